@@ -1,0 +1,1 @@
+"""Adapters around discord.py."""

@@ -1,0 +1,44 @@
+"""Delivery as values: what waits to be shown, what went wrong, and when to try again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.domain.job import JobId
+
+DELIVERY_PATIENCE = timedelta(hours=24)  # Discord's outages are shorter
+MAX_BACKOFF = timedelta(seconds=60)
+NONCE_WINDOW = timedelta(minutes=2)  # Discord: "past few minutes"; beyond it, a post is looked up before it is repeated
+
+
+class DeliveryFault(StrEnum):
+    """What a refusal of Discord means for delivery (codes: docs of Discord, topics/opcodes-and-status-codes)."""
+
+    TOKEN_DEAD = "token_dead"  # 50027, 10015, 401 on a webhook route: use the channel route
+    MESSAGE_GONE = "message_gone"  # 10008: post once
+    CHANNEL_GONE = "channel_gone"  # 10003: nowhere to go
+    FORBIDDEN = "forbidden"  # 50001, 50013, 403: never repeat, refusals count towards a ban
+    TOO_LARGE = "too_large"  # 413, 40005: smaller files
+    RATE_LIMITED = "rate_limited"  # 429
+    UNAVAILABLE = "unavailable"  # 5xx, resets, timeouts: the outcome is unknown
+    REFUSED = "refused"  # any other 4xx: a bug of ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """A finished job whose card is not shown yet. `post_started_at` is set before a post is tried, for good."""
+
+    job_id: JobId
+    created_at: datetime
+    next_attempt_at: datetime
+    attempts: int = 0
+    post_started_at: datetime | None = None
+    last_fault: DeliveryFault | None = None
+
+
+def backoff(attempts: int, jitter: float) -> timedelta:
+    """2^n seconds up to MAX_BACKOFF, times 0.9 to 1.1; `jitter` is 0 to 1."""
+    seconds = min(2.0 ** min(attempts, 16), MAX_BACKOFF.total_seconds())
+    return timedelta(seconds=seconds * (0.9 + 0.2 * jitter))

@@ -1,0 +1,55 @@
+"""Pictures, as values: what the generator gives back and what the store keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedImage:
+    """One finished picture: `data` is a PNG with its metadata, `parameters` the A1111 text inside it."""
+
+    seed: int
+    width: int
+    height: int
+    parameters: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationResult:
+    """All pictures of a request in order, and the seconds that the generator worked on them."""
+
+    images: tuple[GeneratedImage, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredImage:
+    """A picture on disk. `key` is its address in the image store, `index` its place in the job (from 0)."""
+
+    index: int
+    key: str
+    seed: int
+    width: int
+    height: int
+    parameters: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """A file to attach; `name` has an ending that fits the data, `description` is the alt text."""
+
+    name: str
+    data: bytes = field(repr=False)
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A member's picture after checking: re-encoded as PNG (first frame, RGB, upright, no metadata), sizes in pixels."""
+
+    width: int
+    height: int
+    data: bytes = field(repr=False)

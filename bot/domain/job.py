@@ -1,0 +1,174 @@
+"""A job: one request on its way through the queue, as ids and values only."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.domain.request import GenerationRequest
+
+MAX_ATTEMPTS = 3  # a job that killed the process three times is poison
+TOKEN_LIFE = timedelta(minutes=14)  # Discord says 15; one is kept back for clocks and retries
+
+JobId = str
+"""16 hexadecimal digits. Also Discord's nonce for a posted result (at most 25 characters there)."""
+
+
+class JobStatus(StrEnum):
+    """Where a job stands. Everything from DELIVERED on is final."""
+
+    QUEUED = "queued"  # on disk, waiting for a worker
+    RUNNING = "running"  # claimed under a lease
+    SUCCEEDED = "succeeded"  # pictures are on disk, the card is not yet shown
+    DELIVERED = "delivered"  # the member sees the pictures
+    FAILED = "failed"  # a reason is kept, and shown by the outbox
+    CANCELLED = "cancelled"  # by its owner or a moderator
+    UNDELIVERABLE = "undeliverable"  # pictures exist, Discord has nowhere to put them
+
+    @property
+    def is_final(self) -> bool:
+        return not ALLOWED_MOVES[self]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether Cancel still does something."""
+        return self in {JobStatus.QUEUED, JobStatus.RUNNING}
+
+
+ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED, JobStatus.FAILED}),
+    JobStatus.RUNNING: frozenset({JobStatus.QUEUED, JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.SUCCEEDED: frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERABLE}),
+    JobStatus.DELIVERED: frozenset(),
+    JobStatus.FAILED: frozenset(),
+    JobStatus.CANCELLED: frozenset(),
+    JobStatus.UNDELIVERABLE: frozenset(),
+}
+
+
+class Relation(StrEnum):
+    """How a job came out of its parent."""
+
+    REROLL = "reroll"
+    VARIATION = "variation"
+    REMIX = "remix"
+
+
+class VariationStrength(StrEnum):
+    """How far a variation may go; the numbers are slerp shares of the initial noise (A1111's variation strength)."""
+
+    SUBTLE = "subtle"
+    STRONG = "strong"
+
+    @property
+    def share(self) -> float:
+        return 0.15 if self is VariationStrength.SUBTLE else 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parent:
+    """Provenance. `image_index` is the parent's picture (from 0) that a variation started from."""
+
+    job_id: JobId
+    relation: Relation
+    image_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who asked, and the event that carried it; `interaction_id` is unique, so a replayed event is one job."""
+
+    interaction_id: int
+    user_id: int
+    guild_id: int | None = None  # None in a DM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyTarget:
+    """The message that the card lives in.
+
+    `channel_id` is the channel or thread; `message_id` is None until Discord said it. `token` is the interaction's and
+    works until `token_expires_at`; it is a secret and never printed. `upload_limit` is bytes a file
+    (Discord's attachment_size_limit for this interaction).
+    """
+
+    channel_id: int
+    message_id: int | None = None
+    application_id: int = 0
+    token: str | None = field(default=None, repr=False)
+    token_expires_at: datetime | None = None
+    upload_limit: int = 10 * 1024 * 1024
+
+    def token_lives(self, now: datetime) -> bool:
+        return self.token is not None and self.token_expires_at is not None and now < self.token_expires_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job about to be stored."""
+
+    request: GenerationRequest
+    origin: Origin
+    reply: ReplyTarget
+    parent: Parent | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A stored job. Times are UTC.
+
+    `attempt` counts claims and is the fence: a worker's writes carry it and change nothing once another claimed the job.
+    `aborts` counts the claims that a shutdown took back; they are not held against the job.
+    `failure` is the sentence that the member sees.
+    """
+
+    id: JobId
+    status: JobStatus
+    request: GenerationRequest
+    origin: Origin
+    reply: ReplyTarget
+    parent: Parent | None = None
+    attempt: int = 0
+    aborts: int = 0
+    failure: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    lease_until: datetime | None = None
+    deleted_at: datetime | None = None
+
+    @property
+    def tries(self) -> int:
+        """Attempts that count towards MAX_ATTEMPTS."""
+        return self.attempt - self.aborts
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last attempt took, once it ended."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (self.finished_at - self.started_at).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Whoever presses a button, with the rights that we looked up ourselves."""
+
+    user_id: int
+    guild_id: int | None = None
+    manages_messages: bool = False
+
+    def owns(self, job: Job) -> bool:
+        return self.user_id == job.origin.user_id
+
+    def may_remove(self, job: Job) -> bool:
+        """Cancel and delete belong to the owner, and to moderators of the job's own server."""
+        return self.owns(job) or (self.manages_messages and self.guild_id is not None and self.guild_id == job.origin.guild_id)
+
+
+def new_job_id() -> JobId:
+    """A fresh random id."""
+    return secrets.token_hex(8)

@@ -1,0 +1,134 @@
+"""Model profiles and styles: what the TOML files under `profiles/` and `styles/` say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bot.errors import InvalidRequestError, ModelError
+
+PredictionType = Literal["epsilon", "v_prediction"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSize:
+    """A size by name, in pixels; both sides are multiples of 8 (diffusers refuses others)."""
+
+    name: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licence:
+    """A licence and where its text, or the model's page, can be read."""
+
+    name: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Where weights come from: exactly one of `repo` (hub id), `folder` (diffusers layout) or `file` (.safetensors).
+
+    `config` is a local diffusers folder whose JSON files describe a single-file checkpoint, for use without the hub.
+    """
+
+    repo: str | None = None
+    revision: str | None = None
+    folder: Path | None = None
+    file: Path | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelProfile:
+    """One model with everything that its pictures depend on.
+
+    `family` says which styles fit ("sdxl", "mini"). `original_size` and `target_size` are (height, width) micro-conditioning,
+    None = the picture's own size. `prompt_prefix` and `prompt_suffix` are comma-separated quality tags. `scheduler` is a
+    diffusers class name. `clip_skip` counts as diffusers does (None is A1111's 2).
+    """
+
+    name: str
+    title: str
+    family: str
+    source: ModelSource
+    licence: Licence
+    url: str = ""
+    variant: str | None = None
+    vae: ModelSource | None = None
+    scheduler: str = "EulerAncestralDiscreteScheduler"
+    prediction_type: PredictionType = "epsilon"
+    rescale_betas_zero_snr: bool = False
+    guidance_rescale: float = 0.0
+    clip_skip: int | None = None
+    num_inference_steps: int
+    guidance_scale: float
+    sizes: tuple[ImageSize, ...]
+    default_size: str
+    prompt_prefix: str = ""
+    prompt_suffix: str = ""
+    negative_prompt: str = ""
+    original_size: tuple[int, int] | None = None
+    target_size: tuple[int, int] | None = None
+
+    def size(self, name: str | None) -> ImageSize:
+        """The size called `name` (None: the default). Raises InvalidRequestError that lists the names."""
+        wanted = self.default_size if name is None else name.strip().casefold()
+        for size in self.sizes:
+            if size.name.casefold() == wanted:
+                return size
+        names = ", ".join(f"`{size.name}`" for size in self.sizes)
+        raise InvalidRequestError(f"There is no size of that name. Choose one of: {names}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """A LoRA that a member picks by name: hub `repo` + `weight_name`, or a local `file`."""
+
+    name: str
+    title: str
+    families: tuple[str, ...]
+    licence: Licence
+    url: str = ""
+    repo: str | None = None
+    revision: str | None = None
+    weight_name: str | None = None
+    file: Path | None = None
+    adapter_weight: float = 1.0
+    trigger_words: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """All profiles and styles that were found; shipped ones and the operator's own."""
+
+    profiles: Mapping[str, ModelProfile] = field(default_factory=dict[str, ModelProfile])
+    styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
+
+    def profile(self, name: str) -> ModelProfile:
+        """Raises ModelError that lists the names."""
+        try:
+            return self.profiles[name]
+        except KeyError:
+            names = ", ".join(sorted(self.profiles)) or "none"
+            raise ModelError(f"There is no model profile called {name!r}. Set MODEL to one of: {names}.") from None
+
+    def styles_for(self, profile: ModelProfile) -> tuple[Style, ...]:
+        """The styles that fit `profile`, by title."""
+        fitting = (style for style in self.styles.values() if profile.family in style.families)
+        return tuple(sorted(fitting, key=lambda style: style.title.casefold()))
+
+    def style(self, name: str, profile: ModelProfile) -> Style:
+        """Raises InvalidRequestError with the names that fit `profile`."""
+        fitting = self.styles_for(profile)
+        wanted = name.strip().casefold()
+        for style in fitting:
+            if wanted in {style.name.casefold(), style.title.casefold()}:
+                return style
+        names = ", ".join(f"`{style.name}`" for style in fitting[:20]) or "none for this model"
+        raise InvalidRequestError(f"There is no style of that name. Available: {names}.")

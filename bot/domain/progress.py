@@ -1,0 +1,36 @@
+"""How far a running job is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """What the generator does right now."""
+
+    LOADING = "loading"  # weights are being read; steps are not known yet
+    DENOISING = "denoising"
+    DECODING = "decoding"  # latents to pixels, encoding the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One report. `image` counts from 0; `step` counts the finished steps of that picture, of `steps`.
+
+    `preview` is a small WebP of what is visible so far (longest side at most 512), not in every report.
+    """
+
+    phase: Phase
+    image: int = 0
+    num_images: int = 1
+    step: int = 0
+    steps: int = 0
+    preview: bytes | None = field(default=None, repr=False)
+
+    @property
+    def fraction(self) -> float:
+        """0 to 1 over all pictures of the job."""
+        if self.phase is Phase.LOADING or not self.steps:
+            return 0.0
+        return min(1.0, (self.image + self.step / self.steps) / self.num_images)

@@ -1,0 +1,91 @@
+"""The prompt as the model sees it: quality tags, trigger words and the default negative prompt around the member's words."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from bot.domain.profile import Catalog, ModelProfile, Style
+from bot.domain.request import MAX_SEED, Draft, GenerationRequest
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposedPrompt:
+    """What is handed to the text encoders."""
+
+    prompt: str
+    negative_prompt: str
+
+
+def compose(request: GenerationRequest, profile: ModelProfile, style: Style | None) -> ComposedPrompt:
+    """Add the profile's tags and the style's trigger words, each tag once, and the default negative prompt."""
+    trigger = style.trigger_words if style else ""
+    return ComposedPrompt(
+        prompt=_join_new(profile.prompt_prefix, trigger, around=request.prompt, suffix=profile.prompt_suffix),
+        negative_prompt=_join_new(profile.negative_prompt, around=request.negative_prompt),
+    )
+
+
+def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> GenerationRequest:
+    """Fill the draft's gaps from the profile and check it; a missing seed is drawn at random.
+
+    Raises InvalidRequestError with a sentence for the member.
+    """
+    size = profile.size(draft.size)
+    style = catalog.style(draft.style, profile) if draft.style and draft.style.strip() else None
+    weight = draft.adapter_weight
+    return GenerationRequest(
+        profile=profile.name,
+        prompt=draft.prompt,
+        negative_prompt=draft.negative_prompt,
+        width=size.width,
+        height=size.height,
+        num_images=1 if draft.num_images is None else draft.num_images,
+        num_inference_steps=_given(draft.num_inference_steps, profile.num_inference_steps),
+        guidance_scale=_given(draft.guidance_scale, profile.guidance_scale),
+        seed=random_seed() if draft.seed is None else draft.seed,
+        style=style.name if style else None,
+        adapter_weight=_given(weight, style.adapter_weight if style else 1.0),
+    )
+
+
+def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
+    """The request as a draft, to fill a form with; the seed is left open so that a remix is a new picture."""
+    sizes = (size.name for size in profile.sizes if (size.width, size.height) == (request.width, request.height))
+    return Draft(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        size=next(sizes, None),
+        num_images=request.num_images,
+        num_inference_steps=request.num_inference_steps,
+        guidance_scale=request.guidance_scale,
+        style=request.style,
+        adapter_weight=request.adapter_weight if request.style else None,
+    )
+
+
+def reseeded(request: GenerationRequest) -> GenerationRequest:
+    """The same request with a new seed and without its variations: a reroll."""
+    return replace(request, seed=random_seed(), blends=())
+
+
+def random_seed() -> int:
+    """A seed from the operating system's generator."""
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+def _given(value: Number | None, default: Number) -> Number:
+    return default if value is None else value
+
+
+def _join_new(*before: str, around: str, suffix: str = "") -> str:
+    """Join comma-separated parts, leaving out tags of the additions that the member wrote already."""
+    own = {tag.strip().casefold() for tag in around.split(",")}
+
+    def new(part: str) -> str:
+        return ", ".join(tag.strip() for tag in part.split(",") if tag.strip() and tag.strip().casefold() not in own)
+
+    return ", ".join(part for part in (*(new(part) for part in before), around, new(suffix)) if part)

@@ -1,0 +1,155 @@
+"""What a member asks for: a draft with gaps, and the checked, complete request that a job keeps."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from bot.errors import InvalidRequestError
+
+MAX_PROMPT_LENGTH = 2_000  # characters; Discord itself would let 6,000 through
+MAX_IMAGES = 4
+MAX_STEPS = 60
+MIN_GUIDANCE, MAX_GUIDANCE = 1.0, 20.0
+MAX_SEED = 2**32 - 1  # A1111's range, so that seeds can be carried over
+MAX_ADAPTER_WEIGHT = 1.5
+MAX_BLENDS = 16  # generations of variations of variations
+MIN_STRENGTH, MAX_STRENGTH = 0.05, 1.0  # img2img; below, diffusers would run no step at all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseBlend:
+    """One variation: the initial noise is moved towards the noise of `seed` by `strength` (0 to 1, slerp)."""
+
+    seed: int
+    strength: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitImage:
+    """The picture that img2img starts from.
+
+    `key` is its address in the image store (sha256 of the normalised file), `strength` the share of the steps that run.
+    """
+
+    key: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a member gave; None means "the profile's default". Nothing in it has been checked."""
+
+    prompt: str
+    negative_prompt: str = ""
+    size: str | None = None
+    num_images: int | None = None
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    seed: int | None = None
+    style: str | None = None
+    adapter_weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSeeds:
+    """What decides the noise of one picture of a request."""
+
+    seed: int
+    blends: tuple[NoiseBlend, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GenerationRequest:
+    """A complete request; with the same profile and weights it always means the same pictures.
+
+    `negative_prompt` is what the member gave; the profile's default is added when the prompt is composed
+    (`bot.domain.prompt.compose`). `width` and `height` are pixels. Picture i of a plain request uses `seed + i`
+    (as A1111 does), so that each can be made again alone; in a variation all pictures share `seed`, and the last blend's
+    seed counts up instead.
+
+    Raises InvalidRequestError, with a sentence for the member, when a value is out of range.
+    """
+
+    profile: str
+    prompt: str
+    negative_prompt: str = ""
+    width: int
+    height: int
+    num_images: int = 1
+    num_inference_steps: int
+    guidance_scale: float
+    seed: int
+    style: str | None = None
+    adapter_weight: float = 1.0
+    blends: tuple[NoiseBlend, ...] = ()
+    init_image: InitImage | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompt", clean_prompt(self.prompt, "prompt"))
+        object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, "negative prompt"))
+        if not self.prompt:
+            raise InvalidRequestError("The prompt is empty. Say what to draw, for example `1girl, green hair, beanie, night`.")
+        _check_range("images", self.num_images, 1, MAX_IMAGES)
+        _check_range("steps", self.num_inference_steps, 1, MAX_STEPS)
+        _check_range("guidance_scale", self.guidance_scale, MIN_GUIDANCE, MAX_GUIDANCE)
+        _check_range("seed", self.seed, 0, MAX_SEED)
+        _check_range("style_weight", self.adapter_weight, 0, MAX_ADAPTER_WEIGHT)
+        if self.init_image is not None:
+            _check_range("strength", self.init_image.strength, MIN_STRENGTH, MAX_STRENGTH)
+        if self.width < 8 or self.height < 8 or self.width % 8 or self.height % 8:
+            raise InvalidRequestError("Width and height must be multiples of 8. Choose one of the sizes in the list.")
+        if len(self.blends) > MAX_BLENDS:
+            raise InvalidRequestError(
+                f"This picture is already {MAX_BLENDS} variations away from its original. Use Remix to start afresh from it."
+            )
+
+    @property
+    def work(self) -> float:
+        """Size of the job in megapixel-steps: what the queue's ETA and the price count."""
+        return self.num_images * self.num_inference_steps * self.width * self.height / 1e6
+
+    def image_seeds(self, index: int) -> ImageSeeds:
+        """The seeds of picture `index` (from 0)."""
+        if not self.blends:
+            return ImageSeeds(seed=(self.seed + index) % (MAX_SEED + 1), blends=())
+        last = self.blends[-1]
+        moved = NoiseBlend(seed=(last.seed + index) % (MAX_SEED + 1), strength=last.strength)
+        return ImageSeeds(seed=self.seed, blends=(*self.blends[:-1], moved))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what `to_dict` wrote."""
+        init = values.get("init_image")
+        blends = tuple(NoiseBlend(**blend) for blend in values.get("blends", ()))
+        plain = {key: value for key, value in values.items() if key not in {"blends", "init_image"}}
+        return cls(**plain, blends=blends, init_image=InitImage(**init) if init else None)
+
+
+def clean_prompt(text: str, what: str) -> str:
+    """Collapse white space and drop control characters; a prompt is one line.
+
+    A newline in a prompt could forge fields of the A1111 metadata text, and invisible characters hide words from rules.
+    Raises InvalidRequestError when more than MAX_PROMPT_LENGTH characters remain.
+    """
+    visible = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Cs"} else char for char in text)
+    line = " ".join(visible.split())
+    if len(line) > MAX_PROMPT_LENGTH:
+        raise InvalidRequestError(
+            f"The {what} has {len(line):,} characters; at most {MAX_PROMPT_LENGTH:,} are possible. Shorten it and try again."
+        )
+    return line
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # also catches NaN
+        raise InvalidRequestError(f"`{name}` must be between {_plain(low)} and {_plain(high)}; you gave {_plain(value)}.")
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == value // 1 else f"{value:g}"

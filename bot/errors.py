@@ -1,0 +1,119 @@
+"""The errors that Pastel raises on purpose, and who may read them.
+
+    PastelError
+    ├── UserError                 finished prose for a member; shown as it is, ephemeral, never logged above INFO
+    │   ├── InvalidRequestError   a value that the member gave is out of range, unknown or empty
+    │   ├── NotFoundError         the job or picture is gone, or never was
+    │   ├── NotAllowedError       the member may not do this here
+    │   └── GenerationError       the pictures could not be made; `retryable` says whether another attempt may help
+    ├── OperatorError             one line for whoever hosts the bot; ends the process with `exit_code`
+    │   ├── SettingsError         one or more settings are wrong; `problems` has a line each       (78)
+    │   ├── TokenError            Discord refuses the token                                        (77)
+    │   ├── FolderError           a folder or file cannot be read, written, or is in use           (73)
+    │   ├── DatabaseError         the database is damaged or newer than this program               (65)
+    │   ├── ModelError            profile unknown, weights missing or damaged                      (66)
+    │   ├── NetworkError          Discord cannot be reached                                        (69)
+    │   └── GeneratorDeadError    the GPU context is lost; a supervisor should start us again      (70)
+    └── MessengerError            Discord refused or lost a message; `fault` says what it means for delivery
+                                  (defined in bot.ports, caught by the delivery service, never shown)
+
+Exit codes follow sysexits.h where one fits. Everything that is not a PastelError is a bug: it is logged once with an id,
+and the member sees one generic line with that id.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PastelError(Exception):
+    """Root of every error that Pastel raises on purpose."""
+
+
+class UserError(PastelError):
+    """Finished prose for a member: what is wrong and what to do about it."""
+
+
+class InvalidRequestError(UserError):
+    """A value that the member gave is out of range, unknown or empty."""
+
+
+class NotFoundError(UserError):
+    """The job or picture is gone, or never was."""
+
+
+class NotAllowedError(UserError):
+    """The member may not do this here."""
+
+
+class GenerationError(UserError):
+    """The pictures could not be made.
+
+    `retryable` is False where another attempt on the same machine must end the same way (a LoRA in an unsupported
+    format, a request that does not fit into memory).
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class OperatorError(PastelError):
+    """One line for whoever hosts the bot; the process ends with `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What stands on stderr, one problem a line."""
+        return (str(self),)
+
+
+class SettingsError(OperatorError):
+    """Settings are wrong; all problems at once."""
+
+    exit_code = 78
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.problems
+
+
+class TokenError(OperatorError):
+    """Discord refuses the token."""
+
+    exit_code = 77
+
+
+class FolderError(OperatorError):
+    """A folder or file cannot be read or written, or another Pastel uses it."""
+
+    exit_code = 73
+
+
+class DatabaseError(OperatorError):
+    """The database is damaged, or was written by a newer Pastel."""
+
+    exit_code = 65
+
+
+class ModelError(OperatorError):
+    """The profile is unknown, or its weights are missing or damaged."""
+
+    exit_code = 66
+
+
+class NetworkError(OperatorError):
+    """Discord cannot be reached."""
+
+    exit_code = 69
+
+
+class GeneratorDeadError(OperatorError):
+    """The GPU context is lost; only a new process helps. The queue is on disk, so nothing is lost."""
+
+    exit_code = 70

@@ -1,0 +1,1 @@
+"""Adapters around torch, diffusers and Pillow; torch is imported inside functions only."""

@@ -1,0 +1,1 @@
+"""Adapters for what must outlive the process: SQLite and files."""
