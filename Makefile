@@ -1,0 +1,37 @@
+# make setup | run | demo | test | crash-test. All of them make .venv first, with nothing but Python 3.11+ and the package registry.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.pastel-installed
+
+.PHONY: setup run demo test lint crash-test clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pastel needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
+	@touch $@
+
+run: setup
+	$(PY) -m bot run
+
+demo: setup
+	@$(PY) -m bot demo
+
+test: lint
+	$(PY) -m pytest -n 2 --dist worksteal
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/basedpyright
+	$(VENV)/bin/lint-imports
+
+# Hours of kills, with the same code as the short campaigns in `make test`.
+crash-test: setup
+	$(PY) -m pytest -m campaign --override-ini timeout=0 -s
+
+clean:
+	rm -rf $(VENV) build *.egg-info

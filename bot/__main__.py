@@ -1,0 +1,102 @@
+"""The command line: `python -m bot run | demo | draw | doctor`.
+
+Exit codes: 0 all well, 2 wrong usage, 130 interrupted; the others stand in bot.errors. A fault of the operator's is one line on
+stderr and never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bot import __version__
+from bot.errors import PastelError, UserError
+from bot.settings import Settings, has_desktop
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return asyncio.run(_COMMANDS[arguments.command](arguments))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except UserError as error:
+        print(f"pastel: {error}", file=sys.stderr)
+        return 2
+    except PastelError as error:
+        for line in getattr(error, "lines", (str(error),)):
+            print(f"pastel: {line}", file=sys.stderr)
+        return getattr(error, "exit_code", 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bot", description="Pastel, a Discord bot that draws anime.")
+    parser.add_argument("--version", action="version", version=f"Pastel {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="start the bot (needs DISCORD_TOKEN)")
+    demo = commands.add_parser("demo", help="the whole bot on a page of this computer: no token, no network, no GPU")
+    demo.add_argument("--port", type=int, default=0, metavar="N", help="port of the page; default: a free one")
+    demo.add_argument("--no-browser", action="store_true", help="only print the address")
+    draw = commands.add_parser("draw", help="draw one picture through the queue and the generator, without Discord")
+    draw.add_argument("prompt", metavar="PROMPT")
+    draw.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the PNG goes")
+    draw.add_argument("--negative-prompt", default="", metavar="TEXT")
+    draw.add_argument("--size", metavar="NAME", help="a size of the model's profile")
+    draw.add_argument("--seed", type=int, metavar="N")
+    draw.add_argument("--steps", type=int, metavar="N")
+    draw.add_argument("--guidance-scale", type=float, metavar="X")
+    draw.add_argument("--style", metavar="NAME")
+    commands.add_parser("doctor", help="check token, database, model, GPU and disk, and say what to do")
+    return parser
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    del arguments
+    from bot.bootstrap import run_bot
+
+    await run_bot(Settings.load(need_token=True))
+    return 0
+
+
+async def _demo(arguments: argparse.Namespace) -> int:
+    from bot.demo import run_demo
+
+    open_browser = has_desktop() and not arguments.no_browser
+    await run_demo(Settings.load(need_token=False), port=arguments.port, open_browser=open_browser)
+    return 0
+
+
+async def _draw(arguments: argparse.Namespace) -> int:
+    from bot.domain.request import Draft
+    from bot.terminal import draw_picture
+
+    draft = Draft(
+        prompt=arguments.prompt,
+        negative_prompt=arguments.negative_prompt,
+        size=arguments.size,
+        seed=arguments.seed,
+        num_inference_steps=arguments.steps,
+        guidance_scale=arguments.guidance_scale,
+        style=arguments.style,
+    )
+    await draw_picture(Settings.load(need_token=False), draft, arguments.out)
+    return 0
+
+
+async def _doctor(arguments: argparse.Namespace) -> int:
+    del arguments
+    from bot.doctor import examine
+
+    return await examine()
+
+
+_COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""`/healthz` and `/metrics`, and the probe of the event loop's lag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from bot.errors import FolderError, OperatorError
+from bot.telemetry import Metrics
+
+Check = Callable[[], Awaitable[bool]]
+LAG_PERIOD = 0.1  # seconds between two wake-ups of the probe
+CHECK_LIMIT = 2.0  # seconds; a check that hangs is a check that failed
+
+
+class PortTakenError(OperatorError):
+    """HTTP_PORT cannot be bound."""
+
+    exit_code = FolderError.exit_code
+
+
+@asynccontextmanager
+async def serve_health(port: int, checks: Mapping[str, Check], metrics: Metrics) -> AsyncGenerator[int]:
+    """Serve on all interfaces of `port` (containers probe from outside) and yield the port bound; 0 = serve nothing.
+
+    `/healthz` answers 200 when every check holds, else 503, with a line a check. Raises PortTakenError.
+    """
+    if port == 0:
+        yield 0
+        return
+
+    async def healthz(request: web.Request) -> web.Response:
+        del request
+        names = list(checks)
+        results = await asyncio.gather(*(_holds(checks[name]) for name in names))
+        body = "".join(f"{name}: {'ok' if ok else 'not ready'}\n" for name, ok in zip(names, results, strict=True))
+        return web.Response(status=200 if all(results) else 503, text=body)
+
+    async def show_metrics(request: web.Request) -> web.Response:
+        del request
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/metrics", show_metrics)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, None, port, shutdown_timeout=2.0)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PortTakenError(f"HTTP_PORT {port} is in use ({error.strerror}). Choose another, or 0 for none.") from None
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+async def measure_lag(metrics: Metrics) -> None:
+    """Record how late the loop wakes a sleeper, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_PERIOD
+        await asyncio.sleep(LAG_PERIOD)
+        metrics.loop_lag_seconds.observe(max(0.0, loop.time() - due))
+
+
+async def _holds(check: Check) -> bool:
+    try:
+        return await asyncio.wait_for(check(), CHECK_LIMIT)
+    except Exception:  # noqa: BLE001 - a check that fails in any way means "not ready", which is the answer
+        return False

@@ -1,0 +1,131 @@
+"""Settings: the environment and `.env`, read once, checked all at once. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.errors import SettingsError
+
+SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styles and models of the checkout
+TOKEN_SHAPE = re.compile(r"[\w-]{10,}\.[\w-]{4,}\.[\w-]{20,}")  # user id, timestamp and signature, base64url each
+DEVICE_SHAPE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+EXPECTED = {
+    "data_dir": "the path of a folder",
+    "device": "auto, cpu, mps, cuda or cuda:N",
+    "log_level": "DEBUG, INFO, WARNING or ERROR",
+    "log_format": "text or json",
+    "http_port": "a port from 1 to 65535, or 0 for none",
+}
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set; the names in upper case are the environment variables."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    discord_token: SecretStr | None = Field(default=None, description="The bot's token from the Discord Developer Portal.")
+    data_dir: Path = Field(default=Path("data"), description="Folder for the database, pictures and your own models.")
+    model: str | None = Field(default=None, description="Model profile; unset: animagine-xl with CUDA, else mini.")
+    device: str = Field(default="auto", pattern=DEVICE_SHAPE, description="auto, cpu, mps, cuda or cuda:N.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
+    log_format: Literal["text", "json"] = Field(default="text", description="text for people, json for log collectors.")
+    http_port: int = Field(default=0, ge=0, le=65535, description="Port of /healthz and /metrics; 0 = off.")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log_format", "device", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over `.env`, as everywhere."""
+        del settings_cls, init_settings, file_secret_settings
+        return (env_settings, dotenv_settings)
+
+    @classmethod
+    def load(cls, *, need_token: bool) -> Self:
+        """Read and check everything. Raises SettingsError with one line a problem; values are never repeated in it."""
+        problems: list[str] = []
+        settings: Self | None = None
+        try:
+            settings = cls()
+        except ValidationError as error:
+            problems += [_line(detail["loc"]) for detail in error.errors()]
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(f".env cannot be read ({type(error).__name__}). Make it a UTF-8 text file that this user may read.")
+        problems += _token_problems(settings) if need_token and settings is not None else []
+        if need_token and settings is None:
+            problems += _token_problems(_token_alone())
+        if problems or settings is None:
+            raise SettingsError(tuple(problems))
+        return settings
+
+    def token(self) -> str:
+        """The token itself; only the login may ask for it."""
+        return self.discord_token.get_secret_value().strip() if self.discord_token else ""
+
+
+class _TokenOnly(Settings):
+    """The token although other settings are wrong, so that all problems are told at once."""
+
+    data_dir: Any = None
+    device: Any = None
+    log_level: Any = None
+    log_format: Any = None
+    http_port: Any = None
+
+
+def _token_alone() -> Settings | None:
+    try:
+        return _TokenOnly()
+    except (ValidationError, OSError, UnicodeDecodeError):
+        return None
+
+
+def _token_problems(settings: Settings | None) -> list[str]:
+    if settings is None:
+        return []
+    where = "Copy it from discord.com/developers/applications > your application > Bot > Reset Token into .env."
+    if not settings.token():
+        return [f"DISCORD_TOKEN is not set. {where} (To try Pastel without a token, run `make demo`.)"]
+    if not TOKEN_SHAPE.fullmatch(settings.token()):
+        return [f"DISCORD_TOKEN does not look like a bot token (three parts with dots between). {where}"]
+    return []
+
+
+def _line(location: tuple[int | str, ...]) -> str:
+    name = str(location[0])
+    return f"{name.upper()} must be {EXPECTED.get(name, 'a text')}. Correct it in .env or the environment."
+
+
+def has_desktop() -> bool:
+    """Whether a browser window could open; a text browser would seize the terminal."""
+    if sys.platform in {"darwin", "win32"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
