@@ -46,10 +46,10 @@ async def serve_health(port: int, checks: Mapping[str, Check], metrics: Metrics)
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", show_metrics)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, None, port, shutdown_timeout=2.0)
+        site = web.TCPSite(runner, None, port)
         try:
             await site.start()
         except OSError as error:

@@ -1,0 +1,88 @@
+"""/healthz and /metrics."""
+
+import asyncio
+import socket
+
+import aiohttp
+import pytest
+
+from bot.health import PortTakenError, measure_lag, serve_health
+from bot.telemetry import Metrics
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+async def get(port: int, path: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}{path}") as answer:
+        return answer.status, await answer.text()
+
+
+async def yes() -> bool:
+    return True
+
+
+async def no() -> bool:
+    return False
+
+
+async def broken() -> bool:
+    raise RuntimeError("probe")
+
+
+async def test_healthz_is_200_only_when_every_check_holds():
+    port = free_port()
+    async with serve_health(port, {"gateway": yes, "database": yes}, Metrics()):
+        assert await get(port, "/healthz") == (200, "gateway: ok\ndatabase: ok\n")
+
+
+@pytest.mark.parametrize("check", [no, broken])
+async def test_healthz_is_503_and_names_what_is_not_ready(check):
+    port = free_port()
+    async with serve_health(port, {"gateway": yes, "generator": check}, Metrics()):
+        assert await get(port, "/healthz") == (503, "gateway: ok\ngenerator: not ready\n")
+
+
+async def test_metrics_are_in_prometheus_form():
+    port, metrics = free_port(), Metrics()
+    metrics.images.inc(4)
+    async with serve_health(port, {}, metrics):
+        status, text = await get(port, "/metrics")
+
+    assert status == 200
+    assert "pastel_images_total 4.0" in text
+
+
+async def test_port_0_serves_nothing():
+    async with serve_health(0, {}, Metrics()) as port:
+        assert port == 0
+
+
+async def test_a_port_in_use_is_one_sentence():
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(PortTakenError, match=f"HTTP_PORT {port} is in use"):
+            async with serve_health(port, {}, Metrics()):
+                pass
+
+
+async def test_loop_lag_is_recorded():
+    metrics = Metrics()
+    probe = asyncio.create_task(measure_lag(metrics))
+
+    def measured() -> float:
+        return metrics.registry.get_sample_value("pastel_loop_lag_seconds_count") or 0
+
+    for _ in range(500):
+        if measured():
+            break
+        await asyncio.sleep(0.02)
+    probe.cancel()
+
+    assert measured() >= 1
