@@ -229,7 +229,11 @@ class MetaRepository(Protocol):
 
 
 class MessengerError(PastelError):
-    """Discord refused or lost a message; `retry_after` is seconds, where Discord said so."""
+    """Discord refused or lost a message; `retry_after` is seconds, where Discord said so.
+
+    RATE_LIMITED with `retry_after` concerns that channel; without it Discord refuses everything (Cloudflare's ban), and
+    delivery stops all requests but one probe a minute.
+    """
 
     def __init__(self, fault: DeliveryFault, detail: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(f"{fault}: {detail}" if detail else str(fault))

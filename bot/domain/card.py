@@ -34,6 +34,7 @@ class JobCard:
     """Everything that the card of `job` shows; the job's status decides which of it.
 
     `files` are the pictures in order (SUCCEEDED, DELIVERED) or one preview (RUNNING). `images` describes the pictures.
+    `note` is a sentence for the member that stands beside or in place of the pictures (they are too large to attach).
     """
 
     job: Job
@@ -44,3 +45,4 @@ class JobCard:
     images: tuple[StoredImage, ...] = ()
     files: tuple[ImageFile, ...] = ()
     parent: ParentLink | None = None
+    note: str | None = None
