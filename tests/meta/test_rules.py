@@ -1,4 +1,4 @@
-"""Rules about the code that no linter knows: each message says how to mend a breach, each floor that something was looked at."""
+"""Rules about the code that no linter knows. A message says how to mend the breach; a floor, that something was looked at."""
 
 import ast
 import re
