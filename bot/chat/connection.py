@@ -20,10 +20,12 @@ UNREACHABLE = "Discord cannot be reached. Check this machine's network, DNS and 
 async def connect(client: discord.Client, token: str) -> None:
     """Log in and serve the gateway until the client is closed; discord.py reconnects by itself.
 
+    The token is asked about first, under a time limit, since the login itself also loads extensions and may sync commands.
     Raises TokenError, NetworkError or OperatorError instead of discord.py's own errors.
     """
     try:
-        await asyncio.wait_for(client.login(token), LOGIN_LIMIT)
+        await bot_name(token)
+        await client.login(token)
         await client.connect(reconnect=True)
     except discord.LoginFailure:
         raise TokenError(REFUSED) from None
