@@ -102,9 +102,17 @@ class DatabaseError(OperatorError):
 
 
 class ModelError(OperatorError):
-    """The profile is unknown, or its weights are missing or damaged."""
+    """The profile is unknown, or its weights are missing or damaged; one line a problem."""
 
     exit_code = 66
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return self.problems
 
 
 class NetworkError(OperatorError):

@@ -1,0 +1,87 @@
+"""The tasks that run beside Discord: loading, drawing, delivering, the probe of the loop; one owner starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from bot.errors import OperatorError
+from bot.health import measure_lag
+from bot.ports import ImageGenerator
+from bot.services.delivery import Delivery
+from bot.services.live_cards import LiveCards
+from bot.services.worker import Worker
+from bot.telemetry import Metrics
+
+GRACE_SECONDS = 15.0  # for a running picture after SIGTERM; with all the rest the stop stays under 30 s
+FAREWELL_SECONDS = 5.0  # for showing what is finished
+
+log = logging.getLogger(__name__)
+
+
+class Background:
+    """Owns the tasks. `start` once, on the event loop; `stop` as often as one likes."""
+
+    def __init__(
+        self, *, worker: Worker, delivery: Delivery, live: LiveCards, generator: ImageGenerator, metrics: Metrics
+    ) -> None:
+        self._worker = worker
+        self._delivery = delivery
+        self._live = live
+        self._generator = generator
+        self._metrics = metrics
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failed = asyncio.Event()
+        self._error: BaseException | None = None
+
+    def start(self) -> None:
+        """Begin to load the weights, to draw and to deliver."""
+        if self._tasks:
+            return
+        works: dict[str, Coroutine[Any, Any, None]] = {
+            "load": self._generator.load(),
+            "worker": self._worker.run(),
+            "delivery": self._delivery.run(),
+            "loop-lag": measure_lag(self._metrics),
+        }
+        self._tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
+        for task in self._tasks:
+            task.add_done_callback(self._note_end)
+
+    async def failure(self) -> None:
+        """Wait for a task to fail for good, and raise its error."""
+        await self._failed.wait()
+        assert self._error is not None
+        raise self._error
+
+    async def draws(self) -> bool:
+        """Whether pictures can be made right now."""
+        return self._generator.ready and not self._failed.is_set()
+
+    async def stop(self) -> None:
+        """Stop claiming, give the running picture its grace, show what is finished, end all tasks."""
+        if not self._tasks:
+            return
+        tasks, self._tasks = self._tasks, []
+        await self._worker.stop(0 if self._failed.is_set() else GRACE_SECONDS)
+        await self._live.stop()
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._delivery.deliver_due()
+        except TimeoutError:
+            log.info("Some finished pictures wait for the next start")
+        await self._delivery.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if self._error is None:
+            self._error = error
+        if not isinstance(error, OperatorError):
+            log.error("Task %s ended unexpectedly", task.get_name(), exc_info=error)
+        self._failed.set()

@@ -1,0 +1,247 @@
+"""Composition root: builds every part once from the settings, and starts and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bot import __version__
+from bot.background import Background
+from bot.chat.client import PastelBot
+from bot.chat.connection import connect
+from bot.chat.extensions import EXTENSIONS
+from bot.chat.messenger import DiscordMessenger
+from bot.domain.profile import Catalog, ModelProfile
+from bot.errors import FolderError
+from bot.health import serve_health
+from bot.inference.cuda_probe import cuda_device_count
+from bot.inference.generator import DiffusersGenerator
+from bot.inference.image_files import PillowCodec
+from bot.inference.loading import check_weights
+from bot.log import set_up_logging
+from bot.ports import Clock, ImageGenerator, Messenger
+from bot.services.attempt import Workbench
+from bot.services.cards import CardAssembler
+from bot.services.delivery import Delivery
+from bot.services.estimates import Estimator
+from bot.services.generation import GenerationService
+from bot.services.live_cards import EDIT_INTERVAL, LiveCards
+from bot.services.worker import Worker
+from bot.settings import SHIPPED_DATA, Settings
+from bot.storage.catalog import load_catalog
+from bot.storage.database import Database
+from bot.storage.images import DiskImageStore
+from bot.storage.jobs import SqliteJobs
+from bot.storage.lock import DataFolderLock
+from bot.storage.meta import SqliteMeta
+from bot.storage.outbox import SqliteOutbox
+from bot.telemetry import Metrics
+
+SMALL_MODELS = ("mini", "tiny-random")  # without CUDA: the one that ships, else random weights that show the way
+
+log = logging.getLogger(__name__)
+
+
+class SystemClock:
+    """Implements ports.Clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on: settings, catalogue and storage, open and checked."""
+
+    settings: Settings
+    catalog: Catalog
+    profile: ModelProfile
+    clock: Clock
+    metrics: Metrics
+    database: Database
+    jobs: SqliteJobs
+    outbox: SqliteOutbox
+    meta: SqliteMeta
+    images: DiskImageStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases and the tasks that run for them."""
+
+    generation: GenerationService
+    generator: ImageGenerator
+    background: Background
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """The whole bot, ready to log in; its background work starts with the login."""
+
+    ground: Ground
+    services: Services
+    bot: PastelBot
+
+
+@asynccontextmanager
+async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> AsyncGenerator[Ground]:
+    """Check and open everything that can be known without Discord.
+
+    `state_dir` holds database and pictures (default: DATA_DIR); models and styles always come from DATA_DIR.
+    Raises FolderError, ModelError, DatabaseError.
+    """
+    state = state_dir or settings.data_dir
+    clock = SystemClock()
+    await asyncio.to_thread(_make_folder, state)
+    catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
+    profile = catalog.profile(settings.model or default_model(catalog))
+    await asyncio.to_thread(check_weights, profile)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DataFolderLock(state))
+        database = await stack.enter_async_context(Database.open(state / "pastel.db"))
+        yield Ground(
+            settings=settings,
+            catalog=catalog,
+            profile=profile,
+            clock=clock,
+            metrics=Metrics(),
+            database=database,
+            jobs=SqliteJobs(database),
+            outbox=SqliteOutbox(database),
+            meta=SqliteMeta(database),
+            images=DiskImageStore(state / "images", clock),
+        )
+
+
+@asynccontextmanager
+async def open_services(
+    ground: Ground, messenger: Messenger, *, edit_interval: float = EDIT_INTERVAL
+) -> AsyncGenerator[Services]:
+    """Build the use cases over `ground`; at the end their tasks stop, then the generator's thread."""
+    generator = DiffusersGenerator(ground.profile, ground.catalog, device=ground.settings.device)
+    estimator = Estimator(jobs=ground.jobs, clock=ground.clock, capacity=generator.capacity)
+    cards = CardAssembler(jobs=ground.jobs, catalog=ground.catalog, estimator=estimator)
+    live = LiveCards(jobs=ground.jobs, messenger=messenger, cards=cards, clock=ground.clock, interval=edit_interval)
+    codec = PillowCodec()
+    delivery = Delivery(
+        jobs=ground.jobs,
+        outbox=ground.outbox,
+        store=ground.images,
+        codec=codec,
+        messenger=messenger,
+        cards=cards,
+        live=live,
+        clock=ground.clock,
+        metrics=ground.metrics,
+    )
+    worker = Worker(
+        Workbench(
+            jobs=ground.jobs,
+            generator=generator,
+            store=ground.images,
+            live=live,
+            clock=ground.clock,
+            metrics=ground.metrics,
+            on_ended=delivery.wake,
+        )
+    )
+    generation = GenerationService(
+        profile=ground.profile,
+        catalog=ground.catalog,
+        jobs=ground.jobs,
+        store=ground.images,
+        codec=codec,
+        messenger=messenger,
+        live=live,
+        estimator=estimator,
+        worker=worker,
+        delivery=delivery,
+        clock=ground.clock,
+        metrics=ground.metrics,
+    )
+    background = Background(worker=worker, delivery=delivery, live=live, generator=generator, metrics=ground.metrics)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(generator.close)
+        stack.push_async_callback(background.stop)
+        yield Services(generation=generation, generator=generator, background=background)
+
+
+@asynccontextmanager
+async def open_application(settings: Settings, *, state_dir: Path | None = None) -> AsyncGenerator[Application]:
+    """The whole bot over `settings`. At the end: background work, Discord, the generator's thread, the database."""
+    async with AsyncExitStack() as stack:
+        ground = await stack.enter_async_context(open_ground(settings, state_dir=state_dir))
+
+        async def on_login() -> None:
+            services.background.start()
+
+        bot = PastelBot(metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login)
+        services = await stack.enter_async_context(open_services(ground, DiscordMessenger(bot)))
+        stack.push_async_callback(bot.close)
+        stack.push_async_callback(services.background.stop)
+        bot.provide(GenerationService, services.generation)
+        yield Application(ground=ground, services=services, bot=bot)
+
+
+async def run_bot(settings: Settings) -> None:
+    """Serve Discord until SIGTERM or SIGINT; raises OperatorError when only the operator can help."""
+    set_up_logging(settings.log_level, settings.log_format)
+    stop = stop_event()
+    async with open_application(settings) as app:
+        checks = {
+            "gateway": app.bot.is_connected,
+            "database": app.ground.database.answers,
+            "generator": app.services.background.draws,
+        }
+        async with serve_health(settings.http_port, checks, app.ground.metrics):
+            log.info("Pastel %s starts with model %s", __version__, app.ground.profile.name)
+            await first_of(connect(app.bot, settings.token()), app.services.background.failure(), stop.wait())
+            log.info("Stopping")
+
+
+def stop_event() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT; from then on the process ends in order, however often the signal comes."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows' loops know no signal handlers; Ctrl-C raises KeyboardInterrupt there
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
+    """Run all until the first ends, then cancel the others; raises what the first raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def default_model(catalog: Catalog) -> str:
+    """animagine-xl where CUDA is found, else the small model that ships."""
+    if cuda_device_count():
+        return "animagine-xl"
+    return next((name for name in SMALL_MODELS if name in catalog.profiles), SMALL_MODELS[0])
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".pastel-write-test"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise FolderError(
+            f"DATA_DIR {folder} cannot be written ({error.strerror}). Change its owner or set another folder."
+        ) from None
