@@ -1,0 +1,238 @@
+"""One attempt at one job: from the claim to its outcome in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from bot.domain.image import GeneratedImage, GenerationResult, StoredImage
+from bot.domain.job import MAX_ATTEMPTS, Job
+from bot.domain.progress import Phase, Progress
+from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
+from bot.ports import Clock, ImageGenerator, ImageStore, JobRepository
+from bot.services.incidents import report
+from bot.services.live_cards import LiveCards
+from bot.services.signals import Sleep
+from bot.telemetry import Metrics
+
+LEASE = timedelta(seconds=30)
+HEARTBEAT = 7.0  # seconds; a lease survives three that fail
+
+DEVICE_LOST = "The graphics card stopped working while drawing this. Nothing was charged; try again in a few minutes."
+DISK_FULL = (
+    "The pictures were drawn but could not be saved, because this bot's disk is full or cannot be written. "
+    "Nothing was charged. Tell whoever hosts the bot, then try again."
+)
+UPLOAD_GONE = "The picture that this was to start from is no longer stored. Attach it again and send the request anew."
+
+log = logging.getLogger(__name__)
+
+
+class AbortReason(StrEnum):
+    """Why a drawing is stopped before its end."""
+
+    CANCELLED = "cancelled"  # a member or moderator asked; the database says so already
+    SHUTDOWN = "aborted"  # the job goes back to the queue, the try does not count
+    FENCE_LOST = "lost"  # the job is no longer ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbench:
+    """What an attempt works with. `on_ended` is called when the outbox has a new entry."""
+
+    jobs: JobRepository
+    generator: ImageGenerator
+    store: ImageStore
+    live: LiveCards
+    clock: Clock
+    metrics: Metrics
+    on_ended: Callable[[], None]
+    sleep: Sleep = asyncio.sleep
+
+
+class Attempt:
+    """Draws a claimed job and records the outcome; every write is fenced by the attempt's number.
+
+    The lease is kept by a task of its own. `abort` stops the drawing only: once the pictures are there, saving and recording
+    run to their end, and the fence decides whether they count.
+    """
+
+    def __init__(self, job: Job, bench: Workbench) -> None:
+        self.job = job
+        self._bench = bench
+        self._drawing: asyncio.Task[GenerationResult] | None = None
+        self._abort_reason: AbortReason | None = None
+        self._steps_seen = 0
+
+    async def run(self) -> None:
+        """Raises GeneratorDeadError and other OperatorErrors of the generator once the job has been given back."""
+        bench, job = self._bench, self.job
+        if job.started_at is not None:
+            bench.metrics.wait_seconds.observe(max(0.0, (job.started_at - job.created_at).total_seconds()))
+        await bench.live.show(job)
+        lease = asyncio.create_task(self._keep_lease(), name=f"lease-{job.id}")
+        drawing = self._drawing = asyncio.create_task(self._draw(), name=f"draw-{job.id}")
+        try:
+            if self._abort_reason is not None:
+                drawing.cancel()
+            await asyncio.wait({drawing})
+            outcome = await self._conclude(drawing)
+            bench.metrics.finished.labels(outcome=outcome).inc()
+        finally:
+            drawing.cancel()
+            lease.cancel()
+            await asyncio.gather(lease, drawing, return_exceptions=True)
+        _raise_fault_of_ours(drawing)
+
+    def abort(self, reason: AbortReason) -> None:
+        """Stop drawing within one step. The first reason stays; later calls change nothing."""
+        if self._abort_reason is None:
+            self._abort_reason = reason
+            if self._drawing is not None:
+                self._drawing.cancel()
+
+    async def renew(self) -> None:
+        """Extend the lease; a lost fence stops the drawing."""
+        job = self.job
+        lease_until = self._bench.clock.now() + LEASE
+        if not await self._bench.jobs.extend_lease(job.id, job.attempt, lease_until=lease_until):
+            self.abort(AbortReason.FENCE_LOST)
+
+    async def give_back(self) -> None:
+        """Put the job back without waiting for the drawing, for a generator that does not let go in time."""
+        await self._write("put back", self._bench.jobs.put_back(self.job.id, self.job.attempt, aborted=True))
+
+    async def _keep_lease(self) -> None:
+        """The first renewal is at once: it notices a cancellation that came between the claim and our knowing of it."""
+        while self._abort_reason is None:
+            try:
+                await self.renew()
+            except Exception as error:  # noqa: BLE001  # the next beat may succeed; if none does, the lease runs out
+                report(log, self._bench.metrics, f"Lease of job {self.job.id} could not be extended", error)
+            await self._bench.sleep(HEARTBEAT)
+
+    async def _draw(self) -> GenerationResult:
+        request = self.job.request
+        init_image: bytes | None = None
+        if request.init_image is not None:
+            try:
+                init_image = await self._bench.store.read_upload(request.init_image.key)
+            except NotFoundError:
+                raise GenerationError(UPLOAD_GONE, retryable=False) from None
+        return await self._bench.generator.generate(request, init_image=init_image, on_progress=self._on_progress)
+
+    def _on_progress(self, progress: Progress) -> None:
+        if progress.phase is Phase.DENOISING:
+            done = progress.image * progress.steps + progress.step
+            self._bench.metrics.steps.inc(max(0, done - self._steps_seen))
+            self._steps_seen = max(done, self._steps_seen)
+        if self._abort_reason is None:
+            self._bench.live.on_progress(self.job, progress)
+
+    async def _conclude(self, drawing: asyncio.Task[GenerationResult]) -> str:
+        """Record what became of the drawing; returns the outcome's name for the metrics."""
+        error: BaseException | None = None if drawing.cancelled() else drawing.exception()
+        if not drawing.cancelled() and error is None:
+            return await self._save(drawing.result())
+        if error is None or (self._abort_reason is not None and not isinstance(error, OperatorError)):
+            return await self._conclude_abort()
+        if isinstance(error, GeneratorDeadError):
+            return await self._retry_or_fail(DEVICE_LOST)
+        if isinstance(error, OperatorError):
+            await self.give_back()
+            return AbortReason.SHUTDOWN
+        if isinstance(error, GenerationError) and error.retryable:
+            return await self._retry_or_fail(str(error))
+        if isinstance(error, UserError):
+            return await self._fail(str(error))
+        incident = report(log, self._bench.metrics, f"Job {self.job.id} broke", error, about=self.job.request)
+        return await self._retry_or_fail(
+            f"Something went wrong while drawing this (error `{incident}`). Nothing was charged. Try again; if it happens "
+            "again, tell whoever hosts this bot the error's number."
+        )
+
+    async def _conclude_abort(self) -> str:
+        reason = self._abort_reason or AbortReason.SHUTDOWN
+        if reason is AbortReason.SHUTDOWN:
+            await self.give_back()
+        return reason
+
+    async def _save(self, result: GenerationResult) -> str:
+        bench = self._bench
+        bench.metrics.draw_seconds.observe(max(0.0, result.seconds))
+        stored: list[StoredImage] = []
+        try:
+            for index, image in enumerate(result.images):
+                key = await bench.store.save(self.job.id, self.job.attempt, index, image.data)
+                stored.append(_stored(index, key, image))
+        except (FolderError, OSError) as error:
+            report(log, bench.metrics, f"Pictures of job {self.job.id} could not be saved", error)
+            await self._discard(stored)
+            return await self._fail(DISK_FULL)
+        return await self._finish(tuple(stored))
+
+    async def _finish(self, stored: tuple[StoredImage, ...]) -> str:
+        job, bench = self.job, self._bench
+        finishing = bench.jobs.finish(job.id, job.attempt, stored, now=bench.clock.now())
+        finished = await self._write("finish", finishing)
+        if finished is None:  # the files stay: whether the database has them is unknown, and the lease may run out
+            return AbortReason.FENCE_LOST
+        if not finished:
+            await self._discard(stored)
+            return self._abort_reason or AbortReason.FENCE_LOST
+        bench.metrics.images.inc(len(stored))
+        bench.on_ended()
+        return "succeeded"
+
+    async def _retry_or_fail(self, reason: str) -> str:
+        if self.job.tries >= MAX_ATTEMPTS:
+            return await self._fail(reason)
+        job = self.job
+        await self._write("put back", self._bench.jobs.put_back(job.id, job.attempt, aborted=False))
+        return "retried"
+
+    async def _fail(self, reason: str) -> str:
+        job, bench = self.job, self._bench
+        await self._write("fail", bench.jobs.fail(job.id, job.attempt, reason, now=bench.clock.now()))
+        bench.on_ended()
+        return "failed"
+
+    async def _discard(self, stored: list[StoredImage] | tuple[StoredImage, ...]) -> None:
+        """Delete files that no job will ever show."""
+        try:
+            await self._bench.store.delete([image.key for image in stored])
+        except Exception as error:  # noqa: BLE001  # a file too many harms nobody
+            report(log, self._bench.metrics, f"Files of job {self.job.id} could not be deleted", error)
+
+    async def _write(self, what: str, writing: Awaitable[bool]) -> bool | None:
+        """None when the database refused: the lease runs out then, and recovery decides about the job."""
+        try:
+            return await writing
+        except Exception as error:  # noqa: BLE001  # a full disk must not end the worker
+            report(log, self._bench.metrics, f"Could not {what} job {self.job.id}", error, about=self.job.request)
+            return None
+
+
+def _stored(index: int, key: str, image: GeneratedImage) -> StoredImage:
+    return StoredImage(
+        index=index,
+        key=key,
+        seed=image.seed,
+        width=image.width,
+        height=image.height,
+        parameters=image.parameters,
+        size_bytes=len(image.data),
+    )
+
+
+def _raise_fault_of_ours(drawing: asyncio.Task[GenerationResult]) -> None:
+    """Hand on what only a new process can cure."""
+    if drawing.cancelled():
+        return
+    error = drawing.exception()
+    if isinstance(error, OperatorError):
+        raise error

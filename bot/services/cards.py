@@ -1,0 +1,81 @@
+"""From a job to its card: the one place where a card's parts are gathered."""
+
+from __future__ import annotations
+
+from bot.domain.card import JobCard, ParentLink
+from bot.domain.image import ImageFile, StoredImage
+from bot.domain.job import Job
+from bot.domain.profile import Catalog
+from bot.domain.progress import Progress
+from bot.ports import JobRepository
+from bot.services.estimates import Estimator
+
+MAX_DESCRIPTION = 900  # characters; Discord takes 1,024 of alt text
+
+
+class CardAssembler:
+    """Gathers what a card shows: titles, position, progress, pictures, the link to the parent's card."""
+
+    def __init__(self, *, jobs: JobRepository, catalog: Catalog, estimator: Estimator) -> None:
+        self._jobs = jobs
+        self._catalog = catalog
+        self._estimator = estimator
+
+    async def live(self, job: Job, progress: Progress | None = None) -> JobCard:
+        """The card of a job that waits or runs; `progress.preview` becomes its file."""
+        preview = progress.preview if progress else None
+        files = (ImageFile(name="preview.webp", data=preview, description="A first look at the picture"),) if preview else ()
+        return JobCard(
+            job=job,
+            model_title=self._model_title(job),
+            style_title=self._style_title(job),
+            position=await self._estimator.position(job),
+            progress=progress,
+            files=files,
+            parent=await self._parent(job),
+        )
+
+    async def final(
+        self, job: Job, *, images: tuple[StoredImage, ...] = (), files: tuple[ImageFile, ...] = (), note: str | None = None
+    ) -> JobCard:
+        """The card of a job that ended."""
+        return JobCard(
+            job=job,
+            model_title=self._model_title(job),
+            style_title=self._style_title(job),
+            images=images,
+            files=files,
+            parent=await self._parent(job),
+            note=note,
+        )
+
+    def _model_title(self, job: Job) -> str:
+        profile = self._catalog.profiles.get(job.request.profile)
+        return profile.title if profile else job.request.profile
+
+    def _style_title(self, job: Job) -> str | None:
+        name = job.request.style
+        if name is None:
+            return None
+        style = self._catalog.styles.get(name)
+        return style.title if style else name
+
+    async def _parent(self, job: Job) -> ParentLink | None:
+        """None too where the parent's card is gone or was never seen."""
+        if job.parent is None:
+            return None
+        parent = await self._jobs.get(job.parent.job_id)
+        if parent is None or parent.deleted_at is not None or parent.reply.message_id is None:
+            return None
+        return ParentLink(
+            user_id=parent.origin.user_id,
+            guild_id=parent.origin.guild_id,
+            channel_id=parent.reply.channel_id,
+            message_id=parent.reply.message_id,
+        )
+
+
+def describe(job: Job, index: int) -> str:
+    """Alt text of picture `index`."""
+    text = f"Picture {index + 1} of {job.request.num_images}: {job.request.prompt}"
+    return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 1] + "…"

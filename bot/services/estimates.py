@@ -1,0 +1,34 @@
+"""When a waiting job will start and end."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bot.domain.card import QueuePosition
+from bot.domain.job import Job
+from bot.ports import Clock, JobRepository
+
+
+class Estimator:
+    """Turns the work that lies ahead of a job into times.
+
+    `capacity` is how many jobs are drawn at once; the work ahead is shared by them.
+    """
+
+    def __init__(self, *, jobs: JobRepository, clock: Clock, capacity: int) -> None:
+        self._jobs = jobs
+        self._clock = clock
+        self._capacity = max(1, capacity)
+
+    async def position(self, job: Job) -> QueuePosition | None:
+        """None when the job does not wait any more."""
+        ahead = await self._jobs.ahead(job.id)
+        if ahead is None:
+            return None
+        pace = await self._jobs.pace()
+        if pace is None:
+            return QueuePosition(ahead=ahead.jobs)
+        starts_at = self._clock.now() + timedelta(seconds=ahead.work * pace / self._capacity)
+        return QueuePosition(
+            ahead=ahead.jobs, starts_at=starts_at, done_at=starts_at + timedelta(seconds=job.request.work * pace)
+        )

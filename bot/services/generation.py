@@ -1,0 +1,148 @@
+"""The service that every entry path calls: slash command, button, form, context menu, command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.domain.card import QueuePosition
+from bot.domain.image import StoredImage
+from bot.domain.job import Actor, Job, JobId, NewJob, Origin, ReplyTarget, VariationStrength
+from bot.domain.profile import Catalog, ModelProfile, Style
+from bot.domain.prompt import ComposedPrompt, compose
+from bot.domain.request import Draft
+from bot.errors import InvalidRequestError, NotFoundError
+from bot.ports import Clock, JobRepository, Submission
+from bot.services.estimates import Estimator
+from bot.services.live_cards import LiveCards
+from bot.services.proposals import JOB_GONE, Proposal, Proposals
+from bot.services.removal import Removal
+from bot.services.worker import Worker
+from bot.telemetry import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """A waiting or running job and where it stands."""
+
+    job: Job
+    position: QueuePosition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDetails:
+    """Everything that a job's pictures depend on."""
+
+    job: Job
+    images: tuple[StoredImage, ...]
+    composed: ComposedPrompt
+    profile: ModelProfile
+    style: Style | None
+
+
+class GenerationService:
+    """Checks requests (`propose…`), takes them in (`submit`, the only door), answers about them and removes them.
+
+    Members may reroll, vary and remix everybody's pictures on their own account; cancelling and deleting belong to the owner
+    and the moderators. Everything raises UserErrors with sentences that can be shown as they are.
+    """
+
+    def __init__(
+        self,
+        *,
+        proposals: Proposals,
+        removal: Removal,
+        jobs: JobRepository,
+        worker: Worker,
+        live: LiveCards,
+        estimator: Estimator,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._proposals = proposals
+        self._removal = removal
+        self._jobs = jobs
+        self._worker = worker
+        self._live = live
+        self._estimator = estimator
+        self._clock = clock
+        self._metrics = metrics
+
+    @property
+    def profile(self) -> ModelProfile:
+        """The model that is drawn with."""
+        return self._proposals.profile
+
+    @property
+    def catalog(self) -> Catalog:
+        """All models and styles that were found."""
+        return self._proposals.catalog
+
+    def propose(self, draft: Draft) -> Proposal:
+        """Check a member's words; does no I/O, so it fits before the first answer. Raises InvalidRequestError."""
+        return self._proposals.new(draft)
+
+    async def propose_reroll(self, job_id: JobId) -> Proposal:
+        """The same request with a new seed."""
+        return await self._proposals.reroll(job_id)
+
+    async def propose_variation(self, job_id: JobId, image_index: int, strength: VariationStrength) -> Proposal:
+        """Pictures near picture `image_index` (from 0) of a finished job."""
+        return await self._proposals.variation(job_id, image_index, strength)
+
+    async def remix_draft(self, job_id: JobId) -> Draft:
+        """What the remix form is filled with."""
+        return await self._proposals.remix_draft(job_id)
+
+    async def propose_remix(self, job_id: JobId, draft: Draft) -> Proposal:
+        """What the member made of the form."""
+        return await self._proposals.remix(job_id, draft)
+
+    async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
+        """Start from a member's picture (img2img); `strength` is the share of the steps that run."""
+        return await self._proposals.with_upload(proposal, data, strength)
+
+    async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> Submission:
+        """Store the job in one transaction; from its return on, the job ends in one of its final states whatever happens.
+
+        An interaction that was seen before gives the job it made then and shows nothing new.
+        """
+        new = NewJob(request=proposal.request, origin=origin, reply=reply, parent=proposal.parent)
+        submission = await self._jobs.add(new, now=self._clock.now())
+        if submission.created:
+            self._metrics.submitted.labels(relation=proposal.parent.relation if proposal.parent else "new").inc()
+            await self._live.show(submission.job)
+            self._worker.wake()
+        return submission
+
+    async def cancel(self, job_id: JobId, actor: Actor) -> Job:
+        """Stop a job that waits or runs. Raises NotFoundError, NotAllowedError, InvalidRequestError when it ended before."""
+        return await self._removal.cancel(job_id, actor)
+
+    async def delete(self, job_id: JobId, actor: Actor) -> None:
+        """Remove card and pictures for good. Raises NotFoundError, NotAllowedError."""
+        await self._removal.delete(job_id, actor)
+
+    async def details(self, job_id: JobId) -> JobDetails:
+        """Raises NotFoundError; InvalidRequestError when the model's profile was removed."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.deleted_at is not None:
+            raise NotFoundError(JOB_GONE)
+        profile = self.catalog.profiles.get(job.request.profile)
+        if profile is None:
+            raise InvalidRequestError(f"This was made with the model {job.request.profile}, which this bot no longer has.")
+        style = self.catalog.styles.get(job.request.style) if job.request.style else None
+        return JobDetails(
+            job=job,
+            images=await self._jobs.images(job_id),
+            composed=compose(job.request, profile, style),
+            profile=profile,
+            style=style,
+        )
+
+    async def waiting(self, user_id: int) -> tuple[QueueEntry, ...]:
+        """A member's waiting and running jobs in queue order; a running job has nothing ahead of it."""
+        jobs = await self._jobs.waiting(user_id)
+        return tuple([QueueEntry(job=job, position=await self._position(job)) for job in jobs])
+
+    async def _position(self, job: Job) -> QueuePosition:
+        return await self._estimator.position(job) or QueuePosition(ahead=0)

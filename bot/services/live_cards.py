@@ -1,0 +1,166 @@
+"""Live cards: what a member sees while the job waits and runs. Best effort; the final card belongs to delivery."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from bot.domain.card import JobCard
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import Job, JobId
+from bot.domain.progress import Progress
+from bot.ports import Clock, JobRepository, Messenger, MessengerError
+from bot.services.cards import CardAssembler
+from bot.services.signals import Sleep, rest
+
+EDIT_INTERVAL = 2.5  # seconds between two edits of one card; Discord allows about 5 in 5 s for a whole channel
+EDIT_TIMEOUT = 15.0  # seconds; delivery waits at most this long for a progress edit that hangs
+BLOCKED_PAUSE = 60.0  # seconds without live edits after a refusal of everything
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _LiveCard:
+    """What the next edit shows. `task` runs only while something is left to show."""
+
+    not_before: datetime
+    progress: Progress | None = None
+    stale: bool = False
+    closed: bool = False
+    shows_preview: bool = True
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class LiveCards:
+    """Edits the cards of jobs that wait or run: at most one edit a card in `interval` seconds, always the newest state.
+
+    Before each edit the job is read again and a job that ended is left alone, so a late `show` cannot overwrite a final card.
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: JobRepository,
+        messenger: Messenger,
+        cards: CardAssembler,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        interval: float = EDIT_INTERVAL,
+    ) -> None:
+        self._jobs = jobs
+        self._messenger = messenger
+        self._cards = cards
+        self._clock = clock
+        self._sleep = sleep
+        self._interval = timedelta(seconds=interval)
+        self._open: dict[JobId, _LiveCard] = {}
+        self._paused_until: datetime | None = None
+        self._stopped = False
+
+    async def show(self, job: Job) -> None:
+        """Open the card, or start it afresh for another attempt; the edit happens in the card's own task."""
+        live = self._open.get(job.id)
+        if live is None or live.closed:
+            live = self._open[job.id] = _LiveCard(not_before=self._clock.now())
+        live.progress = None
+        self._refresh(job.id, live)
+
+    def on_progress(self, job: Job, progress: Progress) -> None:
+        """Remember the newest progress of an open card; called on the event loop, never blocks."""
+        live = self._open.get(job.id)
+        if live is None or live.closed:
+            return
+        seen = live.progress.preview if live.progress else None
+        live.progress = progress if progress.preview else replace(progress, preview=seen)
+        self._refresh(job.id, live)
+
+    async def close(self, job_id: JobId) -> None:
+        """After this no edit of the card is in flight or will come."""
+        live = self._open.get(job_id)
+        if live is None:
+            return
+        live.closed = True
+        live.nudge.set()
+        if live.task is not None:
+            await asyncio.wait({live.task})
+        if self._open.get(job_id) is live:
+            del self._open[job_id]
+
+    async def stop(self) -> None:
+        """Close every card; they keep what they show."""
+        self._stopped = True
+        for job_id in tuple(self._open):
+            await self.close(job_id)
+
+    def _refresh(self, job_id: JobId, live: _LiveCard) -> None:
+        live.stale = True
+        if not self._stopped and (live.task is None or live.task.done()):
+            live.task = asyncio.create_task(self._keep_fresh(job_id, live), name=f"live-card-{job_id}")
+
+    async def _keep_fresh(self, job_id: JobId, live: _LiveCard) -> None:
+        while live.stale and not live.closed:
+            pause = self._pause(live)
+            if pause > 0:
+                await rest(live.nudge, pause, self._sleep)
+                continue
+            live.stale = False
+            try:
+                await self._edit(job_id, live)
+            except Exception:  # best effort: the final card comes by another way
+                log.debug("Live card of job %s could not be shown", job_id, exc_info=True)
+            live.not_before = self._clock.now() + self._interval
+
+    def _pause(self, live: _LiveCard) -> float:
+        wanted = max(live.not_before, self._paused_until or live.not_before)
+        return (wanted - self._clock.now()).total_seconds()
+
+    async def _edit(self, job_id: JobId, live: _LiveCard) -> None:
+        job = await self._jobs.get(job_id)
+        if job is None or job.deleted_at is not None or not job.status.is_waiting:
+            live.closed = True
+            return
+        progress = live.progress
+        if progress is not None and not live.shows_preview:
+            progress = replace(progress, preview=None)
+        card = await self._cards.live(job, progress)
+        try:
+            async with asyncio.timeout(EDIT_TIMEOUT):
+                message_id = await self._send(job, card)
+        except MessengerError as error:
+            log.debug("Live card of job %s: %s", job_id, error)
+            self._obey(live, error)
+            return
+        if message_id is not None and job.reply.message_id != message_id:
+            await self._jobs.set_message(job_id, channel_id=job.reply.channel_id, message_id=message_id)
+
+    async def _send(self, job: Job, card: JobCard) -> int | None:
+        """By token while it lives, then by id; None when neither is left."""
+        reply = job.reply
+        if reply.token_lives(self._clock.now()):
+            try:
+                return await self._messenger.edit_by_token(reply, card)
+            except MessengerError as error:
+                if error.fault is not DeliveryFault.TOKEN_DEAD:
+                    raise
+        if reply.message_id is None:
+            return None
+        return await self._messenger.edit_by_id(reply, card)
+
+    def _obey(self, live: _LiveCard, error: MessengerError) -> None:
+        """Slow down or fall silent, as the fault asks for."""
+        match error.fault:
+            case DeliveryFault.RATE_LIMITED:
+                pause = timedelta(seconds=BLOCKED_PAUSE if error.retry_after is None else error.retry_after)
+                self._paused_until = self._clock.now() + pause
+                live.stale = True
+            case DeliveryFault.TOO_LARGE:
+                live.shows_preview = False
+                live.stale = True
+            case DeliveryFault.UNAVAILABLE | DeliveryFault.TOKEN_DEAD:
+                pass
+            case _:  # the message or our right to it is gone; delivery finds out what is left to do
+                live.closed = True

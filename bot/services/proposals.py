@@ -1,0 +1,131 @@
+"""Proposals: requests that were checked but not stored yet, made from a member's words or from an earlier job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bot.domain.job import Job, JobId, JobStatus, Parent, Relation, VariationStrength
+from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.prompt import random_seed, reseeded, resolve, to_draft
+from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
+from bot.errors import InvalidRequestError, NotFoundError
+from bot.ports import ImageCodec, ImageStore, JobRepository
+
+JOB_GONE = "This picture was deleted or is no longer known here. Start a new one with `/anime`."
+UPLOAD_GONE = "The picture that this one started from is no longer stored. Use `/anime` and attach it again."
+WITH_PICTURES = frozenset({JobStatus.SUCCEEDED, JobStatus.DELIVERED, JobStatus.UNDELIVERABLE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A checked request that was not stored yet, and the job that it came out of."""
+
+    request: GenerationRequest
+    parent: Parent | None = None
+
+
+class Proposals:
+    """Makes proposals for the one model that is drawn with. Everything raises UserErrors with finished sentences."""
+
+    def __init__(
+        self, *, profile: ModelProfile, catalog: Catalog, jobs: JobRepository, store: ImageStore, codec: ImageCodec
+    ) -> None:
+        self.profile = profile
+        self.catalog = catalog
+        self._jobs = jobs
+        self._store = store
+        self._codec = codec
+
+    def new(self, draft: Draft) -> Proposal:
+        """From a member's words."""
+        return Proposal(request=resolve(draft, self.profile, self.catalog))
+
+    async def reroll(self, job_id: JobId) -> Proposal:
+        """The same request with a new seed."""
+        job = await self._drawable(job_id)
+        return Proposal(request=reseeded(job.request), parent=Parent(job_id=job.id, relation=Relation.REROLL))
+
+    async def variation(self, job_id: JobId, image_index: int, strength: VariationStrength) -> Proposal:
+        """As many pictures as the parent had, near its picture `image_index`."""
+        job = await self._drawable(job_id)
+        await self._check_image(job, image_index)
+        seeds = job.request.image_seeds(image_index)
+        blend = NoiseBlend(seed=random_seed(), strength=strength.share)
+        return Proposal(
+            request=replace(job.request, seed=seeds.seed, blends=(*seeds.blends, blend)),
+            parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),
+        )
+
+    async def remix_draft(self, job_id: JobId) -> Draft:
+        """The parent's words, to fill a form with; a size or style that is no longer offered is left out."""
+        job = await self._known(job_id)
+        self._check_profile(job)
+        draft = to_draft(job.request, self.profile)
+        offered = {style.name for style in self.catalog.styles_for(self.profile)}
+        return draft if draft.style is None or draft.style in offered else replace(draft, style=None, adapter_weight=None)
+
+    async def remix(self, job_id: JobId, draft: Draft) -> Proposal:
+        """What the member made of the form; the picture that the parent started from stays."""
+        job = await self._known(job_id)
+        self._check_profile(job)
+        request = resolve(draft, self.profile, self.catalog)
+        init_image = job.request.init_image
+        if init_image is not None:
+            init_image = await self._refitted(init_image, job.request, request)
+        return Proposal(request=replace(request, init_image=init_image), parent=Parent(job_id=job.id, relation=Relation.REMIX))
+
+    async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
+        """Start from a member's file (img2img): check it, fit it to the request's size, store it."""
+        request = proposal.request
+        replace(request, init_image=InitImage(key="", strength=strength))  # checks the strength before anything is stored
+        return replace(proposal, request=replace(request, init_image=await self._stored(data, strength, request)))
+
+    async def _stored(self, data: bytes, strength: float, request: GenerationRequest) -> InitImage:
+        upload = await self._codec.read_upload(data, width=request.width, height=request.height)
+        return InitImage(key=await self._store.save_upload(upload.data), strength=strength)
+
+    async def _refitted(self, init_image: InitImage, old: GenerationRequest, new: GenerationRequest) -> InitImage:
+        """An upload is stored in its request's size, so another size needs another crop of it."""
+        if (old.width, old.height) == (new.width, new.height):
+            return init_image
+        try:
+            data = await self._store.read_upload(init_image.key)
+        except NotFoundError:
+            raise NotFoundError(UPLOAD_GONE) from None
+        return await self._stored(data, init_image.strength, new)
+
+    async def _known(self, job_id: JobId) -> Job:
+        job = await self._jobs.get(job_id)
+        if job is None or job.deleted_at is not None:
+            raise NotFoundError(JOB_GONE)
+        return job
+
+    async def _drawable(self, job_id: JobId) -> Job:
+        """A job whose request can be drawn again as it is."""
+        job = await self._known(job_id)
+        self._check_profile(job)
+        request = job.request
+        if not any((size.width, size.height) == (request.width, request.height) for size in self.profile.sizes):
+            raise InvalidRequestError(
+                f"The size {request.width} × {request.height} is no longer offered. Use Remix to choose another."
+            )
+        if request.style is not None:
+            self.catalog.style(request.style, self.profile)
+        return job
+
+    def _check_profile(self, job: Job) -> None:
+        name = job.request.profile
+        if name == self.profile.name:
+            return
+        known = self.catalog.profiles.get(name)
+        raise InvalidRequestError(
+            f"This was made with the model {known.title if known else name}, but this bot now draws with "
+            f"{self.profile.title}. Use `/anime` with the same prompt instead."
+        )
+
+    async def _check_image(self, job: Job, image_index: int) -> None:
+        if job.status not in WITH_PICTURES:
+            raise InvalidRequestError("There is no picture yet to vary. Wait until this one is finished, or use Reroll.")
+        indexes = {image.index for image in await self._jobs.images(job.id)}
+        if image_index not in indexes:
+            raise NotFoundError(f"There is no picture {image_index + 1} here; choose 1 to {len(indexes)}.")

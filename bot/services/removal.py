@@ -1,0 +1,82 @@
+"""Cancelling and deleting: what only a job's owner and the moderators of its server may do."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from bot.domain.job import Actor, Job, JobId
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
+from bot.ports import Clock, ImageStore, JobRepository, Messenger, MessengerError
+from bot.services.delivery import Delivery
+from bot.services.live_cards import LiveCards
+from bot.services.proposals import JOB_GONE
+from bot.services.worker import Worker
+
+NOT_YOURS = "Only the member who asked for this picture and the moderators of its server may do that."
+ENDED = "This is already finished, so there is nothing left to cancel."
+CARD_STAYS = "The pictures are deleted from this bot, but Discord did not let it remove the message. Delete it by hand."
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """The two ways to get rid of a job."""
+
+    jobs: JobRepository
+    store: ImageStore
+    messenger: Messenger
+    worker: Worker
+    delivery: Delivery
+    live: LiveCards
+    clock: Clock
+
+    async def cancel(self, job_id: JobId, actor: Actor) -> Job:
+        """Stop a job that waits or runs and return it as it is then; its card is delivered like a result.
+
+        Raises NotFoundError, NotAllowedError, InvalidRequestError when it ended before.
+        """
+        job = await self._removable(job_id, actor)
+        if job.deleted_at is not None:
+            raise NotFoundError(JOB_GONE)
+        if not await self._cancel(job):
+            raise InvalidRequestError(ENDED)
+        return await self._removable(job_id, actor)
+
+    async def delete(self, job_id: JobId, actor: Actor) -> None:
+        """Remove card and pictures, cancelling first where the job still waits or runs.
+
+        The order: the database first, so that no delivery starts any more; then the card, which a delivery under way may
+        have moved; then the files. A deletion that was cut off can be repeated. Raises NotFoundError, NotAllowedError.
+        """
+        job = await self._removable(job_id, actor)
+        if job.status.is_waiting:
+            await self._cancel(job)
+        keys = await self.jobs.mark_deleted(job_id, now=self.clock.now())
+        self.delivery.wake()
+        await self.live.close(job_id)
+        await self.delivery.settle(job_id)
+        shown = await self.jobs.get(job_id)
+        try:
+            await self.messenger.delete((shown or job).reply)
+        except MessengerError as error:
+            log.info("Card of deleted job %s stays: %s", job_id, error)
+            raise UserError(CARD_STAYS) from None
+        finally:
+            await self.store.delete(keys)
+
+    async def _cancel(self, job: Job) -> bool:
+        if not job.status.is_waiting or not await self.jobs.cancel(job.id, now=self.clock.now()):
+            return False
+        self.worker.abort_job(job.id)
+        self.delivery.wake()
+        return True
+
+    async def _removable(self, job_id: JobId, actor: Actor) -> Job:
+        job = await self.jobs.get(job_id)
+        if job is None:
+            raise NotFoundError(JOB_GONE)
+        if not actor.may_remove(job):
+            raise NotAllowedError(NOT_YOURS)
+        return job

@@ -1,0 +1,143 @@
+"""The worker: claims jobs, draws them, and leaves every job in a state that says what comes next."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from bot.domain.job import Job, JobId, JobStatus
+from bot.errors import OperatorError
+from bot.services.attempt import LEASE, AbortReason, Attempt, Workbench
+from bot.services.incidents import report
+from bot.services.signals import Signal, rest
+
+UPKEEP_INTERVAL: Final = 10.0  # seconds; a dead worker's job runs again at most a lease and an upkeep later
+IDLE_INTERVAL: Final = 15.0  # seconds between looks at the queue that nobody asked for
+ABORT_PATIENCE: Final = 8.0  # seconds that an aborted drawing gets to let go before its job is put back all the same
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Draws up to `generator.capacity` jobs at once.
+
+    The order of events on `stop`: no more claims; the running attempts get their grace; the rest are aborted and put back.
+    """
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._signal = Signal()
+        self._stopping = asyncio.Event()
+        self._running: dict[JobId, Attempt] = {}
+        self._tasks: frozenset[asyncio.Task[None]] = frozenset()
+
+    async def run(self) -> None:
+        """Recover what an earlier process left, then claim and draw until `stop`.
+
+        Raises GeneratorDeadError (or ModelError) when only a new process helps; every job is back on the queue by then.
+        A cancelled `run` stops without grace.
+        """
+        if self._stopping.is_set():
+            return
+        await self._recover(expired_only=False)
+        loops = [(f"worker-{number}", self._claim_and_draw()) for number in range(self._bench.generator.capacity)]
+        loops.append(("worker-upkeep", self._keep_up()))
+        self._tasks = frozenset(asyncio.create_task(loop, name=name) for name, loop in loops)
+        try:
+            await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await asyncio.shield(self.stop(0))
+        ended = [task for task in self._tasks if task.done() and not task.cancelled()]
+        errors = [error for task in ended if (error := task.exception()) is not None]
+        if errors:
+            raise errors[0]
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Stop claiming, let running jobs end within the grace, put the others back; may be called at any time, repeatedly."""
+        self._stopping.set()
+        self._signal.ring()
+        if not self._tasks:
+            return
+        _, pending = await asyncio.wait(self._tasks, timeout=grace_seconds)
+        if not pending:
+            return
+        for attempt in tuple(self._running.values()):
+            attempt.abort(AbortReason.SHUTDOWN)
+        await asyncio.wait(pending, timeout=ABORT_PATIENCE)
+        for attempt in tuple(self._running.values()):
+            log.warning("Job %s did not stop in time and is put back as it is", attempt.job.id)
+            await attempt.give_back()
+
+    def wake(self) -> None:
+        """Say that a job was added."""
+        self._signal.ring()
+
+    def abort_job(self, job_id: JobId) -> None:
+        """Stop drawing a job that the database has as CANCELLED; a job that does not run here is left alone."""
+        attempt = self._running.get(job_id)
+        if attempt is not None:
+            attempt.abort(AbortReason.CANCELLED)
+
+    async def _claim_and_draw(self) -> None:
+        while not self._stopping.is_set():
+            woken = self._signal.listen()
+            job = await self._claim()
+            if job is None:
+                await rest(woken, IDLE_INTERVAL, self._bench.sleep)
+                continue
+            attempt = self._running[job.id] = Attempt(job, self._bench)
+            if self._stopping.is_set():  # the stop came while the claim was on its way
+                attempt.abort(AbortReason.SHUTDOWN)
+            try:
+                await attempt.run()
+            except OperatorError:
+                raise
+            except Exception as error:  # noqa: BLE001  # one job must not end the worker; its lease runs out
+                report(log, self._bench.metrics, f"The attempt at job {job.id} broke off", error, about=job.request)
+            finally:
+                self._running.pop(job.id, None)
+
+    async def _claim(self) -> Job | None:
+        now = self._bench.clock.now()
+        try:
+            return await self._bench.jobs.claim(now=now, lease_until=now + LEASE)
+        except Exception as error:  # noqa: BLE001  # a full disk must not end the worker
+            report(log, self._bench.metrics, "No job could be claimed", error)
+            return None
+
+    async def _keep_up(self) -> None:
+        while not self._stopping.is_set():
+            await self._refresh_gauge()
+            await rest(self._stopping, UPKEEP_INTERVAL, self._bench.sleep)
+            if not self._stopping.is_set():
+                await self._upkeep()
+
+    async def _upkeep(self) -> None:
+        """Renew our own leases first: after a suspended machine wakes up, all of them look expired."""
+        try:
+            for attempt in tuple(self._running.values()):
+                await attempt.renew()
+            await self._recover(expired_only=True)
+        except Exception as error:  # noqa: BLE001  # the next turn may succeed
+            report(log, self._bench.metrics, "Recovery failed", error)
+
+    async def _recover(self, *, expired_only: bool) -> None:
+        recovery = await self._bench.jobs.recover(now=self._bench.clock.now(), expired_only=expired_only)
+        for job_id in recovery.requeued:
+            log.info("Job %s was interrupted and is back on the queue", job_id)
+        for job_id in recovery.failed:
+            log.warning("Job %s was interrupted too often and has failed", job_id)
+        if recovery.requeued:
+            self._signal.ring()
+        if recovery.failed:
+            self._bench.on_ended()
+
+    async def _refresh_gauge(self) -> None:
+        try:
+            counts = await self._bench.jobs.counts()
+        except Exception as error:  # noqa: BLE001  # a missing figure harms nobody
+            report(log, self._bench.metrics, "Jobs could not be counted", error)
+            return
+        for status in JobStatus:
+            self._bench.metrics.jobs.labels(status=status).set(counts.get(status, 0))
