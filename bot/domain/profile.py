@@ -11,6 +11,16 @@ from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
 
+SAMPLER_NAMES: Mapping[str, str] = {
+    "EulerAncestralDiscreteScheduler": "Euler a",
+    "EulerDiscreteScheduler": "Euler",
+    "DPMSolverMultistepScheduler": "DPM++ 2M",
+    "DDIMScheduler": "DDIM",
+    "UniPCMultistepScheduler": "UniPC",
+    "LCMScheduler": "LCM",
+}
+"""The diffusers schedulers that a profile may name (all of order 1: a step is one call of the UNet), as A1111 calls them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSize:

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.domain.profile import Catalog
+from bot.errors import InvalidRequestError, ModelError
+from bot.storage.catalog import load_catalog
+
+SHIPPED = Path(__file__).resolve().parents[2] / "data"
+SEED_NEGATIVE = (
+    "lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, worst quality, "
+    "low quality, normal quality, jpeg artifacts, signature, watermark, username, blurry"
+)
+PROFILE = """
+title = "Mine"
+family = "sdxl"
+num_inference_steps = 20
+guidance_scale = 7
+default_size = "square"
+
+[source]
+repo = "someone/something"
+
+[licence]
+name = "MIT"
+
+[sizes]
+square = [1024, 1024]
+"""
+STYLE = """
+title = "Ink"
+families = ["sdxl"]
+file = "ink.safetensors"
+
+[licence]
+name = "MIT"
+"""
+
+
+def catalog_of(folder: Path, profile: str | None = None, style: str | None = None, *, name: str = "mine") -> Catalog:
+    for kind, text in (("profiles", profile), ("styles", style)):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        if text is not None:
+            (folder / kind / f"{name}.toml").write_text(text, encoding="utf-8")
+    return load_catalog(SHIPPED, folder)
+
+
+def problems_of(folder: Path, profile: str | None = None, style: str | None = None, *, name: str = "mine") -> str:
+    with pytest.raises(ModelError) as caught:
+        catalog_of(folder, profile, style, name=name)
+    assert all("\n" not in line for line in caught.value.lines)
+    return "\n".join(caught.value.lines)
+
+
+def test_animagine_xl_is_shipped_with_the_settings_of_its_card_and_the_seed(tmp_path: Path) -> None:
+    profile = load_catalog(SHIPPED, tmp_path).profile("animagine-xl")
+
+    assert (profile.source.repo, profile.variant) == ("Linaqruf/animagine-xl", "fp16")
+    assert profile.negative_prompt == SEED_NEGATIVE
+    assert (profile.num_inference_steps, profile.guidance_scale) == (50, 12.0)
+    assert profile.scheduler == "EulerAncestralDiscreteScheduler"
+    assert (profile.original_size, profile.target_size) == ((4096, 4096), (1024, 1024))
+    assert (profile.size(None).width, profile.size(None).height) == (1024, 1024)
+    assert len(profile.sizes) == 9
+    assert "openrail++" in profile.licence.name
+    assert profile.licence.url.startswith("https://")
+
+
+def test_every_shipped_profile_has_sizes_and_a_licence_and_the_pastel_style_fits_sdxl(tmp_path: Path) -> None:
+    catalog = load_catalog(SHIPPED, tmp_path)
+
+    assert {"animagine-xl", "animagine-xl-3.1", "animagine-xl-4", "tiny-random"} <= set(catalog.profiles)
+    pastel = catalog.style("pastel", catalog.profile("animagine-xl"))
+    assert (pastel.repo, pastel.weight_name) == ("Linaqruf/pastel-anime-xl-lora", "pastel-anime-xl.safetensors")
+    with pytest.raises(InvalidRequestError):
+        catalog.style("pastel", catalog.profile("tiny-random"))
+
+
+def test_the_operators_file_wins_over_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path, PROFILE, name="animagine-xl")
+
+    assert catalog.profile("animagine-xl").title == "Mine"
+    assert "animagine-xl-4" in catalog.profiles
+
+
+def test_relative_paths_lead_to_the_data_folder_first_and_to_the_shipped_one_otherwise(tmp_path: Path) -> None:
+    shipped, data = tmp_path / "shipped", tmp_path / "data"
+    text = PROFILE.replace('repo = "someone/something"', 'folder = "mini"')
+    for path in (shipped / "profiles", shipped / "models" / "mini", shipped / "styles", data):
+        path.mkdir(parents=True)
+    (shipped / "profiles" / "mini.toml").write_text(text)
+    (shipped / "styles" / "ink.toml").write_text(STYLE)
+
+    before = load_catalog(shipped, data)
+    (data / "models" / "mini").mkdir(parents=True)
+    after = load_catalog(shipped, data)
+
+    assert before.profile("mini").source.folder == shipped / "models" / "mini"
+    assert after.profile("mini").source.folder == data / "models" / "mini"
+    assert after.styles["ink"].file == data / "loras" / "ink.safetensors"
+
+
+def test_all_problems_of_all_files_are_told_at_once_each_with_file_and_field(tmp_path: Path) -> None:
+    wrong = PROFILE.replace("guidance_scale = 7", 'guidance_scale = "7"').replace("[1024, 1024]", "[1024, 1023]")
+    told = problems_of(tmp_path, wrong + "\n[extra]\nkey = 1\n", STYLE.replace('title = "Ink"', ""))
+
+    assert f"{tmp_path / 'profiles' / 'mine.toml'}: guidance_scale: must be a valid number" in told
+    assert "sizes.square.1: must be a multiple of 8" in told
+    assert "extra: is not a setting that Pastel knows" in told
+    assert f"{tmp_path / 'styles' / 'mine.toml'}: title: is missing" in told
+    assert len(told.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('repo = "someone/something"', "", "source: needs exactly one of repo, folder and file; it has none"),
+        ('repo = "someone/something"', 'repo = "a/b"\nfolder = "c"', "it has repo and folder"),
+        ('repo = "someone/something"', 'file = "model.ckpt"', "source.file: is a pickle file"),
+        ('repo = "someone/something"', 'file = "model.onnx"', "source.file: must end in .safetensors"),
+        ('repo = "someone/something"', 'repo = "https://example.org/x"', "source.repo: must look like"),
+        ('repo = "someone/something"', 'repo = "a/b"\nconfig = "c"', "config belongs to file only"),
+        ('default_size = "square"', 'default_size = "round"', "default_size must be one of square"),
+        ("square = [1024, 1024]", "square = [1024]", "square must be [width, height]"),
+        ("num_inference_steps = 20", "num_inference_steps = 61", "num_inference_steps: must be less than or equal to 60"),
+        ("num_inference_steps = 20", "num_inference_steps = true", "num_inference_steps: must be a valid integer"),
+        ("guidance_scale = 7", "guidance_scale = nan", "guidance_scale"),
+        ('family = "sdxl"', 'family = "sdxl"\nscheduler = "MagicScheduler"', "scheduler: must be one of DDIMScheduler"),
+        ('family = "sdxl"', "family = ", "mine.toml"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_its_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    assert old in PROFILE
+    assert complaint in problems_of(tmp_path, PROFILE.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('file = "ink.safetensors"', "", "needs either repo and weight_name, or file"),
+        ('file = "ink.safetensors"', 'file = "ink.pt"', "file: is a pickle file"),
+        ('file = "ink.safetensors"', 'repo = "a/b"', "weight_name"),
+        ('file = "ink.safetensors"', 'repo = "a/b"\nweight_name = "x.bin"', "weight_name: is a pickle file"),
+        ('title = "Ink"', 'title = "Ink"\nadapter_weight = 1.6', "adapter_weight: must be less than or equal to 1.5"),
+    ],
+)
+def test_a_wrong_style_is_refused_with_its_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    assert old in STYLE
+    assert complaint in problems_of(tmp_path, None, STYLE.replace(old, new))
+
+
+def test_a_file_that_is_no_text_and_a_name_with_blanks_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    told = problems_of(tmp_path, PROFILE, name="My Model")
+
+    assert "binary.toml" in told
+    assert "My Model.toml: the file's name must consist of" in told
