@@ -1,0 +1,50 @@
+"""The rows of buttons under a card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+from discord import ButtonStyle
+
+from bot.chat.actions import Action, Press
+from bot.domain.job import JobId
+
+Row = discord.ui.ActionRow[Any]
+
+_LOOKS = {
+    Action.REROLL: ("Reroll", "🎲", ButtonStyle.primary),
+    Action.REMIX: ("Remix", "✏️", ButtonStyle.secondary),
+    Action.DETAILS: ("Details", "📋", ButtonStyle.secondary),
+    Action.DELETE: ("Delete", "🗑️", ButtonStyle.secondary),
+    Action.CANCEL: ("Cancel", "✖️", ButtonStyle.secondary),
+    Action.SUBTLE: ("Subtle", "🌱", ButtonStyle.secondary),
+    Action.STRONG: ("Strong", "🔥", ButtonStyle.secondary),
+}
+
+
+def row(job_id: JobId, *actions: Action) -> Row:
+    """One row with a button for each action."""
+    return discord.ui.ActionRow(*(button(job_id, action) for action in actions))
+
+
+def variation_rows(job_id: JobId, images: int) -> list[Row]:
+    """A row of subtle and one of strong variations, a button a picture; a single picture needs one row."""
+    if images == 1:
+        single = [button(job_id, action, 1, f"Vary {action}") for action in (Action.SUBTLE, Action.STRONG)]
+        return [discord.ui.ActionRow(*single)]
+    return [
+        discord.ui.ActionRow(*(button(job_id, action, number) for number in range(1, images + 1)))
+        for action in (Action.SUBTLE, Action.STRONG)
+    ]
+
+
+def button(job_id: JobId, action: Action, image: int | None = None, label: str | None = None) -> discord.ui.Button[Any]:
+    """A plain button: the registered dynamic item answers it by its custom id. `image` counts from 1."""
+    name, emoji, style = _LOOKS[action]
+    return discord.ui.Button(
+        label=label or (name if image is None else f"{name} {image}"),
+        emoji=emoji,
+        style=style,
+        custom_id=Press(action=action, job_id=job_id, image=image).custom_id,
+    )

@@ -1,0 +1,115 @@
+"""The lines of a card. Members' words in them are escaped; everything else is ours."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import discord
+
+from bot.chat.markdown import escape, shorten, visible
+from bot.domain.card import JobCard, ParentLink
+from bot.domain.job import Job, Parent, Relation
+from bot.domain.progress import Phase, Progress
+
+TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
+NAME_LENGTH = 60  # characters of a model's or a style's title
+NOTE_LENGTH = 600
+BAR_CELLS = 12
+
+_RELATIONS = {Relation.REROLL: "Reroll", Relation.VARIATION: "Variation", Relation.REMIX: "Remix"}
+
+
+def title(job: Job) -> str:
+    """The prompt, as one bold line."""
+    return f"**{words(job.request.prompt, TITLE_LENGTH)}**"
+
+
+def words(text: str, limit: int) -> str:
+    """Somebody's words, shortened and shown letter for letter."""
+    return escape(shorten(visible(text), limit)) or "…"
+
+
+def author(card: JobCard) -> str:
+    """Who asked, and what the pictures come from. A mention in a card pings nobody (AllowedMentions.none())."""
+    by = f"by <@{card.job.origin.user_id}>"
+    if card.job.parent is None:
+        return f"-# {by}"
+    return f"-# {by} · {_provenance(card.job.parent, card.parent)}"
+
+
+def facts(card: JobCard) -> str:
+    """One quiet line: what it takes to draw the same again, and how long it took."""
+    request = card.job.request
+    parts = [
+        f"seed `{request.seed}`",
+        f"{request.width} × {request.height}",
+        f"{request.num_inference_steps} steps",
+        f"guidance {request.guidance_scale:g}",
+    ]
+    if card.style_title:
+        parts.append(f"{words(card.style_title, NAME_LENGTH)} × {request.adapter_weight:g}")
+    parts.append(words(card.model_title, NAME_LENGTH))
+    if card.job.seconds is not None:
+        parts.append(seconds(card.job.seconds))
+    return f"-# {' · '.join(parts)}"
+
+
+def queued(card: JobCard) -> str:
+    """The place in the queue and, once a speed is known, when it starts and ends, as timestamps that count by themselves."""
+    position = card.position
+    if position is None or position.ahead == 0:
+        line = "⏳ **Next in line**"
+    else:
+        line = f"⏳ **{position.ahead} {'job' if position.ahead == 1 else 'jobs'} ahead**"
+    if position is not None and position.done_at is not None:
+        line += f" · ready {_relative(position.done_at)}"
+    return line
+
+
+def running(progress: Progress | None) -> str:
+    """A bar, and what happens right now."""
+    if progress is None:
+        return f"{bar(0.0)}\n-# Getting ready…"
+    return f"{bar(progress.fraction)}\n-# {_phase(progress)}"
+
+
+def bar(fraction: float) -> str:
+    """`fraction` (0 to 1) as a bar with its percentage; never full before the end."""
+    percent = max(0, min(100, int(fraction * 100)))
+    filled = percent * BAR_CELLS // 100
+    return f"{'▰' * filled}{'▱' * (BAR_CELLS - filled)} **{percent} %**"
+
+
+def seconds(value: float) -> str:
+    """A duration as members read it: 8.3 s, 42 s, 3 min 5 s."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def sentence(text: str) -> str:
+    """One of our own sentences; a failure may quote a value, so it is cut but not escaped."""
+    return shorten(text, NOTE_LENGTH)
+
+
+def _provenance(parent: Parent, link: ParentLink | None) -> str:
+    name = _RELATIONS[parent.relation]
+    of = "" if parent.image_index is None else f" picture {parent.image_index + 1}"
+    if link is None:
+        return f"{name.lower()} of{of or ' an earlier job'}"
+    url = f"https://discord.com/channels/{link.guild_id or '@me'}/{link.channel_id}/{link.message_id}"
+    return f"[{name.lower()} of{of or ' this'} ↗]({url}) by <@{link.user_id}>"
+
+
+def _phase(progress: Progress) -> str:
+    if progress.phase is Phase.LOADING:
+        return "Loading the model…"
+    which = f"Picture {progress.image + 1} of {progress.num_images} · " if progress.num_images > 1 else ""
+    if progress.phase is Phase.DECODING:
+        return f"{which}finishing touches" if which else "Finishing touches"
+    return f"{which}step {progress.step} of {progress.steps}" if which else f"Step {progress.step} of {progress.steps}"
+
+
+def _relative(when: datetime) -> str:
+    return discord.utils.format_dt(when, "R")

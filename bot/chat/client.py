@@ -1,0 +1,159 @@
+"""The Discord client: what it asks Discord for, where actions and errors go, and who provides what."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar, cast
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.chat import errors, replies
+from bot.chat.actions import Press
+from bot.chat.buttons import JobButton
+from bot.chat.command_sync import sync_if_changed
+from bot.chat.freshness import Freshness
+from bot.chat.replies import Interaction
+from bot.ports import MetaRepository
+from bot.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+MAX_RATELIMIT_WAIT = 60.0  # seconds; beyond it discord.py raises instead of sleeping, and the outbox waits
+GUILD_READY_TIMEOUT = 2.0  # seconds after the last server before READY counts; discord.py's own default
+
+T = TypeVar("T")
+PressHandler = Callable[[Interaction, Press], Awaitable[None]]
+OnLogin = Callable[[], Awaitable[None]]
+
+
+class PastelTree(app_commands.CommandTree["PastelBot"]):
+    """Commands, with our error sink and without interactions that came too late."""
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        return not replies.is_late(interaction)
+
+    async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        await errors.report(self.client.metrics, interaction, error)
+
+
+class PastelBot(commands.AutoShardedBot):
+    """Asks Discord for nothing but interactions and the list of servers; no privileged intents.
+
+    Cogs get their services with `require`, in their `setup`. Buttons and forms are handed to whoever registered for their
+    action, so that this layer knows no service. `on_login` runs once commands and extensions stand, before the gateway opens.
+    `meta` None: commands are registered at every start.
+    """
+
+    def __init__(
+        self,
+        *,
+        metrics: Metrics,
+        meta: MetaRepository | None,
+        extensions: Sequence[str],
+        on_login: OnLogin | None = None,
+        guild_ready_timeout: float = GUILD_READY_TIMEOUT,
+        shard_count: int | None = None,
+    ) -> None:
+        super().__init__(
+            command_prefix=commands.when_mentioned,  # never used: messages do not reach us
+            help_command=None,
+            tree_cls=PastelTree,
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            max_messages=None,
+            max_ratelimit_timeout=MAX_RATELIMIT_WAIT,
+            guild_ready_timeout=guild_ready_timeout,
+            shard_count=shard_count,
+            activity=discord.CustomActivity("Draws what you /anime"),
+        )
+        self.metrics = metrics
+        self._meta = meta
+        self._extension_names = tuple(extensions)
+        self._on_login = on_login
+        self._provided: dict[type[Any], Any] = {}
+        self._actions: dict[str, PressHandler] = {}
+        self._forms: dict[str, PressHandler] = {}
+        self._freshness = Freshness()
+        self._lost_shards: set[int] = set()
+
+    def provide(self, kind: type[T], instance: T) -> None:
+        """Hand over the one instance of `kind` that cogs may ask for."""
+        self._provided[kind] = instance
+
+    def require(self, kind: type[T]) -> T:
+        """What was provided. Raises LookupError: the composition root forgot it."""
+        try:
+            return cast("T", self._provided[kind])
+        except KeyError:
+            raise LookupError(f"Nobody provided {kind.__name__}; see bot/bootstrap.py") from None
+
+    def on_action(self, action: str, handler: PressHandler) -> None:
+        """Let `handler` answer presses of the buttons of that action; a second one replaces the first (a reloaded cog)."""
+        self._actions[action] = handler
+
+    def on_form(self, action: str, handler: PressHandler) -> None:
+        """Let `handler` answer submitted forms of that action."""
+        self._forms[action] = handler
+
+    async def press(self, interaction: Interaction, press: Press) -> None:
+        """A button was pressed."""
+        await self._handle(self._actions, interaction, press)
+
+    async def setup_hook(self) -> None:
+        for name in self._extension_names:
+            await self.load_extension(name)
+        self.add_dynamic_items(JobButton)
+        if self.application_id is None:
+            raise RuntimeError("discord.py knows no application id after the login")
+        await sync_if_changed(self.tree, self.application_id, self._meta)
+        if self._on_login is not None:
+            await self._on_login()
+
+    async def is_connected(self) -> bool:
+        """Whether every shard has its gateway connection."""
+        return self.is_ready() and not self.is_closed() and not self._lost_shards
+
+    def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
+        """discord.py calls this synchronously on receipt, before any task that handles the event has run."""
+        if event_name == "interaction":
+            interaction: Interaction = args[0]
+            late = self._freshness.is_stale(interaction.created_at, discord.utils.utcnow())
+            replies.stamp(interaction, self.metrics, late=late)
+        super().dispatch(event_name, *args, **kwargs)
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Forms are found by their custom id, not in discord.py's memory, so that one opened before a restart still works."""
+        if interaction.type is not discord.InteractionType.modal_submit:
+            return
+        data = cast("dict[str, Any]", interaction.data)
+        press = Press.parse(str(data.get("custom_id", "")))
+        if press is not None:
+            await self._handle(self._forms, interaction, press)
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        del args, kwargs  # they may hold a prompt
+        self.metrics.errors.inc()
+        log.exception("Error in %s", event_method)  # noqa: LOG004 - discord.py calls this while it handles the exception
+
+    async def on_shard_disconnect(self, shard_id: int) -> None:
+        self._lost_shards.add(shard_id)
+
+    async def on_shard_ready(self, shard_id: int) -> None:
+        self._lost_shards.discard(shard_id)
+
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        self._lost_shards.discard(shard_id)
+
+    async def _handle(self, handlers: dict[str, PressHandler], interaction: Interaction, press: Press) -> None:
+        handler = handlers.get(press.action)
+        if handler is None or replies.is_late(interaction):
+            return
+        try:
+            await handler(interaction, press)
+        except Exception as error:  # noqa: BLE001 - the sink decides; discord.py would only log it
+            await errors.report(self.metrics, interaction, error)

@@ -1,0 +1,61 @@
+"""The one place that decides what a member and the log learn of an error."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+import discord
+from discord import app_commands
+
+from bot.chat.replies import Interaction, refuse
+from bot.errors import OperatorError, UserError
+from bot.telemetry import Metrics
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_INTERACTION = 10062  # we were later than 3 s; nobody waits any more
+ALREADY_ANSWERED = 40060  # a replayed event; the first one was answered
+OUTDATED = "This command has changed. Restart Discord, or wait a minute, and pick it from the list again."
+
+
+async def report(metrics: Metrics, interaction: Interaction, error: BaseException) -> None:
+    """Tell the member what went wrong; log what is a bug or the operator's business, once, with an id.
+
+    Never raises: it runs where nothing is left to catch.
+    """
+    error = _cause(error)
+    if _nobody_waits(error):
+        log.debug("Interaction %s was answered too late or twice", interaction.id)
+        return
+    sentence = _sentence(metrics, interaction, error)
+    try:
+        await refuse(interaction, sentence)
+    except (discord.HTTPException, OSError) as failure:
+        log.debug("The member of interaction %s could not be told: %s", interaction.id, type(failure).__name__)
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What a command raised, without discord.py's wrapping."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        return error.original
+    return error
+
+
+def _nobody_waits(error: BaseException) -> bool:
+    return isinstance(error, discord.HTTPException) and error.code in {UNKNOWN_INTERACTION, ALREADY_ANSWERED}
+
+
+def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch | app_commands.TransformerError):
+        return OUTDATED
+    incident = secrets.token_hex(4)
+    metrics.errors.inc()
+    if isinstance(error, OperatorError):
+        log.error("Error %s in interaction %s: %s", incident, interaction.id, error)
+        return f"I cannot do this right now: my host has to look after something. They find it in the log as `{incident}`."
+    # The traceback holds code, never local values, so no prompt gets into the log with it.
+    log.error("Error %s in interaction %s", incident, interaction.id, exc_info=error)
+    return f"Something went wrong on my side. Please try again; if it stays, tell my host this number: `{incident}`."

@@ -1,0 +1,5 @@
+"""The cogs by name, so that nothing below them imports them."""
+
+from __future__ import annotations
+
+EXTENSIONS = ("cogs.anime", "cogs.results", "cogs.queue", "cogs.help", "cogs.about")

@@ -1,0 +1,88 @@
+"""What Discord's refusals mean for delivery.
+
+Codes: Discord's documentation, topics/opcodes-and-status-codes; the table behind this: one row a fault, one behaviour each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import Enum, auto
+
+import aiohttp
+import discord
+
+from bot.domain.delivery import DeliveryFault
+from bot.ports import MessengerError
+
+UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10004, 10008, 10015, 10062
+REQUEST_TOO_LARGE, INVALID_WEBHOOK_TOKEN = 40005, 50027
+CLOUDFLARE_PAUSE = 60.0  # seconds between probes while the whole address is blocked
+TOKEN_REFUSED_PAUSE = 60.0  # seconds; the gateway will end the process, the results wait on disk
+
+_BY_CODE = {
+    UNKNOWN_CHANNEL: DeliveryFault.CHANNEL_GONE,
+    UNKNOWN_GUILD: DeliveryFault.CHANNEL_GONE,
+    UNKNOWN_MESSAGE: DeliveryFault.MESSAGE_GONE,
+    UNKNOWN_WEBHOOK: DeliveryFault.TOKEN_DEAD,
+    UNKNOWN_INTERACTION: DeliveryFault.TOKEN_DEAD,
+    INVALID_WEBHOOK_TOKEN: DeliveryFault.TOKEN_DEAD,
+    REQUEST_TOO_LARGE: DeliveryFault.TOO_LARGE,
+}
+
+
+class Route(Enum):
+    """By which right a message is touched: the interaction's token, or the bot's own."""
+
+    TOKEN = auto()
+    BOT = auto()
+
+
+@contextmanager
+def as_messenger_errors(route: Route) -> Generator[None]:
+    """Turn what discord.py and aiohttp raise into MessengerError.
+
+    The texts of the originals are left out: an address of a webhook route holds the interaction's token.
+    """
+    try:
+        yield
+    except discord.RateLimited as error:
+        raise MessengerError(DeliveryFault.RATE_LIMITED, "bucket", retry_after=error.retry_after) from None
+    except discord.HTTPException as error:
+        raise _of_response(error, route) from None
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        raise MessengerError(DeliveryFault.UNAVAILABLE, type(error).__name__) from None
+
+
+def _of_response(error: discord.HTTPException, route: Route) -> MessengerError:
+    detail = f"{error.status}, code {error.code}"
+    if error.status == 429:
+        return MessengerError(DeliveryFault.RATE_LIMITED, detail, retry_after=_retry_after(error))
+    if error.status == 401 and route is Route.BOT:
+        return MessengerError(DeliveryFault.UNAVAILABLE, detail, retry_after=TOKEN_REFUSED_PAUSE)
+    return MessengerError(_fault(error, route), detail)
+
+
+def _fault(error: discord.HTTPException, route: Route) -> DeliveryFault:
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
+    if error.status >= 500:
+        return DeliveryFault.UNAVAILABLE
+    if error.status == 413:
+        return DeliveryFault.TOO_LARGE
+    if route is Route.TOKEN and error.status in {401, 404}:
+        # Tokens were seen to fail with a bare 404 inside their 15 minutes (discord-api-docs issue 6851).
+        return DeliveryFault.TOKEN_DEAD
+    if error.status == 403:  # with 50001, 50013 or none; a user who blocks direct messages is 50007
+        return DeliveryFault.FORBIDDEN
+    return DeliveryFault.REFUSED
+
+
+def _retry_after(error: discord.HTTPException) -> float:
+    """Without a Via header it is Cloudflare that refuses, for minutes to an hour, and every further try counts."""
+    headers = error.response.headers
+    try:
+        told = float(headers.get("Retry-After", ""))
+    except ValueError:
+        told = 0.0
+    return told if headers.get("Via") and told else max(told, CLOUDFLARE_PAUSE)

@@ -1,0 +1,52 @@
+"""Members' words inside Discord's Markdown: shown letter for letter, pinging nobody, linking nowhere."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Every sign that begins something in Discord's Markdown: emphasis, code, spoilers, quotes, headings, lists, masked links,
+# mentions, custom emoji, timestamps, and `:` for the links that clients find by themselves.
+_SIGNS = frozenset("\\*_~`|>#-+[]()<!:/.")
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, but nothing is seen
+_MAX_MARKS = 3  # combining marks on one letter; more is drawn over the neighbouring lines
+_BREAK = "\u200b"  # zero width; ends a mention before it starts
+
+
+def visible(text: str) -> str:
+    """`text` on one line without characters that cannot be seen or that turn its direction.
+
+    A right-to-left override shows another prompt than the one drawn, and zero-width characters hide words in it.
+    """
+    kept: list[str] = []
+    marks = 0
+    for char in text:
+        category = unicodedata.category(char)
+        marks = marks + 1 if category in {"Mn", "Me"} else 0
+        if category in {"Cc", "Zl", "Zp"} or char in _BLANKS:
+            kept.append(" ")
+        elif category not in {"Cf", "Cs"} and marks <= _MAX_MARKS:
+            kept.append(char)
+    return " ".join("".join(kept).split())
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, the last of them "…" where something was cut, at a word's end if one is near."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    word_end = cut.rfind(" ", limit * 3 // 4)
+    return cut[: word_end if word_end > 0 else None].rstrip(" ,") + "…"
+
+
+def escape(text: str) -> str:
+    """`text` so that Discord shows it as it is: no formatting, no link, no mention.
+
+    Up to twice as long as `text`.
+    """
+    return "".join(f"\\{char}" if char in _SIGNS else f"@{_BREAK}" if char == "@" else char for char in text)
+
+
+def code_block(text: str) -> str:
+    """`text` in a code block; backticks in a row are taken apart, since nothing can escape them there."""
+    apart = text.replace("``", f"`{_BREAK}`")
+    return f"```\n{apart}\n```"

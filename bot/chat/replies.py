@@ -1,0 +1,141 @@
+"""First answers, and what the domain wants to know of an interaction.
+
+Discord voids an interaction that gets no answer within 3 s, so doors defer first and do everything slow afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+import discord
+
+from bot.domain.job import TOKEN_LIFE, Actor, Origin, ReplyTarget
+from bot.errors import NotAllowedError
+from bot.telemetry import Metrics
+
+Interaction = discord.Interaction[Any]
+"""Of our client; `Any`, because discord.py's commands do not accept a narrower type for a method's parameter."""
+
+NOBODY: Final = discord.AllowedMentions.none()
+_RECEIVED, _METRICS, _LATE, _THINKING = "pastel_received", "pastel_metrics", "pastel_late", "pastel_thinking"
+_PUBLIC, _EPHEMERAL = "public", "ephemeral"
+_PERMISSIONS = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "send_messages_in_threads": "Send Messages in Threads",
+    "attach_files": "Attach Files",
+}
+
+
+def stamp(interaction: Interaction, metrics: Metrics, *, late: bool) -> None:
+    """Remember when the interaction came in and whether that was too late; called once, before anything handles it."""
+    interaction.extras[_RECEIVED] = time.perf_counter()
+    interaction.extras[_METRICS] = metrics
+    interaction.extras[_LATE] = late
+
+
+def is_late(interaction: Interaction) -> bool:
+    """Whether nobody waits for an answer any more; such an interaction is dropped before any work."""
+    return bool(interaction.extras.get(_LATE, False))
+
+
+async def defer_public(interaction: Interaction) -> ReplyTarget:
+    """Answer with "thinking…" in the channel; that message becomes the job's card."""
+    response = await interaction.response.defer(thinking=True)
+    _answered(interaction)
+    interaction.extras[_THINKING] = _PUBLIC
+    return ReplyTarget(
+        channel_id=interaction.channel_id or 0,
+        message_id=response.message_id if response else None,
+        application_id=interaction.application_id,
+        token=interaction.token,
+        token_expires_at=discord.utils.utcnow() + TOKEN_LIFE,  # by our clock, so that a skew of Discord's does no harm
+        upload_limit=interaction.filesize_limit,
+    )
+
+
+async def defer_ephemeral(interaction: Interaction) -> None:
+    """Answer with "thinking…" for the member alone; `answer` fills it."""
+    await interaction.response.defer(ephemeral=True, thinking=True)
+    _answered(interaction)
+    interaction.extras[_THINKING] = _EPHEMERAL
+
+
+async def defer_silently(interaction: Interaction) -> None:
+    """Accept a pressed button; nothing is shown."""
+    await interaction.response.defer()
+    _answered(interaction)
+
+
+async def show_form(interaction: Interaction, form: discord.ui.Modal) -> None:
+    """Open a form as the first answer. It is not kept in memory: what is submitted comes back by its custom id."""
+    form.stop()
+    await interaction.response.send_modal(form)
+    _answered(interaction)
+
+
+async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: tuple[discord.File, ...] = ()) -> None:
+    """Show `view` to the member alone, as the first answer or in place of an ephemeral "thinking…"."""
+    view.stop()  # its buttons are dynamic items; discord.py would keep the view in memory for nothing
+    if interaction.response.is_done():
+        await interaction.edit_original_response(view=view, attachments=list(files), allowed_mentions=NOBODY)
+        interaction.extras.pop(_THINKING, None)
+    else:
+        await interaction.response.send_message(view=view, files=list(files), ephemeral=True, allowed_mentions=NOBODY)
+        _answered(interaction)
+
+
+async def refuse(interaction: Interaction, sentence: str) -> None:
+    """Tell the member alone why nothing happens, whatever was answered before.
+
+    A public "thinking…" is deleted first: a follow-up would otherwise take its place, and be public too.
+    """
+    if not interaction.response.is_done():
+        await interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY)
+        _answered(interaction)
+        return
+    thinking = interaction.extras.pop(_THINKING, None)
+    if thinking == _EPHEMERAL:
+        await interaction.edit_original_response(content=sentence, allowed_mentions=NOBODY)
+        return
+    if thinking == _PUBLIC:
+        await interaction.delete_original_response()
+    await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY)
+
+
+def origin_of(interaction: Interaction) -> Origin:
+    """Who asks, and by which event."""
+    return Origin(interaction_id=interaction.id, user_id=interaction.user.id, guild_id=interaction.guild_id)
+
+
+def actor_of(interaction: Interaction) -> Actor:
+    """Whoever presses, with the permissions that Discord computed for this channel."""
+    return Actor(
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        manages_messages=interaction.guild_id is not None and interaction.permissions.manage_messages,
+    )
+
+
+def require_permissions(interaction: Interaction) -> None:
+    """Raises NotAllowedError naming what the bot lacks in this channel to show a result there.
+
+    The first answer needs no permission at all; a result that comes after the token died does.
+    """
+    if interaction.guild_id is None:
+        return
+    granted = interaction.app_permissions
+    in_thread = isinstance(interaction.channel, discord.Thread)
+    needed = ("view_channel", "send_messages_in_threads" if in_thread else "send_messages", "attach_files")
+    missing = [_PERMISSIONS[name] for name in needed if not getattr(granted, name)]
+    if missing and not granted.administrator:
+        names = ", ".join(f"**{name}**" for name in missing)
+        raise NotAllowedError(f"I cannot post pictures in this channel. A moderator can allow me to: {names}.")
+
+
+def _answered(interaction: Interaction) -> None:
+    received = interaction.extras.pop(_RECEIVED, None)
+    if received is not None:
+        metrics: Metrics = interaction.extras[_METRICS]
+        metrics.ack_seconds.observe(time.perf_counter() - received)
