@@ -89,7 +89,7 @@ class GenerationRequest:
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", clean_prompt(self.prompt, "prompt"))
         object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, "negative prompt"))
-        if not self.prompt:
+        if not any(unicodedata.category(char)[0] not in "CZ" for char in self.prompt):  # nothing that could be seen
             raise InvalidRequestError("The prompt is empty. Say what to draw, for example `1girl, green hair, beanie, night`.")
         _check_range("images", self.num_images, 1, MAX_IMAGES)
         _check_range("steps", self.num_inference_steps, 1, MAX_STEPS)

@@ -1,0 +1,126 @@
+"""Limits and cleaning of requests."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.request import (
+    MAX_ADAPTER_WEIGHT,
+    MAX_BLENDS,
+    MAX_PROMPT_LENGTH,
+    MAX_SEED,
+    GenerationRequest,
+    InitImage,
+    NoiseBlend,
+    clean_prompt,
+)
+from bot.errors import InvalidRequestError
+from tests.examples import request
+
+SEEDS = st.integers(0, MAX_SEED)
+BLENDS = st.lists(st.builds(NoiseBlend, seed=SEEDS, strength=st.floats(0, 1)), max_size=MAX_BLENDS).map(tuple)
+
+
+@pytest.mark.parametrize(
+    ("field", "low", "high", "step"),
+    [
+        ("num_images", 1, 4, 1),
+        ("num_inference_steps", 1, 60, 1),
+        ("guidance_scale", 1.0, 20.0, 0.001),
+        ("seed", 0, 2**32 - 1, 1),
+        ("adapter_weight", 0.0, MAX_ADAPTER_WEIGHT, 0.001),
+    ],
+)
+def test_both_ends_of_a_range_are_allowed_and_nothing_beyond(field: str, low: float, high: float, step: float) -> None:
+    for value in (low, high):
+        assert getattr(request(**{field: value}), field) == value
+    for value in (low - step, high + step, math.nan):
+        with pytest.raises(InvalidRequestError, match="must be between"):
+            request(**{field: value})
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.049, 1.001, math.nan])
+def test_a_strength_that_would_run_no_step_is_refused(strength: float) -> None:
+    with pytest.raises(InvalidRequestError, match="strength"):
+        request(init_image=InitImage(key="k", strength=strength))
+
+
+@pytest.mark.parametrize(("width", "height"), [(63, 64), (64, 65), (0, 64), (64, -8), (4, 64)])
+def test_sides_that_are_no_multiple_of_eight_are_refused(width: int, height: int) -> None:
+    with pytest.raises(InvalidRequestError, match="multiples of 8"):
+        request(width=width, height=height)
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "\n\t", "\x00\x07", "\u2028", "\u200b\u200d"])
+def test_a_prompt_without_words_is_refused_with_an_example(prompt: str) -> None:
+    with pytest.raises(InvalidRequestError, match="Say what to draw"):
+        request(prompt=prompt)
+
+
+def test_a_prompt_may_have_2000_characters_and_not_one_more() -> None:
+    assert len(request(prompt="x" * MAX_PROMPT_LENGTH).prompt) == 2000
+    with pytest.raises(InvalidRequestError, match="2,001 characters"):
+        request(prompt="x" * 2001)
+    with pytest.raises(InvalidRequestError, match="negative prompt has 6,000"):
+        request(negative_prompt="x" * 6000)
+
+
+def test_mentions_and_markdown_stay_as_they_are() -> None:
+    words = "@everyone <@1> **bold** `code` [link](https://example.org)"
+    assert clean_prompt(words, "prompt") == words
+
+
+@given(st.text(max_size=MAX_PROMPT_LENGTH))
+def test_a_cleaned_prompt_is_one_line_without_control_characters(text: str) -> None:
+    cleaned = clean_prompt(text, "prompt")
+
+    assert not [char for char in cleaned if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Cs"}]
+    assert cleaned == " ".join(cleaned.split())
+    assert clean_prompt(cleaned, "prompt") == cleaned
+
+
+@given(seed=SEEDS, blends=BLENDS, weight=st.floats(0, MAX_ADAPTER_WEIGHT), strength=st.floats(0.05, 1.0))
+def test_a_request_survives_json(seed: int, blends: tuple[NoiseBlend, ...], weight: float, strength: float) -> None:
+    before = request(
+        seed=seed, blends=blends, style="pastel", adapter_weight=weight, init_image=InitImage(key="k", strength=strength)
+    )
+    assert GenerationRequest.from_dict(json.loads(json.dumps(before.to_dict()))) == before
+
+
+def test_variations_of_variations_end_at_a_limit() -> None:
+    with pytest.raises(InvalidRequestError, match="Use Remix"):
+        request(blends=tuple(NoiseBlend(seed=seed, strength=0.5) for seed in range(MAX_BLENDS + 1)))
+
+
+def test_each_picture_of_a_plain_request_can_be_made_again_alone() -> None:
+    four = request(seed=MAX_SEED - 1, num_images=4)
+    assert [four.image_seeds(index).seed for index in range(4)] == [MAX_SEED - 1, MAX_SEED, 0, 1]
+
+
+@given(seed=SEEDS, blends=BLENDS.filter(bool), index=st.integers(0, 3))
+def test_the_pictures_of_a_variation_differ_in_their_last_blend_only(
+    seed: int, blends: tuple[NoiseBlend, ...], index: int
+) -> None:
+    seeds = request(seed=seed, blends=blends, num_images=4).image_seeds(index)
+
+    assert seeds.seed == seed
+    assert seeds.blends[:-1] == blends[:-1]
+    assert seeds.blends[-1].seed == (blends[-1].seed + index) % (MAX_SEED + 1)
+    assert seeds.blends[-1].strength == blends[-1].strength
+
+
+def test_work_counts_pictures_steps_and_pixels() -> None:
+    assert request(num_images=4, num_inference_steps=10, width=1000, height=1000).work == pytest.approx(40)
+
+
+def test_an_unknown_field_of_a_stored_request_is_an_error() -> None:
+    stored: dict[str, Any] = request().to_dict() | {"surprise": 1}
+    with pytest.raises(TypeError):
+        GenerationRequest.from_dict(stored)

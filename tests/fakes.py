@@ -1,0 +1,219 @@
+"""Fakes of the ports: small, in memory, under the test's control."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from bot.domain.card import JobCard
+from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
+from bot.domain.job import JobId, ReplyTarget
+from bot.domain.progress import Phase, Progress
+from bot.domain.request import GenerationRequest
+from bot.errors import FolderError, InvalidRequestError, NotFoundError
+from bot.ports import MessengerError, OnProgress
+
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class FakeClock:
+    """Implements ports.Clock. Stands still until `advance`; `sleep` waits for it."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self._now = now
+        self._sleepers: list[tuple[datetime, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move on and wake whoever slept until then."""
+        self._now += timedelta(seconds=seconds)
+        for until, sleeper in self._sleepers:
+            if until <= self._now and not sleeper.done():
+                sleeper.set_result(None)
+        self._sleepers = [entry for entry in self._sleepers if not entry[1].done()]
+
+    async def sleep(self, seconds: float) -> None:
+        sleeper = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self._now + timedelta(seconds=seconds), sleeper))
+        await sleeper
+
+    @property
+    def sleeping(self) -> int:
+        """How many sleep right now."""
+        return sum(not sleeper.done() for _, sleeper in self._sleepers)
+
+
+class FakeGenerator:
+    """Implements ports.ImageGenerator.
+
+    Each call takes the next of `outcomes` (an exception to raise, or None to draw; default: draw). While `gate` is clear,
+    a drawing hangs after its first step. `started` and `ended` hold the requests in their order.
+    """
+
+    ready = True
+
+    def __init__(self, *outcomes: BaseException | None, capacity: int = 1) -> None:
+        self.capacity = capacity
+        self.outcomes = deque(outcomes)
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.started: list[GenerationRequest] = []
+        self.ended: list[GenerationRequest] = []
+        self.init_images: list[bytes | None] = []
+        self.letting_go = asyncio.Event()  # clear: a cancelled drawing does not end, like a kernel that hangs
+        self.letting_go.set()
+
+    async def load(self) -> None:
+        pass
+
+    async def generate(
+        self, request: GenerationRequest, *, init_image: bytes | None, on_progress: OnProgress
+    ) -> GenerationResult:
+        self.started.append(request)
+        self.init_images.append(init_image)
+        try:
+            on_progress(progress(request, 1))
+            await self.gate.wait()
+            outcome = self.outcomes.popleft() if self.outcomes else None
+            if outcome is not None:
+                raise outcome
+            on_progress(progress(request, request.num_inference_steps, image=request.num_images - 1))
+        finally:
+            await self.letting_go.wait()
+            self.ended.append(request)
+        return GenerationResult(images=tuple(picture(request, index) for index in range(request.num_images)), seconds=2.0)
+
+    async def close(self) -> None:
+        pass
+
+
+def progress(request: GenerationRequest, step: int, image: int = 0, preview: bytes | None = None) -> Progress:
+    """A report after `step` steps of picture `image`."""
+    return Progress(
+        phase=Phase.DENOISING,
+        image=image,
+        num_images=request.num_images,
+        step=step,
+        steps=request.num_inference_steps,
+        preview=preview,
+    )
+
+
+def picture(request: GenerationRequest, index: int) -> GeneratedImage:
+    """What the fake generator draws: bytes that name the seed."""
+    seed = request.image_seeds(index).seed
+    return GeneratedImage(
+        seed=seed, width=request.width, height=request.height, parameters=f"Seed: {seed}", data=f"PNG of {seed}".encode()
+    )
+
+
+class InMemoryImageStore:
+    """Implements ports.ImageStore. `full` makes every write fail like a full disk."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.full = False
+
+    async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
+        return self._put(f"{job_id}-{attempt}-{index}", data)
+
+    async def read(self, key: str) -> bytes:
+        try:
+            return self.files[key]
+        except KeyError:
+            raise NotFoundError("The file is gone.") from None
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.files.pop(key, None)
+
+    async def save_upload(self, data: bytes) -> str:
+        return self._put(f"upload-{len(data)}", data)
+
+    async def read_upload(self, key: str) -> bytes:
+        return await self.read(key)
+
+    def _put(self, key: str, data: bytes) -> str:
+        if self.full:
+            raise FolderError("The disk is full.")
+        self.files[key] = data
+        return key
+
+
+class FakeCodec:
+    """Implements ports.ImageCodec: an upload that starts with `broken` is refused; fitting cuts the bytes off."""
+
+    async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
+        if data.startswith(b"broken"):
+            raise InvalidRequestError("This file is no picture.")
+        return Upload(width=width, height=height, data=data + f" as {width}x{height}".encode())
+
+    async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
+        return ImageFile(name=file.name, data=file.data[:max_bytes], description=file.description)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request to the messenger. `way` is the method's name."""
+
+    way: str
+    reply: ReplyTarget
+    card: JobCard | None = field(default=None, repr=False)
+    nonce: str | None = None
+
+
+class RecordingMessenger:
+    """Implements ports.Messenger: notes every request in `calls`, and those that were carried out in `shown`.
+
+    `faults[way]` is a queue of errors for the next requests of that way. While `gate` is clear, requests hang before they
+    are carried out. `found` is what find_post answers.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.shown: list[Call] = []
+        self.faults: dict[str, deque[MessengerError]] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.found: int | None = None
+        self.on_call: Callable[[Call], None] = lambda _: None
+
+    def fail(self, way: str, *errors: MessengerError) -> None:
+        self.faults.setdefault(way, deque()).extend(errors)
+
+    async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
+        await self._request(Call(way="edit_by_token", reply=reply, card=card))
+        return reply.message_id or 500
+
+    async def edit_by_id(self, reply: ReplyTarget, card: JobCard) -> int:
+        await self._request(Call(way="edit_by_id", reply=reply, card=card))
+        assert reply.message_id is not None
+        return reply.message_id
+
+    async def post(self, reply: ReplyTarget, card: JobCard, *, nonce: str) -> int:
+        await self._request(Call(way="post", reply=reply, card=card, nonce=nonce))
+        return 900
+
+    async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
+        await self._request(Call(way="find_post", reply=reply))
+        return self.found
+
+    async def delete(self, reply: ReplyTarget) -> None:
+        await self._request(Call(way="delete", reply=reply))
+
+    async def _request(self, call: Call) -> None:
+        self.calls.append(call)
+        self.on_call(call)
+        await self.gate.wait()
+        if self.faults.get(call.way):
+            raise self.faults[call.way].popleft()
+        self.shown.append(call)
+
+    @property
+    def ways(self) -> list[str]:
+        return [call.way for call in self.calls]
