@@ -62,6 +62,13 @@ class Gateway:
                 self._changed.clear()
                 await self._changed.wait()
 
+    async def forget(self, within: float = 10.0) -> None:
+        """Wait until the connections of a process that ended are seen as closed."""
+        async with asyncio.timeout(within):
+            while any(session.live for session in self.sessions.values()):
+                self._changed.clear()
+                await self._changed.wait()
+
     async def disconnect(self, code: int = 4000) -> None:
         """Close every connection, as Discord does when it restarts a gateway."""
         for session in self.sessions.values():
@@ -80,6 +87,9 @@ class Gateway:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await self._receive(socket, json.loads(message.data))
+        for session in self.sessions.values():
+            if session.socket is socket:
+                session.socket = None
         self._journal.write("gateway", "gone", code=socket.close_code)
         self._changed.set()
         return socket

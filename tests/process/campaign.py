@@ -1,0 +1,158 @@
+"""A campaign: lives of the bot that end by SIGKILL at random moments, while members keep pressing things."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tests.local_discord.components import buttons
+from tests.local_discord.journal import Entry
+from tests.local_discord.messages import Message
+from tests.process.house import House
+from tests.process.verdict import Books, judge, sound
+
+BACKLOG = 6  # cards that may wait at once; members are patient enough that a life finds old work and makes new
+LONGEST_LIFE = 8.0  # seconds until the kill if the awaited moment does not come
+PRESSES = ("Reroll", "subtle", "strong", "Cancel")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill: `delay` seconds (at most; drawn at random) after an entry that `fits`, or after the start."""
+
+    name: str
+    delay: float
+    fits: Callable[[Entry], bool] | None = None
+
+
+def _request(method: str, part: str) -> Callable[[Entry], bool]:
+    return lambda entry: entry.kind == "request" and entry.what.startswith(method) and part in entry.what
+
+
+def _message(what: str, *, pictures: bool | None = None) -> Callable[[Entry], bool]:
+    def fits(entry: Entry) -> bool:
+        return entry.kind == "message" and entry.what == what and pictures in (None, entry.facts["files"] > 0)
+
+    return fits
+
+
+MOMENTS = (
+    Moment("starting", 1.5),
+    Moment("logging in", 0.3, lambda entry: entry.kind == "gateway" and entry.what == "identify"),
+    Moment("taking in, answer on its way", 0.0, _message("loading")),
+    Moment("taking in", 0.1, _request("POST", "/callback")),
+    Moment("showing the queue card", 0.0, _message("edited", pictures=False)),
+    Moment("drawing", 0.6, _message("edited", pictures=False)),
+    Moment("finishing", 0.15, _message("edited", pictures=False)),
+    Moment("delivering, answer on its way", 0.0, _message("edited", pictures=True)),
+    Moment("delivering", 0.03, _request("PATCH", "/messages/")),
+    Moment("any time", LONGEST_LIFE / 2),
+)
+
+
+@dataclass
+class Tally:
+    """What happened, for the report."""
+
+    lives: int = 0
+    moments: Counter[str] = field(default_factory=Counter)
+    interactions: int = 0
+    seconds: float = 0.0
+
+
+class Members:
+    """Fires commands and buttons at a random pace while a gateway session is there."""
+
+    def __init__(self, house: House, luck: random.Random) -> None:
+        self._house, self._luck = house, luck
+        self.sent = 0
+
+    async def act(self) -> None:
+        while True:
+            await asyncio.sleep(self._luck.expovariate(5.0))
+            if self._house.local.gateway.session(0) is not None and self._house.local.rest.commands:
+                await self._one_thing()
+
+    async def _one_thing(self) -> None:
+        local = self._house.local
+        cards = [message for message in local.messages.all.values() if _pressable(message)]
+        waiting = sum(message.loading or _offers(message, "Cancel") for message in cards)
+        user = self._luck.choice(local.world.users)
+        self.sent += 1
+        if cards and self._luck.random() < 0.4:
+            message = self._luck.choice(cards[-20:])
+            press = self._luck.choice(PRESSES)
+            if _offers(message, press) and (press == "Cancel" or waiting < BACKLOG):
+                await local.press(user, message, press)
+                return
+        if waiting < BACKLOG:
+            channel = self._luck.choice([local.world.general, local.world.thread, local.world.dms[user.id]])
+            await local.command(user, "anime", channel=channel, prompt=f"hat number {self.sent}")
+
+
+def _pressable(message: Message) -> bool:
+    return not (message.deleted or message.ephemeral)
+
+
+def _offers(message: Message, label: str) -> bool:
+    return any(label in (button.get("label") or "") for button in buttons(message.now.components or []))
+
+
+async def run_campaign(house: House, lives: int, seed: int) -> Tally:
+    """Kill `lives` lives, then let a last one bring everything to its end. It stays up and idle."""
+    luck, tally, started = random.Random(seed), Tally(), time.monotonic()
+    members = Members(house, luck)
+    acting = asyncio.create_task(members.act(), name="members")
+    try:
+        for number in range(lives):
+            moment = MOMENTS[number % len(MOMENTS)]
+            await _live_until(house, moment, luck)
+            tally.lives += 1
+            tally.moments[moment.name] += 1
+            if acting.done():
+                acting.result()
+    finally:
+        acting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await acting
+    await house.start()
+    await house.calm()
+    tally.interactions, tally.seconds = len(house.local.interactions.all), time.monotonic() - started
+    return tally
+
+
+async def _live_until(house: House, moment: Moment, luck: random.Random) -> None:
+    """One life. The kill may come inside the local Discord's own handler: after the effect, before the answer."""
+    come = asyncio.Event()
+    bot = await house.start(connected=False)
+    delay = luck.uniform(0, moment.delay)
+
+    def watch(entry: Entry) -> None:
+        if moment.fits is not None and not come.is_set() and moment.fits(entry):
+            if not moment.delay:
+                bot.send(signal.SIGKILL)
+            come.set()
+
+    stop = house.local.journal.listen(watch)
+    try:
+        if moment.fits is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LONGEST_LIFE):
+                    await come.wait()
+        await asyncio.sleep(delay)
+    finally:
+        stop()
+    await house.kill()
+
+
+def verdict(house: House) -> list[str]:
+    """Every promise that the campaign found broken."""
+    books = Books.read(house.database, house.data / "images")
+    messages = list(house.local.messages.all.values())
+    return [*judge(books, messages), *sound(house.database), *house.local.journal.violations]

@@ -1,0 +1,31 @@
+"""One zygote and one model for all process tests of a run; a house for each test."""
+
+import pytest
+
+from tests.local_discord.server import LocalDiscord
+from tests.process.bots import ZygoteClient, end
+from tests.process.house import House
+
+
+@pytest.fixture(scope="session")
+def zygote():
+    with ZygoteClient() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def tiny_model(zygote, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models") / "tiny-random"
+    zygote.build_model(folder)
+    return folder
+
+
+@pytest.fixture
+async def house(zygote, tiny_model, tmp_path):
+    """A house whose local Discord is checked at the end; no process outlives the test."""
+    async with LocalDiscord() as local:
+        home = House(tmp_path, local, zygote, tiny_model)
+        yield home
+        if home.bot is not None:
+            await end(home.bot)
+        local.journal.check()

@@ -1,0 +1,24 @@
+"""Runs the bot's real command line against a local Discord: python -m tests.process.launcher ORIGIN COMMAND..."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from tests.local_discord.attach import attach
+
+
+def launch(origin: str, argv: Sequence[str], sabotage: str | None = None) -> int:
+    """Do what `python -m bot` does; `sabotage` names a bug of tests.process.sabotage to plant first."""
+    attach(origin)
+    if sabotage:
+        from tests.process.sabotage import plant
+
+        plant(sabotage)
+    from bot.__main__ import main
+
+    return main(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(launch(sys.argv[1], sys.argv[2:]))

@@ -1,0 +1,24 @@
+"""kill -9 at any moment: no job is lost, none is shown twice, and the books are right."""
+
+import pytest
+
+from tests.process.campaign import MOMENTS, run_campaign, verdict
+
+
+async def test_twenty_kills_lose_no_job_and_show_none_twice(house):
+    tally = await run_campaign(house, lives=20, seed=20)
+
+    assert verdict(house) == []
+    assert set(tally.moments) == {moment.name for moment in MOMENTS}
+    assert house.rows("SELECT 1 FROM jobs WHERE status = 'delivered'"), "nothing was delivered, so nothing was tested"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(10))
+async def test_a_thousand_kills_lose_no_job_and_show_none_twice(house, seed, capsys):
+    tally = await run_campaign(house, lives=100, seed=1000 + seed)
+    statuses = {row[0]: row[1] for row in house.rows("SELECT status, count(*) FROM jobs GROUP BY status")}
+
+    with capsys.disabled():
+        print(f"\n{tally.lives} kills in {tally.seconds:.0f} s, {tally.interactions} interactions, jobs: {statuses}")
+    assert verdict(house) == []

@@ -1,0 +1,108 @@
+"""The judge itself: an honest history passes, and each broken promise is found."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.local_discord.messages import Attachment, Message, State
+from tests.local_discord.world import TEXT, Channel
+from tests.process.verdict import Books, judge
+
+JOB = "0123456789abcdef"
+KEY = f"{JOB}/0.png"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def state(second, text, *, pictures=False, action="reroll"):
+    files = (Attachment(1, f"pastel-{JOB}-1.png", "http://x", b"png"),) if pictures else ()
+    button = {"type": 2, "label": action, "style": 1, "custom_id": f"pastel:{action}:{JOB}"}
+    components = [{"type": 10, "content": text}, {"type": 1, "components": [button]}]
+    return State(START + timedelta(seconds=second), "", components, files, 0)
+
+
+def message(number, *states):
+    return Message(number, Channel(1, TEXT, guild_id=2), interaction_id=10, states=list(states))
+
+
+def honest():
+    """One delivered job: what each test breaks in one place."""
+    queued, shown = state(0, "queued", action="cancel"), state(1, "done", pictures=True)
+    job = {"id": JOB, "interaction_id": 10, "status": "delivered", "failure": None, "deleted_at": None}
+    ledger = [
+        {"job_id": JOB, "kind": "reserve", "reserved": 1, "spent": 0},
+        {"job_id": JOB, "kind": "charge", "reserved": -1, "spent": 1},
+    ]
+    outbox = [{"job_id": JOB, "closed_at": 1}]
+    return [job], ledger, outbox, [{"key": KEY}], {KEY}, [message(1, queued, shown)]
+
+
+def judged(jobs, ledger, outbox, images, files, messages):
+    return judge(Books(jobs, ledger, outbox, images, frozenset(files)), messages)
+
+
+def test_an_honest_history_passes():
+    assert judged(*honest()) == []
+
+
+def lose_the_job(jobs, ledger, outbox, images, files, messages):
+    jobs.clear(), ledger.clear(), outbox.clear(), images.clear(), files.clear()
+
+
+def leave_it_running(jobs, *_):
+    jobs[0]["status"] = "running"
+
+
+def forget_the_outbox(jobs, ledger, outbox, *_):
+    outbox.clear()
+
+
+def show_it_twice(*parts):
+    parts[-1].append(message(2, state(2, "done", pictures=True)))
+
+
+def show_it_twice_for_a_moment(*parts):
+    parts[-1].append(message(2, state(2, "done", pictures=True), State(START + timedelta(seconds=3), "", None, (), 0)))
+
+
+def never_show_it(*parts):
+    del parts[-1][0].states[1]
+
+
+def charge_it_twice(jobs, ledger, *_):
+    ledger.append({"job_id": JOB, "kind": "charge", "reserved": 0, "spent": 1})
+
+
+def fail_it_without_a_word(jobs, ledger, *rest):
+    jobs[0] |= {"status": "failed", "failure": "The GPU is lost."}
+    ledger[1] |= {"kind": "refund", "spent": 0}
+    rest[-1][0].states[1] = state(1, "done")
+
+
+def leave_a_file(jobs, ledger, outbox, images, files, messages):
+    files.add("stray.png")
+
+
+def drop_a_file(jobs, ledger, outbox, images, files, messages):
+    files.clear()
+
+
+@pytest.mark.parametrize(
+    ("breach", "finding"),
+    [
+        (lose_the_job, "lost"),
+        (leave_it_running, "running for ever"),
+        (forget_the_outbox, "never shown"),
+        (show_it_twice, "2 messages at once"),
+        (show_it_twice_for_a_moment, "2 messages at once"),
+        (never_show_it, "0 messages show its pictures"),
+        (charge_it_twice, "has the postings"),
+        (fail_it_without_a_word, "no message says why"),
+        (leave_a_file, "belongs to no picture"),
+        (drop_a_file, "has no file"),
+    ],
+)
+def test_each_broken_promise_is_found(breach, finding):
+    parts = honest()
+    breach(*parts)
+
+    assert any(finding in line for line in judged(*parts)), judged(*parts)

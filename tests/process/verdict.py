@@ -1,0 +1,172 @@
+"""The judge of a campaign: reads what was visible and what the database says, and lists every broken promise."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.local_discord.messages import Message, State
+
+Row = Mapping[str, Any]
+PICTURE = re.compile(r"pastel-([0-9a-f]{16})-\d+\.\w+")
+ROUTING = re.compile(r"pastel:(\w+):([0-9a-f]{16})")
+FINAL = {"delivered", "failed", "cancelled", "undeliverable"}
+POSTINGS = {
+    "delivered": {"reserve", "charge"},
+    "failed": {"reserve", "refund"},
+    "cancelled": {"reserve", "refund"},
+    "undeliverable": {"reserve", "charge", "refund"},
+}
+
+
+@dataclass(frozen=True)
+class Books:
+    """The database's rows, and the names of the stored picture files."""
+
+    jobs: Sequence[Row]
+    ledger: Sequence[Row]
+    outbox: Sequence[Row]
+    images: Sequence[Row]
+    files: frozenset[str]
+
+    @classmethod
+    def read(cls, database: Path, images: Path) -> Books:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            tables = ("jobs", "ledger", "outbox", "images")
+            rows = [[dict(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in tables]
+        files = frozenset(str(path.relative_to(images)) for path in images.rglob("*") if path.is_file())
+        return cls(*rows, files)
+
+
+def judge(books: Books, messages: Sequence[Message]) -> list[str]:
+    """Every broken promise, a line each; empty when all were kept."""
+    return [
+        *_lost(books, messages),
+        *_unfinished(books),
+        *_shown_twice(messages),
+        *_shown_wrongly(books, messages),
+        *_money(books),
+        *_stray_files(books),
+    ]
+
+
+def sound(database: Path) -> list[str]:
+    """What SQLite itself finds; also whether anybody still holds a transaction open. The bot may be running, idle."""
+    problems: list[str] = []
+    with closing(sqlite3.connect(database, timeout=2, isolation_level=None)) as connection:
+        for pragma in ("integrity_check", "foreign_key_check"):
+            found = [row for row in connection.execute(f"PRAGMA {pragma}") if row[0] != "ok"]
+            problems += [f"{pragma}: {row}" for row in found]
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError as error:
+            problems.append(f"a writing transaction is open: {error}")
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            problems.append("a reading transaction is open: the log cannot be reset")
+    return problems
+
+
+def pictures_of(state: State) -> set[str]:
+    """The jobs whose finished pictures this state shows."""
+    return {match[1] for file in state.attachments if (match := PICTURE.fullmatch(file.name))}
+
+
+def jobs_named(state: State) -> set[str]:
+    """The jobs that a state's buttons or pictures belong to."""
+    return {match[2] for button in state.buttons if (match := ROUTING.fullmatch(button["custom_id"]))} | pictures_of(state)
+
+
+def _lost(books: Books, messages: Sequence[Message]) -> Iterator[str]:
+    known = {job["id"] for job in books.jobs}
+    for message in messages:
+        for job in set().union(*(jobs_named(state) for state in message.states)) - known:
+            yield f"job {job} was shown in message {message.id} and is not in the database: lost"
+
+
+def _unfinished(books: Books) -> Iterator[str]:
+    closed = {entry["job_id"] for entry in books.outbox if entry["closed_at"] is not None}
+    for job in books.jobs:
+        if job["status"] not in FINAL:
+            yield f"job {job['id']} is {job['status']} for ever"
+        elif job["id"] not in closed:
+            yield f"job {job['id']} is {job['status']}, but its card was never shown"
+
+
+def _shown_twice(messages: Sequence[Message]) -> Iterator[str]:
+    """Replays every state in order and counts, for each job, the messages that show its pictures at that moment."""
+    steps = ((state.at, number, message.id, state) for message in messages for number, state in enumerate(message.states))
+    shows: dict[int, set[str]] = {}
+    count: Counter[str] = Counter()
+    for _, _, message_id, state in sorted(steps, key=lambda step: step[:3]):
+        count.subtract(shows.get(message_id, set()))
+        shows[message_id] = pictures_of(state)
+        count.update(shows[message_id])
+        for job in shows[message_id]:
+            if count[job] > 1:
+                yield f"job {job} shows its pictures in {count[job]} messages at once"
+
+
+def _shown_wrongly(books: Books, messages: Sequence[Message]) -> Iterator[str]:
+    """The last look of each job's messages fits what the database says."""
+    cards: dict[str, list[Message]] = defaultdict(list)
+    by_interaction = {job["interaction_id"]: job["id"] for job in books.jobs}
+    for message in messages:
+        mine = {by_interaction[message.interaction_id]} if message.interaction_id in by_interaction else set()
+        for job in mine | jobs_named(message.now):
+            if not (message.deleted or message.ephemeral):
+                cards[job].append(message)
+    for job in books.jobs:
+        yield from _wrong_card(job, [message.now for message in cards[job["id"]]])
+
+
+def _wrong_card(job: Row, cards: list[State]) -> Iterator[str]:
+    name, status = f"job {job['id']} is {job['status']}", job["status"]
+    with_pictures = sum(job["id"] in pictures_of(card) for card in cards)
+    wanted = int(status == "delivered" and job["deleted_at"] is None)
+    if with_pictures != wanted:
+        yield f"{name}, and {with_pictures} messages show its pictures"
+    if any(button["custom_id"].startswith("pastel:cancel:") for card in cards for button in card.buttons):
+        yield f"{name}, and a card still offers Cancel"
+    if status == "failed" and not any(_plain(job["failure"]) in _plain(card.text) for card in cards):
+        yield f"{name}, and no message says why: {job['failure']!r}"
+    if status == "cancelled" and not any("ancel" in card.text for card in cards):
+        yield f"{name}, and no message says so"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _money(books: Books) -> Iterator[str]:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    reserved: Counter[str] = Counter()
+    spent: Counter[str] = Counter()
+    for posting in books.ledger:
+        kinds[posting["job_id"]].append(posting["kind"])
+        reserved[posting["job_id"]] += posting["reserved"]
+        spent[posting["job_id"]] += posting["spent"]
+    for job in books.jobs:
+        wanted = POSTINGS.get(job["status"])
+        if wanted is not None and sorted(kinds[job["id"]]) != sorted(wanted):
+            yield f"job {job['id']} is {job['status']} and has the postings {kinds[job['id']]}"
+        if wanted is not None and reserved[job["id"]]:
+            yield f"job {job['id']} ended and still reserves {reserved[job['id']]}"
+        if (spent[job["id"]] > 0) != (job["status"] in ("succeeded", "delivered")):
+            yield f"job {job['id']} is {job['status']} and cost {spent[job['id']]}"
+
+
+def _stray_files(books: Books) -> Iterator[str]:
+    keys = {image["key"] for image in books.images}
+    for key in keys - books.files:
+        yield f"picture {key} has no file"
+    for name in books.files - keys:
+        yield f"file {name} belongs to no picture"
