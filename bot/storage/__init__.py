@@ -1,1 +1,1 @@
-"""Adapters for what must outlive the process: SQLite and files."""
+"""SQLite and files: the durable truth, behind the ports of `bot.ports`."""

@@ -1,0 +1,114 @@
+"""Connections to the database file, each with its own thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from bot.errors import DatabaseError, FolderError
+from bot.storage.faults import damaged, operator_error, unwritable
+from bot.storage.migrator import Migration, migrate, schema_version
+
+T = TypeVar("T")
+
+OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
+BUSY_SECONDS = 10.0  # a backup tool may hold the file for a moment; our own process has one writer
+
+
+class ThreadedConnection(aiosqlite.Connection):
+    """An aiosqlite connection that runs whole functions on its thread.
+
+    Between the statements of one function nothing else can happen on the connection, whatever becomes of the caller.
+    aiosqlite's own execute() lets a cancelled caller leave a transaction open, because a statement that is already
+    queued still runs.
+    """
+
+    def __init__(self, name: str, connector: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connector, iter_chunk_size=64)
+        self._thread.name = name
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `function` on the thread and wait for it."""
+        result: T = await self._execute(function, self._conn)  # pyright: ignore[reportUnknownMemberType]  # untyped there
+        return result
+
+
+def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """Open, check and migrate the file. Runs on the connection's thread. Raises DatabaseError or FolderError."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise DatabaseError(f"This Python brings SQLite {sqlite3.sqlite_version}; 3.37 is needed. Use a newer Python.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            _configure(connection)
+            _check(connection, path)
+            migrate(connection, path, migrations)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        # What SQLite cannot make sense of while it reads the schema comes from the file.
+        raise operator_error(error, path) or damaged(path, str(error)) from error
+    except OSError as error:
+        raise unwritable(path, error.strerror or "unknown error") from error
+    return connection
+
+
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """Open an existing file for reading only. Runs on the connection's thread."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _configure(connection)
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def examine(path: Path, newest: int) -> None:
+    """Check an existing file thoroughly without changing it. Raises DatabaseError or FolderError."""
+    try:
+        with closing(connect_reader(path)) as connection:
+            result: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if result != "ok":
+                raise damaged(path, result)
+            schema_version(connection, path, newest=newest)
+    except sqlite3.Error as error:
+        raise operator_error(error, path) or damaged(path, str(error)) from error
+
+
+def in_transaction(connection: sqlite3.Connection, begin: str, function: Callable[[sqlite3.Connection], T]) -> T:
+    """Run `function` between `begin` and COMMIT; an exception, also of COMMIT itself, rolls everything back."""
+    connection.execute(begin)
+    try:
+        result = function(connection)
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    return result
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys = ON")
+    # FULL: what was acknowledged survives a power cut, not only a crash of the process.
+    connection.execute("PRAGMA synchronous = FULL")
+    # What is wiped (tokens) or deleted leaves no bytes in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    journal_mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if journal_mode != "wal":
+        raise FolderError(f"The file system of {path} cannot hold the database. Set DATA_DIR to a folder on a local disk.")
+    result: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
+        raise damaged(path, result)

@@ -1,0 +1,134 @@
+"""The database file: one writer, a few readers, and one door for transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from bot.storage.connection import ThreadedConnection, connect_reader, connect_writer, examine, in_transaction
+from bot.storage.faults import operator_error
+from bot.storage.migrator import Migration, load_migrations
+
+T = TypeVar("T")
+SqlFunction = Callable[[sqlite3.Connection], T]
+
+READERS = 2
+
+_log = logging.getLogger(__name__)
+
+
+class Database:
+    """An open SQLite file in WAL mode. Must be closed: an open connection keeps the interpreter from exiting.
+
+    A transaction is one synchronous function. It runs on the writer's thread, so transactions come one after another and
+    nothing is awaited inside; it runs to its end even when the awaiting task is cancelled, whose caller then does not know
+    the outcome and may repeat it (every write of the repositories has a key that makes a repetition harmless).
+    """
+
+    def __init__(
+        self, path: Path, writer: ThreadedConnection, readers: Sequence[ThreadedConnection], connections: AsyncExitStack
+    ) -> None:
+        self.path = path
+        self._writer = writer
+        self._readers = cycle(readers)
+        self._connections = connections
+        self._in_flight: set[asyncio.Task[Any]] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, *, migrations: Sequence[Migration] | None = None) -> AsyncGenerator[Self]:
+        """Open, check and migrate `path`, and close it at the end; makes the file and its folder where they are missing.
+
+        Raises DatabaseError (damaged, of a newer Pastel, of another program) or FolderError (cannot be written).
+        """
+        steps = migrations or await asyncio.to_thread(load_migrations)
+        async with AsyncExitStack() as stack:
+            # Readers are closed first, so that the writer's close folds the WAL into the file.
+            writer = ThreadedConnection("database-writer", partial(connect_writer, path, steps))
+            await stack.enter_async_context(writer)
+            readers = [ThreadedConnection(f"database-reader-{n}", partial(connect_reader, path)) for n in range(READERS)]
+            for reader in readers:
+                await stack.enter_async_context(reader)
+            database = cls(path, writer, readers, stack.pop_all())
+        try:
+            yield database
+        finally:
+            await database.close()
+
+    @staticmethod
+    async def examine(path: Path) -> None:
+        """Check an existing file without changing it. Raises DatabaseError or FolderError."""
+        newest = (await asyncio.to_thread(load_migrations))[-1].version
+        await asyncio.to_thread(examine, path, newest)
+
+    async def transaction(self, function: SqlFunction[T]) -> T:
+        """Run `function` on the writer between BEGIN IMMEDIATE and COMMIT; an exception rolls back and comes out here.
+
+        Raises FolderError when the disk is full or gone, DatabaseError when the file turns out to be damaged.
+        """
+        return await self._run(self._writer, "BEGIN IMMEDIATE", function)
+
+    async def read(self, function: SqlFunction[T]) -> T:
+        """Run `function` on a reader; it sees one state of the database, the newest when it starts, and cannot write."""
+        return await self._run(next(self._readers), "BEGIN", function)
+
+    async def answers(self) -> bool:
+        """Whether a question gets an answer; False once the database is closed."""
+        if self._closing is not None:
+            return False
+        return await self.read(lambda connection: connection.execute("SELECT 1").fetchone() is not None)
+
+    async def close(self) -> None:
+        """Wait for the transactions in flight, then close the connections. May be called again."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(), name="database-close")
+        await asyncio.shield(self._closing)
+
+    async def _run(self, connection: ThreadedConnection, begin: str, function: SqlFunction[T]) -> T:
+        if self._closing is not None:
+            raise RuntimeError("the database is closed")
+        task = asyncio.create_task(self._execute(connection, begin, function), name="database-transaction")
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_unseen_error)
+            raise
+
+    async def _execute(self, connection: ThreadedConnection, begin: str, function: SqlFunction[T]) -> T:
+        try:
+            return await connection.run(lambda raw: _guarded(raw, begin, function))
+        except sqlite3.Error as error:
+            explained = operator_error(error, self.path)
+            if explained is None:
+                raise
+            raise explained from error
+
+    async def _close(self) -> None:
+        try:
+            await asyncio.gather(*self._in_flight, return_exceptions=True)
+        finally:
+            await self._connections.aclose()
+
+
+def _guarded(connection: sqlite3.Connection, begin: str, function: SqlFunction[T]) -> T:
+    """An open transaction would swallow every later write, so one that is found is ended, and reported as a bug."""
+    if connection.in_transaction:
+        _log.error("a transaction was left open and is rolled back")
+        connection.execute("ROLLBACK")
+    return in_transaction(connection, begin, function)
+
+
+def _log_unseen_error(task: asyncio.Task[Any]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        _log.error("a transaction failed after its caller was cancelled: %s", type(error).__name__)

@@ -1,0 +1,85 @@
+"""How a job ends: the move, its outbox entry and its posting, together. Runs inside transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+from bot.domain.image import StoredImage
+from bot.domain.job import MAX_ATTEMPTS, JobId, JobStatus
+from bot.storage import ledger
+from bot.storage.rows import image_row, to_micros
+
+INTERRUPTED = (
+    f"Drawing this was interrupted {MAX_ATTEMPTS} times, so it was given up; it costs nothing. "
+    "Try again with fewer images or a smaller size."
+)
+
+END_ATTEMPT = """--sql
+UPDATE jobs
+SET status = :status, failure = :failure, finished_at = :now, lease_until = NULL
+WHERE id = :id AND status = 'running' AND attempt = :attempt
+"""
+
+CANCEL = """--sql
+UPDATE jobs
+SET status = 'cancelled', finished_at = :now, lease_until = NULL
+WHERE id = :id AND status IN ('queued', 'running')
+"""
+
+ADD_IMAGE = """--sql
+INSERT INTO images (job_id, image_index, key, seed, width, height, parameters, size_bytes)
+VALUES (:job_id, :image_index, :key, :seed, :width, :height, :parameters, :size_bytes)
+"""
+
+OPEN_ENTRY = """--sql
+INSERT INTO outbox (job_id, created_at, next_attempt_at) VALUES (:job_id, :now, :now)
+"""
+
+
+def finish(
+    connection: sqlite3.Connection, job_id: JobId, attempt: int, images: Sequence[StoredImage], *, now: datetime
+) -> bool:
+    """SUCCEEDED, if the attempt still holds the job."""
+    if not _end_attempt(connection, job_id, attempt, JobStatus.SUCCEEDED, None, now):
+        return False
+    connection.executemany(ADD_IMAGE, [image_row(job_id, image) for image in images])
+    ledger.charge(connection, job_id, now=now)
+    return True
+
+
+def fail(connection: sqlite3.Connection, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
+    """FAILED, if the attempt still holds the job."""
+    if not _end_attempt(connection, job_id, attempt, JobStatus.FAILED, reason, now):
+        return False
+    ledger.refund(connection, job_id, now=now)
+    return True
+
+
+def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> None:
+    """FAILED, because the process died under it too often."""
+    fail(connection, job_id, attempt, INTERRUPTED, now=now)
+
+
+def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
+    """CANCELLED, if it had not ended."""
+    if connection.execute(CANCEL, {"id": job_id, "now": to_micros(now)}).rowcount != 1:
+        return False
+    _open_entry(connection, job_id, now)
+    ledger.refund(connection, job_id, now=now)
+    return True
+
+
+def _end_attempt(
+    connection: sqlite3.Connection, job_id: JobId, attempt: int, status: JobStatus, failure: str | None, now: datetime
+) -> bool:
+    values = {"id": job_id, "attempt": attempt, "status": status, "failure": failure, "now": to_micros(now)}
+    if connection.execute(END_ATTEMPT, values).rowcount != 1:
+        return False
+    _open_entry(connection, job_id, now)
+    return True
+
+
+def _open_entry(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> None:
+    connection.execute(OPEN_ENTRY, {"job_id": job_id, "now": to_micros(now)})

@@ -1,0 +1,48 @@
+"""What an error of SQLite means for whoever hosts the bot."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from bot.errors import DatabaseError, FolderError, OperatorError
+
+_PRIMARY_CODE = 0xFF  # extended result codes keep the primary one in the low byte (sqlite.org/rescode.html)
+_UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
+def operator_error(error: sqlite3.Error, path: Path) -> OperatorError | None:
+    """The line for the operator, or None where the error is a bug of ours (a broken constraint, wrong SQL)."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
+    if code == sqlite3.SQLITE_FULL:
+        return FolderError(f"The disk that holds {path} is full. Free some space; nothing that was accepted is lost.")
+    if code in _UNWRITABLE:
+        return unwritable(path, str(error))
+    if code in _BUSY:
+        return FolderError(f"Another program keeps {path} locked. Stop it and start again.")
+    if code == sqlite3.SQLITE_IOERR:
+        return FolderError(f"{path} cannot be read or written ({_one_line(str(error))}). Check the disk and its free space.")
+    if code in _DAMAGED:
+        return damaged(path, str(error))
+    return None
+
+
+def unwritable(path: Path, detail: str) -> FolderError:
+    """The rights of file or folder are in the way."""
+    return FolderError(
+        f"The database {path} cannot be written ({_one_line(detail)}). "
+        "Give this user write access to the file and its folder, or change DATA_DIR."
+    )
+
+
+def damaged(path: Path, detail: str) -> DatabaseError:
+    """The file is broken; the cure is a backup."""
+    return DatabaseError(
+        f"The database {path} is damaged ({_one_line(detail)}). Put a backup in its place, or move it away to start empty."
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:200]

@@ -1,0 +1,162 @@
+"""Jobs and their pictures in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from statistics import median
+
+from bot.domain.image import StoredImage
+from bot.domain.job import Job, JobId, NewJob, new_job_id
+from bot.ports import Ahead, Recovery, Submission
+from bot.storage import endings, ledger, queue
+from bot.storage.database import Database
+from bot.storage.rows import image_from_row, job_from_row, new_job_row, to_micros
+
+PACE_WINDOW = 20  # jobs; enough to outvote one that waited for the weights to load
+
+SAW_USER = "INSERT INTO users (id, first_seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+SAW_GUILD = "INSERT INTO guilds (id, first_seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+ADD = """--sql
+INSERT INTO jobs (
+    id, interaction_id, user_id, guild_id, status, request, work, channel_id, message_id, application_id, token,
+    token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at
+)
+VALUES (
+    :id, :interaction_id, :user_id, :guild_id, :status, :request, :work, :channel_id, :message_id, :application_id, :token,
+    :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at
+)
+RETURNING *
+"""
+
+WAITING = """--sql
+SELECT * FROM jobs
+WHERE user_id = ? AND status IN ('queued', 'running')
+ORDER BY seq
+"""
+
+PACE = """--sql
+SELECT (finished_at - started_at) / 1e6 / work AS pace
+FROM jobs
+WHERE status IN ('succeeded', 'delivered', 'undeliverable')
+ORDER BY finished_at DESC
+LIMIT ?
+"""
+
+SET_MESSAGE = "UPDATE jobs SET channel_id = :channel_id, message_id = :message_id WHERE id = :id"
+
+MARK_DELETED = """--sql
+UPDATE jobs SET deleted_at = :now
+WHERE id = :id AND finished_at IS NOT NULL AND deleted_at IS NULL
+"""
+
+# A deleted job no longer needs what it started from; another job with the same upload keeps it.
+KNOWN_KEYS = """--sql
+SELECT key FROM images
+UNION
+SELECT json_extract(request, '$.init_image.key') FROM jobs
+WHERE deleted_at IS NULL AND json_extract(request, '$.init_image.key') IS NOT NULL
+"""
+
+
+class SqliteJobs:
+    """Implements ports.JobRepository."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, new: NewJob, *, now: datetime) -> Submission:
+        return await self._database.transaction(lambda connection: _add(connection, new, now))
+
+    async def get(self, job_id: JobId) -> Job | None:
+        def select(connection: sqlite3.Connection) -> Job | None:
+            row = connection.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            return None if row is None else job_from_row(row)
+
+        return await self._database.read(select)
+
+    async def images(self, job_id: JobId) -> tuple[StoredImage, ...]:
+        def select(connection: sqlite3.Connection) -> tuple[StoredImage, ...]:
+            rows = connection.execute("SELECT * FROM images WHERE job_id = ? ORDER BY image_index", (job_id,))
+            return tuple(image_from_row(row) for row in rows)
+
+        return await self._database.read(select)
+
+    async def claim(self, *, now: datetime, lease_until: datetime) -> Job | None:
+        return await self._database.transaction(lambda connection: queue.claim(connection, now=now, lease_until=lease_until))
+
+    async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
+        return await self._database.transaction(
+            lambda connection: queue.extend_lease(connection, job_id, attempt, lease_until=lease_until)
+        )
+
+    async def finish(self, job_id: JobId, attempt: int, images: Sequence[StoredImage], *, now: datetime) -> bool:
+        return await self._database.transaction(lambda connection: endings.finish(connection, job_id, attempt, images, now=now))
+
+    async def fail(self, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
+        return await self._database.transaction(lambda connection: endings.fail(connection, job_id, attempt, reason, now=now))
+
+    async def put_back(self, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
+        return await self._database.transaction(lambda connection: queue.put_back(connection, job_id, attempt, aborted=aborted))
+
+    async def cancel(self, job_id: JobId, *, now: datetime) -> bool:
+        return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now))
+
+    async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
+        return await self._database.transaction(
+            lambda connection: queue.recover(connection, now=now, expired_only=expired_only)
+        )
+
+    async def ahead(self, job_id: JobId) -> Ahead | None:
+        return await self._database.read(lambda connection: queue.ahead(connection, job_id))
+
+    async def waiting(self, user_id: int) -> tuple[Job, ...]:
+        return await self._database.read(
+            lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING, (user_id,)))
+        )
+
+    async def counts(self) -> dict[str, int]:
+        return await self._database.read(
+            lambda connection: dict(connection.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetchall())
+        )
+
+    async def pace(self) -> float | None:
+        def select(connection: sqlite3.Connection) -> float | None:
+            paces: list[float] = [row["pace"] for row in connection.execute(PACE, (PACE_WINDOW,))]
+            return median(paces) if paces else None
+
+        return await self._database.read(select)
+
+    async def set_message(self, job_id: JobId, *, channel_id: int, message_id: int) -> None:
+        values = {"id": job_id, "channel_id": channel_id, "message_id": message_id}
+        await self._database.transaction(lambda connection: connection.execute(SET_MESSAGE, values).rowcount)
+
+    async def mark_deleted(self, job_id: JobId, *, now: datetime) -> tuple[str, ...]:
+        return await self._database.transaction(lambda connection: _mark_deleted(connection, job_id, now))
+
+    async def known_keys(self) -> frozenset[str]:
+        """The addresses of all files that a job still needs, for `DiskImageStore.sweep`."""
+        return await self._database.read(lambda connection: frozenset(row["key"] for row in connection.execute(KNOWN_KEYS)))
+
+
+def _add(connection: sqlite3.Connection, new: NewJob, now: datetime) -> Submission:
+    origin = new.origin
+    known = connection.execute("SELECT * FROM jobs WHERE interaction_id = ?", (origin.interaction_id,)).fetchone()
+    if known is not None:
+        return Submission(job=job_from_row(known), created=False)
+    connection.execute(SAW_USER, (origin.user_id, to_micros(now)))
+    if origin.guild_id is not None:
+        connection.execute(SAW_GUILD, (origin.guild_id, to_micros(now)))
+    rows = connection.execute(ADD, new_job_row(new, new_job_id(), now)).fetchall()
+    job = job_from_row(rows[0])
+    ledger.reserve(connection, job.id, origin.user_id, new.request, now=now)
+    return Submission(job=job, created=True)
+
+
+def _mark_deleted(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> tuple[str, ...]:
+    connection.execute(MARK_DELETED, {"id": job_id, "now": to_micros(now)})
+    # Files that a crash keeps from being removed after this are found by the sweep of the next start.
+    rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
+    return tuple(row["key"] for row in rows)

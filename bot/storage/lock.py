@@ -1,0 +1,55 @@
+"""One process a data folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bot.errors import FolderError
+
+
+class DataFolderLock:
+    """Holds `pastel.lock` in the data folder while the context is entered.
+
+    The kernel lets go of the lock when the process ends in whatever way, so a crash leaves nothing to clean up; the file
+    itself stays, because removing it would let two processes lock two files of the same name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        """Raises FolderError when another process holds the lock, or the folder cannot be written."""
+        path = self._folder / "pastel.lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise FolderError(f"{path} cannot be written ({error.strerror}). Change its owner, or DATA_DIR.") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace")
+            os.close(descriptor)
+            raise self._refusal(error, holder) from None
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _refusal(self, error: OSError, holder: str) -> FolderError:
+        if isinstance(error, BlockingIOError):
+            process = f"process {holder}" if holder.isdigit() else "another process"
+            return FolderError(
+                f"Another Pastel ({process}) already uses {self._folder}. Stop it, or set DATA_DIR to another folder."
+            )
+        return FolderError(f"{self._folder} cannot be locked ({error.strerror}). Set DATA_DIR to a folder on a local disk.")

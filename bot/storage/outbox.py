@@ -1,0 +1,103 @@
+"""The outbox in SQLite. A closed entry stays, so that a job can never be announced twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from bot.domain.delivery import DeliveryFault, OutboxEntry
+from bot.domain.job import JobId, JobStatus
+from bot.errors import NotFoundError
+from bot.storage import ledger
+from bot.storage.database import Database
+from bot.storage.rows import entry_from_row, from_micros, to_micros
+
+DUE = """--sql
+SELECT * FROM outbox
+WHERE closed_at IS NULL AND next_attempt_at <= :now
+ORDER BY created_at, rowid
+LIMIT :limit
+"""
+
+NEXT_DUE = "SELECT next_attempt_at FROM outbox WHERE closed_at IS NULL ORDER BY next_attempt_at LIMIT 1"
+
+CLOSE = """--sql
+UPDATE outbox SET closed_at = :now, outcome = :outcome, last_fault = COALESCE(:fault, last_fault)
+WHERE job_id = :job_id AND closed_at IS NULL
+"""
+
+RETRY = """--sql
+UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at, last_fault = :fault
+WHERE job_id = :job_id AND closed_at IS NULL
+"""
+
+START_POST = """--sql
+UPDATE outbox SET post_started_at = COALESCE(post_started_at, :now)
+WHERE job_id = :job_id AND closed_at IS NULL
+RETURNING *
+"""
+
+SHOWN_AT = "UPDATE jobs SET channel_id = :channel_id, message_id = :message_id WHERE id = :job_id"
+CONCLUDE = "UPDATE jobs SET status = :status WHERE id = :job_id AND status = 'succeeded'"
+WIPE_TOKEN = "UPDATE jobs SET token = NULL, token_expires_at = NULL WHERE id = ?"  # noqa: S105  # SQL, no secret
+
+
+class SqliteOutbox:
+    """Implements ports.Outbox. What concerns a closed entry changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def due(self, *, now: datetime, limit: int) -> tuple[OutboxEntry, ...]:
+        values = {"now": to_micros(now), "limit": limit}
+        return await self._database.read(
+            lambda connection: tuple(entry_from_row(row) for row in connection.execute(DUE, values))
+        )
+
+    async def next_due(self) -> datetime | None:
+        def select(connection: sqlite3.Connection) -> datetime | None:
+            row = connection.execute(NEXT_DUE).fetchone()
+            return None if row is None else from_micros(row["next_attempt_at"])
+
+        return await self._database.read(select)
+
+    async def delivered(self, job_id: JobId, *, channel_id: int, message_id: int, now: datetime) -> None:
+        shown_at = {"job_id": job_id, "channel_id": channel_id, "message_id": message_id}
+
+        def deliver(connection: sqlite3.Connection) -> None:
+            if _close(connection, job_id, "delivered", None, now):
+                connection.execute(SHOWN_AT, shown_at)
+                _conclude(connection, job_id, JobStatus.DELIVERED)
+
+        await self._database.transaction(deliver)
+
+    async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault) -> None:
+        values = {"job_id": job_id, "at": to_micros(at), "fault": fault}
+        await self._database.transaction(lambda connection: connection.execute(RETRY, values).rowcount)
+
+    async def give_up(self, job_id: JobId, fault: DeliveryFault, *, now: datetime) -> None:
+        def abandon(connection: sqlite3.Connection) -> None:
+            closed = _close(connection, job_id, "given_up", fault, now)
+            if closed and _conclude(connection, job_id, JobStatus.UNDELIVERABLE):
+                ledger.refund(connection, job_id, now=now)
+
+        await self._database.transaction(abandon)
+
+    async def start_post(self, job_id: JobId, *, now: datetime) -> OutboxEntry:
+        """Raises NotFoundError when the entry is closed: nothing must be posted any more."""
+        values = {"job_id": job_id, "now": to_micros(now)}
+        rows = await self._database.transaction(lambda connection: connection.execute(START_POST, values).fetchall())
+        if not rows:
+            raise NotFoundError("This result was already delivered or given up.")
+        return entry_from_row(rows[0])
+
+
+def _close(connection: sqlite3.Connection, job_id: JobId, outcome: str, fault: DeliveryFault | None, now: datetime) -> bool:
+    values = {"job_id": job_id, "outcome": outcome, "fault": fault, "now": to_micros(now)}
+    return connection.execute(CLOSE, values).rowcount == 1
+
+
+def _conclude(connection: sqlite3.Connection, job_id: JobId, status: JobStatus) -> bool:
+    """Whether the job had pictures to show; a failed or cancelled one stays what it is."""
+    connection.execute(WIPE_TOKEN, (job_id,))
+    return connection.execute(CONCLUDE, {"job_id": job_id, "status": status}).rowcount == 1

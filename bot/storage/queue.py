@@ -1,0 +1,86 @@
+"""The queue in SQL: who is next, who holds a lease, and what was left behind. Runs inside transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from bot.domain.job import MAX_ATTEMPTS, Job, JobId
+from bot.ports import Ahead, Recovery
+from bot.storage.endings import fail_interrupted
+from bot.storage.rows import job_from_row, to_micros
+
+# In order of arrival. The attempt is counted here, so that a job which kills the process has used up a try.
+CLAIM = """--sql
+UPDATE jobs
+SET status = 'running', attempt = attempt + 1, started_at = :now, lease_until = :lease_until
+WHERE seq = (SELECT seq FROM jobs WHERE status = 'queued' ORDER BY seq LIMIT 1)
+RETURNING *
+"""
+
+EXTEND_LEASE = """--sql
+UPDATE jobs SET lease_until = :lease_until
+WHERE id = :id AND status = 'running' AND attempt = :attempt
+"""
+
+PUT_BACK = """--sql
+UPDATE jobs
+SET status = 'queued', aborts = aborts + :aborted, started_at = NULL, lease_until = NULL
+WHERE id = :id AND status = 'running' AND attempt = :attempt
+"""
+
+ORPHANS = """--sql
+SELECT id, attempt, attempt - aborts AS tries
+FROM jobs
+WHERE status = 'running' AND (NOT :expired_only OR lease_until <= :now)
+ORDER BY seq
+"""
+
+# A running job may have arrived later than one that was put back, and still is ahead of it.
+AHEAD = """--sql
+SELECT COUNT(*) AS jobs, TOTAL(work) AS work
+FROM jobs
+WHERE status = 'running' OR (status = 'queued' AND seq < :seq)
+"""
+
+
+def claim(connection: sqlite3.Connection, *, now: datetime, lease_until: datetime) -> Job | None:
+    """Take the next job."""
+    # fetchall, because an UPDATE with RETURNING is done only when its last row was read
+    rows = connection.execute(CLAIM, {"now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
+    return job_from_row(rows[0]) if rows else None
+
+
+def extend_lease(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
+    """Whether the attempt still holds the job."""
+    values = {"id": job_id, "attempt": attempt, "lease_until": to_micros(lease_until)}
+    return connection.execute(EXTEND_LEASE, values).rowcount == 1
+
+
+def put_back(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
+    """Whether the attempt still held the job."""
+    return connection.execute(PUT_BACK, {"id": job_id, "attempt": attempt, "aborted": int(aborted)}).rowcount == 1
+
+
+def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool) -> Recovery:
+    """Put orphans back on the queue, or fail those that had their last try."""
+    orphans = connection.execute(ORPHANS, {"now": to_micros(now), "expired_only": expired_only}).fetchall()
+    requeued: list[JobId] = []
+    failed: list[JobId] = []
+    for orphan in orphans:
+        if orphan["tries"] >= MAX_ATTEMPTS:
+            fail_interrupted(connection, orphan["id"], orphan["attempt"], now=now)
+            failed.append(orphan["id"])
+        else:
+            put_back(connection, orphan["id"], orphan["attempt"], aborted=False)
+            requeued.append(orphan["id"])
+    return Recovery(requeued=tuple(requeued), failed=tuple(failed))
+
+
+def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
+    """What runs or was queued before a queued job."""
+    row = connection.execute("SELECT seq FROM jobs WHERE id = ? AND status = 'queued'", (job_id,)).fetchone()
+    if row is None:
+        return None
+    before = connection.execute(AHEAD, {"seq": row["seq"]}).fetchone()
+    return Ahead(jobs=before["jobs"], work=before["work"])

@@ -1,0 +1,134 @@
+"""Rows of the database as values of the domain, and back."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any, overload
+
+from bot.domain.delivery import DeliveryFault, OutboxEntry
+from bot.domain.image import StoredImage
+from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
+from bot.domain.request import GenerationRequest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@overload
+def to_micros(time: datetime) -> int: ...
+@overload
+def to_micros(time: datetime | None) -> int | None: ...
+def to_micros(time: datetime | None) -> int | None:
+    """Microseconds since 1970, exactly. Raises TypeError for a time without a zone."""
+    return None if time is None else (time - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """The time that `to_micros` was given, in UTC."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
+    """The columns of a job about to be inserted."""
+    parent, reply = new.parent, new.reply
+    return {
+        "id": job_id,
+        "interaction_id": new.origin.interaction_id,
+        "user_id": new.origin.user_id,
+        "guild_id": new.origin.guild_id,
+        "status": JobStatus.QUEUED,
+        "request": json.dumps(new.request.to_dict(), ensure_ascii=False, allow_nan=False),
+        "work": new.request.work,
+        "channel_id": reply.channel_id,
+        "message_id": reply.message_id,
+        "application_id": reply.application_id,
+        "token": reply.token,
+        "token_expires_at": to_micros(reply.token_expires_at),
+        "upload_limit": reply.upload_limit,
+        "parent_id": parent.job_id if parent else None,
+        "parent_relation": parent.relation if parent else None,
+        "parent_image_index": parent.image_index if parent else None,
+        "created_at": to_micros(now),
+    }
+
+
+def job_from_row(row: sqlite3.Row) -> Job:
+    """A job out of all columns of `jobs`."""
+    return Job(
+        id=row["id"],
+        status=JobStatus(row["status"]),
+        request=GenerationRequest.from_dict(json.loads(row["request"])),
+        origin=Origin(interaction_id=row["interaction_id"], user_id=row["user_id"], guild_id=row["guild_id"]),
+        reply=_reply(row),
+        parent=_parent(row),
+        attempt=row["attempt"],
+        aborts=row["aborts"],
+        failure=row["failure"],
+        created_at=from_micros(row["created_at"]),
+        started_at=_time(row["started_at"]),
+        finished_at=_time(row["finished_at"]),
+        lease_until=_time(row["lease_until"]),
+        deleted_at=_time(row["deleted_at"]),
+    )
+
+
+def image_row(job_id: JobId, image: StoredImage) -> dict[str, Any]:
+    """The columns of a picture."""
+    return {
+        "job_id": job_id,
+        "image_index": image.index,
+        "key": image.key,
+        "seed": image.seed,
+        "width": image.width,
+        "height": image.height,
+        "parameters": image.parameters,
+        "size_bytes": image.size_bytes,
+    }
+
+
+def image_from_row(row: sqlite3.Row) -> StoredImage:
+    """A picture out of all columns of `images`."""
+    return StoredImage(
+        index=row["image_index"],
+        key=row["key"],
+        seed=row["seed"],
+        width=row["width"],
+        height=row["height"],
+        parameters=row["parameters"],
+        size_bytes=row["size_bytes"],
+    )
+
+
+def entry_from_row(row: sqlite3.Row) -> OutboxEntry:
+    """An entry out of all columns of `outbox`."""
+    return OutboxEntry(
+        job_id=row["job_id"],
+        created_at=from_micros(row["created_at"]),
+        next_attempt_at=from_micros(row["next_attempt_at"]),
+        attempts=row["attempts"],
+        post_started_at=_time(row["post_started_at"]),
+        last_fault=DeliveryFault(row["last_fault"]) if row["last_fault"] else None,
+    )
+
+
+def _reply(row: sqlite3.Row) -> ReplyTarget:
+    return ReplyTarget(
+        channel_id=row["channel_id"],
+        message_id=row["message_id"],
+        application_id=row["application_id"],
+        token=row["token"],
+        token_expires_at=_time(row["token_expires_at"]),
+        upload_limit=row["upload_limit"],
+    )
+
+
+def _parent(row: sqlite3.Row) -> Parent | None:
+    if row["parent_id"] is None:
+        return None
+    return Parent(job_id=row["parent_id"], relation=Relation(row["parent_relation"]), image_index=row["parent_image_index"])
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
