@@ -10,9 +10,7 @@ from typing import Any
 from bot.errors import OperatorError
 from bot.health import measure_lag
 from bot.ports import ImageGenerator
-from bot.services.delivery import Delivery
-from bot.services.live_cards import LiveCards
-from bot.services.worker import Worker
+from bot.services.assembly import Services
 from bot.telemetry import Metrics
 
 GRACE_SECONDS = 15.0  # for a running picture after SIGTERM; with all the rest the stop stays under 30 s
@@ -24,12 +22,10 @@ log = logging.getLogger(__name__)
 class Background:
     """Owns the tasks. `start` once, on the event loop; `stop` as often as one likes."""
 
-    def __init__(
-        self, *, worker: Worker, delivery: Delivery, live: LiveCards, generator: ImageGenerator, metrics: Metrics
-    ) -> None:
-        self._worker = worker
-        self._delivery = delivery
-        self._live = live
+    def __init__(self, *, services: Services, generator: ImageGenerator, metrics: Metrics) -> None:
+        self._worker = services.worker
+        self._delivery = services.delivery
+        self._live = services.live
         self._generator = generator
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
@@ -66,13 +62,13 @@ class Background:
             return
         tasks, self._tasks = self._tasks, []
         await self._worker.stop(0 if self._failed.is_set() else GRACE_SECONDS)
-        await self._live.stop()
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._delivery.deliver_due()
         except TimeoutError:
             log.info("Some finished pictures wait for the next start")
         await self._delivery.stop()
+        await self._live.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

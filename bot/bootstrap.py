@@ -26,14 +26,10 @@ from bot.inference.generator import DiffusersGenerator
 from bot.inference.image_files import PillowCodec
 from bot.inference.loading import check_weights
 from bot.log import set_up_logging
-from bot.ports import Clock, ImageGenerator, Messenger
-from bot.services.attempt import Workbench
-from bot.services.cards import CardAssembler
-from bot.services.delivery import Delivery
-from bot.services.estimates import Estimator
+from bot.ports import Clock, Messenger
+from bot.services.assembly import Ports, build_services
 from bot.services.generation import GenerationService
-from bot.services.live_cards import EDIT_INTERVAL, LiveCards
-from bot.services.worker import Worker
+from bot.services.live_cards import EDIT_INTERVAL
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
@@ -44,7 +40,8 @@ from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
 from bot.telemetry import Metrics
 
-SMALL_MODELS = ("mini", "tiny-random")  # without CUDA: the one that ships, else random weights that show the way
+RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
+SMALL_MODEL = "mini"  # needs no GPU
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +70,10 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Works:
     """The use cases and the tasks that run for them."""
 
     generation: GenerationService
-    generator: ImageGenerator
     background: Background
 
 
@@ -86,7 +82,7 @@ class Application:
     """The whole bot, ready to log in; its background work starts with the login."""
 
     ground: Ground
-    services: Services
+    works: Works
     bot: PastelBot
 
 
@@ -102,6 +98,8 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
     await asyncio.to_thread(_make_folder, state)
     catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
     profile = catalog.profile(settings.model or default_model(catalog))
+    if profile.name == RANDOM_MODEL:
+        await asyncio.to_thread(_make_random_model, profile)
     await asyncio.to_thread(check_weights, profile)
     async with AsyncExitStack() as stack:
         stack.enter_context(DataFolderLock(state))
@@ -121,56 +119,28 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
 
 
 @asynccontextmanager
-async def open_services(
-    ground: Ground, messenger: Messenger, *, edit_interval: float = EDIT_INTERVAL
-) -> AsyncGenerator[Services]:
-    """Build the use cases over `ground`; at the end their tasks stop, then the generator's thread."""
+async def open_works(ground: Ground, messenger: Messenger, *, edit_interval: float = EDIT_INTERVAL) -> AsyncGenerator[Works]:
+    """Build the use cases over `ground`; at the end their tasks stop, then the generator's thread.
+
+    `edit_interval` is seconds between two edits of one live card.
+    """
     generator = DiffusersGenerator(ground.profile, ground.catalog, device=ground.settings.device)
-    estimator = Estimator(jobs=ground.jobs, clock=ground.clock, capacity=generator.capacity)
-    cards = CardAssembler(jobs=ground.jobs, catalog=ground.catalog, estimator=estimator)
-    live = LiveCards(jobs=ground.jobs, messenger=messenger, cards=cards, clock=ground.clock, interval=edit_interval)
-    codec = PillowCodec()
-    delivery = Delivery(
+    ports = Ports(
         jobs=ground.jobs,
         outbox=ground.outbox,
         store=ground.images,
-        codec=codec,
+        codec=PillowCodec(),
         messenger=messenger,
-        cards=cards,
-        live=live,
+        generator=generator,
         clock=ground.clock,
         metrics=ground.metrics,
     )
-    worker = Worker(
-        Workbench(
-            jobs=ground.jobs,
-            generator=generator,
-            store=ground.images,
-            live=live,
-            clock=ground.clock,
-            metrics=ground.metrics,
-            on_ended=delivery.wake,
-        )
-    )
-    generation = GenerationService(
-        profile=ground.profile,
-        catalog=ground.catalog,
-        jobs=ground.jobs,
-        store=ground.images,
-        codec=codec,
-        messenger=messenger,
-        live=live,
-        estimator=estimator,
-        worker=worker,
-        delivery=delivery,
-        clock=ground.clock,
-        metrics=ground.metrics,
-    )
-    background = Background(worker=worker, delivery=delivery, live=live, generator=generator, metrics=ground.metrics)
+    services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
+    background = Background(services=services, generator=generator, metrics=ground.metrics)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
-        yield Services(generation=generation, generator=generator, background=background)
+        yield Works(generation=services.generation, background=background)
 
 
 @asynccontextmanager
@@ -180,14 +150,14 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         ground = await stack.enter_async_context(open_ground(settings, state_dir=state_dir))
 
         async def on_login() -> None:
-            services.background.start()
+            works.background.start()
 
         bot = PastelBot(metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login)
-        services = await stack.enter_async_context(open_services(ground, DiscordMessenger(bot)))
+        works = await stack.enter_async_context(open_works(ground, DiscordMessenger(bot)))
         stack.push_async_callback(bot.close)
-        stack.push_async_callback(services.background.stop)
-        bot.provide(GenerationService, services.generation)
-        yield Application(ground=ground, services=services, bot=bot)
+        stack.push_async_callback(works.background.stop)
+        bot.provide(GenerationService, works.generation)
+        yield Application(ground=ground, works=works, bot=bot)
 
 
 async def run_bot(settings: Settings) -> None:
@@ -198,11 +168,11 @@ async def run_bot(settings: Settings) -> None:
         checks = {
             "gateway": app.bot.is_connected,
             "database": app.ground.database.answers,
-            "generator": app.services.background.draws,
+            "generator": app.works.background.draws,
         }
         async with serve_health(settings.http_port, checks, app.ground.metrics):
             log.info("Pastel %s starts with model %s", __version__, app.ground.profile.name)
-            await first_of(connect(app.bot, settings.token()), app.services.background.failure(), stop.wait())
+            await first_of(connect(app.bot, settings.token()), app.works.background.failure(), stop.wait())
             log.info("Stopping")
 
 
@@ -229,10 +199,20 @@ async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
 
 
 def default_model(catalog: Catalog) -> str:
-    """animagine-xl where CUDA is found, else the small model that ships."""
+    """animagine-xl where CUDA is found, else the small model, and random weights where that was not shipped."""
     if cuda_device_count():
         return "animagine-xl"
-    return next((name for name in SMALL_MODELS if name in catalog.profiles), SMALL_MODELS[0])
+    mini = catalog.profiles.get(SMALL_MODEL)
+    has_weights = mini is not None and mini.source.folder is not None and mini.source.folder.is_dir()
+    return SMALL_MODEL if has_weights else RANDOM_MODEL
+
+
+def _make_random_model(profile: ModelProfile) -> None:
+    from bot.training.tiny import build_tiny_sdxl
+
+    if profile.source.folder is not None and not profile.source.folder.exists():
+        log.info("Making the random model in %s", profile.source.folder)
+        build_tiny_sdxl(profile.source.folder, seed=0)
 
 
 def _make_folder(folder: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
-from bot.bootstrap import first_of, open_ground, open_services
+from bot.bootstrap import first_of, open_ground, open_works
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId, JobStatus, Origin, ReplyTarget
@@ -31,7 +32,7 @@ class ProgressBar:
     """A bar for loading (indeterminate) and one for the steps."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[NoReturn] | None = None
         self._phase: Phase | None = None
 
     def show(self, progress: Progress) -> None:
@@ -103,12 +104,12 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
         messenger = TerminalMessenger(bar)
         async with (
             open_ground(settings, state_dir=folder) as ground,
-            open_services(ground, messenger, edit_interval=EDIT_INTERVAL) as services,
+            open_works(ground, messenger, edit_interval=EDIT_INTERVAL) as works,
         ):
-            proposal = services.generation.propose(draft)
-            await services.generation.submit(proposal, Origin(interaction_id=1, user_id=1), HERE)
-            services.background.start()
-            await first_of(messenger.ended.wait(), services.background.failure())
+            proposal = works.generation.propose(draft)
+            await works.generation.submit(proposal, Origin(interaction_id=1, user_id=1), HERE)
+            works.background.start()
+            await first_of(messenger.ended.wait(), works.background.failure())
             data = messenger.picture()
     try:
         await asyncio.to_thread(out.write_bytes, data)
@@ -118,6 +119,6 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
 
 
 @contextlib.contextmanager
-def _temporary_folder() -> Iterator[Path]:
+def _temporary_folder() -> Generator[Path]:
     with tempfile.TemporaryDirectory(prefix="pastel-draw-") as folder:
         yield Path(folder)
