@@ -72,9 +72,10 @@ class Courier:
         for share in SHRINKING:
             try:
                 files = tuple([await self._room.codec.fit(file, int(limit * share)) for file in originals])
-                return await self._send(entry, job, await self._room.cards.final(job, images=images, files=files))
-            except UserError:  # the codec cannot make it that small
+            except UserError:  # it cannot be made that small
                 break
+            try:
+                return await self._send(entry, job, await self._room.cards.final(job, images=images, files=files))
             except MessengerError as error:
                 if error.fault is not DeliveryFault.TOO_LARGE:
                     raise

@@ -1,0 +1,184 @@
+"""The services over real SQLite, with fakes for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from bot.domain.card import JobCard
+from bot.domain.delivery import DeliveryFault
+from bot.domain.image import StoredImage
+from bot.domain.job import Job, JobId, JobStatus
+from bot.domain.profile import Catalog, ModelProfile
+from bot.ports import Messenger, MessengerError
+from bot.services.assembly import Ports, Services, build_services
+from bot.services.proposals import Proposal
+from bot.storage.database import Database
+from bot.storage.jobs import SqliteJobs
+from bot.storage.outbox import SqliteOutbox
+from bot.telemetry import Metrics
+from tests.examples import CATALOG, PROFILE, new_job
+from tests.fakes import FakeClock, FakeCodec, FakeGenerator, InMemoryImageStore, RecordingMessenger, picture
+
+
+@dataclass
+class World:
+    """Everything that a test of the services looks at."""
+
+    database: Database
+    clock: FakeClock
+    generator: FakeGenerator
+    messenger: RecordingMessenger
+    jobs: SqliteJobs
+    outbox: SqliteOutbox
+    store: InMemoryImageStore = field(default_factory=InMemoryImageStore)
+    codec: FakeCodec = field(default_factory=FakeCodec)
+    metrics: Metrics = field(default_factory=Metrics)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    services: Services = field(init=False)
+
+    def build(
+        self, *, messenger: Messenger | None = None, profile: ModelProfile = PROFILE, catalog: Catalog = CATALOG
+    ) -> Services:
+        """Build the services afresh, as a restart does."""
+        ports = Ports(
+            jobs=self.jobs,
+            outbox=self.outbox,
+            store=self.store,
+            codec=self.codec,
+            messenger=messenger or self.messenger,
+            generator=self.generator,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self.services = build_services(ports, profile=profile, catalog=catalog, sleep=self.clock.sleep)
+        return self.services
+
+    async def add(self, interaction_id: int = 1, **changes: object) -> Job:
+        """Store a job as `submit` does, without a live card."""
+        return (await self.jobs.add(new_job(interaction_id, **changes), now=self.clock.now())).job
+
+    async def claim(self) -> Job:
+        now = self.clock.now()
+        job = await self.jobs.claim(now=now, lease_until=now + timedelta(seconds=30))
+        assert job is not None
+        return job
+
+    async def draw(self, job: Job, *, seconds: float = 2.0) -> Job:
+        """Claim `job` and finish it with its files in the store, as a worker does."""
+        claimed = await self.claim()
+        assert claimed.id == job.id
+        self.clock.advance(seconds)
+        images: list[StoredImage] = []
+        for index in range(job.request.num_images):
+            made = picture(job.request, index)
+            key = await self.store.save(job.id, claimed.attempt, index, made.data)
+            images.append(
+                StoredImage(
+                    index=index,
+                    key=key,
+                    seed=made.seed,
+                    width=made.width,
+                    height=made.height,
+                    parameters=made.parameters,
+                    size_bytes=len(made.data),
+                )
+            )
+        assert await self.jobs.finish(job.id, claimed.attempt, images, now=self.clock.now())
+        return await self.job(job.id)
+
+    async def drawn(self, interaction_id: int = 1, **changes: object) -> Job:
+        """A job whose pictures are on disk and whose card is not shown."""
+        return await self.draw(await self.add(interaction_id, **changes))
+
+    async def delivered(self, interaction_id: int = 1, **changes: object) -> Job:
+        """A job whose pictures are shown."""
+        job = await self.drawn(interaction_id, **changes)
+        await self.services.delivery.deliver_due()
+        return await self.job(job.id)
+
+    async def job(self, job_id: JobId) -> Job:
+        job = await self.jobs.get(job_id)
+        assert job is not None
+        return job
+
+    async def status(self, job: Job) -> JobStatus:
+        return (await self.job(job.id)).status
+
+    async def is_open(self, job: Job) -> bool:
+        """Whether the job's outbox entry waits."""
+        entries = await self.outbox.due(now=self.clock.now() + timedelta(days=400), limit=1000)
+        return job.id in {entry.job_id for entry in entries}
+
+    def start_worker(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.services.worker.run())
+        self.tasks.append(task)
+        return task
+
+    def start_delivery(self) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.services.delivery.run())
+        self.tasks.append(task)
+        return task
+
+    def cards(self) -> list[JobCard]:
+        """What Discord was made to show, in order."""
+        return [call.card for call in self.messenger.shown if call.card is not None]
+
+    async def wait_for(self, status: JobStatus, job: Job) -> Job:
+        async def reached() -> bool:
+            return await self.status(job) is status
+
+        await until(reached)
+        return await self.job(job.id)
+
+    async def submit(self, interaction_id: int = 1, **changes: object) -> Job:
+        """Through the service, as a command does."""
+        new = new_job(interaction_id, **changes)
+        proposal = Proposal(request=new.request, parent=new.parent)
+        return (await self.services.generation.submit(proposal, new.origin, new.reply)).job
+
+
+@asynccontextmanager
+async def open_world(folder: Path, generator: FakeGenerator | None = None) -> AsyncGenerator[World]:
+    """A world with its services built; stops what a test started and left running."""
+    async with Database.open(folder / "pastel.db") as database:
+        world = World(
+            database=database,
+            clock=FakeClock(),
+            generator=generator or FakeGenerator(),
+            messenger=RecordingMessenger(),
+            jobs=SqliteJobs(database),
+            outbox=SqliteOutbox(database),
+        )
+        world.build()
+        try:
+            yield world
+        finally:
+            world.messenger.gate.set()
+            world.generator.letting_go.set()
+            await world.services.worker.stop(0)
+            await world.services.live.stop()
+            await world.services.delivery.stop()
+            await asyncio.gather(*world.tasks, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Return as soon as `condition` holds; the database's threads answer in their own time."""
+    async with asyncio.timeout(seconds):
+        while True:
+            met = condition()
+            if met if isinstance(met, bool) else await met:
+                return
+            await asyncio.sleep(0.001)
+
+
+def fault(kind: DeliveryFault, retry_after: float | None = None) -> MessengerError:
+    return MessengerError(kind, "from the test", retry_after=retry_after)
+
+
+def without_token(job: Job) -> Job:
+    return replace(job, reply=replace(job.reply, token=None))
