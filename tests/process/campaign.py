@@ -19,6 +19,7 @@ from tests.process.verdict import Books, judge, sound
 
 BACKLOG = 6  # cards that may wait at once; members are patient enough that a life finds old work and makes new
 LONGEST_LIFE = 8.0  # seconds until the kill if the awaited moment does not come
+DELETED = 0.03  # share of actions in which somebody deletes a card; its result is then posted anew
 PRESSES = ("Reroll", "subtle", "strong", "Cancel")
 
 
@@ -52,6 +53,7 @@ MOMENTS = (
     Moment("finishing", 0.15, _message("edited", pictures=False)),
     Moment("delivering, answer on its way", 0.0, _message("edited", pictures=True)),
     Moment("delivering", 0.03, _request("PATCH", "/messages/")),
+    Moment("posting, answer on its way", 0.0, _message("created", pictures=True)),
     Moment("any time", LONGEST_LIFE / 2),
 )
 
@@ -85,6 +87,9 @@ class Members:
         waiting = sum(message.loading or _offers(message, "Cancel") for message in cards)
         user = self._luck.choice(local.world.users)
         self.sent += 1
+        if cards and self._luck.random() < DELETED:
+            local.messages.delete(self._luck.choice(cards))  # by a moderator's hand, without telling the bot
+            return
         if cards and self._luck.random() < 0.4:
             message = self._luck.choice(cards[-20:])
             press = self._luck.choice(PRESSES)
@@ -104,8 +109,8 @@ def _offers(message: Message, label: str) -> bool:
     return any(label in (button.get("label") or "") for button in buttons(message.now.components or []))
 
 
-async def run_campaign(house: House, lives: int, seed: int) -> Tally:
-    """Kill `lives` lives, then let a last one bring everything to its end. It stays up and idle."""
+async def run_campaign(house: House, lives: int, seed: int, *, patience: float = 120.0) -> Tally:
+    """Kill `lives` lives, then let a last one bring everything to its end (in `patience` seconds). It stays up, idle."""
     luck, tally, started = random.Random(seed), Tally(), time.monotonic()
     members = Members(house, luck)
     acting = asyncio.create_task(members.act(), name="members")
@@ -122,7 +127,7 @@ async def run_campaign(house: House, lives: int, seed: int) -> Tally:
         with contextlib.suppress(asyncio.CancelledError):
             await acting
     await house.start()
-    await house.calm()
+    await house.calm(patience)
     tally.interactions, tally.seconds = len(house.local.interactions.all), time.monotonic() - started
     return tally
 

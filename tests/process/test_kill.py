@@ -1,8 +1,11 @@
 """kill -9 at any moment: no job is lost, none is shown twice, and the books are right."""
 
+import contextlib
+
 import pytest
 
 from tests.process.campaign import MOMENTS, run_campaign, verdict
+from tests.process.sabotage import BUGS
 
 
 async def test_twenty_kills_lose_no_job_and_show_none_twice(house):
@@ -22,3 +25,12 @@ async def test_a_thousand_kills_lose_no_job_and_show_none_twice(house, seed, cap
     with capsys.disabled():
         print(f"\n{tally.lives} kills in {tally.seconds:.0f} s, {tally.interactions} interactions, jobs: {statuses}")
     assert verdict(house) == []
+
+
+@pytest.mark.parametrize("bug", BUGS)
+async def test_a_planted_bug_is_found(house, bug):
+    house.sabotage = bug
+    with contextlib.suppress(AssertionError):  # some bugs keep the queue from ever coming to rest; the judge says which
+        await run_campaign(house, lives=11, seed=5, patience=10)
+
+    assert verdict(house), f"the campaign does not notice {bug}"

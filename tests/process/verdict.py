@@ -121,24 +121,27 @@ def _shown_wrongly(books: Books, messages: Sequence[Message]) -> Iterator[str]:
     by_interaction = {job["interaction_id"]: job["id"] for job in books.jobs}
     for message in messages:
         mine = {by_interaction[message.interaction_id]} if message.interaction_id in by_interaction else set()
-        for job in mine | jobs_named(message.now):
-            if not (message.deleted or message.ephemeral):
+        for job in mine | set().union(*(jobs_named(state) for state in message.states)):
+            if not message.ephemeral:
                 cards[job].append(message)
     for job in books.jobs:
-        yield from _wrong_card(job, [message.now for message in cards[job["id"]]])
+        mine_now = [message.now for message in cards[job["id"]] if not message.deleted]
+        removed = [message.states[-2] for message in cards[job["id"]] if message.deleted]
+        yield from _wrong_card(job, mine_now, removed)
 
 
-def _wrong_card(job: Row, cards: list[State]) -> Iterator[str]:
+def _wrong_card(job: Row, cards: list[State], removed: list[State]) -> Iterator[str]:
+    """`removed` are the last looks of cards that somebody deleted by hand."""
     name, status = f"job {job['id']} is {job['status']}", job["status"]
     with_pictures = sum(job["id"] in pictures_of(card) for card in cards)
     wanted = int(status == "delivered" and job["deleted_at"] is None)
-    if with_pictures != wanted:
+    if with_pictures != wanted and not (with_pictures == 0 and any(job["id"] in pictures_of(card) for card in removed)):
         yield f"{name}, and {with_pictures} messages show its pictures"
     if any(button["custom_id"].startswith("pastel:cancel:") for card in cards for button in card.buttons):
         yield f"{name}, and a card still offers Cancel"
-    if status == "failed" and not any(_plain(job["failure"]) in _plain(card.text) for card in cards):
+    if status == "failed" and not any(_plain(job["failure"]) in _plain(card.text) for card in (*cards, *removed)):
         yield f"{name}, and no message says why: {job['failure']!r}"
-    if status == "cancelled" and not any("ancel" in card.text for card in cards):
+    if status == "cancelled" and not any("Cancelled" in card.text for card in (*cards, *removed)):
         yield f"{name}, and no message says so"
 
 

@@ -1,0 +1,83 @@
+"""Bugs to plant in a bot's process, so that the campaign can show that it would find them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import JobStatus
+from bot.ports import MessengerError, Recovery
+
+
+def forget_interrupted_jobs() -> None:
+    """What a crash left RUNNING stays so."""
+    from bot.storage.jobs import SqliteJobs
+
+    async def recover(self: SqliteJobs, **_: Any) -> Recovery:
+        return Recovery(requeued=(), failed=())
+
+    SqliteJobs.recover = recover
+
+
+def post_instead_of_editing() -> None:
+    """Results are new messages with a random nonce, and nobody looks whether one is there."""
+    from bot.chat.messenger import DiscordMessenger
+
+    def unless_final(edit: Any) -> Any:
+        async def edit_live_cards_only(self: DiscordMessenger, reply: Any, card: Any) -> int:
+            if card.job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
+                raise MessengerError(DeliveryFault.MESSAGE_GONE)
+            return await edit(self, reply, card)
+
+        return edit_live_cards_only
+
+    post = DiscordMessenger.post
+
+    async def post_anew(self: DiscordMessenger, reply: Any, card: Any, *, nonce: str) -> int:
+        del nonce
+        return await post(self, reply, card, nonce=secrets.token_hex(8))
+
+    async def find_nothing(*_: Any, **__: Any) -> None:
+        return None
+
+    DiscordMessenger.edit_by_token = unless_final(DiscordMessenger.edit_by_token)
+    DiscordMessenger.edit_by_id = unless_final(DiscordMessenger.edit_by_id)
+    DiscordMessenger.post = post_anew
+    DiscordMessenger.find_post = find_nothing
+
+
+def charge_in_a_second_transaction() -> None:
+    """The result is recorded first and charged a little later."""
+    from bot.storage import endings, ledger
+    from bot.storage.jobs import SqliteJobs
+
+    charge, finish = ledger.charge, SqliteJobs.finish
+
+    async def finish_then_charge(self: SqliteJobs, job_id: str, attempt: int, images: Any, *, now: Any) -> bool:
+        finished = await finish(self, job_id, attempt, images, now=now)
+        await asyncio.sleep(1.0)
+        if finished:
+            await self._database.transaction(lambda connection: charge(connection, job_id, now=now))
+        return finished
+
+    endings.ledger.charge = lambda *_, **__: None
+    SqliteJobs.finish = finish_then_charge
+
+
+def write_no_outbox_entry() -> None:
+    """Nobody remembers that a finished card has to be shown."""
+    from bot.storage import endings
+
+    endings._open_entry = lambda *_, **__: None
+
+
+BUGS = {
+    bug.__name__: bug
+    for bug in (forget_interrupted_jobs, post_instead_of_editing, charge_in_a_second_transaction, write_no_outbox_entry)
+}
+
+
+def plant(name: str) -> None:
+    BUGS[name]()
