@@ -7,8 +7,8 @@ from datetime import datetime
 import discord
 
 from bot.chat.markdown import escape, shorten, visible
-from bot.domain.card import JobCard, ParentLink
-from bot.domain.job import Job, Parent, Relation
+from bot.domain.card import JobCard, ParentLink, QueuePosition
+from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
 
 TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
@@ -55,15 +55,19 @@ def facts(card: JobCard) -> str:
 
 
 def queued(card: JobCard) -> str:
-    """The place in the queue and, once a speed is known, when it starts and ends, as timestamps that count by themselves."""
-    position = card.position
-    if position is None or position.ahead == 0:
-        line = "⏳ **Next in line**"
+    """The place in the queue."""
+    return f"⏳ {place(card.job, card.position)}"
+
+
+def place(job: Job, position: QueuePosition | None) -> str:
+    """Where a job stands and, once a speed is known, when it is ready, as a timestamp that counts by itself."""
+    if job.status is JobStatus.RUNNING:
+        line = "Drawing now"
+    elif position is None or position.ahead == 0:
+        line = "Next in line"
     else:
-        line = f"⏳ **{position.ahead} {'job' if position.ahead == 1 else 'jobs'} ahead**"
-    if position is not None and position.done_at is not None:
-        line += f" · ready {_relative(position.done_at)}"
-    return line
+        line = f"{position.ahead} {'job' if position.ahead == 1 else 'jobs'} ahead"
+    return line if position is None or position.done_at is None else f"{line} · ready {_relative(position.done_at)}"
 
 
 def running(progress: Progress | None) -> str:

@@ -86,6 +86,18 @@ async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: t
         _answered(interaction)
 
 
+def notice(sentence: str) -> discord.ui.LayoutView:
+    """One sentence as a message."""
+    view = discord.ui.LayoutView(timeout=None)
+    view.add_item(discord.ui.TextDisplay(sentence))
+    return view
+
+
+async def confirm(interaction: Interaction, sentence: str) -> None:
+    """Tell the member alone that something was done, beside what was answered before."""
+    await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY)
+
+
 async def refuse(interaction: Interaction, sentence: str) -> None:
     """Tell the member alone why nothing happens, whatever was answered before.
 

@@ -1,0 +1,46 @@
+"""A member's picture: refused by what Discord says of it, before a byte is read; then read within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import discord
+
+from bot.errors import InvalidRequestError
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 4096 * 4096
+READ_LIMIT = 30.0  # seconds
+TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
+
+UNREADABLE = "I could not fetch your picture from Discord. Please attach it again."
+
+
+def check_upload(attachment: discord.Attachment) -> None:
+    """Raises InvalidRequestError for what is too large or no picture by Discord's own account."""
+    if attachment.size > MAX_BYTES:
+        raise InvalidRequestError(
+            f"That picture has {attachment.size / 2**20:.1f} MiB; at most {MAX_BYTES // 2**20} MiB are possible. "
+            "Make it smaller and try again."
+        )
+    kind = (attachment.content_type or "").partition(";")[0].strip().lower()
+    if kind and kind not in TYPES:
+        raise InvalidRequestError("I can start from a PNG, JPEG or WebP picture only. Attach one of these.")
+    if (attachment.width or 0) * (attachment.height or 0) > MAX_PIXELS:
+        raise InvalidRequestError(
+            f"That picture has {attachment.width} × {attachment.height} pixels, which is too many. "
+            "Make it smaller and try again."
+        )
+
+
+async def read_upload(attachment: discord.Attachment) -> bytes:
+    """The file's bytes. Raises InvalidRequestError when Discord does not hand them out, or more than it said."""
+    try:
+        async with asyncio.timeout(READ_LIMIT):
+            data = await attachment.read()
+    except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError):
+        raise InvalidRequestError(UNREADABLE) from None
+    if len(data) > MAX_BYTES:
+        raise InvalidRequestError(UNREADABLE)
+    return data

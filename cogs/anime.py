@@ -1,0 +1,149 @@
+"""`/anime`: a prompt becomes a job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range
+from discord.ext import commands
+
+from bot.chat.client import PastelBot
+from bot.chat.markdown import shorten
+from bot.domain.request import (
+    MAX_ADAPTER_WEIGHT,
+    MAX_GUIDANCE,
+    MAX_IMAGES,
+    MAX_SEED,
+    MAX_STEPS,
+    MAX_STRENGTH,
+    MIN_GUIDANCE,
+    MIN_STRENGTH,
+    Draft,
+)
+from bot.errors import InvalidRequestError
+from bot.services.generation import GenerationService
+from bot.services.proposals import Proposal
+from cogs._door import take_in
+from cogs._uploads import check_upload, read_upload
+
+DEFAULT_STRENGTH = 0.6  # img2img: keeps the composition, redraws the rest
+MAX_CHOICES = 25
+NAME_LENGTH = 100  # of a choice
+
+
+async def setup(bot: PastelBot) -> None:
+    await bot.add_cog(Anime(bot, bot.require(GenerationService)))
+
+
+class Anime(commands.Cog):
+    """Puts `/anime` into the tree; built at run time, since its sizes are those of the model."""
+
+    def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
+        self._bot = bot
+        self._generation = generation
+        self._command = anime_command(generation)
+
+    async def cog_load(self) -> None:
+        self._bot.tree.add_command(self._command)
+
+    async def cog_unload(self) -> None:
+        self._bot.tree.remove_command(self._command.name)
+
+
+def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
+    """The command with the sizes and styles of the active model."""
+    profile = generation.profile
+    sizes = [Choice(name=f"{size.name} · {size.width} × {size.height}", value=size.name) for size in profile.sizes]
+
+    async def styles(interaction: discord.Interaction, current: str) -> list[Choice[str]]:
+        del interaction
+        return style_choices(generation, current)
+
+    @app_commands.describe(
+        prompt="What to draw: tags or words, such as 1girl, green hair, beanie, night",
+        negative_prompt="What to leave out",
+        size=f"Default: {profile.default_size}",
+        images="How many pictures at once (default 1)",
+        seed="The same seed with the same words gives the same picture (default: random)",
+        steps=f"More steps take longer and may be finer (default {profile.num_inference_steps})",
+        guidance_scale=f"How closely to follow the prompt (default {profile.guidance_scale:g})",
+        style="A style on top of the model; type to search",
+        style_weight="How strongly the style shows (default: its own)",
+        image="A picture to start from (PNG, JPEG or WebP, up to 10 MiB)",
+        strength=f"How much of your picture may change (default {DEFAULT_STRENGTH:g})",
+    )
+    @app_commands.choices(size=sizes[:MAX_CHOICES])
+    @app_commands.autocomplete(style=styles)
+    async def anime(  # noqa: PLR0913 - discord.py makes an option of every parameter
+        interaction: discord.Interaction,
+        prompt: str,
+        negative_prompt: str = "",
+        size: str | None = None,
+        images: Range[int, 1, MAX_IMAGES] | None = None,
+        seed: Range[int, 0, MAX_SEED] | None = None,
+        steps: Range[int, 1, MAX_STEPS] | None = None,
+        guidance_scale: Range[float, MIN_GUIDANCE, MAX_GUIDANCE] | None = None,
+        style: str | None = None,
+        style_weight: Range[float, 0.0, MAX_ADAPTER_WEIGHT] | None = None,
+        image: discord.Attachment | None = None,
+        strength: Range[float, MIN_STRENGTH, MAX_STRENGTH] | None = None,
+    ) -> None:
+        draft = Draft(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            size=size,
+            num_images=images,
+            num_inference_steps=steps,
+            guidance_scale=guidance_scale,
+            seed=seed,
+            style=style,
+            adapter_weight=style_weight,
+        )
+        await draw(generation, interaction, draft, image, strength)
+
+    return app_commands.Command(name="anime", description="Draw an anime picture from your words", callback=anime)
+
+
+async def draw(
+    generation: GenerationService,
+    interaction: discord.Interaction,
+    draft: Draft,
+    image: discord.Attachment | None,
+    strength: float | None,
+) -> None:
+    """Refuse at once what can be refused at once; everything else happens after the first answer."""
+    proposal = generation.propose(draft)
+    if draft.adapter_weight is not None and proposal.request.style is None:
+        raise InvalidRequestError("`style_weight` needs a `style`. Choose one, or leave the weight out.")
+    if image is not None:
+        check_upload(image)
+    elif strength is not None:
+        raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
+
+    async def complete() -> Proposal:
+        if image is None:
+            return proposal
+        data = await read_upload(image)
+        return await generation.with_upload(proposal, data, DEFAULT_STRENGTH if strength is None else strength)
+
+    await take_in(generation, interaction, complete)
+
+
+def style_choices(generation: GenerationService, current: str) -> list[Choice[str]]:
+    """Styles whose name, title or description holds what was typed, names that begin with it first."""
+    typed = current.strip().casefold()
+    fitting = [
+        style
+        for style in generation.catalog.styles_for(generation.profile)
+        if typed in f"{style.name} {style.title} {style.description}".casefold()
+    ]
+    fitting.sort(key=lambda style: not style.title.casefold().startswith(typed))
+    return [
+        Choice(
+            name=shorten(f"{style.title} – {style.description}" if style.description else style.title, NAME_LENGTH),
+            value=style.name,
+        )
+        for style in fitting[:MAX_CHOICES]
+    ]

@@ -1,0 +1,45 @@
+"""`/help`: what a newcomer needs to know, on one screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+from discord import app_commands, ui
+from discord.ext import commands
+
+from bot.chat.client import PastelBot
+from bot.chat.replies import answer
+
+TEXTS = (
+    "## Pastel draws anime\n"
+    "Type `/anime` and say what you want to see. Tags work best:\n"
+    "> 1girl, green hair, beanie, sweater, outdoors, night",
+    "**While you wait** the card shows your place in the queue and then how far the drawing is. "
+    "You can close Discord: the pictures come anyway.",
+    "**Under each result**\n"
+    "🎲 **Reroll** draws the same words again, differently\n"
+    "🌱 **Subtle** and 🔥 **Strong** draw variations of one picture\n"
+    "✏️ **Remix** lets you change the words first\n"
+    "📋 **Details** shows every parameter to copy\n"
+    "🗑️ **Delete** removes the card and its pictures",
+    "**More of `/anime`**\n"
+    "`size`, `images`, `style` and `seed` do what they say; `negative_prompt` is what to leave out. "
+    "Attach an `image` to start from your own picture; `strength` says how much of it may change.",
+    "**Other commands:** `/queue show`, `/queue cancel`, `/about`",
+)
+
+
+async def setup(bot: PastelBot) -> None:
+    await bot.add_cog(Help())
+
+
+class Help(commands.Cog):
+    """The command; its text stands above."""
+
+    @app_commands.command(name="help", description="How to draw with Pastel")
+    async def help(self, interaction: discord.Interaction) -> None:
+        container: ui.Container[Any] = ui.Container(*(ui.TextDisplay[Any](text) for text in TEXTS), accent_colour=0xF5A9C8)
+        view = ui.LayoutView(timeout=None)
+        view.add_item(container)
+        await answer(interaction, view)

@@ -1,0 +1,92 @@
+"""What the buttons of a card do, and the remix form."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from discord.ext import commands
+
+from bot.chat.actions import REMIX_FORM, Action, Press
+from bot.chat.client import PastelBot
+from bot.chat.detail_view import details_view
+from bot.chat.forms import Offer, remix_form, remixed
+from bot.chat.replies import (
+    Interaction,
+    actor_of,
+    answer,
+    confirm,
+    defer_ephemeral,
+    defer_silently,
+    require_permissions,
+    show_form,
+)
+from bot.domain.job import VariationStrength
+from bot.errors import NotFoundError
+from bot.services.generation import GenerationService
+from bot.services.proposals import Proposal
+from cogs._door import take_in
+
+
+async def setup(bot: PastelBot) -> None:
+    await bot.add_cog(Results(bot, bot.require(GenerationService)))
+
+
+class Results(commands.Cog):
+    """Handlers by action. A custom id is a question of whoever sent it: the service looks up and checks everything."""
+
+    def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
+        self._bot = bot
+        self._generation = generation
+
+    async def cog_load(self) -> None:
+        self._bot.on_action(Action.REROLL, self.reroll)
+        self._bot.on_action(Action.SUBTLE, partial(self.vary, VariationStrength.SUBTLE))
+        self._bot.on_action(Action.STRONG, partial(self.vary, VariationStrength.STRONG))
+        self._bot.on_action(Action.REMIX, self.open_remix)
+        self._bot.on_action(Action.DETAILS, self.details)
+        self._bot.on_action(Action.CANCEL, self.cancel)
+        self._bot.on_action(Action.DELETE, self.delete)
+        self._bot.on_form(REMIX_FORM, self.remix)
+
+    async def reroll(self, interaction: Interaction, press: Press) -> None:
+        await take_in(self._generation, interaction, lambda: self._generation.propose_reroll(press.job_id))
+
+    async def vary(self, strength: VariationStrength, interaction: Interaction, press: Press) -> None:
+        if not press.image:
+            raise NotFoundError("This button names no picture. Use one of the newest card.")
+        index = press.image - 1
+        await take_in(self._generation, interaction, lambda: self._generation.propose_variation(press.job_id, index, strength))
+
+    async def open_remix(self, interaction: Interaction, press: Press) -> None:
+        """A form can only be the first answer, so this reads one row before it."""
+        require_permissions(interaction)
+        draft = await self._generation.remix_draft(press.job_id)
+        profile = self._generation.profile
+        offer = Offer(profile=profile, styles=self._generation.catalog.styles_for(profile))
+        await show_form(interaction, remix_form(press.job_id, draft, offer))
+
+    async def remix(self, interaction: Interaction, press: Press) -> None:
+        async def propose() -> Proposal:
+            draft = remixed(interaction, await self._generation.remix_draft(press.job_id))
+            return await self._generation.propose_remix(press.job_id, draft)
+
+        await take_in(self._generation, interaction, propose)
+
+    async def details(self, interaction: Interaction, press: Press) -> None:
+        await defer_ephemeral(interaction)
+        details = await self._generation.details(press.job_id)
+        view, files = details_view(
+            details.job, details.images, details.composed, model=details.profile.title, style=details.style
+        )
+        await answer(interaction, view, files)
+
+    async def cancel(self, interaction: Interaction, press: Press) -> None:
+        """The card itself shows it; a press in the ephemeral list of `/queue` needs a word."""
+        await defer_silently(interaction)
+        await self._generation.cancel(press.job_id, actor_of(interaction))
+        if interaction.message is not None and interaction.message.flags.ephemeral:
+            await confirm(interaction, "Cancelled.")
+
+    async def delete(self, interaction: Interaction, press: Press) -> None:
+        await defer_silently(interaction)
+        await self._generation.delete(press.job_id, actor_of(interaction))
