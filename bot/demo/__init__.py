@@ -1,0 +1,51 @@
+"""The same bot on a page of this computer: SimCord (the extra `demo`) in Discord's place; no token, no network, no GPU."""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+
+from bot.bootstrap import Application, first_of, open_application, stop_event
+from bot.chat.actions import Press
+from bot.chat.replies import Interaction, defer_public, origin_of
+from bot.demo.welcome import EXAMPLE_ACTION, example_of
+from bot.domain.request import Draft
+from bot.errors import OperatorError
+from bot.log import set_up_logging
+from bot.settings import Settings
+
+STATE_FOLDER = "demo"  # under DATA_DIR: its jobs and pictures never meet a real bot's
+
+
+async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = False) -> None:
+    """Show the bot on 127.0.0.1:`port` (0: a free one) until SIGINT or SIGTERM. Raises OperatorError."""
+    set_up_logging(settings.log_level, settings.log_format)
+    try:
+        from bot.demo.server import serve
+    except ImportError as error:
+        raise OperatorError(f"The demo needs its extra ({error.name} is missing). Run `pip install '.[demo]'`.") from None
+
+    async def ready(address: str) -> None:
+        print(f"\nPastel's demo: {address}\nCtrl-C ends it.\n", flush=True)  # noqa: T201 - what the visitor waits for
+        if open_browser:
+            await asyncio.to_thread(webbrowser.open, address)
+
+    stop = stop_event()
+    async with open_application(settings, state_dir=settings.data_dir / STATE_FOLDER) as app:
+        _draw_examples(app)
+        background = app.works.background
+        page = serve(app.bot, port=port, ready=ready, farewell=background.stop)
+        await first_of(page, background.failure(), stop.wait())
+
+
+def _draw_examples(app: Application) -> None:
+    """Let the welcome's buttons start jobs through the same door as every command."""
+    generation = app.works.generation
+
+    async def draw(interaction: Interaction, press: Press) -> None:
+        example = example_of(press)
+        if example is not None:
+            proposal = generation.propose(Draft(prompt=example.prompt))
+            await generation.submit(proposal, origin_of(interaction), await defer_public(interaction))
+
+    app.bot.on_action(EXAMPLE_ACTION, draw)
