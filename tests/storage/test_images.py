@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.errors import FolderError, NotFoundError
+from bot.storage.images import DiskImageStore
+from tests.fakes import FakeClock
+
+JOB = "0123456789abcdef"
+HOSTILE_KEYS = [
+    "../pastel.db",
+    "/etc/passwd",
+    "2026/11/../../../pastel.db",
+    f"2026/11/{JOB}-1-0.png/../../../../pastel.db",
+    f"2026/11/{JOB}-1-0.png\n",
+    "2026/11/\0.png",
+    "uploads/../../pastel.db",
+    "",
+    ".",
+    f"2026\\11\\{JOB}-1-0.png",
+    f"٢٠٢٦/11/{JOB}-1-0.png",
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "pastel.db").write_bytes(b"not a picture")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def images(root: Path) -> DiskImageStore:
+    return DiskImageStore(root, FakeClock(datetime(2026, 11, 23, tzinfo=UTC)))
+
+
+def files(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+async def test_a_picture_comes_back_under_the_key_that_the_store_made(images: DiskImageStore, root: Path) -> None:
+    key = await images.save(JOB, 2, 3, b"picture")
+
+    assert key == f"2026/11/{JOB}-2-3.png"
+    assert await images.read(key) == b"picture"
+    assert files(root) == {key}
+
+
+async def test_saving_again_replaces_the_whole_file(images: DiskImageStore, root: Path) -> None:
+    key = await images.save(JOB, 1, 0, b"a long first version")
+    await images.save(JOB, 1, 0, b"second")
+
+    assert await images.read(key) == b"second"
+    assert files(root) == {key}
+
+
+async def test_an_upload_is_kept_once_under_its_hash(images: DiskImageStore, root: Path) -> None:
+    key = await images.save_upload(b"upload")
+
+    assert key == f"uploads/{hashlib.sha256(b'upload').hexdigest()}.png"
+    assert await images.save_upload(b"upload") == key
+    assert await images.read_upload(key) == b"upload"
+    assert files(root) == {key}
+
+
+async def test_what_is_gone_is_not_found(images: DiskImageStore) -> None:
+    key = await images.save(JOB, 1, 0, b"picture")
+    await images.delete([key, f"2026/11/{JOB}-1-1.png"])
+    await images.delete([key])
+
+    with pytest.raises(NotFoundError, match="Reroll"):
+        await images.read(key)
+    with pytest.raises(NotFoundError, match="Attach it again"):
+        await images.read_upload(f"uploads/{'0' * 64}.png")
+
+
+@pytest.mark.parametrize("key", HOSTILE_KEYS)
+async def test_no_key_leads_out_of_the_folder(images: DiskImageStore, root: Path, key: str) -> None:
+    kept = await images.save(JOB, 1, 0, b"picture")
+
+    with pytest.raises(NotFoundError):
+        await images.read(key)
+    with pytest.raises(NotFoundError):
+        await images.read_upload(key)
+    with pytest.raises(ValueError, match="not a key"):
+        await images.delete([kept, key])
+
+    assert (root.parent / "pastel.db").exists()
+    assert files(root) == {kept}
+
+
+@pytest.mark.parametrize("job_id", ["../../etc", "", "0123456789ABCDEF", "0" * 17, "0" * 15 + "/"])
+async def test_only_a_job_id_becomes_part_of_a_name(images: DiskImageStore, root: Path, job_id: str) -> None:
+    with pytest.raises(ValueError, match="no job id"):
+        await images.save(job_id, 1, 0, b"picture")
+
+    assert files(root.parent) == {"pastel.db"}
+
+
+@pytest.mark.parametrize("broken", ["write", "fsync", "replace"])
+async def test_a_full_disk_is_named_and_leaves_no_debris(
+    images: DiskImageStore, root: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    kept = await images.save(JOB, 1, 0, b"picture")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if broken == "write":
+        monkeypatch.setattr(Path, "open", _open_on_a_full_disk)
+    elif broken == "fsync":
+        monkeypatch.setattr(os, "fsync", refuse)
+    else:
+        monkeypatch.setattr(Path, "replace", refuse)
+
+    with pytest.raises(FolderError, match=rf"^The disk that holds {root} is full"):
+        await images.save(JOB, 2, 0, b"another")
+
+    monkeypatch.undo()
+    assert files(root) == {kept}
+    assert await images.save(JOB, 2, 0, b"another")
+
+
+def _open_on_a_full_disk(path: Path, mode: str) -> object:
+    """The temporary file is there already, and the kernel refuses every write to it."""
+    path.touch()
+    return open("/dev/full", mode.replace("x", "w"))
+
+
+async def test_a_file_is_complete_and_synced_before_it_gets_its_name(
+    images: DiskImageStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def record_fsync(descriptor: int) -> None:
+        target = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        steps.append(f"sync {'folder' if target.is_dir() else f'{target.stat().st_size} bytes'}")
+        fsync(descriptor)
+
+    def record_replace(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(path, target)
+
+    await images.save(JOB, 1, 0, b"makes the folders")
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+
+    await images.save(JOB, 1, 1, b"picture")
+
+    assert steps == ["sync 7 bytes", "rename", "sync folder"]
+
+
+async def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images").write_text("a file")
+
+    with pytest.raises(FolderError, match="images/2026/11"):
+        await DiskImageStore(tmp_path / "images", FakeClock(datetime(2026, 11, 23, tzinfo=UTC))).save(JOB, 1, 0, b"x")
+
+
+async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: DiskImageStore, root: Path) -> None:
+    known = [await images.save(JOB, 1, 0, b"known"), await images.save_upload(b"known")]
+    orphans = [await images.save(JOB, 1, 1, b"orphan"), await images.save_upload(b"orphan")]
+    (root / "2026/11" / f"{JOB}-1-2.png.1a2b3c4d.partial").write_bytes(b"half")
+    (root / "notes.txt").write_text("the operator's own")
+    (root / "uploads" / "mine.png").write_text("the operator's own")
+
+    assert await images.sweep(frozenset(known)) == len(orphans) + 1
+
+    assert files(root) == {*known, "notes.txt", "uploads/mine.png"}
+    assert await images.sweep(frozenset(known)) == 0
+
+
+async def test_the_sweep_of_a_new_folder_finds_nothing(images: DiskImageStore) -> None:
+    assert await images.sweep(frozenset()) == 0

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.domain.job import JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
+from bot.domain.request import InitImage, NoiseBlend
+from bot.storage.jobs import PACE_WINDOW
+from tests.storage.samples import NOW, TOKEN, Store, images, new_job, request
+
+
+async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
+    parent = await store.add(1)
+    new = NewJob(
+        request=request(
+            prompt="Ünïcode 🎨 \" ' \\ ; DROP TABLE jobs",
+            num_images=4,
+            style="pastel",
+            adapter_weight=0.8,
+            blends=(NoiseBlend(seed=2**32 - 1, strength=0.15), NoiseBlend(seed=7, strength=0.5)),
+            init_image=InitImage(key="uploads/x.png", strength=0.6),
+        ),
+        origin=Origin(interaction_id=2**62, user_id=2**62 + 1, guild_id=2**62 + 2),
+        reply=ReplyTarget(
+            channel_id=2**62 + 3,
+            message_id=2**62 + 4,
+            application_id=2**62 + 5,
+            token=TOKEN,
+            token_expires_at=NOW + timedelta(minutes=14, microseconds=1),
+            upload_limit=25 * 1024 * 1024,
+        ),
+        parent=Parent(job_id=parent.id, relation=Relation.VARIATION, image_index=3),
+    )
+
+    submission = await store.jobs.add(new, now=NOW)
+
+    job = submission.job
+    assert submission.created
+    assert (job.request, job.origin, job.reply, job.parent) == (new.request, new.origin, new.reply, new.parent)
+    assert (job.status, job.attempt, job.aborts, job.created_at) == (JobStatus.QUEUED, 0, 0, NOW)
+    assert await store.jobs.get(job.id) == job
+
+
+async def test_a_job_of_a_direct_message_has_no_guild(store: Store) -> None:
+    job = await store.add(guild_id=None)
+
+    assert job.origin.guild_id is None
+    assert await store.scalar("SELECT COUNT(*) FROM guilds") == 0
+
+
+async def test_a_replayed_interaction_gives_the_job_it_made_before(store: Store) -> None:
+    first = await store.jobs.add(new_job(7), now=NOW)
+    claimed = await store.claim()
+
+    second = await store.jobs.add(new_job(7, prompt="something else"), now=NOW + timedelta(seconds=5))
+
+    assert first.created
+    assert not second.created
+    assert second.job == claimed
+    assert await store.scalar("SELECT COUNT(*) FROM jobs") == 1
+
+
+async def test_a_member_and_a_server_are_stored_once_with_their_first_time(store: Store) -> None:
+    await store.jobs.add(new_job(1), now=NOW)
+    await store.jobs.add(new_job(2), now=NOW + timedelta(days=1))
+
+    assert await store.scalar("SELECT COUNT(*) FROM users") == 1
+    assert await store.scalar("SELECT first_seen_at FROM users") == await store.scalar("SELECT created_at FROM jobs")
+    assert await store.scalar("SELECT COUNT(*) FROM guilds") == 1
+
+
+async def test_an_unknown_job_is_none(store: Store) -> None:
+    assert await store.jobs.get("0" * 16) is None
+    assert await store.jobs.images("0" * 16) == ()
+    assert await store.jobs.ahead("0" * 16) is None
+
+
+async def test_a_parent_must_exist(store: Store) -> None:
+    with pytest.raises(Exception, match="FOREIGN KEY"):
+        await store.add(1, parent=Parent(job_id="f" * 16, relation=Relation.REROLL))
+
+    assert await store.scalar("SELECT COUNT(*) FROM jobs") == 0
+
+
+async def test_pictures_come_back_in_their_order(store: Store) -> None:
+    job = await store.running(num_images=4)
+    pictures = images(job)
+
+    assert await store.jobs.finish(job.id, job.attempt, tuple(reversed(pictures)), now=NOW)
+
+    assert await store.jobs.images(job.id) == pictures
+
+
+async def test_waiting_lists_a_members_own_unfinished_jobs_in_queue_order(store: Store) -> None:
+    done = await store.succeeded(1)
+    running = await store.running(2)
+    queued = await store.add(3)
+    await store.add(4, user_id=101)
+
+    waiting = await store.jobs.waiting(100)
+
+    assert [job.id for job in waiting] == [running.id, queued.id]
+    assert done.id not in {job.id for job in waiting}
+    assert await store.jobs.waiting(999) == ()
+
+
+async def test_counts_are_by_status(store: Store) -> None:
+    await store.succeeded(1)
+    await store.running(2)
+    await store.add(3)
+    await store.add(4)
+
+    assert await store.jobs.counts() == {"succeeded": 1, "running": 1, "queued": 2}
+
+
+async def test_there_is_no_pace_before_the_first_finished_job(store: Store) -> None:
+    await store.running()
+
+    assert await store.jobs.pace() is None
+
+
+async def draw(store: Store, number: int, seconds: float, *, at: datetime = NOW) -> None:
+    """A job of 10 megapixel-steps that took `seconds`."""
+    await store.add(number, width=1000, height=1000, num_inference_steps=10)
+    job = await store.claim(at)
+    assert await store.jobs.finish(job.id, 1, images(job), now=at + timedelta(seconds=seconds))
+
+
+async def test_pace_is_the_median_of_seconds_a_megapixel_step(store: Store) -> None:
+    for number, seconds in enumerate((2.0, 4.0, 100.0), start=1):  # the last had to load the weights
+        await draw(store, number, seconds)
+
+    assert await store.jobs.pace() == pytest.approx(0.4)
+
+
+async def test_pace_looks_at_the_last_finished_jobs_only(store: Store) -> None:
+    for number in range(PACE_WINDOW):
+        await draw(store, number, 1_000.0, at=NOW - timedelta(days=1))
+    for number in range(PACE_WINDOW, 2 * PACE_WINDOW):
+        await draw(store, number, 3.0)
+
+    assert await store.jobs.pace() == pytest.approx(0.3)
+
+
+async def test_the_message_of_a_card_is_remembered(store: Store) -> None:
+    job = await store.add()
+
+    await store.jobs.set_message(job.id, channel_id=301, message_id=302)
+
+    assert (await store.get(job.id)).reply == replace(job.reply, channel_id=301, message_id=302)
+
+
+async def test_deleting_forgets_the_pictures_once_and_gives_their_keys(store: Store) -> None:
+    job = await store.succeeded(num_images=2)
+    keys = tuple(image.key for image in images(await store.get(job.id)))
+
+    assert await store.jobs.mark_deleted(job.id, now=NOW) == keys
+
+    assert (await store.get(job.id)).deleted_at == NOW
+    assert await store.jobs.images(job.id) == ()
+    assert await store.jobs.mark_deleted(job.id, now=NOW + timedelta(days=1)) == ()
+    assert (await store.get(job.id)).deleted_at == NOW
+
+
+async def test_a_job_that_still_waits_is_not_deleted(store: Store) -> None:
+    job = await store.add()
+
+    assert await store.jobs.mark_deleted(job.id, now=NOW) == ()
+
+    assert (await store.get(job.id)).deleted_at is None
+
+
+async def test_known_keys_are_the_pictures_and_the_uploads_of_jobs_that_are_not_deleted(store: Store) -> None:
+    kept = await store.succeeded(1, init_image=InitImage(key="uploads/shared.png", strength=0.5))
+    gone = await store.succeeded(2, init_image=InitImage(key="uploads/shared.png", strength=0.5))
+    alone = await store.succeeded(3, init_image=InitImage(key="uploads/alone.png", strength=0.5))
+    await store.jobs.mark_deleted(gone.id, now=NOW)
+    await store.jobs.mark_deleted(alone.id, now=NOW)
+
+    assert await store.jobs.known_keys() == {f"2026/11/{kept.id}-1-0.png", "uploads/shared.png"}

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from tests.storage.samples import Store
+
+
+async def test_a_fact_is_kept_and_replaced_by_name(store: Store) -> None:
+    assert await store.meta.get("commands") is None
+
+    await store.meta.set("commands", "abc")
+    await store.meta.set("other", "xyz")
+    await store.meta.set("commands", "def")
+
+    assert await store.meta.get("commands") == "def"
+    assert await store.meta.get("other") == "xyz"

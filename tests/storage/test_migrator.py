@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.errors import DatabaseError
+from bot.storage.database import Database
+from bot.storage.migrator import Migration, load_migrations
+from tests.storage.samples import Store, assert_file_sound, assert_sound, listing
+
+ADD_COLUMN = Migration(version=2, sql="ALTER TABLE users ADD COLUMN locale TEXT NOT NULL DEFAULT 'en';")
+REBUILD = Migration(
+    version=3,
+    sql="""
+    CREATE TABLE members (id INTEGER PRIMARY KEY, first_seen_at INTEGER NOT NULL, locale TEXT NOT NULL DEFAULT 'en') STRICT;
+    INSERT INTO members SELECT id, first_seen_at, locale FROM users;
+    DROP TABLE users;
+    ALTER TABLE members RENAME TO users;
+    """,
+)
+LATER = (*load_migrations(), ADD_COLUMN, REBUILD)
+
+
+def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def filled(path: Path) -> None:
+    """A database of the first released schema with a job in most states."""
+    async with Database.open(path, migrations=load_migrations()[:1]) as database:
+        store = Store.over(database)
+        await store.succeeded(1)
+        delivered = await store.succeeded(2)
+        await store.outbox.delivered(delivered.id, channel_id=1, message_id=2, now=delivered.created_at)
+        await store.jobs.cancel((await store.add(3)).id, now=delivered.created_at)
+        await store.add(4)
+
+
+async def test_a_new_file_gets_the_newest_schema_and_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "pastel.db"
+
+    async with Database.open(path):
+        pass
+
+    assert query(path, "PRAGMA user_version") == [(load_migrations()[-1].version,)]
+    assert listing(path.parent) == ["pastel.db"]
+
+
+async def test_opening_again_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pastel.db"
+    await filled(path)
+    before = query(path, "SELECT * FROM jobs"), query(path, "SELECT * FROM sqlite_schema")
+
+    async with Database.open(path):
+        pass
+
+    assert (query(path, "SELECT * FROM jobs"), query(path, "SELECT * FROM sqlite_schema")) == before
+    assert listing(tmp_path) == ["pastel.db"]
+
+
+async def test_the_oldest_schema_keeps_its_rows_up_to_the_newest(tmp_path: Path) -> None:
+    path = tmp_path / "pastel.db"
+    await filled(path)
+    rows = query(path, "SELECT * FROM jobs"), query(path, "SELECT * FROM ledger"), query(path, "SELECT * FROM outbox")
+
+    async with Database.open(path, migrations=LATER) as database:
+        await database.read(assert_sound)
+        store = Store.over(database)
+        assert (await store.claim()).origin.interaction_id == 4
+        await store.jobs.recover(now=(await store.add(5)).created_at, expired_only=False)
+
+    assert query(path, "PRAGMA user_version") == [(3,)]
+    assert query(path, "SELECT id, locale FROM users") == [(100, "en")]
+    assert query(path, "SELECT * FROM jobs WHERE interaction_id < 4") == rows[0][:3]
+    assert query(path, "SELECT * FROM outbox") == rows[2]
+    assert set(rows[1]) < set(query(path, "SELECT * FROM ledger"))
+    assert_file_sound(path)
+
+
+async def test_an_old_file_is_copied_before_the_first_pending_step(tmp_path: Path) -> None:
+    path = tmp_path / "pastel.db"
+    await filled(path)
+    before = query(path, "SELECT * FROM jobs")
+
+    async with Database.open(path, migrations=LATER):
+        pass
+
+    backup = tmp_path / "pastel.db.schema-1.backup"
+    assert listing(tmp_path) == [path.name, backup.name]
+    assert query(backup, "PRAGMA user_version") == [(1,)]
+    assert query(backup, "SELECT * FROM jobs") == before
+    assert_file_sound(backup)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "CREATE TABLE extra (id INTEGER) STRICT; SELECT nonsense;",
+        "CREATE TABLE extra (id INTEGER) STRICT; DELETE FROM users;",  # leaves jobs without their member
+    ],
+)
+async def test_a_step_that_fails_leaves_the_file_at_the_step_before(tmp_path: Path, broken: str) -> None:
+    path = tmp_path / "pastel.db"
+    await filled(path)
+    steps = (*load_migrations(), ADD_COLUMN, Migration(version=3, sql=broken))
+
+    with pytest.raises(DatabaseError):
+        async with Database.open(path, migrations=steps):
+            pass
+
+    assert query(path, "PRAGMA user_version") == [(2,)]
+    assert query(path, "SELECT locale FROM users") == [("en",)]
+    assert query(path, "SELECT name FROM sqlite_schema WHERE name = 'extra'") == []
+    async with Database.open(path, migrations=LATER):
+        pass
+    assert_file_sound(path)
+
+
+async def test_a_newer_file_is_refused_with_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "pastel.db"
+    async with Database.open(path, migrations=LATER):
+        pass
+
+    with pytest.raises(DatabaseError, match=r"pastel\.db was written by a newer Pastel \(schema 3, .* Update Pastel"):
+        async with Database.open(path):
+            pass
+    with pytest.raises(DatabaseError, match="newer Pastel"):
+        await Database.examine(path)
+
+    assert query(path, "PRAGMA user_version") == [(3,)]
+
+
+async def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "pastel.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE theirs (id INTEGER)")
+
+    with pytest.raises(DatabaseError, match="another program"):
+        async with Database.open(path):
+            pass
+
+    assert query(path, "SELECT name FROM sqlite_schema") == [("theirs",)]
+
+
+def test_migrations_are_numbered_without_gaps(tmp_path: Path) -> None:
+    shipped = load_migrations()
+    assert [migration.version for migration in shipped] == list(range(1, len(shipped) + 1))
+
+    (tmp_path / "0001_first.sql").write_text("")
+    (tmp_path / "0003_third.sql").write_text("")
+    with pytest.raises(ValueError, match="0003_third"):
+        load_migrations(tmp_path)

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.job import MAX_ATTEMPTS, JobStatus
+from bot.ports import Ahead, Recovery
+from bot.storage.endings import INTERRUPTED
+from bot.storage.queue import AHEAD, CLAIM, ORPHANS
+from tests.storage.samples import LEASE, NOW, Store, images
+
+
+async def test_jobs_are_claimed_in_the_order_they_came(store: Store) -> None:
+    added = [(await store.add(number)).id for number in (3, 1, 2)]
+
+    assert [(await store.claim()).id for _ in added] == added
+    assert await store.jobs.claim(now=NOW, lease_until=NOW) is None
+
+
+async def test_a_claim_counts_the_attempt_and_starts_the_clock(store: Store) -> None:
+    queued = await store.add()
+    later = NOW + timedelta(seconds=3)
+
+    claimed = await store.claim(later)
+
+    expected = replace(queued, status=JobStatus.RUNNING, attempt=1, started_at=later, lease_until=later + LEASE)
+    assert claimed == expected
+    assert await store.get(queued.id) == expected
+
+
+async def test_the_holder_extends_its_lease_and_a_stale_one_does_not(store: Store) -> None:
+    job = await store.running()
+    until = NOW + timedelta(minutes=5)
+
+    assert await store.jobs.extend_lease(job.id, 1, lease_until=until)
+    assert not await store.jobs.extend_lease(job.id, 2, lease_until=NOW)
+    assert not await store.jobs.extend_lease("0" * 16, 1, lease_until=NOW)
+
+    assert (await store.get(job.id)).lease_until == until
+
+
+async def test_a_job_put_back_keeps_its_place(store: Store) -> None:
+    first = await store.running(1)
+    await store.add(2)
+
+    assert await store.jobs.put_back(first.id, 1, aborted=False)
+
+    waiting = await store.get(first.id)
+    assert (waiting.status, waiting.started_at, waiting.lease_until) == (JobStatus.QUEUED, None, None)
+    again = await store.claim()
+    assert (again.id, again.attempt, again.aborts, again.tries) == (first.id, 2, 0, 2)
+
+
+async def test_an_abort_does_not_count_as_a_try(store: Store) -> None:
+    job = await store.running()
+
+    assert await store.jobs.put_back(job.id, 1, aborted=True)
+
+    again = await store.claim()
+    assert (again.attempt, again.aborts, again.tries) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("operation", ["extend_lease", "finish", "fail", "put_back"])
+async def test_a_stale_attempt_changes_nothing(store: Store, operation: str) -> None:
+    stale = await store.running()
+    await store.jobs.put_back(stale.id, stale.attempt, aborted=False)
+    holder = await store.claim()
+    calls = {
+        "extend_lease": lambda: store.jobs.extend_lease(stale.id, stale.attempt, lease_until=NOW + timedelta(hours=1)),
+        "finish": lambda: store.jobs.finish(stale.id, stale.attempt, images(stale), now=NOW),
+        "fail": lambda: store.jobs.fail(stale.id, stale.attempt, "A reason.", now=NOW),
+        "put_back": lambda: store.jobs.put_back(stale.id, stale.attempt, aborted=True),
+    }
+
+    assert await calls[operation]() is False
+
+    assert await store.get(stale.id) == holder
+    assert await store.jobs.images(stale.id) == ()
+
+
+async def test_at_start_every_running_job_is_an_orphan(store: Store) -> None:
+    running = [await store.running(1), await store.running(2)]
+    queued = await store.add(3)
+
+    recovery = await store.jobs.recover(now=NOW, expired_only=False)
+
+    assert recovery == Recovery(requeued=tuple(job.id for job in running), failed=())
+    assert {(await store.get(job.id)).status for job in (*running, queued)} == {JobStatus.QUEUED}
+
+
+async def test_later_only_expired_leases_count(store: Store) -> None:
+    expired = await store.running(1)
+    await store.add(2)
+    held = await store.claim(NOW + timedelta(seconds=1))
+
+    recovery = await store.jobs.recover(now=NOW + LEASE, expired_only=True)
+
+    assert recovery == Recovery(requeued=(expired.id,), failed=())
+    assert (await store.get(held.id)).status is JobStatus.RUNNING
+
+
+async def test_a_job_that_was_interrupted_in_every_try_fails_with_a_sentence_and_a_refund(store: Store) -> None:
+    job = await store.add()
+    for _ in range(MAX_ATTEMPTS - 1):
+        await store.claim()
+        assert (await store.jobs.recover(now=NOW, expired_only=False)).requeued == (job.id,)
+    await store.claim()
+
+    recovery = await store.jobs.recover(now=NOW, expired_only=False)
+
+    assert recovery == Recovery(requeued=(), failed=(job.id,))
+    failed = await store.get(job.id)
+    assert (failed.status, failed.failure, failed.finished_at) == (JobStatus.FAILED, INTERRUPTED, NOW)
+    assert set(await store.postings(job.id)) == {"reserve", "refund"}
+    assert [entry.job_id for entry in await store.outbox.due(now=NOW, limit=9)] == [job.id]
+
+
+async def test_aborts_are_not_held_against_an_interrupted_job(store: Store) -> None:
+    job = await store.add()
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        await store.claim()
+        await store.jobs.put_back(job.id, attempt, aborted=True)
+    await store.claim()
+
+    assert (await store.jobs.recover(now=NOW, expired_only=False)).requeued == (job.id,)
+
+
+async def test_what_is_ahead_of_a_job_runs_or_was_queued_before_it(store: Store) -> None:
+    await store.succeeded(1)
+    first = await store.running(2)
+    later = await store.running(3, num_images=2)
+    await store.jobs.put_back(first.id, 1, aborted=False)
+    third = await store.add(4)
+
+    assert await store.jobs.ahead(first.id) == Ahead(jobs=1, work=pytest.approx(later.request.work))
+    assert await store.jobs.ahead(third.id) == Ahead(jobs=2, work=pytest.approx(later.request.work + first.request.work))
+    assert await store.jobs.ahead(later.id) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "values"),
+    [
+        (CLAIM, {"now": 1, "lease_until": 2}),
+        (AHEAD, {"seq": 5}),
+        (ORPHANS, {"now": 1, "expired_only": 1}),
+    ],
+)
+async def test_the_queue_never_reads_through_all_finished_jobs(store: Store, sql: str, values: dict[str, int]) -> None:
+    def plan(connection: sqlite3.Connection) -> list[str]:
+        return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql.removeprefix('--sql')}", values)]
+
+    steps = await store.database.read(plan)
+
+    assert steps
+    assert not [step for step in steps if step.startswith("SCAN")]
