@@ -24,7 +24,7 @@ class FakeClock:
 
     def __init__(self, now: datetime = START) -> None:
         self._now = now
-        self._sleepers: list[tuple[datetime, asyncio.Future[None]]] = []
+        self._sleepers: list[tuple[datetime, float, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
         return self._now
@@ -32,20 +32,25 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Move on and wake whoever slept until then."""
         self._now += timedelta(seconds=seconds)
-        for until, sleeper in self._sleepers:
+        for until, _, sleeper in self._sleepers:
             if until <= self._now and not sleeper.done():
                 sleeper.set_result(None)
-        self._sleepers = [entry for entry in self._sleepers if not entry[1].done()]
+        self._sleepers = [entry for entry in self._sleepers if not entry[2].done()]
 
     async def sleep(self, seconds: float) -> None:
         sleeper = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self._now + timedelta(seconds=seconds), sleeper))
+        self._sleepers.append((self._now + timedelta(seconds=seconds), seconds, sleeper))
         await sleeper
+
+    @property
+    def pauses(self) -> list[float]:
+        """For how long those sleep who sleep right now."""
+        return [seconds for _, seconds, sleeper in self._sleepers if not sleeper.done()]
 
     @property
     def sleeping(self) -> int:
         """How many sleep right now."""
-        return sum(not sleeper.done() for _, sleeper in self._sleepers)
+        return len(self.pauses)
 
 
 class FakeGenerator:
@@ -78,10 +83,10 @@ class FakeGenerator:
         self.init_images.append(init_image)
         try:
             on_progress(progress(request, 1))
-            await self.gate.wait()
             outcome = self.outcomes.popleft() if self.outcomes else None
             if outcome is not None:
                 raise outcome
+            await self.gate.wait()
             on_progress(progress(request, request.num_inference_steps, image=request.num_images - 1))
         finally:
             await self.letting_go.wait()
@@ -171,7 +176,7 @@ class RecordingMessenger:
     """Implements ports.Messenger: notes every request in `calls`, and those that were carried out in `shown`.
 
     `faults[way]` is a queue of errors for the next requests of that way. While `gate` is clear, requests hang before they
-    are carried out. `found` is what find_post answers.
+    are carried out; `slow` picks requests that wait for `slow_gate` instead. `found` is what find_post answers.
     """
 
     def __init__(self) -> None:
@@ -180,8 +185,9 @@ class RecordingMessenger:
         self.faults: dict[str, deque[MessengerError]] = {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.slow: Callable[[Call], bool] = lambda _: False
+        self.slow_gate = asyncio.Event()
         self.found: int | None = None
-        self.on_call: Callable[[Call], None] = lambda _: None
 
     def fail(self, way: str, *errors: MessengerError) -> None:
         self.faults.setdefault(way, deque()).extend(errors)
@@ -208,8 +214,7 @@ class RecordingMessenger:
 
     async def _request(self, call: Call) -> None:
         self.calls.append(call)
-        self.on_call(call)
-        await self.gate.wait()
+        await (self.slow_gate if self.slow(call) else self.gate).wait()
         if self.faults.get(call.way):
             raise self.faults[call.way].popleft()
         self.shown.append(call)

@@ -159,6 +159,8 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             yield world
         finally:
             world.messenger.gate.set()
+            world.messenger.slow_gate.set()
+            world.generator.gate.set()
             world.generator.letting_go.set()
             await world.services.worker.stop(0)
             await world.services.live.stop()
