@@ -10,7 +10,7 @@ import discord
 from bot.errors import InvalidRequestError
 
 MAX_BYTES = 10 * 1024 * 1024
-MAX_PIXELS = 4096 * 4096
+MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
 READ_LIMIT = 30.0  # seconds
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 

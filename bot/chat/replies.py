@@ -5,6 +5,7 @@ Discord voids an interaction that gets no answer within 3 s, so doors defer firs
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any, Final
 
@@ -99,10 +100,7 @@ async def confirm(interaction: Interaction, sentence: str) -> None:
 
 
 async def refuse(interaction: Interaction, sentence: str) -> None:
-    """Tell the member alone why nothing happens, whatever was answered before.
-
-    A public "thinking…" is deleted first: a follow-up would otherwise take its place, and be public too.
-    """
+    """Tell the member alone why nothing happens, whatever was answered before."""
     if not interaction.response.is_done():
         await interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY)
         _answered(interaction)
@@ -112,8 +110,18 @@ async def refuse(interaction: Interaction, sentence: str) -> None:
         await interaction.edit_original_response(content=sentence, allowed_mentions=NOBODY)
         return
     if thinking == _PUBLIC:
-        await interaction.delete_original_response()
+        await _take_back(interaction)
     await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY)
+
+
+async def _take_back(interaction: Interaction) -> None:
+    """Remove a public "thinking…".
+
+    The first follow-up would take its place, and be as public; so it is ended by an edit before it is deleted.
+    """
+    with contextlib.suppress(discord.NotFound):  # a moderator was faster
+        await interaction.edit_original_response(content="…", allowed_mentions=NOBODY)
+        await interaction.delete_original_response()
 
 
 def origin_of(interaction: Interaction) -> Origin:

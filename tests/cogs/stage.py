@@ -1,0 +1,191 @@
+"""The whole bot on SimCord: real cogs, real services, real SQLite; the pictures are drawn by hand."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import discord
+import simcord
+from PIL import Image
+from simcord.components import walk_components
+
+from bot.chat.client import PastelBot
+from bot.chat.extensions import EXTENSIONS
+from bot.chat.messenger import DiscordMessenger
+from bot.domain.image import StoredImage
+from bot.domain.job import Job, JobId
+from bot.domain.profile import Catalog, ModelProfile
+from bot.inference.image_files import PillowCodec
+from bot.ports import ImageCodec
+from bot.services.assembly import Ports, Services, build_services
+from bot.services.generation import GenerationService
+from bot.storage.database import Database
+from bot.storage.jobs import SqliteJobs
+from bot.storage.meta import SqliteMeta
+from bot.storage.outbox import SqliteOutbox
+from bot.telemetry import Metrics
+from tests.examples import CATALOG, PROFILE
+from tests.fakes import FakeGenerator, InMemoryImageStore
+
+PERMISSIONS = discord.Permissions(
+    view_channel=True, send_messages=True, send_messages_in_threads=True, attach_files=True, use_application_commands=True
+)
+
+
+class SimClock:
+    """Implements ports.Clock with SimCord's time, once there is one."""
+
+    def __init__(self) -> None:
+        self.env: simcord.Env | None = None
+
+    def now(self) -> datetime:
+        return self.env.now() if self.env else datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Stage:
+    """A server with a channel and three people, and the bot in it."""
+
+    database: Database
+    profile: ModelProfile = PROFILE
+    catalog: Catalog = CATALOG
+    codec: ImageCodec = field(default_factory=PillowCodec)
+    store: InMemoryImageStore = field(default_factory=InMemoryImageStore)
+    metrics: Metrics = field(default_factory=Metrics)
+    clock: SimClock = field(default_factory=SimClock)
+    jobs: SqliteJobs = field(init=False)
+    env: simcord.Env = field(init=False)
+    bot: PastelBot = field(init=False)
+    services: Services = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.jobs = SqliteJobs(self.database)
+
+    def build_bot(self) -> PastelBot:
+        """Bot and services over the same database, as a new process builds them."""
+        self.bot = PastelBot(metrics=self.metrics, meta=SqliteMeta(self.database), extensions=EXTENSIONS, guild_ready_timeout=0)
+        ports = Ports(
+            jobs=self.jobs,
+            outbox=SqliteOutbox(self.database),
+            store=self.store,
+            codec=self.codec,
+            messenger=DiscordMessenger(self.bot),
+            generator=FakeGenerator(),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self.services = build_services(ports, profile=self.profile, catalog=self.catalog)
+        self.bot.provide(GenerationService, self.services.generation)
+        return self.bot
+
+    def settle_in(self, env: simcord.Env) -> None:
+        self.env = self.clock.env = env
+        self.guild = env.create_guild("Art club")
+        self.channel = self.guild.create_text_channel("drawings")
+        moderators = self.guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
+        self.member = self.guild.add_member(env.create_user("ann"))
+        self.other = self.guild.add_member(env.create_user("ben"))
+        self.moderator = self.guild.add_member(env.create_user("mia"), roles=[moderators])
+
+    async def restart(self) -> None:
+        """A new process over the same Discord and database."""
+        await self.env.restart_bot(self.build_bot())
+
+    async def anime(self, prompt: str = "green hair, beanie", **options: Any) -> simcord.InteractionResult:
+        return await self.member.slash(self.channel, "anime", prompt=prompt, **options)
+
+    async def all_jobs(self) -> list[Job]:
+        ids = await self.database.read(lambda connection: connection.execute("SELECT id FROM jobs ORDER BY rowid").fetchall())
+        return [await self.job(row["id"]) for row in ids]
+
+    async def only_job(self) -> Job:
+        (job,) = await self.all_jobs()
+        return job
+
+    async def last_job(self) -> Job:
+        return (await self.all_jobs())[-1]
+
+    async def job(self, job_id: JobId) -> Job:
+        job = await self.jobs.get(job_id)
+        assert job is not None
+        return job
+
+    async def draw(self) -> Job:
+        """Finish the next waiting job and deliver it."""
+        job = await self.jobs.claim(now=self.clock.now(), lease_until=self.clock.now() + timedelta(seconds=30))
+        assert job is not None
+        images = [await self._draw(job, index) for index in range(job.request.num_images)]
+        assert await self.jobs.finish(job.id, job.attempt, images, now=self.clock.now())
+        await self.deliver()
+        return await self.job(job.id)
+
+    async def deliver(self) -> None:
+        with self.env.time_context():
+            await self.services.delivery.deliver_due()
+
+    async def finished(self, **options: Any) -> Job:
+        """A job of ann's whose pictures are shown."""
+        await self.anime(**options)
+        return await self.draw()
+
+    def card(self, job: Job, channel: Any = None) -> discord.Message:
+        """The job's message as Discord has it."""
+        messages = (channel or self.channel).history()
+        return next(message for message in messages if message.id == job.reply.message_id)
+
+    def has_card(self, job: Job) -> bool:
+        return any(message.id == job.reply.message_id for message in self.channel.history())
+
+    async def press(self, job: Job, action: str, actor: Any = None) -> simcord.InteractionResult:
+        return await (actor or self.member).click(self.card(job), custom_id=f"pastel:{action}:{job.id}")
+
+    async def _draw(self, job: Job, index: int) -> StoredImage:
+        request = job.request
+        buffer = io.BytesIO()
+        Image.new("RGB", (request.width, request.height), (40 * index + 60, 120, 160)).save(buffer, "PNG")
+        seed = request.image_seeds(index).seed
+        return StoredImage(
+            index=index,
+            key=await self.store.save(job.id, job.attempt, index, buffer.getvalue()),
+            seed=seed,
+            width=request.width,
+            height=request.height,
+            parameters=f"{request.prompt}\nSteps: {request.num_inference_steps}, Seed: {seed}",
+            size_bytes=len(buffer.getvalue()),
+        )
+
+
+def texts(message: Any) -> str:
+    """Everything that a Components V2 message says, and its plain content."""
+    return "\n".join([message.content, *(part["content"] for part in parts(message) if part["type"] == 10)])
+
+
+def parts(message: Any) -> list[dict[str, Any]]:
+    """Every component of a message in order, nested ones too, as Discord was sent them."""
+    components = message.components
+    raw = [component if isinstance(component, dict) else component.to_dict() for component in components]
+    return list(walk_components(raw))
+
+
+def custom_ids(message: Any) -> list[str]:
+    return [part["custom_id"] for part in parts(message) if "custom_id" in part]
+
+
+@asynccontextmanager
+async def open_stage(folder: Path, **options: Any) -> AsyncGenerator[Stage]:
+    async with Database.open(folder / "pastel.db") as database:
+        stage = Stage(database=database, **options)
+        # check_errors: SimCord would count a refusal that the bot words itself as a failure of the bot.
+        env = simcord.Env(stage.build_bot(), shard_count=1, check_errors=False)
+        await env.start()
+        try:
+            stage.settle_in(env)
+            yield stage
+        finally:
+            await env.shutdown()

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import io
+import logging
+
+import discord
+import pytest
+import simcord
+from PIL import Image
+
+from bot.domain.job import JobStatus
+from bot.domain.request import InitImage
+from tests.cogs.stage import Stage, custom_ids, parts, texts
+
+Result = simcord.InteractionResult
+
+
+def refusal(result: Result) -> str:
+    """The one sentence that the member alone sees; nothing public is left."""
+    shown = [message for message in (result.response, *result.followups) if message is not None]
+    assert len(shown) == 1
+    assert shown[0].ephemeral
+    return shown[0].content
+
+
+def png(width: int = 80, height: int = 60) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(stage: Stage):
+    result = await stage.anime("green hair, beanie", images=4)
+
+    job = await stage.only_job()
+    assert result.response is not None
+    assert job.reply.message_id == result.response.id
+    assert "Next in line" in texts(result.response)
+    assert custom_ids(result.response) == [f"pastel:cancel:{job.id}"]
+
+    assert (await stage.draw()).status is JobStatus.DELIVERED
+
+    card = stage.card(job)
+    assert len(card.attachments) == 4
+    assert [len(part["items"]) for part in parts(card) if part["type"] == 12] == [4]
+    assert "**green hair, beanie**" in texts(card)
+    assert f"seed `{job.request.seed}` · 64 × 64 · 4 steps · guidance 7 · Test Model" in texts(card)
+    actions = [custom_id.split(":")[1] for custom_id in custom_ids(card)]
+    assert actions == ["reroll", "remix", "details", "delete", *(f"{s}{n}" for s in ("subtle", "strong") for n in (1, 2, 3, 4))]
+
+
+async def test_every_option_reaches_the_request(stage: Stage):
+    await stage.anime(
+        "1girl", negative_prompt="hat", size="portrait", images=3, seed=7, steps=9, guidance_scale=4.5, style="pastel",
+        style_weight=0.5, image=("start.png", png()), strength=0.3,
+    )  # fmt: skip
+
+    request = (await stage.only_job()).request
+    assert (request.prompt, request.negative_prompt) == ("1girl", "hat")
+    assert (request.width, request.height, request.num_images) == (64, 96, 3)
+    assert (request.seed, request.num_inference_steps, request.guidance_scale) == (7, 9, 4.5)
+    assert (request.style, request.adapter_weight) == ("pastel", 0.5)
+    assert isinstance(request.init_image, InitImage)
+    assert request.init_image.strength == 0.3
+
+
+async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(stage: Stage):
+    command = stage.bot.tree.get_command("anime")
+    assert command is not None
+    options = {option["name"]: option for option in command.to_dict(stage.bot.tree)["options"]}
+
+    assert [choice["value"] for choice in options["size"]["choices"]] == ["square", "portrait"]
+    assert (options["images"]["min_value"], options["images"]["max_value"]) == (1, 4)
+    assert (options["seed"]["min_value"], options["seed"]["max_value"]) == (0, 2**32 - 1)
+    assert (options["steps"]["min_value"], options["steps"]["max_value"]) == (1, 60)
+    assert (options["guidance_scale"]["min_value"], options["guidance_scale"]["max_value"]) == (1, 20)
+    assert [name for name, option in options.items() if option["required"]] == ["prompt"]
+
+
+async def test_styles_are_found_while_typing(stage: Stage):
+    found = await stage.member.autocomplete(stage.channel, "anime", "style", "PAST")
+    assert [choice["value"] for choice in found] == ["pastel"]
+
+    assert await stage.member.autocomplete(stage.channel, "anime", "style", "nothing like it") == []
+    assert [choice["value"] for choice in await stage.member.autocomplete(stage.channel, "anime", "style", "")] == ["pastel"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"prompt": "  \t "}, "The prompt is empty"),
+        ({"prompt": "\u2028\x00"}, "The prompt is empty"),
+        ({"prompt": "x" * 6000}, "has 6,000 characters"),
+        ({"negative_prompt": "x" * 2001}, "negative prompt has 2,001 characters"),
+        ({"style": "pixel"}, "There is no style of that name"),
+        ({"style": "@everyone"}, "There is no style of that name"),
+        ({"style_weight": 1.0}, "needs a `style`"),
+        ({"strength": 0.5}, "needs an `image`"),
+        ({"image": ("note.txt", b"hello")}, "PNG, JPEG or WebP"),
+        ({"image": ("big.png", b"\x89PNG" + bytes(12 * 2**20))}, "12.0 MiB"),
+    ],
+)
+async def test_bad_input_is_refused_with_a_sentence_and_no_job(stage: Stage, options: dict[str, object], words: str):
+    result = await stage.anime(**({"prompt": "1girl"} | options))
+
+    assert words in refusal(result)
+    assert not result.deferred
+    assert await stage.all_jobs() == []
+
+
+@pytest.mark.parametrize("data", [b"", b"not a picture", png()[:60]])
+async def test_a_broken_image_is_refused_after_the_first_answer_and_nothing_public_stays(stage: Stage, data: bytes):
+    result = await stage.anime(image=("broken.png", data))
+
+    assert "image" in refusal(result).lower() or "picture" in refusal(result).lower()
+    assert stage.channel.history(viewer=stage.other) == []
+    assert await stage.all_jobs() == []
+
+
+async def test_an_image_that_would_unpack_to_gigabytes_is_refused(stage: Stage):
+    buffer = io.BytesIO()
+    Image.new("1", (30000, 30000)).save(buffer, "PNG")
+
+    result = await stage.anime(image=("bomb.png", buffer.getvalue()))
+
+    assert "pixel" in refusal(result).lower()
+    assert await stage.all_jobs() == []
+
+
+async def test_numbers_that_discord_let_through_are_refused_by_us(stage: Stage):
+    command = next(c for c in stage.env.backend.commands[None].values() if c["name"] == "anime")
+    for option in command["options"]:
+        option.pop("min_value", None)
+        option.pop("max_value", None)
+        option.pop("choices", None)
+
+    assert "`steps` must be between 1 and 60" in refusal(await stage.anime(steps=61))
+    assert "`images` must be between 1 and 4" in refusal(await stage.anime(images=0))
+    assert "There is no size of that name" in refusal(await stage.anime(size="huge"))
+    assert await stage.all_jobs() == []
+
+
+async def test_a_prompt_is_shown_letter_for_letter_and_pings_nobody(stage: Stage):
+    evil = f"@everyone <@{stage.other.id}> **bold** [click](https://evil.example) `code` ||spoiler|| \u202egnp\u200b"
+
+    job = await stage.finished(prompt=evil)
+
+    card = stage.card(job)
+    assert not card.mention_everyone
+    stored = stage.env.backend.get_message(stage.channel.id, card.id)
+    assert (stored.ping_user_ids, stored.ping_role_ids) == ([], [])
+    title = texts(card).splitlines()[1]
+    assert "@everyone" not in title
+    assert f"<@{stage.other.id}>" not in title.replace("\\<", "")
+    assert "\u202e" not in title
+    assert "https:" not in title
+    assert "\\*\\*bold\\*\\*" in title
+
+
+async def test_control_characters_in_a_prompt_become_spaces(stage: Stage):
+    await stage.anime("green\nhair,\x07\tbeanie")
+
+    assert (await stage.only_job()).request.prompt == "green hair, beanie"
+
+
+async def test_missing_permissions_are_named_before_a_job_is_made(stage: Stage):
+    everyone = stage.guild.default_role
+    closed = stage.guild.create_text_channel(
+        "closed", overwrites={everyone: discord.PermissionOverwrite(attach_files=False, send_messages=False)}
+    )
+
+    result = await stage.member.slash(closed, "anime", prompt="1girl")
+
+    assert "**Send Messages**, **Attach Files**" in refusal(result)
+    assert await stage.all_jobs() == []
+
+
+async def test_a_result_arrives_in_a_direct_message(stage: Stage):
+    await stage.member.user.slash("anime", prompt="1girl")
+    job = await stage.draw()
+
+    assert job.origin.guild_id is None
+    card = stage.card(job, stage.member.user.dm_channel)
+    assert len(card.attachments) == 1
+
+
+async def test_a_result_arrives_in_a_thread(stage: Stage):
+    made = stage.env.backend.create_thread(stage.channel.id, "a thread", stage.member.id)
+    (thread,) = [thread for thread in stage.channel.threads if thread.id == made.id]
+
+    await stage.member.slash(thread, "anime", prompt="1girl")
+    job = await stage.draw()
+
+    assert job.reply.channel_id == thread.id
+    assert len(stage.card(job, thread).attachments) == 1
+
+
+async def test_a_result_arrives_after_the_token_died(stage: Stage):
+    await stage.anime()
+    await stage.env.advance_time(16 * 60)
+
+    job = await stage.draw()
+
+    assert job.status is JobStatus.DELIVERED
+    assert len(stage.card(job).attachments) == 1
+    assert len(stage.channel.history()) == 1
+
+
+async def test_a_result_whose_card_was_deleted_is_posted_once(stage: Stage):
+    await stage.anime()
+    await stage.moderator.delete(stage.card(await stage.only_job()))
+    assert stage.channel.history() == []
+
+    job = await stage.draw()
+
+    (post,) = stage.channel.history()
+    assert post.id == job.reply.message_id
+    assert len(post.attachments) == 1
+
+
+async def test_a_full_disk_is_told_without_details_and_logged_with_the_same_number(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+):
+    stage.store.full = True
+
+    sentence = refusal(await stage.anime("a secret prompt", image=("start.png", png())))
+
+    assert "host" in sentence
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "The disk is full" in record.getMessage()
+    assert record.getMessage().split()[1] in sentence
+    assert record.exc_info is None
+    assert await stage.all_jobs() == []
+
+
+async def test_a_bug_is_logged_once_with_a_number_and_the_member_sees_one_line(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def explode(*_: object, **__: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(stage.jobs, "add", explode, raising=True)
+
+    sentence = refusal(await stage.anime("a secret prompt"))
+
+    assert "boom" not in sentence
+    assert "Traceback" not in sentence
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.getMessage().split()[1] in sentence
+    assert "a secret prompt" not in caplog.text
+    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 1
+
+
+async def test_the_time_to_the_first_answer_is_measured(stage: Stage):
+    await stage.anime()
+
+    assert stage.metrics.registry.get_sample_value("pastel_ack_seconds_count") == 1
