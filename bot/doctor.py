@@ -104,9 +104,9 @@ async def _device(settings: Settings) -> Finding:
         if settings.device == "cpu" or not torch.cuda.is_available():
             hint = " (a GPU is there, but torch cannot use it: check the driver)" if cuda_device_count() else ""
             return Finding(f"CPU with {torch.get_num_threads()} threads{hint}; fine for the small model")
-        gpu = torch.cuda.get_device_properties(0)
-        small = "; too small for SDXL in float16" if gpu.total_memory < SDXL_MEMORY else ""
-        return Finding(f"{gpu.name}, {gpu.total_memory / 1024**3:.0f} GiB{small}")
+        free, total = torch.cuda.mem_get_info()
+        small = "; too small for SDXL in float16" if total < SDXL_MEMORY else ""
+        return Finding(f"{torch.cuda.get_device_name()}, {total / 1024**3:.0f} GiB, {free / 1024**3:.0f} GiB of it free{small}")
 
     return await asyncio.to_thread(look)
 

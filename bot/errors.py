@@ -66,7 +66,7 @@ class OperatorError(PastelError):
     @property
     def lines(self) -> tuple[str, ...]:
         """What stands on stderr, one problem a line."""
-        return (str(self),)
+        return tuple(str(line) for line in self.args) or (str(self),)
 
 
 class SettingsError(OperatorError):

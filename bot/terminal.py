@@ -50,6 +50,8 @@ class ProgressBar:
 
     def close(self) -> None:
         if self._bar is not None:
+            self._bar.n = self._bar.total or 0  # the last step's report may have been overtaken by the next phase
+            self._bar.refresh()
             self._bar.close()
             self._bar = None
 
