@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTokenizer
 
-HIDDEN = 32  # of each text encoder; the UNet sees both side by side
+WIDTH, WIDTH_2 = 32, 48  # of the text encoders, different as in SDXL; the UNet sees both side by side
 LATENT_CHANNELS = 4
 PIXEL_STD = 0.5  # of the decoder's output, which runs from -1 to 1
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -49,8 +49,8 @@ def tiny_pipeline(folder: Path, seed: int) -> StableDiffusionXLPipeline:
         torch.manual_seed(seed)
         return StableDiffusionXLPipeline(
             vae=_vae(),
-            text_encoder=CLIPTextModel(_text_config()),
-            text_encoder_2=CLIPTextModelWithProjection(_text_config()),
+            text_encoder=CLIPTextModel(_text_config(WIDTH)),
+            text_encoder_2=CLIPTextModelWithProjection(_text_config(WIDTH_2)),
             tokenizer=_tokenizer(folder / "tokenizer"),
             tokenizer_2=_tokenizer(folder / "tokenizer_2"),
             unet=_unet(),
@@ -87,10 +87,10 @@ def _unet() -> UNet2DConditionModel:
         attention_head_dim=(2, 4),
         use_linear_projection=True,
         norm_num_groups=8,
-        cross_attention_dim=2 * HIDDEN,
+        cross_attention_dim=WIDTH + WIDTH_2,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + HIDDEN,
+        projection_class_embeddings_input_dim=6 * 8 + WIDTH_2,
     )
 
 
@@ -121,17 +121,17 @@ def _vae() -> AutoencoderKL:
     return vae
 
 
-def _text_config() -> CLIPTextConfig:
+def _text_config(width: int) -> CLIPTextConfig:
     from transformers import CLIPTextConfig
 
     return CLIPTextConfig(
         vocab_size=len(_vocabulary()),
-        hidden_size=HIDDEN,
+        hidden_size=width,
         intermediate_size=37,
         num_hidden_layers=5,
         num_attention_heads=4,
         max_position_embeddings=77,
-        projection_dim=HIDDEN,
+        projection_dim=width,
         hidden_act="gelu",
         bos_token_id=_vocabulary()[START],
         eos_token_id=_vocabulary()[END],

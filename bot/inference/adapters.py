@@ -1,0 +1,153 @@
+"""LoRAs on a loaded model: found, checked, loaded once, and weighted for each request."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.domain.profile import Style
+from bot.errors import GenerationError
+from bot.inference.adapter_formats import AdapterFormatError, check_adapter, count_modules
+from bot.inference.faults import is_out_of_memory
+from bot.inference.loading import is_offline
+from bot.inference.weights import WeightsError, file_sha256, read_header
+
+MAX_LOADED = 4  # LoRAs of SDXL have 50 to 800 MB
+AUTO_V3_DIGITS = 12
+COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A LoRA as peft knows it. The name holds its hash: transformers takes every weight whose name contains the
+    adapter's for a part of it, so that a short one collides with the model's own names."""
+
+    name: str
+    hash: str
+
+
+class Adapters:
+    """The LoRAs of one pipeline; both pipelines of a model share them. Belongs to the drawing thread."""
+
+    def __init__(self, pipeline: Any, *, cache_dir: Path | None = None, offline: bool = False) -> None:
+        self._pipeline = pipeline
+        self._cache_dir = cache_dir
+        self._offline = is_offline(offline=offline)
+        self._loaded: OrderedDict[Path, Adapter] = OrderedDict()
+
+    def activate(self, style: Style | None, weight: float) -> Adapter | None:
+        """Make the next picture use this LoRA alone; None or a weight of 0 is the bare model, bit for bit.
+
+        Raises GenerationError with a sentence for the member; the bare model is then as it was.
+        """
+        if style is None or weight == 0:
+            if self._loaded:
+                self._pipeline.disable_lora()
+            return None
+        adapter = self._load(style)
+        self._pipeline.enable_lora()
+        self._pipeline.set_adapters([adapter.name], [weight])
+        return adapter
+
+    def _load(self, style: Style) -> Adapter:
+        path = self._find(style)
+        if path in self._loaded:
+            self._loaded.move_to_end(path)
+            return self._loaded[path]
+        while len(self._loaded) >= MAX_LOADED:
+            _, oldest = self._loaded.popitem(last=False)
+            self._pipeline.delete_adapters(oldest.name)
+        adapter = self._read(style, path)
+        self._loaded[path] = adapter
+        return adapter
+
+    def _read(self, style: Style, path: Path) -> Adapter:
+        try:
+            header = read_header(path)
+            check_adapter(header, int(self._pipeline.unet.config.cross_attention_dim))
+        except (WeightsError, AdapterFormatError) as error:
+            raise _unusable(style, f"its file {path.name} {error}") from error
+        digest = file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS]
+        adapter = Adapter(name=f"lora_{digest}", hash=digest)
+        try:
+            self._pipeline.load_lora_weights(
+                str(path.parent), weight_name=path.name, adapter_name=adapter.name, use_safetensors=True, local_files_only=True
+            )
+            applied = self._count(adapter)
+            if applied == 0:
+                raise AdapterFormatError("fits nothing in this model")
+        except Exception as error:
+            self._forget_all()
+            if is_out_of_memory(error):
+                raise
+            raise _unusable(style, f"its file {path.name} does not fit this model") from error
+        if applied < count_modules(header):
+            logger.warning("The LoRA %s: only %d of its %d parts fit the model.", path.name, applied, count_modules(header))
+        return adapter
+
+    def _count(self, adapter: Adapter) -> int:
+        """How many modules carry the adapter now."""
+        modules = (module for name in COMPONENTS for module in getattr(self._pipeline, name).modules())
+        return sum(adapter.name in getattr(module, "lora_A", {}) for module in modules)
+
+    def _forget_all(self) -> None:
+        """A load that failed half-way leaves wrapped modules behind; only unwrapping everything restores the bare model."""
+        self._loaded.clear()
+        self._pipeline.unload_lora_weights()
+
+    def _find(self, style: Style) -> Path:
+        if style.file is not None:
+            return style.file
+        import huggingface_hub
+        from huggingface_hub import errors
+
+        download: Any = huggingface_hub.hf_hub_download  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # bare dict
+        where: dict[str, Any] = {"revision": style.revision, "cache_dir": self._cache_dir}
+        repo, file = str(style.repo), str(style.weight_name)
+        for local_only in (True,) if self._offline else (True, False):
+            try:
+                return Path(download(repo, file, local_files_only=local_only, **where))
+            except errors.LocalEntryNotFoundError:
+                continue
+            except errors.RemoteEntryNotFoundError as error:
+                raise self._no_such_file(style) from error
+            except errors.RepositoryNotFoundError as error:
+                raise _unusable(style, f"the hub has no {repo}") from error
+            except OSError as error:
+                raise _unusable(style, f"{file} could not be downloaded", retryable=True) from error
+        raise self._no_such_file(style) if self._known_files(style) else _unusable(style, f"{repo} is not on this machine")
+
+    def _no_such_file(self, style: Style) -> GenerationError:
+        names = ", ".join(self._known_files(style)) or "no .safetensors file at all"
+        return _unusable(style, f"{style.repo} has no file {style.weight_name}; it has {names}")
+
+    def _known_files(self, style: Style) -> list[str]:
+        """The repo's .safetensors files: what the hub lists, offline what the cache holds."""
+        from huggingface_hub import HfApi, scan_cache_dir
+
+        if not self._offline:
+            try:
+                files = HfApi().list_repo_files(str(style.repo), revision=style.revision)
+                return sorted(name for name in files if name.endswith(".safetensors"))
+            except OSError:
+                logger.debug("The hub did not list %s.", style.repo)
+        from huggingface_hub.errors import CacheNotFound
+
+        try:
+            repos = scan_cache_dir(self._cache_dir).repos
+        except CacheNotFound:
+            return []
+        snapshots = (revision for repo in repos if repo.repo_id == style.repo for revision in repo.revisions)
+        return sorted({file.file_name for one in snapshots for file in one.files if file.file_name.endswith(".safetensors")})
+
+
+def _unusable(style: Style, reason: str, *, retryable: bool = False) -> GenerationError:
+    return GenerationError(
+        f"The style `{style.title}` cannot be used: {reason}. Choose another style, and tell whoever runs this bot.",
+        retryable=retryable,
+    )

@@ -1,0 +1,48 @@
+"""Between the thread that draws and the task that waits for it: progress comes out, a stop goes in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from bot.domain.progress import Progress
+from bot.errors import GenerationError
+
+
+class DrawingStoppedError(Exception):
+    """The waiting task was cancelled, or the generator closes; nobody wants the pictures."""
+
+
+class DrawingControl:
+    """One request's control. `check` and `report` belong to the drawing thread, `stop` to any.
+
+    `seconds` is how long the request may draw in all, from its first check on.
+    """
+
+    def __init__(self, report: Callable[[Progress], None], seconds: float) -> None:
+        self._report = report
+        self._seconds = seconds
+        self._deadline: float | None = None
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def check(self) -> None:
+        """Raises DrawingStoppedError, or GenerationError when the time is used up. Called at every step."""
+        if self._stopped.is_set():
+            raise DrawingStoppedError
+        now = time.monotonic()
+        if self._deadline is None:
+            self._deadline = now + self._seconds
+        elif now > self._deadline:
+            raise GenerationError(
+                f"This took longer than {self._seconds / 60:.0f} minutes and was stopped. "
+                "Ask for fewer steps, fewer images or a smaller size.",
+                retryable=False,
+            )
+
+    def report(self, progress: Progress) -> None:
+        if not self._stopped.is_set():
+            self._report(progress)

@@ -1,0 +1,38 @@
+"""What an error of torch means: too little memory, a device that is lost, or something else."""
+
+from __future__ import annotations
+
+import gc
+
+import torch
+
+# How drivers, torch and its libraries say it; not every one of them raises torch.OutOfMemoryError.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+)
+# After these a CUDA context stays broken for the life of the process (CUDA Runtime API, cudaError).
+DEVICE_LOST = ("cuda error", "cuda driver error", "cudnn error", "cublas_status_", "cudnn_status_", "device-side assert")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in OUT_OF_MEMORY)
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether only a new process helps."""
+    if is_out_of_memory(error) or not isinstance(error, RuntimeError):
+        return False
+    return isinstance(error, torch.AcceleratorError) or any(text in str(error).lower() for text in DEVICE_LOST)
+
+
+def free_memory() -> None:
+    """Give back what no living tensor uses. Call it outside the `except` block: a caught error holds its frames' tensors."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,106 @@
+"""Picture files in and out, with Pillow, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePath
+
+from PIL import Image, ImageOps
+from PIL.Image import Resampling
+
+from bot.domain.image import ImageFile, Upload
+from bot.errors import InvalidRequestError
+from bot.inference.metadata import encode_webp, read_parameters
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+MAX_UPLOAD_PIXELS = 16_800_000  # decodes to about 80 MB; Pillow itself only warns from 89 million on
+QUALITIES = (90, 80, 70)
+SHRINK = 0.8
+MIN_SIDE = 64
+
+
+class PillowCodec:
+    """Implements ports.ImageCodec."""
+
+    def __init__(self) -> None:
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+    async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
+        return await asyncio.to_thread(_read_upload, data, width, height)
+
+    async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
+        if len(file.data) <= max_bytes:
+            return file
+        return await asyncio.to_thread(_fit, file, max_bytes)
+
+
+def _read_upload(data: bytes, width: int, height: int) -> Upload:
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise InvalidRequestError(
+            f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
+        )
+    with _opened(data) as image:
+        try:
+            upright = ImageOps.exif_transpose(image)
+            fitted = ImageOps.fit(_on_white(upright), (width, height), Resampling.LANCZOS)
+            buffer = io.BytesIO()
+            fitted.save(buffer, "PNG")
+        except Exception as error:  # whatever a hostile file makes Pillow raise means the same
+            raise InvalidRequestError("The image is damaged or incomplete. Save it anew and try again.") from error
+    return Upload(width=width, height=height, data=buffer.getvalue())
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Only the header is read here, so that its size can be judged before memory is spent."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidRequestError(_too_large()) from error
+    except Exception as error:
+        raise InvalidRequestError("This file is not a PNG, JPEG or WebP image. Attach one of these.") from error
+    if width * height > MAX_UPLOAD_PIXELS:
+        image.close()
+        raise InvalidRequestError(_too_large(f" ({width} × {height} pixels)"))
+    return image
+
+
+def _too_large(detail: str = "") -> str:
+    return f"The image is too large{detail}; at most {MAX_UPLOAD_PIXELS / 1e6:g} megapixels are possible. Make it smaller."
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB; what is transparent becomes white, and 16-bit greys are scaled instead of cut off."""
+    if image.mode.startswith("I"):
+        image = image.point(lambda value: value * (1 / 257)).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, "white")
+    white.alpha_composite(layer)
+    return white.convert("RGB")
+
+
+def _fit(file: ImageFile, max_bytes: int) -> ImageFile:
+    with Image.open(io.BytesIO(file.data), formats=FORMATS) as opened:
+        parameters, image = read_parameters(opened), opened.convert("RGB")
+    data = file.data
+    for smaller, quality in _ever_smaller(image):
+        data = encode_webp(smaller, parameters, quality)
+        if len(data) <= max_bytes:
+            break
+    return replace(file, name=PurePath(file.name).with_suffix(".webp").name, data=data)
+
+
+def _ever_smaller(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """First lower qualities, then fewer pixels."""
+    for quality in QUALITIES:
+        yield image, quality
+    while min(image.size) > MIN_SIDE:
+        image = image.resize((round(image.width * SHRINK), round(image.height * SHRINK)), Resampling.LANCZOS)
+        yield image, QUALITIES[-1]

@@ -1,0 +1,83 @@
+"""The text that tells how a picture was made, in the form that A1111, Civitai and their readers know."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from bot import __version__
+from bot.domain.profile import SAMPLER_NAMES, ModelProfile, Style
+from bot.domain.prompt import compose
+from bot.domain.request import GenerationRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides picture `index` of `request`; hashes where they are known."""
+
+    request: GenerationRequest
+    index: int
+    profile: ModelProfile
+    style: Style | None = None
+    model_hash: str | None = None
+    adapter_hash: str | None = None
+
+
+def parameters_text(recipe: Recipe) -> str:
+    """Prompt, negative prompt, and one line of `key: value` pairs (A1111's infotext)."""
+    composed = compose(recipe.request, recipe.profile, recipe.style)
+    lines = [_one_line(composed.prompt) + _lora_tag(recipe)]
+    if composed.negative_prompt:
+        lines.append(f"Negative prompt: {_one_line(composed.negative_prompt)}")
+    lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in _fields(recipe).items() if value is not None))
+    return "\n".join(lines)
+
+
+def _fields(recipe: Recipe) -> dict[str, str | int | None]:
+    request, profile = recipe.request, recipe.profile
+    seeds = request.image_seeds(recipe.index)
+    last = seeds.blends[-1] if seeds.blends else None
+    chain = "; ".join(f"{blend.seed} {blend.strength:g}" for blend in seeds.blends) if len(seeds.blends) > 1 else None
+    hashes = f"{_lora_name(recipe.style)}: {recipe.adapter_hash}" if recipe.style and recipe.adapter_hash else None
+    return {
+        "Steps": request.num_inference_steps,
+        "Sampler": SAMPLER_NAMES.get(profile.scheduler, profile.scheduler),
+        "CFG scale": f"{request.guidance_scale:g}",
+        "Seed": seeds.seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model hash": recipe.model_hash,
+        "Model": profile.name,
+        "Clip skip": profile.clip_skip + 2 if profile.clip_skip is not None else None,  # A1111's 2 is diffusers' None
+        "CFG Rescale": f"{profile.guidance_rescale:g}" if profile.guidance_rescale else None,
+        "Denoising strength": f"{request.init_image.strength:g}" if request.init_image else None,
+        "Variation seed": last.seed if last else None,
+        "Variation seed strength": f"{last.strength:g}" if last else None,
+        "Variation chain": chain,
+        "Lora hashes": hashes,
+        "RNG": "CPU",
+        "Version": f"Pastel {__version__}",
+    }
+
+
+def _lora_tag(recipe: Recipe) -> str:
+    weight = recipe.request.adapter_weight
+    return f" <lora:{_lora_name(recipe.style)}:{weight:g}>" if recipe.style and weight else ""
+
+
+def _lora_name(style: Style | None) -> str:
+    """The LoRA's file name without its ending: what A1111 finds it by."""
+    if style is None:
+        return ""
+    if style.file is not None:
+        return style.file.stem
+    return (style.weight_name or style.name).rsplit("/", 1)[-1].removesuffix(".safetensors")
+
+
+def _one_line(text: str) -> str:
+    """A newline in a prompt could forge the lines below it."""
+    return " ".join(text.split())
+
+
+def _quoted(value: str | int) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(char in text for char in ',:\n"') else text

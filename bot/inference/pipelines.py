@@ -1,0 +1,220 @@
+"""From a profile to pipelines that draw. Importing this module imports torch and diffusers; only the drawing thread does."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline  # pyright: ignore[reportPrivateImportUsage] # diffusers exports lazily
+from huggingface_hub import errors as hub_errors
+
+from bot.domain.profile import ModelProfile, ModelSource
+from bot.errors import ModelError
+from bot.inference.faults import is_out_of_memory
+from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, is_offline, model_error, not_downloaded
+from bot.inference.noise import VariedImg2ImgPipeline
+from bot.inference.preview import LatentPreview
+from bot.inference.schedulers import build_scheduler, sampling_of_file
+from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
+
+AUTO_V2_DIGITS = 10  # of the SHA-256: what A1111 and Civitai call a checkpoint's hash
+
+logger = logging.getLogger(__name__)
+
+# As Any: diffusers' own annotations contradict what its classes accept (tuple[int] for tuples of any length).
+TextToImage: Any = StableDiffusionXLPipeline
+ImageToImage: Any = VariedImg2ImgPipeline
+Vae: Any = AutoencoderKL
+
+
+@dataclass(slots=True, kw_only=True)
+class LoadedModel:
+    """Both pipelines share their modules, but not the scheduler, which counts steps."""
+
+    profile: ModelProfile
+    text2img: Any
+    img2img: Any
+    preview: LatentPreview
+    model_hash: str | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.text2img.unet.device
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where and how weights are loaded."""
+
+    device: torch.device
+    dtype: torch.dtype
+    cache_dir: Path | None
+    offline: bool
+
+
+def load_model(profile: ModelProfile, *, device: str, cache_dir: Path | None = None, offline: bool = False) -> LoadedModel:
+    """Read the weights, downloading what is missing unless `offline`. Takes seconds to minutes. Raises ModelError."""
+    offline = is_offline(offline=offline)
+    check_weights(profile, cache_dir, offline=offline)
+    chosen, dtype = choose_device(device)
+    place = Place(device=chosen, dtype=dtype, cache_dir=cache_dir, offline=offline)
+    try:
+        return _load(profile, place)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise _explained(profile, place, error) from error
+
+
+def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
+    """float16 on CUDA, float32 elsewhere; "auto" takes what there is. Raises ModelError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ModelError(
+            f"DEVICE is {name!r}, but torch finds {torch.cuda.device_count()} CUDA GPUs. Set DEVICE to auto or cpu."
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ModelError("DEVICE is 'mps', but torch finds no Apple GPU. Set DEVICE to auto or cpu.")
+    return device, torch.float16 if device.type == "cuda" else torch.float32
+
+
+def _load(profile: ModelProfile, place: Place) -> LoadedModel:
+    vae = {"vae": _load_vae(profile.vae, place)} if profile.vae is not None else {}
+    source, model_hash, prediction = profile.source, None, None
+    if source.file is not None:
+        prediction = sampling_of_file(read_header(source.file))
+        text2img = _load_single_file(source.file, source.config, place, vae)
+        model_hash = file_sha256(source.file)[:AUTO_V2_DIGITS]
+    else:
+        text2img = _load_folder(profile, source.folder or _fetch(profile, source, place), place, vae)
+    _refuse_gaps(profile, text2img)
+    text2img.scheduler = build_scheduler(text2img.scheduler.config, profile, prediction)
+    text2img.to(place.device)
+    text2img.set_progress_bar_config(disable=True)
+    return LoadedModel(
+        profile=profile,
+        text2img=text2img,
+        img2img=_img2img_of(text2img),
+        preview=LatentPreview.for_sdxl() if profile.family == "sdxl" else LatentPreview.fitted(text2img.vae),
+        model_hash=model_hash,
+    )
+
+
+def _img2img_of(text2img: Any) -> Any:
+    """Built from the parts: `from_pipe` would cast the shared modules to float32 in place and share the scheduler."""
+    parts = dict(text2img.components)
+    parts["scheduler"] = parts["scheduler"].from_config(parts["scheduler"].config)
+    img2img = ImageToImage(
+        **parts,
+        force_zeros_for_empty_prompt=text2img.config.force_zeros_for_empty_prompt,
+        add_watermarker=False,
+    )
+    img2img.set_progress_bar_config(disable=True)
+    return img2img
+
+
+def _load_folder(profile: ModelProfile, folder: Path, place: Place, parts: Mapping[str, Any]) -> Any:
+    variant = profile.variant if profile.variant and has_variant(folder, profile.variant) else None
+    pipeline = TextToImage.from_pretrained(
+        folder, variant=variant, dtype=place.dtype, use_safetensors=True, add_watermarker=False, local_files_only=True, **parts
+    )
+    _refuse_gaps_in_text(profile, pipeline, folder, variant)
+    return pipeline
+
+
+def _load_single_file(file: Path, config: Path | None, place: Place, parts: Mapping[str, Any]) -> Any:
+    config = config or cached_folder(SDXL_CONFIG_REPO, None, place.cache_dir)
+    return TextToImage.from_single_file(
+        str(file),
+        config=str(config) if config else None,
+        dtype=place.dtype,
+        cache_dir=place.cache_dir,
+        local_files_only=place.offline,
+        add_watermarker=False,
+        **parts,
+    )
+
+
+def _load_vae(source: ModelSource, place: Place) -> Any:
+    if source.file is not None:
+        config = {"config": str(source.config)} if source.config else {}
+        return Vae.from_single_file(str(source.file), dtype=place.dtype, local_files_only=place.offline, **config)
+    cached = cached_folder(source.repo, source.revision, place.cache_dir, "config.json") if source.repo else None
+    return Vae.from_pretrained(
+        source.folder or source.repo,
+        revision=source.revision,
+        dtype=place.dtype,
+        use_safetensors=True,
+        cache_dir=place.cache_dir,
+        local_files_only=place.offline or cached is not None,
+    )
+
+
+def _fetch(profile: ModelProfile, source: ModelSource, place: Place) -> Path:
+    """The folder of a hub model: from the cache if it is complete there, else downloaded."""
+    repo = str(source.repo)
+    cached = cached_folder(repo, source.revision, place.cache_dir)
+    if cached is not None:
+        try:
+            check_folder(cached, profile.variant)
+        except WeightsError:
+            if place.offline:
+                raise
+        else:
+            return cached
+    if place.offline:
+        raise not_downloaded(profile, repo)
+    logger.info("Downloading %s (several GB) into the hub's cache.", repo)
+    wanted: dict[str, Any] = {"revision": source.revision, "cache_dir": place.cache_dir, "use_safetensors": True}
+    folder = Path(TextToImage.download(repo, variant=profile.variant, **wanted))
+    if profile.variant and not has_variant(folder, profile.variant):
+        folder = Path(TextToImage.download(repo, **wanted))
+    check_folder(folder, profile.variant)
+    return folder
+
+
+def _refuse_gaps(profile: ModelProfile, pipeline: Any) -> None:
+    """A tensor that the files lack stays on torch's meta device, without data."""
+    for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
+        module = getattr(pipeline, name)
+        gaps = [key for key, tensor in module.named_parameters() if tensor.is_meta]
+        if gaps:
+            raise model_error(profile, f"its {name}", f"lacks {len(gaps)} tensors, such as {gaps[0]}", "Download it again.")
+
+
+def _refuse_gaps_in_text(profile: ModelProfile, pipeline: Any, folder: Path, variant: str | None) -> None:
+    """transformers fills what a text encoder's file lacks with random numbers and only logs it.
+
+    Its CLIPTextModel lost the prefix "text_model." in 5.6, so names are compared without it.
+    """
+    for name in ("text_encoder", "text_encoder_2"):
+        files = component_files(folder / name, variant)
+        stored = {key.removeprefix("text_model.") for file in files for key in read_header(file).shapes}
+        wanted = (key for key, _ in getattr(pipeline, name).named_parameters())
+        if gaps := [key for key in wanted if key.removeprefix("text_model.") not in stored]:
+            raise model_error(profile, f"its {name}", f"lacks {len(gaps)} tensors, such as {gaps[0]}", "Download it again.")
+
+
+def _explained(profile: ModelProfile, place: Place, error: Exception) -> ModelError:
+    """One line with a cure for whatever diffusers, the hub or the disk raised."""
+    source = profile.source
+    where = str(source.repo or source.folder or source.file)
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if is_out_of_memory(error):
+        return model_error(profile, "it", f"does not fit into the memory of {place.device}", "Set MODEL to a smaller one.")
+    if isinstance(error, hub_errors.RepositoryNotFoundError | hub_errors.RevisionNotFoundError):
+        return model_error(profile, where, "is not on the hub", "Check its name; for a gated one set HF_TOKEN.")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return model_error(profile, where, "does not fit on the disk", "Free some space, or set HF_HOME to a larger disk.")
+    if isinstance(error, WeightsError):
+        return model_error(profile, where, first)
+    if source.repo is not None and not place.offline and isinstance(error, OSError):
+        return model_error(profile, where, f"could not be downloaded ({first})", "Check the network and start again.")
+    return model_error(profile, where, f"could not be loaded ({first})", "Is it an SDXL model? Download it again.")

@@ -1,0 +1,64 @@
+"""A rough look at a picture while it is drawn: a linear map from latents to colours, which costs next to nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from bot.inference.metadata import encode_webp
+
+LONGEST_SIDE = 384  # pixels; domain.progress allows 512
+QUALITY = 75
+# diffusers' documentation (using-diffusers/callback) gives these for SDXL: weights a latent channel, and a bias, of 255
+SDXL_WEIGHTS = ((60, 60, 60), (-60, -5, 10), (25, 15, -5), (-70, -50, -35))
+SDXL_BIAS = (150, 140, 130)
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class LatentPreview:
+    """Maps latents to colours with a (channels + 1) x 3 matrix, the last row being the bias."""
+
+    def __init__(self, matrix: FloatArray) -> None:
+        self._matrix = matrix
+
+    @classmethod
+    def for_sdxl(cls) -> LatentPreview:
+        return cls(np.array([*SDXL_WEIGHTS, SDXL_BIAS], dtype=np.float32))
+
+    @classmethod
+    def fitted(cls, vae: Any) -> LatentPreview:
+        """For a VAE of another kind: the least-squares map over a few random latents and what the VAE makes of them."""
+        generator = torch.Generator("cpu").manual_seed(0)
+        channels = int(vae.config.latent_channels)
+        coarse = torch.randn(8, channels, 4, 4, generator=generator)
+        latents = torch.nn.functional.interpolate(coarse, size=16, mode="bicubic")
+        with torch.no_grad():
+            pixels = vae.decode((latents / vae.config.scaling_factor).to(vae.device, vae.dtype), return_dict=False)[0]
+        pooled = torch.nn.functional.adaptive_avg_pool2d(pixels.float().cpu(), 16)
+        colours = _rows((pooled / 2 + 0.5) * 255)
+        matrix, *_ = np.linalg.lstsq(_with_bias(_rows(latents)), colours)
+        return cls(matrix.astype(np.float32))
+
+    def render(self, latents: torch.Tensor, sigma: float) -> bytes:
+        """WebP of the first picture in `latents`; `sigma` is the noise still in them, in units of the picture."""
+        clean = latents[:1].float().cpu() / (1 + sigma**2) ** 0.5
+        height, width = clean.shape[-2:]
+        colours = (_with_bias(_rows(clean)) @ self._matrix).reshape(height, width, 3)
+        small = Image.fromarray(np.nan_to_num(colours).clip(0, 255).astype(np.uint8), "RGB")
+        scale = LONGEST_SIDE / max(height, width)
+        shown = small.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
+        return encode_webp(shown, None, QUALITY)
+
+
+def _rows(tensor: torch.Tensor) -> FloatArray:
+    """(batch, channels, height, width) as a row a pixel."""
+    return tensor.permute(0, 2, 3, 1).reshape(-1, tensor.shape[1]).numpy().astype(np.float32)
+
+
+def _with_bias(rows: FloatArray) -> FloatArray:
+    return np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from bot.domain.profile import ModelSource, Style
+from bot.domain.progress import Progress
+from bot.domain.request import GenerationRequest
+from bot.inference.generator import DiffusersGenerator
+from bot.inference.libraries import import_libraries
+from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
+
+Draw = Callable[..., "list[bytes]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> None:
+    import_libraries()
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
+    """Shared; copy what a test wants to damage."""
+    return TinyModels.create(tmp_path_factory.mktemp("models"))
+
+
+def make_generator(models: TinyModels, *styles: Style, **settings: object) -> DiffusersGenerator:
+    profile = tiny_profile(ModelSource(repo=MODEL_REPO))
+    catalog = tiny_catalog(profile, *(styles or (pastel_style(),)))
+    return DiffusersGenerator(profile, catalog, device="cpu", cache_dir=models.cache_dir, offline=True, **settings)
+
+
+@pytest.fixture(scope="session")
+def shared_generator(models: TinyModels) -> Iterator[DiffusersGenerator]:
+    """Loaded once for all tests that only draw."""
+    generator = make_generator(models)
+    yield generator
+    asyncio.run(generator.close())
+
+
+def make_request(**changes: object) -> GenerationRequest:
+    values: dict[str, object] = {
+        "profile": "animagine-xl",
+        "prompt": "1girl, green hair",
+        "width": 64,
+        "height": 64,
+        "num_inference_steps": 4,
+        "guidance_scale": 7.0,
+        "seed": 42,
+    }
+    return GenerationRequest(**(values | changes))
+
+
+class Reports(list[Progress]):
+    """Collects progress."""
+
+    def __call__(self, progress: Progress) -> None:
+        self.append(progress)
+
+
+@pytest.fixture
+def lora_folder(tmp_path: Path) -> Path:
+    return tmp_path / "loras"
