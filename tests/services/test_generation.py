@@ -1,0 +1,356 @@
+"""Proposing, submitting, cancelling, deleting, asking."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import Actor, Job, JobStatus, Parent, Relation, VariationStrength
+from bot.domain.profile import Catalog
+from bot.domain.request import Draft, NoiseBlend
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
+from bot.services.removal import CARD_STAYS
+from tests.examples import (
+    CATALOG,
+    GUILD,
+    MEMBER,
+    MODERATOR,
+    OTHER,
+    OTHER_PROFILE,
+    PASTEL,
+    PROFILE,
+    origin,
+    reply,
+    request,
+)
+from tests.services.world import World, fault, until
+
+OWNER = Actor(user_id=MEMBER, guild_id=GUILD)
+STRANGER = Actor(user_id=OTHER, guild_id=GUILD)
+A_MODERATOR = Actor(user_id=MODERATOR, guild_id=GUILD, manages_messages=True)
+UNKNOWN = "ffffffffffffffff"
+
+
+async def test_a_draft_becomes_a_stored_job_with_a_queued_card(world: World) -> None:
+    service = world.services.generation
+    proposal = service.propose(Draft(prompt=" a\ncat ", size="portrait", style="pastel", seed=7))
+
+    submission = await service.submit(proposal, origin(), reply())
+
+    assert submission.created
+    stored = await world.job(submission.job.id)
+    assert (stored.status, stored.request.prompt, stored.request.height) == (JobStatus.QUEUED, "a cat", 96)
+    assert (stored.request.style, stored.request.seed) == ("pastel", 7)
+    await until(lambda: len(world.messenger.shown) == 1)
+    card = world.cards()[0]
+    assert (card.job.status, card.style_title) == (JobStatus.QUEUED, "Pastel Anime")
+    assert card.position is not None
+    assert card.position.ahead == 0
+
+
+async def test_a_replayed_interaction_is_one_job_and_shows_nothing_new(world: World) -> None:
+    service = world.services.generation
+    proposal = service.propose(Draft(prompt="a cat"))
+    first = await service.submit(proposal, origin(5), reply())
+    await until(lambda: len(world.messenger.shown) == 1)
+
+    again = await service.submit(proposal, origin(5), reply(message_id=41))
+    await world.services.live.stop()
+
+    assert (again.created, again.job.id) == (False, first.job.id)
+    assert len(world.messenger.calls) == 1
+    assert sum((await world.jobs.counts()).values()) == 1
+    assert world.metrics.registry.get_sample_value("pastel_submitted_total", {"relation": "new"}) == 1
+
+
+async def test_forty_members_at_once_get_forty_jobs(world: World) -> None:
+    proposal = world.services.generation.propose(Draft(prompt="a cat"))
+
+    submissions = await asyncio.gather(
+        *(world.services.generation.submit(proposal, origin(n // 2, user_id=n // 2), reply()) for n in range(80))
+    )
+
+    assert sum(submission.created for submission in submissions) == 40
+    assert (await world.jobs.counts()) == {"queued": 40}
+
+
+async def test_everybody_may_reroll_on_their_own_account_with_a_link_to_the_parent(world: World) -> None:
+    job = await world.delivered()
+
+    proposal = await world.services.generation.propose_reroll(job.id)
+    child = (await world.services.generation.submit(proposal, origin(2, user_id=OTHER), reply(message_id=41))).job
+
+    assert child.origin.user_id == OTHER
+    assert child.parent == Parent(job_id=job.id, relation=Relation.REROLL)
+    assert replace(child.request, seed=job.request.seed) == job.request
+    assert world.metrics.registry.get_sample_value("pastel_submitted_total", {"relation": "reroll"}) == 1
+
+
+@pytest.mark.parametrize(("strength", "share"), [(VariationStrength.SUBTLE, 0.15), (VariationStrength.STRONG, 0.5)])
+async def test_a_variation_stays_near_its_own_picture(world: World, strength: VariationStrength, share: float) -> None:
+    job = await world.delivered(request=request(num_images=3))
+
+    proposal = await world.services.generation.propose_variation(job.id, 2, strength)
+
+    varied = proposal.request
+    assert (varied.seed, varied.num_images) == (job.request.image_seeds(2).seed, 3)
+    assert [blend.strength for blend in varied.blends] == [share]
+    assert proposal.parent == Parent(job_id=job.id, relation=Relation.VARIATION, image_index=2)
+
+
+async def test_a_variation_of_a_variation_starts_from_exactly_that_picture(world: World) -> None:
+    first = NoiseBlend(seed=5, strength=0.5)
+    job = await world.delivered(request=request(num_images=2, blends=(first,)))
+
+    varied = (await world.services.generation.propose_variation(job.id, 1, VariationStrength.SUBTLE)).request
+
+    assert varied.seed == job.request.seed
+    assert varied.blends[:-1] == (NoiseBlend(seed=6, strength=0.5),)
+
+
+async def test_a_picture_that_does_not_exist_cannot_be_varied(world: World) -> None:
+    finished, waiting = await world.delivered(1), await world.add(2)
+    vary = world.services.generation.propose_variation
+
+    for index in (-1, 1, 99):
+        with pytest.raises(NotFoundError, match="choose 1 to 1"):
+            await vary(finished.id, index, VariationStrength.SUBTLE)
+    with pytest.raises(InvalidRequestError, match="no picture yet"):
+        await vary(waiting.id, 0, VariationStrength.SUBTLE)
+
+
+async def test_an_unknown_or_deleted_job_has_no_living_buttons(world: World) -> None:
+    service = world.services.generation
+    deleted = await world.delivered()
+    await service.delete(deleted.id, OWNER)
+
+    for job_id in (UNKNOWN, deleted.id):
+        for use in (
+            service.propose_reroll(job_id),
+            service.propose_variation(job_id, 0, VariationStrength.SUBTLE),
+            service.remix_draft(job_id),
+            service.propose_remix(job_id, Draft(prompt="a")),
+            service.details(job_id),
+            service.cancel(job_id, OWNER),
+        ):
+            with pytest.raises(NotFoundError, match="/anime"):
+                await use
+
+
+async def test_a_job_of_another_model_cannot_be_drawn_again(world: World) -> None:
+    job = await world.delivered(request=request(profile=OTHER_PROFILE.name))
+    service = world.services.generation
+
+    for use in (
+        service.propose_reroll(job.id),
+        service.propose_variation(job.id, 0, VariationStrength.SUBTLE),
+        service.remix_draft(job.id),
+        service.propose_remix(job.id, Draft(prompt="a")),
+    ):
+        with pytest.raises(InvalidRequestError, match=r"Older Model.*Test Model"):
+            await use
+
+
+async def test_a_size_or_style_that_is_no_longer_offered_stops_a_reroll_and_is_left_open_in_a_remix(world: World) -> None:
+    job = await world.delivered(1, request=request(width=128, height=128))
+    styled = await world.delivered(2, request=request(style="pastel"))
+    service = world.build(catalog=Catalog(profiles=CATALOG.profiles)).generation
+
+    with pytest.raises(InvalidRequestError, match="128 × 128"):
+        await service.propose_reroll(job.id)
+    with pytest.raises(InvalidRequestError, match="no style of that name"):
+        await service.propose_reroll(styled.id)
+    assert (await service.remix_draft(job.id)).size is None
+    assert (await service.remix_draft(styled.id)).style is None
+
+
+async def test_a_remix_is_what_the_member_made_of_the_old_words(world: World) -> None:
+    service = world.services.generation
+    job = await world.delivered(request=request(style="pastel", adapter_weight=0.3, num_images=2))
+
+    draft = await service.remix_draft(job.id)
+    proposal = await service.propose_remix(job.id, replace(draft, prompt="blue hair", seed=3))
+
+    assert (draft.prompt, draft.seed, draft.style, draft.adapter_weight) == (job.request.prompt, None, "pastel", 0.3)
+    assert proposal.request == replace(job.request, prompt="blue hair", seed=3)
+    assert proposal.parent == Parent(job_id=job.id, relation=Relation.REMIX)
+
+
+async def test_a_remix_keeps_the_upload_and_crops_it_anew_for_another_size(world: World) -> None:
+    service = world.services.generation
+    first = await service.with_upload(service.propose(Draft(prompt="a")), b"sketch", 0.6)
+    job = await world.delivered(request=first.request)
+
+    same = await service.propose_remix(job.id, Draft(prompt="b", size="square"))
+    other = await service.propose_remix(job.id, Draft(prompt="b", size="portrait"))
+
+    assert same.request.init_image == first.request.init_image
+    assert other.request.init_image is not None
+    assert other.request.init_image.strength == 0.6
+    assert world.store.files[other.request.init_image.key].endswith(b"as 64x96")
+    world.store.files.clear()
+    with pytest.raises(NotFoundError, match="attach it again"):
+        await service.propose_remix(job.id, Draft(prompt="b", size="portrait"))
+
+
+async def test_an_upload_is_checked_before_anything_is_stored(world: World) -> None:
+    service = world.services.generation
+    proposal = service.propose(Draft(prompt="a"))
+
+    with pytest.raises(InvalidRequestError, match="strength"):
+        await service.with_upload(proposal, b"sketch", 0.0)
+    with pytest.raises(InvalidRequestError, match="no picture"):
+        await service.with_upload(proposal, b"broken", 0.5)
+
+    assert world.store.files == {}
+    started = await service.with_upload(proposal, b"sketch", 0.5)
+    assert started.request.init_image is not None
+    assert world.store.files == {started.request.init_image.key: b"sketch as 64x64"}
+
+
+@pytest.mark.parametrize("actor", [OWNER, A_MODERATOR])
+async def test_a_waiting_job_is_cancelled_by_owner_or_moderator_and_its_card_says_so(world: World, actor: Actor) -> None:
+    job = await world.submit()
+
+    cancelled = await world.services.generation.cancel(job.id, actor)
+    await world.services.delivery.deliver_due()
+
+    assert cancelled.status is JobStatus.CANCELLED
+    assert world.cards()[-1].job.status is JobStatus.CANCELLED
+    assert not await world.is_open(job)
+
+
+async def test_strangers_neither_cancel_nor_delete(world: World) -> None:
+    waiting, shown = await world.submit(1), await world.submit(2)
+    foreign = Actor(user_id=MODERATOR, guild_id=GUILD + 1, manages_messages=True)
+
+    for actor in (STRANGER, foreign):
+        with pytest.raises(NotAllowedError):
+            await world.services.generation.cancel(waiting.id, actor)
+        with pytest.raises(NotAllowedError):
+            await world.services.generation.delete(shown.id, actor)
+
+    assert await world.jobs.counts() == {"queued": 2}
+    assert "delete" not in world.messenger.ways
+
+
+async def test_what_has_ended_cannot_be_cancelled(world: World) -> None:
+    job = await world.delivered()
+
+    with pytest.raises(InvalidRequestError, match="already finished"):
+        await world.services.generation.cancel(job.id, OWNER)
+
+    assert await world.status(job) is JobStatus.DELIVERED
+
+
+@pytest.mark.parametrize("actor", [OWNER, A_MODERATOR])
+async def test_a_deleted_job_leaves_neither_card_nor_files(world: World, actor: Actor) -> None:
+    job = await world.delivered(request=request(num_images=2))
+
+    await world.services.generation.delete(job.id, actor)
+
+    assert world.messenger.ways[-1] == "delete"
+    assert world.store.files == {}
+    assert (await world.job(job.id)).deleted_at is not None
+    assert await world.jobs.images(job.id) == ()
+
+
+async def test_deleting_a_waiting_job_cancels_it_and_its_card_never_comes_back(world: World) -> None:
+    job = await world.submit()
+
+    await world.services.generation.delete(job.id, OWNER)
+    shown = len(world.messenger.calls)
+    await world.services.delivery.deliver_due()
+
+    assert await world.status(job) is JobStatus.CANCELLED
+    assert world.messenger.ways[-1] == "delete"
+    assert len(world.messenger.calls) == shown
+    assert not await world.is_open(job)
+
+
+async def test_deleting_a_running_job_stops_its_drawing(world: World) -> None:
+    world.generator.gate.clear()
+    world.start_worker()
+    job = await world.submit()
+    await until(lambda: len(world.generator.started) == 1)
+
+    await world.services.generation.delete(job.id, OWNER)
+
+    await until(lambda: len(world.generator.ended) == 1)
+    assert world.store.files == {}
+    assert await world.status(job) is JobStatus.CANCELLED
+
+
+async def test_a_deletion_takes_away_the_card_that_a_delivery_just_posted(world: World) -> None:
+    job = await world.drawn(reply=reply(message_id=None, token=None))
+    world.messenger.gate.clear()
+    turn = asyncio.create_task(world.services.delivery.deliver_due())
+    await until(lambda: world.messenger.ways == ["post"])
+
+    deleting = asyncio.create_task(world.services.generation.delete(job.id, OWNER))
+    await until(lambda: _is_deleted(world, job))
+    world.messenger.gate.set()
+    await deleting
+    await turn
+
+    assert world.messenger.ways == ["post", "delete"]
+    assert world.messenger.calls[-1].reply.message_id == 900
+
+
+async def test_a_deletion_that_discord_refuses_says_so_and_can_be_repeated(world: World) -> None:
+    job = await world.delivered()
+    world.messenger.fail("delete", fault(DeliveryFault.FORBIDDEN))
+
+    with pytest.raises(UserError, match="by hand") as refused:
+        await world.services.generation.delete(job.id, OWNER)
+    assert str(refused.value) == CARD_STAYS
+    assert world.store.files == {}
+    await world.services.generation.delete(job.id, OWNER)
+
+    assert world.messenger.ways[-2:] == ["delete", "delete"]
+
+
+async def test_details_give_everything_that_the_pictures_depend_on(world: World) -> None:
+    job = await world.delivered(request=request(style="pastel", num_images=2))
+
+    details = await world.services.generation.details(job.id)
+
+    assert details.job.id == job.id
+    assert [image.seed for image in details.images] == [1000, 1001]
+    assert details.composed.prompt == "masterpiece, best quality, pastel colors, green hair, beanie, night"
+    assert (details.profile, details.style) == (PROFILE, PASTEL)
+
+
+async def test_details_of_a_removed_model_say_so(world: World) -> None:
+    job = await world.delivered(request=request(profile="removed"))
+    with pytest.raises(InvalidRequestError, match="removed"):
+        await world.services.generation.details(job.id)
+
+
+async def test_a_member_sees_their_own_waiting_jobs_with_their_places(world: World) -> None:
+    running = await world.add(1)
+    await world.claim()
+    await world.add(2, origin=origin(2, user_id=OTHER))
+    waiting = await world.add(3)
+
+    entries = await world.services.generation.waiting(MEMBER)
+
+    assert [(entry.job.id, entry.position.ahead) for entry in entries] == [(running.id, 0), (waiting.id, 2)]
+    assert await world.services.generation.waiting(MODERATOR) == ()
+
+
+async def test_the_link_to_a_deleted_parent_is_left_out(world: World) -> None:
+    parent = await world.delivered(1)
+    await world.services.generation.delete(parent.id, OWNER)
+    await world.drawn(2, parent=Parent(job_id=parent.id, relation=Relation.REROLL))
+
+    await world.services.delivery.deliver_due()
+
+    assert world.cards()[-1].parent is None
+
+
+async def _is_deleted(world: World, job: Job) -> bool:
+    return (await world.job(job.id)).deleted_at is not None
