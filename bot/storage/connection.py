@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import aiosqlite
 
@@ -31,6 +32,16 @@ class ThreadedConnection(aiosqlite.Connection):
     def __init__(self, name: str, connector: Callable[[], sqlite3.Connection]) -> None:
         super().__init__(connector, iter_chunk_size=64)
         self._thread.name = name
+
+    async def __aenter__(self) -> Self:
+        """Open; when that fails or is cancelled, the thread has ended before the error comes out."""
+        try:
+            await self
+        except BaseException:
+            # aiosqlite has told the thread to stop, but the thread's answer needs this loop to be there still.
+            await asyncio.to_thread(self._thread.join)
+            raise
+        return self
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run `function` on the thread and wait for it."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, Parent, ReplyTarget
@@ -165,6 +169,15 @@ def assert_file_sound(path: Path) -> None:
         assert_sound(connection)
     finally:
         connection.close()
+
+
+@contextmanager
+def memory_folder() -> Generator[Path]:
+    """An empty folder, in memory where the system has such: what kills a process or cuts a file does not need the disk."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def listing(folder: Path) -> list[str]:

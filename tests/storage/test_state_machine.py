@@ -1,0 +1,220 @@
+"""Any order of calls: the database does what a model of thirty lines predicts, and its invariants hold after each call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import MAX_ATTEMPTS, Job, JobStatus
+from bot.errors import NotFoundError
+from bot.storage.database import Database
+from tests.storage.samples import LEASE, NOW, Store, assert_sound, images, memory_folder, new_job
+
+T = TypeVar("T")
+
+picks = st.integers(0, 1_000)
+lags = st.sampled_from([0, 0, 0, 1, -1])  # how far an attempt is from the one that holds the job
+
+
+@cache
+def empty_database() -> bytes:
+    """A migrated file, to copy: migrating is slow."""
+
+    async def make(path: Path) -> None:
+        async with Database.open(path):
+            pass
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(make(Path(folder) / "pastel.db"))
+        return (Path(folder) / "pastel.db").read_bytes()
+
+
+@dataclass
+class Model:
+    """What a job should be like."""
+
+    job: Job
+    status: JobStatus = JobStatus.QUEUED
+    attempt: int = 0
+    aborts: int = 0
+    lease_until: datetime = NOW
+    is_open: bool = False
+    retries: int = 0
+    post_started_at: datetime | None = None
+    wants: datetime = NOW
+
+    def end(self, status: JobStatus, now: datetime) -> None:
+        self.status, self.is_open, self.wants = status, True, now
+
+    def close(self, status: JobStatus) -> None:
+        self.is_open = False
+        if self.status is JobStatus.SUCCEEDED:
+            self.status = status
+
+
+class Repository(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.closing = ExitStack()
+        self.path = self.closing.enter_context(memory_folder()) / "pastel.db"
+        self.path.write_bytes(empty_database())
+        self.runner = self.closing.enter_context(asyncio.Runner())
+        self.now = NOW
+        self.models: dict[str, Model] = {}
+        self.open()
+
+    def open(self) -> None:
+        self.opened = Database.open(self.path)
+        self.store = Store.over(self.run(self.opened.__aenter__()))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(coroutine)
+
+    def pick(self, number: int) -> Model:
+        return list(self.models.values())[number % len(self.models)]
+
+    def teardown(self) -> None:
+        self.run(self.opened.__aexit__(None, None, None))
+        self.closing.close()
+
+    @rule(user_id=st.integers(1, 3), num_images=st.integers(1, 4))
+    def add(self, user_id: int, num_images: int) -> None:
+        new = new_job(len(self.models), user_id=user_id, num_images=num_images)
+        submission = self.run(self.store.jobs.add(new, now=self.now))
+        assert submission.created
+        self.models[submission.job.id] = Model(submission.job)
+
+    @precondition(lambda self: self.models)
+    @rule(number=picks)
+    def replay(self, number: int) -> None:
+        model = self.pick(number)
+        submission = self.run(self.store.jobs.add(new_job(model.job.origin.interaction_id), now=self.now))
+        assert (submission.created, submission.job.id) == (False, model.job.id)
+
+    @rule()
+    def claim(self) -> None:
+        queued = [model for model in self.models.values() if model.status is JobStatus.QUEUED]
+        job = self.run(self.store.jobs.claim(now=self.now, lease_until=self.now + LEASE))
+        assert (job and job.id) == (queued[0].job.id if queued else None)
+        if job is not None:
+            model = queued[0]
+            model.status, model.attempt, model.lease_until = JobStatus.RUNNING, model.attempt + 1, self.now + LEASE
+            assert job.attempt == model.attempt
+
+    @precondition(lambda self: self.models)
+    @rule(number=picks, lag=lags, how=st.sampled_from(["heartbeat", "finish", "fail", "put back", "abort"]))
+    def work(self, number: int, lag: int, how: str) -> None:
+        """A worker, current or stale, does something to a job."""
+        model, jobs = self.pick(number), self.store.jobs
+        job_id, attempt = model.job.id, model.attempt + lag
+        pictures = images(self.run(self.store.get(job_id)))
+        calls = {
+            "heartbeat": lambda: jobs.extend_lease(job_id, attempt, lease_until=self.now + 2 * LEASE),
+            "finish": lambda: jobs.finish(job_id, attempt, pictures, now=self.now),
+            "fail": lambda: jobs.fail(job_id, attempt, "A reason.", now=self.now),
+            "put back": lambda: jobs.put_back(job_id, attempt, aborted=False),
+            "abort": lambda: jobs.put_back(job_id, attempt, aborted=True),
+        }
+        holds = model.status is JobStatus.RUNNING and lag == 0
+        assert self.run(calls[how]()) is holds
+        if holds and how == "heartbeat":
+            model.lease_until = self.now + 2 * LEASE
+        elif holds and how in {"finish", "fail"}:
+            model.end(JobStatus.SUCCEEDED if how == "finish" else JobStatus.FAILED, self.now)
+        elif holds:
+            model.status, model.aborts = JobStatus.QUEUED, model.aborts + (how == "abort")
+
+    @precondition(lambda self: self.models)
+    @rule(number=picks)
+    def cancel(self, number: int) -> None:
+        model = self.pick(number)
+        assert self.run(self.store.jobs.cancel(model.job.id, now=self.now)) is model.status.is_waiting
+        if model.status.is_waiting:
+            model.end(JobStatus.CANCELLED, self.now)
+
+    @rule(expired_only=st.booleans())
+    def recover(self, *, expired_only: bool) -> None:
+        recovery = self.run(self.store.jobs.recover(now=self.now, expired_only=expired_only))
+        requeued, failed = [], []
+        for job_id, model in self.models.items():
+            if model.status is JobStatus.RUNNING and (not expired_only or model.lease_until <= self.now):
+                if model.attempt - model.aborts >= MAX_ATTEMPTS:
+                    model.end(JobStatus.FAILED, self.now)
+                    failed.append(job_id)
+                else:
+                    model.status = JobStatus.QUEUED
+                    requeued.append(job_id)
+        assert (list(recovery.requeued), list(recovery.failed)) == (requeued, failed)
+
+    @precondition(lambda self: self.models)
+    @rule(number=picks, how=st.sampled_from(["delivered", "retry", "give up", "start post"]))
+    def deliver(self, number: int, how: str) -> None:
+        model, outbox = self.pick(number), self.store.outbox
+        job_id, fault = model.job.id, DeliveryFault.UNAVAILABLE
+        if how == "delivered":
+            self.run(outbox.delivered(job_id, channel_id=1, message_id=2, now=self.now))
+            model.close(JobStatus.DELIVERED)
+        elif how == "give up":
+            self.run(outbox.give_up(job_id, fault, now=self.now))
+            model.close(JobStatus.UNDELIVERABLE)
+        elif how == "retry":
+            self.run(outbox.retry(job_id, at=self.now + LEASE, fault=fault))
+            if model.is_open:
+                model.retries, model.wants = model.retries + 1, self.now + LEASE
+        else:
+            self.start_post(model)
+
+    def start_post(self, model: Model) -> None:
+        starting = self.store.outbox.start_post(model.job.id, now=self.now)
+        if model.is_open:
+            model.post_started_at = model.post_started_at or self.now
+            assert self.run(starting).post_started_at == model.post_started_at
+            return
+        try:
+            self.run(starting)
+        except NotFoundError:
+            return
+        raise AssertionError("a closed entry was opened for a post")
+
+    @precondition(lambda self: self.models)
+    @rule(number=picks)
+    def delete(self, number: int) -> None:
+        self.run(self.store.jobs.mark_deleted(self.pick(number).job.id, now=self.now))
+
+    @rule(seconds=st.integers(1, 40))
+    def wait(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule()
+    def restart(self) -> None:
+        self.run(self.opened.__aexit__(None, None, None))
+        self.open()
+
+    @invariant()
+    def what_is_stored_is_what_the_model_says(self) -> None:
+        self.run(self.store.database.read(assert_sound))
+        for job_id, model in self.models.items():
+            job = self.run(self.store.get(job_id))
+            assert (job.status, job.attempt, job.aborts) == (model.status, model.attempt, model.aborts)
+        due = [entry.job_id for entry in self.run(self.store.outbox.due(now=self.now, limit=1_000))]
+        assert sorted(due) == sorted(i for i, model in self.models.items() if model.is_open and model.wants <= self.now)
+        waiting = [job.id for user in (1, 2, 3) for job in self.run(self.store.jobs.waiting(user))]
+        assert sorted(waiting) == sorted(i for i, model in self.models.items() if model.status.is_waiting)
+
+
+TestRepository = Repository.TestCase
+TestRepository.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
