@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bot import __version__
+from bot.domain.profile import Catalog, Licence, Style
+from cogs.about import source_url
+from tests.cogs.stage import Stage, open_stage, texts
+from tests.examples import CATALOG, PROFILE
+
+
+async def test_help_tells_how_to_start_and_what_the_buttons_do(stage: Stage):
+    result = await stage.member.slash(stage.channel, "help")
+
+    assert result.ephemeral
+    said = texts(result.response)
+    for word in ("/anime", "Reroll", "Subtle", "Strong", "Remix", "Details", "Delete", "/queue show", "/about"):
+        assert word in said
+
+
+async def test_about_names_version_model_and_licences(tmp_path: Path):
+    profile = replace(PROFILE, url="https://example.org/model", licence=Licence(name="Fair AI", url="https://example.org/fair"))
+    async with open_stage(tmp_path, profile=profile) as stage:
+        result = await stage.member.slash(stage.channel, "about")
+
+    assert result.ephemeral
+    said = texts(result.response)
+    assert __version__ in said.replace("\\", "")
+    assert "[Test Model](https://example.org/model)" in said
+    assert "[Fair AI](https://example.org/fair)" in said
+    assert "Pastel Anime · licence MIT" in said
+    assert "Pixel Art" not in said
+
+
+async def test_about_fits_into_one_message_with_a_hundred_styles(tmp_path: Path):
+    styles = {
+        f"s{number}": Style(
+            name=f"s{number}",
+            title="*" * 200,
+            families=(PROFILE.family,),
+            licence=Licence(name="_" * 200, url="https://example.org/" + "x" * 200),
+        )
+        for number in range(100)
+    }
+    async with open_stage(tmp_path, catalog=Catalog(profiles=CATALOG.profiles, styles=styles)) as stage:
+        result = await stage.member.slash(stage.channel, "about")
+
+    assert "more; `/anime` offers them all" in texts(result.response)
+
+
+async def test_the_commands_answer_in_direct_messages(stage: Stage):
+    for command in ("help", "about", "queue show"):
+        assert (await stage.member.user.slash(command)).ephemeral
+
+
+def test_the_source_link_comes_from_the_package_or_is_left_out():
+    url = source_url()
+    assert url is None or url.startswith("https://")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from bot.domain.job import JobStatus
+from tests.cogs.stage import Stage, custom_ids, texts
+
+
+async def test_an_empty_queue_says_so(stage: Stage):
+    result = await stage.member.slash(stage.channel, "queue show")
+
+    assert result.ephemeral
+    assert "nothing waiting" in texts(result.response)
+
+
+async def test_the_queue_shows_a_members_own_jobs_in_order(stage: Stage):
+    await stage.anime("first **one**")
+    await stage.other.slash(stage.channel, "anime", prompt="somebody else's")
+    await stage.anime("second one")
+
+    result = await stage.member.slash(stage.channel, "queue show")
+
+    said = texts(result.response)
+    assert said.index("first \\*\\*one\\*\\*") < said.index("second one")
+    assert "somebody else" not in said
+    mine = [job.id for job in await stage.all_jobs() if job.origin.user_id == stage.member.id]
+    assert custom_ids(result.response) == [f"pastel:cancel:{job_id}" for job_id in mine]
+
+
+async def test_the_queue_says_which_job_is_being_drawn(stage: Stage):
+    await stage.anime()
+    now = stage.clock.now()
+    await stage.jobs.claim(now=now, lease_until=now)
+
+    assert "Drawing now" in texts((await stage.member.slash(stage.channel, "queue show")).response)
+
+
+async def test_a_long_queue_fits_into_one_message(stage: Stage):
+    for number in range(12):
+        await stage.anime(f"picture {number} " + "*" * 300)
+
+    result = await stage.member.slash(stage.channel, "queue show")
+
+    assert len(custom_ids(result.response)) == 10
+    assert "and 2 more" in texts(result.response)
+
+
+async def test_a_job_is_cancelled_from_the_list(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+    shown = await stage.member.slash(stage.channel, "queue show")
+    assert shown.response is not None
+
+    result = await stage.member.click(shown.response, custom_id=f"pastel:cancel:{job.id}")
+
+    assert [message.content for message in result.followups] == ["Cancelled."]
+    assert result.followups[0].ephemeral
+    assert (await stage.job(job.id)).status is JobStatus.CANCELLED
+
+
+async def test_a_job_is_cancelled_by_command_with_the_list_that_appears(stage: Stage):
+    await stage.anime("green hair")
+    await stage.anime("red hair")
+    first, second = await stage.all_jobs()
+
+    found = await stage.member.autocomplete(stage.channel, "queue cancel", "job", "RED")
+    assert [choice["value"] for choice in found] == [second.id]
+    assert "red hair" in found[0]["name"]
+
+    result = await stage.member.slash(stage.channel, "queue cancel", job=second.id)
+    assert result.ephemeral
+    assert "Cancelled" in texts(result.response)
+    assert [job.status for job in await stage.all_jobs()] == [JobStatus.QUEUED, JobStatus.CANCELLED]
+    assert first.status is JobStatus.QUEUED
+
+
+async def test_the_list_that_appears_shows_nobody_elses_jobs(stage: Stage):
+    await stage.anime()
+
+    assert await stage.other.autocomplete(stage.channel, "queue cancel", "job", "") == []
+
+
+async def test_nobody_cancels_somebody_elses_job_by_its_id(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+
+    result = await stage.other.slash(stage.channel, "queue cancel", job=job.id)
+
+    assert result.ephemeral
+    assert "Only the member who asked" in texts(result.response)
+    assert (await stage.job(job.id)).status is JobStatus.QUEUED
+
+
+async def test_an_unknown_job_is_refused_with_a_sentence(stage: Stage):
+    for typed in ("nonsense", "f" * 16, "'; DROP TABLE jobs"):
+        result = await stage.member.slash(stage.channel, "queue cancel", job=typed)
+        assert result.ephemeral
+        assert "know" in texts(result.response)

@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+from typing import Any
+
+import discord
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from simcord.backend.models.channel import Overwrite, OverwriteType
+
+from bot.chat.actions import Press
+from bot.domain.job import JobStatus, Relation
+from tests.cogs.stage import Stage, parts, texts
+from tests.cogs.test_anime import png, refusal
+
+NO_JOB = "f" * 16
+
+
+async def send(stage: Stage, custom_id: str, actor: Any = None, message: Any = None) -> Any:
+    """Press a button that stands on no card: what a forged request looks like by the time discord.py sees it."""
+    stored = stage.env.backend.get_message(stage.channel.id, message.id)
+    kept = stored.components
+    stored.components = [{"type": 1, "components": [{"type": 2, "style": 2, "label": "x", "custom_id": custom_id}]}]
+    stored.flags &= ~(1 << 15)
+    try:
+        return await (actor or stage.member).click(message, custom_id=custom_id)
+    finally:
+        stored.components = kept
+        stored.flags |= 1 << 15
+
+
+async def test_a_reroll_of_somebody_elses_picture_is_a_new_job_of_whoever_pressed(stage: Stage):
+    first = await stage.finished(seed=5)
+
+    await stage.press(first, "reroll", stage.other)
+    second = await stage.last_job()
+
+    assert second.id != first.id
+    assert second.origin.user_id == stage.other.id
+    assert second.parent is not None
+    assert (second.parent.job_id, second.parent.relation) == (first.id, Relation.REROLL)
+    assert second.request.seed != 5
+    await stage.draw()
+    card = stage.card(second)
+    assert f"https://discord.com/channels/{stage.guild.id}/{stage.channel.id}/{first.reply.message_id}" in texts(card)
+    assert f"by <@{stage.member.id}>" in texts(card)
+    assert stage.env.backend.get_message(stage.channel.id, card.id).ping_user_ids == []
+    assert len(stage.channel.history()) == 2
+
+
+@pytest.mark.parametrize(("action", "share"), [("subtle2", 0.15), ("strong2", 0.5)])
+async def test_a_variation_starts_from_the_chosen_picture(stage: Stage, action: str, share: float):
+    first = await stage.finished(seed=100, images=2)
+
+    await stage.press(first, action)
+
+    second = await stage.last_job()
+    assert second.parent is not None
+    assert second.parent.image_index == 1
+    assert second.request.seed == 101
+    assert [blend.strength for blend in second.request.blends] == [share]
+
+
+async def test_a_single_picture_has_plain_variation_buttons(stage: Stage):
+    card = stage.card(await stage.finished())
+
+    labels = [part["label"] for part in parts(card) if part["type"] == 2]
+    assert labels == ["Reroll", "Remix", "Details", "Delete", "Vary subtle", "Vary strong"]
+
+
+async def test_remix_opens_a_form_filled_with_the_old_words(stage: Stage):
+    first = await stage.finished(prompt="1girl, `tick`", negative_prompt="hat", size="portrait", style="pastel", images=2)
+
+    shown = await stage.press(first, "remix", stage.other)
+
+    assert shown.modal is not None
+    fields = {part["custom_id"]: part for part in parts_of(shown.modal)}
+    assert fields["prompt"]["value"] == "1girl, `tick`"
+    assert fields["negative_prompt"]["value"] == "hat"
+    selects = {name: field["options"] for name, field in fields.items() if "options" in field}
+    chosen = {name: [option["value"] for option in options if option.get("default")] for name, options in selects.items()}
+    assert chosen == {"size": ["portrait"], "style": ["pastel"], "images": ["2"]}
+
+
+def parts_of(modal: dict[str, Any]) -> list[dict[str, Any]]:
+    return [label["component"] for label in modal["components"]]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_submitted_remix_becomes_a_job_even_when_the_bot_restarted_meanwhile(stage: Stage, restarts: bool):
+    first = await stage.finished(prompt="1girl", seed=5, steps=9, style="pastel", style_weight=0.3)
+    shown = await stage.press(first, "remix", stage.other)
+    if restarts:
+        await stage.restart()
+
+    await stage.other.submit_modal(
+        shown, {"prompt": "1boy, hat", "negative_prompt": "", "size": ["portrait"], "style": ["-"], "images": ["3"]}
+    )
+
+    second = await stage.last_job()
+    assert second.origin.user_id == stage.other.id
+    assert second.parent is not None
+    assert second.parent.relation is Relation.REMIX
+    request = second.request
+    assert (request.prompt, request.height, request.style, request.num_images) == ("1boy, hat", 96, None, 3)
+    assert request.num_inference_steps == 9
+    await stage.draw()
+    assert len(stage.card(second).attachments) == 3
+
+
+async def test_a_remix_keeps_the_weight_of_a_style_that_stays(stage: Stage):
+    first = await stage.finished(style="pastel", style_weight=0.3)
+    shown = await stage.press(first, "remix")
+
+    await stage.member.submit_modal(
+        shown, {"prompt": "1boy", "negative_prompt": "", "size": ["square"], "style": ["pastel"], "images": ["1"]}
+    )
+
+    assert (await stage.last_job()).request.adapter_weight == 0.3
+
+
+async def test_an_empty_remix_is_refused_and_nothing_public_stays(stage: Stage):
+    first = await stage.finished()
+    shown = await stage.press(first, "remix")
+
+    result = await stage.member.submit_modal(
+        shown, {"prompt": "  ", "negative_prompt": "", "size": ["square"], "style": ["-"], "images": ["1"]}
+    )
+
+    assert "The prompt is empty" in refusal(result)
+    assert len(stage.channel.history(viewer=stage.other)) == 1
+    assert len(await stage.all_jobs()) == 1
+
+
+async def test_a_remix_keeps_the_picture_that_the_parent_started_from(stage: Stage):
+    first = await stage.finished(image=("start.png", png()), strength=0.4)
+    shown = await stage.press(first, "remix")
+
+    await stage.member.submit_modal(
+        shown, {"prompt": "1boy", "negative_prompt": "", "size": ["square"], "style": ["-"], "images": ["1"]}
+    )
+
+    assert (await stage.last_job()).request.init_image == first.request.init_image
+
+
+async def test_details_show_all_parameters_to_whoever_asks_and_nobody_else(stage: Stage):
+    first = await stage.finished(images=2, seed=41)
+
+    result = await stage.press(first, "details", stage.other)
+
+    assert result.response is not None
+    assert result.response.ephemeral
+    said = texts(result.response)
+    assert first.id in said
+    assert "Seed: 41" in said
+    assert "Seed: 42" in said
+
+
+@pytest.mark.parametrize("prompt", ["a ```` b", "long, " * 300])
+async def test_details_that_cannot_be_quoted_come_as_a_file_letter_for_letter(stage: Stage, prompt: str):
+    first = await stage.finished(prompt=prompt, images=4)
+
+    result = await stage.press(first, "details")
+
+    assert result.response is not None
+    (file,) = result.response.attachments
+    assert first.request.prompt.encode() in await file.read()
+
+
+async def test_details_of_a_job_without_pictures_say_what_was_asked_for(stage: Stage):
+    await stage.anime("1girl", seed=3, negative_prompt="hat")
+    job = await stage.only_job()
+    await stage.press(job, "cancel")
+    await stage.deliver()
+
+    result = await send(stage, f"pastel:details:{job.id}", message=stage.card(job))
+
+    assert "Negative prompt: lowres, bad anatomy, hat" in texts(result.response)
+    assert "Seed: 3" in texts(result.response)
+
+
+async def test_the_owner_cancels_a_waiting_job(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+
+    result = await stage.press(job, "cancel")
+    await stage.deliver()
+
+    assert result.acknowledged
+    assert result.followups == []
+    assert (await stage.job(job.id)).status is JobStatus.CANCELLED
+    assert "Cancelled" in texts(stage.card(job))
+
+
+async def test_others_cannot_cancel_or_delete(stage: Stage):
+    await stage.anime()
+    waiting = await stage.only_job()
+
+    assert "Only the member who asked" in refusal_beside(await stage.press(waiting, "cancel", stage.other))
+    assert (await stage.job(waiting.id)).status is JobStatus.QUEUED
+
+    done = await stage.draw()
+    assert "Only the member who asked" in refusal_beside(await stage.press(done, "delete", stage.other))
+    assert stage.has_card(done)
+
+
+def refusal_beside(result: Any) -> str:
+    """What was said to the member alone beside a card that stays."""
+    (message,) = result.followups
+    assert message.ephemeral
+    return message.content
+
+
+async def test_moderators_cancel_and_delete_what_others_made(stage: Stage):
+    await stage.anime()
+    await stage.press(await stage.only_job(), "cancel", stage.moderator)
+    await stage.deliver()
+    assert (await stage.only_job()).status is JobStatus.CANCELLED
+
+    done = await stage.finished()
+    await stage.press(done, "delete", stage.moderator)
+    assert not stage.has_card(done)
+    assert stage.store.files == {}
+
+
+async def test_buttons_work_after_a_restart_of_the_bot(stage: Stage):
+    done = await stage.finished(images=2)
+    await stage.anime("1boy")
+    waiting = await stage.last_job()
+
+    await stage.restart()
+
+    await stage.press(waiting, "cancel")
+    assert (await stage.job(waiting.id)).status is JobStatus.CANCELLED
+    for action in ("reroll", "subtle1", "strong2"):
+        before = len(await stage.all_jobs())
+        await stage.press(done, action)
+        assert len(await stage.all_jobs()) == before + 1
+    assert (await stage.press(done, "remix")).modal is not None
+    assert (await stage.press(done, "details")).response is not None
+    await stage.press(done, "delete")
+    assert not stage.has_card(done)
+
+
+async def test_buttons_of_a_deleted_picture_say_so(stage: Stage):
+    kept, gone = await stage.finished(), await stage.finished()
+    await stage.press(gone, "delete")
+
+    for action in ("reroll", "subtle1", "remix", "details"):
+        result = await send(stage, f"pastel:{action}:{gone.id}", message=stage.card(kept))
+        assert "was deleted or is no longer known" in refusal(result)
+    assert len(await stage.all_jobs()) == 2
+
+
+async def test_a_cancelled_job_cannot_be_cancelled_again_but_rerolled(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+    await stage.press(job, "cancel")
+    await stage.deliver()
+
+    result = await send(stage, f"pastel:cancel:{job.id}", message=stage.card(job))
+    assert "already finished" in refusal_beside(result)
+
+    await stage.press(job, "reroll")
+    assert len(await stage.all_jobs()) == 2
+
+
+async def test_varying_before_there_is_a_picture_is_refused(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+
+    result = await send(stage, f"pastel:subtle1:{job.id}", message=stage.card(job))
+
+    assert "no picture yet" in refusal(result)
+
+
+KNOWN_ACTIONS = st.sampled_from(["reroll", "remix", "details", "cancel", "delete", "subtle1"])
+FORGED = st.one_of(
+    KNOWN_ACTIONS.map(lambda action: f"pastel:{action}:{NO_JOB}"),
+    st.from_regex(r"pastel:[a-z]{1,8}[0-9]?:[0-9a-f]{16}", fullmatch=True),
+    st.from_regex(r"pastel:(subtle|strong)[0-9]?:JOB", fullmatch=True),
+    st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable()),
+)
+
+
+async def test_a_forged_custom_id_changes_nothing(stage: Stage):
+    """What a stranger can send: any id. One picture exists, so `subtle1` and `strong1` of it are the only true ones."""
+    job = await stage.finished()
+    card = stage.card(job)
+    loop_results: list[str] = []
+
+    async def check(custom_id: str) -> None:
+        forged = custom_id.replace("JOB", job.id)
+        press = Press.parse(forged)
+        if press is not None and press.job_id == job.id and press.image == 1:
+            return
+        await send(stage, forged, actor=stage.other, message=card)
+        loop_results.append(forged)
+
+    for custom_id in examples(FORGED, 60):
+        await check(custom_id)
+
+    assert len(loop_results) > 20
+    assert [known.id for known in await stage.all_jobs()] == [job.id]
+    assert stage.has_card(job)
+    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+
+
+def examples(strategy: st.SearchStrategy[str], count: int) -> list[str]:
+    """Draw from `strategy` outside of a test function of hypothesis, which cannot await; derandomized."""
+    drawn: list[str] = []
+
+    @settings(max_examples=count, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def draw(value: str) -> None:
+        drawn.append(value)
+
+    draw()
+    return drawn
+
+
+async def test_a_form_with_forged_fields_is_checked_like_any_other_request(stage: Stage):
+    first = await stage.finished()
+    shown = await stage.press(first, "remix")
+    values = {"prompt": "1boy", "negative_prompt": "", "size": ["square"], "style": ["-"], "images": ["1"]}
+    modal = shown._interaction.modal
+    for label in modal["components"]:
+        for option in label["component"].get("options", []):
+            option["value"] = {"square": "huge", "1": "99"}.get(option["value"], option["value"])
+
+    result = await stage.member.submit_modal(shown, values | {"size": ["huge"]} | {"images": ["99"]})
+
+    assert "There is no size of that name" in refusal(result)
+    assert len(await stage.all_jobs()) == 1
+
+
+async def test_a_reroll_where_the_bot_may_not_post_is_refused(stage: Stage):
+    job = await stage.finished()
+    denied = discord.Permissions(attach_files=True).value
+    stage.env.backend.set_overwrite(stage.channel.id, Overwrite(target_id=stage.guild.id, type=OverwriteType.ROLE, deny=denied))
+
+    assert "Attach Files" in refusal(await stage.press(job, "reroll"))
