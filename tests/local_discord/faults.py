@@ -59,7 +59,8 @@ class Faults:
         fault.times -= 1
         fault.seen += 1
         await asyncio.sleep(fault.delay)
-        await request.read()
+        if fault.before is not None:
+            await request.read()
         _strike(request, fault.before)
         response = await handler(request)
         _strike(request, fault.after)

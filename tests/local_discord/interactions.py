@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.local_discord.clock import SettableClock, Snowflakes
-from tests.local_discord.components import Component, check_modal
+from tests.local_discord.components import ACTION_ROW, BUTTON, Component, buttons, check_modal
 from tests.local_discord.journal import Journal
 from tests.local_discord.messages import EPHEMERAL, Message, Messages
 from tests.local_discord.refusals import (
@@ -63,6 +63,12 @@ class Interaction:
         return self.original
 
     @property
+    def whispers(self) -> list[str]:
+        """What was said to this member alone."""
+        own = [message for message in (self.original, *self.followups) if message is not None]
+        return [message.now.text for message in own if message.ephemeral and not message.loading and not message.deleted]
+
+    @property
     def shown(self) -> str:
         """The text of the newest message that answers this interaction."""
         return (self.followups[-1] if self.followups else self.response).now.text
@@ -99,6 +105,8 @@ class Interactions:
         }  # fmt: skip
         if it.source is not None:
             out["message"] = self._messages.to_json(it.source)
+        if it.kind == PRESS:
+            out["message"] = _with_button(out["message"], it.data["custom_id"])
         if private:
             return {**out, "user": it.user.to_json(), "authorizing_integration_owners": {"1": str(it.user.id)}}
         guild_id = str(it.channel.guild_id)
@@ -172,3 +180,11 @@ class Interactions:
         new = self._messages.create(it.channel, body, files, interaction_id=it.id, user_id=it.user.id)
         it.followups.append(new)
         return new
+
+
+def _with_button(message: dict[str, Any], custom_id: str) -> dict[str, Any]:
+    """The message as it was when the button was pressed, which may have been an edit ago."""
+    if any(button["custom_id"] == custom_id for button in buttons(message["components"])):
+        return message
+    button = {"type": BUTTON, "id": 901, "style": 2, "label": "was here", "custom_id": custom_id}
+    return {**message, "components": [*message["components"], {"type": ACTION_ROW, "id": 900, "components": [button]}]}

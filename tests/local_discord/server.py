@@ -76,7 +76,10 @@ class LocalDiscord:
         return await self.forge(user, message, button["custom_id"])
 
     async def forge(self, user: User, message: Message, custom_id: str) -> Interaction:
-        """A press that Discord's own app would not send: another custom_id, or a button that is no longer shown."""
+        """A press that Discord's own app would not send now: another custom_id, or a button that was there before.
+
+        The event carries the message with that button: discord.py drops presses of buttons that the message does not have.
+        """
         return await self._send(PRESS, user, message.channel, {"custom_id": custom_id, "component_type": 2}, message)
 
     async def submit(self, opened: Interaction, **given: Any) -> Interaction:

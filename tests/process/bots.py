@@ -19,6 +19,10 @@ from typing import Any, Protocol, Self
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def _python_path() -> str:
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 class BotProcess(Protocol):
     """A life of the bot. `stderr` is the file that its log goes to."""
 
@@ -53,7 +57,7 @@ class ZygoteClient:
     """Talks to one zygote. Works across event loops: a thread reads, futures carry the answers."""
 
     def __init__(self) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": _python_path()}
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "tests.process.zygote"],
             cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -131,7 +135,7 @@ class Fresh:
         with stderr.open("ab") as sink, (cwd / "fresh.out").open("ab") as out:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-W", "ignore", "-m", "tests.process.launcher", origin, *argv,
-                cwd=cwd, env={**env, "PYTHONPATH": str(ROOT)}, stdout=out, stderr=sink, stdin=asyncio.subprocess.DEVNULL,
+                cwd=cwd, env={**env, "PYTHONPATH": _python_path()}, stdout=out, stderr=sink, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         return cls(process, stderr)
 

@@ -15,7 +15,7 @@ def zygote():
 
 @pytest.fixture(scope="session")
 def tiny_model(zygote, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "tiny-random"
+    folder = tmp_path_factory.mktemp("models") / "tiny-test"
     zygote.build_model(folder)
     return folder
 

@@ -23,7 +23,7 @@ guidance_scale = 5.0
 sizes = {{ small = [{side}, {side}] }}
 default_size = "small"
 [source]
-folder = "tiny-random"
+folder = "tiny-test"
 [licence]
 name = "none"
 """
@@ -37,7 +37,7 @@ class House:
         self.data = folder / "data"
         (self.data / "profiles").mkdir(parents=True)
         (self.data / "models").mkdir()
-        (self.data / "models" / "tiny-random").symlink_to(model, target_is_directory=True)
+        (self.data / "models" / "tiny-test").symlink_to(model, target_is_directory=True)
         self.draw_at(64)
         self.bot: BotProcess | None = None
         self.sabotage: str | None = None
@@ -48,13 +48,13 @@ class House:
 
     def draw_at(self, side: int) -> None:
         """Pictures of `side` pixels; larger ones take longer."""
-        (self.data / "profiles" / "tiny-random.toml").write_text(PROFILE.format(side=side))
+        (self.data / "profiles" / "tiny-test.toml").write_text(PROFILE.format(side=side))
 
     def environment(self, **changes: str | None) -> dict[str, str]:
         """What the process sees; None takes a variable away."""
         own: dict[str, str | None] = {
             "PATH": os.environ["PATH"], "HOME": str(self.folder), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1",
-            "DISCORD_TOKEN": TOKEN, "DATA_DIR": str(self.data), "MODEL": "tiny-random", "DEVICE": "cpu",
+            "DISCORD_TOKEN": TOKEN, "DATA_DIR": str(self.data), "MODEL": "tiny-test", "DEVICE": "cpu",
             **changes,
         }  # fmt: skip
         return {name: value for name, value in own.items() if value is not None}

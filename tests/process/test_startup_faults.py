@@ -37,7 +37,7 @@ def damage_a_page(house):
 
 
 def take_the_weights_away(house):
-    (house.data / "models" / "tiny-random").unlink()
+    (house.data / "models" / "tiny-test").unlink()
 
 
 def put_a_file_in_the_way(house):
@@ -48,7 +48,7 @@ BEFORE_DISCORD = [
     ("no token", None, {"DISCORD_TOKEN": None}, "DISCORD_TOKEN"),
     ("a token of the wrong shape", None, {"DISCORD_TOKEN": "hunter2"}, "DISCORD_TOKEN"),
     ("an unknown model", None, {"MODEL": "no-such-model"}, "no-such-model"),
-    ("missing weights", take_the_weights_away, {}, "tiny-random"),
+    ("missing weights", take_the_weights_away, {}, "tiny-test"),
     ("a damaged database", break_the_database, {}, "pastel.db"),
     ("another program's database", damage_a_page, {}, "pastel.db"),
     ("a folder that cannot be made", put_a_file_in_the_way, {"DATA_DIR": "file/data"}, "DATA_DIR"),
