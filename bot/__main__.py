@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from bot import __version__
 from bot.errors import PastelError, UserError
@@ -98,5 +101,15 @@ async def _doctor(arguments: argparse.Namespace) -> int:
 
 _COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor}
 
+
+def leave(code: int) -> NoReturn:
+    """End the process; a thread that is deep in reading weights cannot be stopped and must not hold the exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

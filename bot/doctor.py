@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot import __version__
-from bot.bootstrap import default_model
+from bot.bootstrap import RANDOM_MODEL, default_model
 from bot.errors import OperatorError, SettingsError
 from bot.inference.cuda_probe import cuda_device_count
 from bot.inference.loading import check_weights
@@ -114,6 +114,8 @@ async def _device(settings: Settings) -> Finding:
 async def _model(settings: Settings) -> Finding:
     catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
     profile = catalog.profile(settings.model or default_model(catalog))
+    if profile.name == RANDOM_MODEL:
+        return Finding(f"{profile.name} ({profile.title}); made at the first start")
     await asyncio.to_thread(check_weights, profile)
     styles = ", ".join(style.name for style in catalog.styles_for(profile)) or "none"
     return Finding(f"{profile.name} ({profile.title}, {profile.licence.name}); styles: {styles}")

@@ -30,7 +30,7 @@ class Clock(Protocol):
 
 
 class ImageGenerator(Protocol):
-    """Draws pictures. Owns its thread; `close` returns when the thread has ended."""
+    """Draws pictures. Owns its thread; `close` returns when the thread has let go, or cannot be made to."""
 
     @property
     def capacity(self) -> int:

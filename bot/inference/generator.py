@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
 DEAD = "The GPU stopped working ({fault}) and only a restart of the bot helps; the queue is on disk, nothing is lost."
+CLOSE_PATIENCE = 3.0  # seconds; a drawing was stopped before and lets go within a step, only weights take longer
 NO_MEMORY = "This does not fit into the memory of the bot's GPU. Choose a smaller size."
 CLOSING = "The bot is shutting down; the job will be drawn after its restart."
 
@@ -60,6 +61,8 @@ class DiffusersGenerator:
         self._loaded: tuple[LoadedModel, Adapters] | None = None  # written on the thread only
         self._dead: str | None = None
         self._closed = False
+        self._farewell: Future[None] | None = None
+        self._given_up = asyncio.Event()
 
     @property
     def capacity(self) -> int:
@@ -76,19 +79,31 @@ class DiffusersGenerator:
         self, request: GenerationRequest, *, init_image: bytes | None, on_progress: OnProgress
     ) -> GenerationResult:
         loop = asyncio.get_running_loop()
+        if self._loaded is None:  # said here, since the thread may be busy with loading for minutes
+            on_progress(Progress(phase=Phase.LOADING, num_images=request.num_images))
         control = DrawingControl(
             lambda progress: _tell(loop, on_progress, progress), self._seconds_per_image * request.num_images
         )
         return await self._on_thread(lambda: self._generate(request, init_image, control), control)
 
     async def close(self) -> None:
-        """Stop what is drawn within a step and wait until the thread has ended. May be called twice."""
-        if not self._closed:
+        """Stop what is drawn within a step and wait until the thread has let go. May be called twice.
+
+        Nothing can interrupt the reading or fetching of weights; it is waited for CLOSE_PATIENCE seconds, and the process
+        must then end without the thread.
+        """
+        if self._farewell is None:
             self._closed = True
             for control in self._running:
                 control.stop()
-            self._executor.submit(self._unload)
-        await asyncio.to_thread(self._executor.shutdown, wait=True)
+            self._farewell = self._executor.submit(self._unload)
+            self._executor.shutdown(wait=False)
+        try:
+            async with asyncio.timeout(CLOSE_PATIENCE):
+                await asyncio.shield(asyncio.wrap_future(self._farewell))
+        except TimeoutError:
+            self._given_up.set()
+            logger.warning("The weights are still being read; the process ends without waiting for them")
 
     async def _on_thread(self, work: Callable[[], Value], control: DrawingControl) -> Value:
         """Run `work` on the thread. Cancelling the caller stops it, and ends only when the thread has let go."""
@@ -100,12 +115,24 @@ class DiffusersGenerator:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             control.stop()
-            await _settled(future)
+            await self._settled(future)
             raise
         except DrawingStoppedError:
             raise GenerationError(CLOSING) from None
         finally:
             self._running.discard(control)
+
+    async def _settled(self, future: asyncio.Future[Value]) -> None:
+        """Wait for the thread although the waiting task is being cancelled, however often, until `close` gave it up."""
+        given_up = asyncio.ensure_future(self._given_up.wait())
+        while not future.done() and not self._given_up.is_set():
+            try:
+                await asyncio.wait([future, given_up], return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                continue
+        given_up.cancel()
+        if future.done() and not future.cancelled():
+            future.exception()  # seen: it ended because we stopped it
 
     # What follows runs on the thread.
 
@@ -143,8 +170,6 @@ class DiffusersGenerator:
                 f"This was asked of the model `{request.profile}`; the bot draws with `{self._profile.name}` now. Ask anew.",
                 retryable=False,
             )
-        if self._loaded is None:
-            control.report(Progress(phase=Phase.LOADING, num_images=request.num_images))
         model, adapters = self._load()
         from bot.inference.drawing import Order, draw, read_init_image
 
@@ -166,14 +191,3 @@ class DiffusersGenerator:
 
 def _tell(loop: asyncio.AbstractEventLoop, on_progress: OnProgress, progress: Progress) -> None:
     loop.call_soon_threadsafe(on_progress, progress)
-
-
-async def _settled(future: asyncio.Future[Value]) -> None:
-    """Wait for the thread although the waiting task is being cancelled, however often."""
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            continue
-    if not future.cancelled() and future.exception() is not None:
-        logger.debug("A cancelled drawing ended with %s.", type(future.exception()).__name__)

@@ -93,5 +93,5 @@ def test_importing_the_bot_and_every_cog_loads_neither_torch_nor_diffusers():
 
 def test_unfinished_marks_do_not_stand_in_the_code():
     for file in CODE:
-        found = re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", file.read_text())
+        found = re.search(r"\b(TODO|FIXME|XXX)\b|raise NotImplementedError", file.read_text())
         assert not found, f"{file.relative_to(ROOT)}: finish it, or write an issue."

@@ -1,0 +1,119 @@
+"""The command line: `draw` and `doctor` for real, and how faults are told."""
+
+import re
+
+import pytest
+from PIL import Image
+
+from bot.__main__ import main
+from bot.settings import Settings
+
+PROMPT = "1girl, green hair, beanie, night"
+
+
+@pytest.fixture(autouse=True)
+def fresh_folder(monkeypatch, tmp_path):
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MODEL", "tiny-random")
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.chdir(tmp_path)
+
+
+def fault(capsys) -> str:
+    """The one line on stderr."""
+    printed = capsys.readouterr().err
+    lines = [line for line in printed.splitlines() if line.startswith("pastel: ")]
+    assert len(lines) == 1, printed
+    assert "Traceback" not in printed
+    return lines[0]
+
+
+def test_draw_writes_the_picture_with_its_parameters_and_shows_its_progress(tmp_path, capsys):
+    code = main(["draw", PROMPT, "--out", str(tmp_path / "a.png"), "--seed", "7", "--steps", "3"])
+
+    with Image.open(tmp_path / "a.png") as picture:
+        picture.load()
+    assert code == 0
+    assert picture.text["parameters"].startswith(PROMPT)
+    assert "Steps: 3" in picture.text["parameters"]
+    assert "Seed: 7" in picture.text["parameters"]
+    printed = capsys.readouterr().err
+    assert "Loading" in printed
+    assert re.search(r"Drawing: 100%.* 3/3", printed)
+
+
+def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not(tmp_path):
+    pixels = []
+    for name, seed in (("a", "7"), ("b", "7"), ("c", "8")):
+        assert main(["draw", PROMPT, "--out", str(tmp_path / name), "--seed", seed, "--steps", "2"]) == 0
+        with Image.open(tmp_path / name) as picture:
+            pixels.append(picture.tobytes())
+
+    assert pixels[0] == pixels[1] != pixels[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([" \n"], "The prompt is empty"),
+        (["x" * 2001], "2,001 characters; at most 2,000"),
+        ([PROMPT, "--steps", "61"], "`steps` must be between 1 and 60; you gave 61"),
+        ([PROMPT, "--size", "huge"], "There is no size of that name"),
+        ([PROMPT, "--style", "cubism"], "There is no style of that name"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, capsys):
+    code = main(["draw", *arguments, "--out", str(tmp_path / "a.png")])
+
+    assert code == 2
+    assert sentence in fault(capsys)
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_an_unknown_model_lists_the_known_ones(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("MODEL", "nope")
+
+    assert main(["draw", PROMPT, "--out", str(tmp_path / "a.png")]) == 66
+    assert "animagine-xl" in fault(capsys)
+
+
+def test_a_missing_out_folder_is_told_before_anything_is_drawn(tmp_path, capsys):
+    assert main(["draw", PROMPT, "--out", str(tmp_path / "none" / "a.png")]) == 73
+    assert "does not exist" in fault(capsys)
+
+
+def test_doctor_has_a_line_for_everything_and_the_exit_code_of_the_first_fault(capsys):
+    code = main(["doctor"])
+
+    printed = capsys.readouterr().out
+    assert code == 78
+    assert re.findall(r"^  (ok  |FAIL)  ([a-z ]+):", printed, re.MULTILINE) == [
+        ("FAIL", "token"),
+        ("ok  ", "data folder"),
+        ("ok  ", "database"),
+        ("ok  ", "device"),
+        ("ok  ", "model"),
+    ]
+
+
+def test_doctor_reports_a_damaged_database(tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "pastel.db").write_bytes(b"this is no database" * 100)
+
+    main(["doctor"])
+
+    assert re.search(r"FAIL  database: .*pastel\.db", capsys.readouterr().out)
+
+
+def test_doctor_reports_wrong_settings(monkeypatch, capsys):
+    monkeypatch.setenv("HTTP_PORT", "x")
+
+    assert main(["doctor"]) == 78
+    assert "FAIL  settings: HTTP_PORT" in capsys.readouterr().out
+
+
+def test_run_without_a_token_is_one_line(capsys):
+    assert main(["run"]) == 78
+    assert "DISCORD_TOKEN is not set" in fault(capsys)
