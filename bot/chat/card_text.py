@@ -14,9 +14,9 @@ from bot.domain.progress import Phase, Progress
 TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
 NAME_LENGTH = 60  # characters of a model's or a style's title
 NOTE_LENGTH = 600
-BAR_CELLS = 12
+BAR_CELLS = 20
 
-_RELATIONS = {Relation.REROLL: "Reroll", Relation.VARIATION: "Variation", Relation.REMIX: "Remix"}
+_RELATIONS = {Relation.REROLL: "reroll", Relation.VARIATION: "variation", Relation.REMIX: "remix"}
 
 
 def title(job: Job) -> str:
@@ -81,7 +81,7 @@ def bar(fraction: float) -> str:
     """`fraction` (0 to 1) as a bar with its percentage; never full before the end."""
     percent = max(0, min(100, int(fraction * 100)))
     filled = percent * BAR_CELLS // 100
-    return f"{'▰' * filled}{'▱' * (BAR_CELLS - filled)} **{percent} %**"
+    return f"`{'█' * filled}{'░' * (BAR_CELLS - filled)}` **{percent} %**"  # monospaced, so that it does not jump
 
 
 def seconds(value: float) -> str:
@@ -101,9 +101,9 @@ def _provenance(parent: Parent, link: ParentLink | None) -> str:
     name = _RELATIONS[parent.relation]
     of = "" if parent.image_index is None else f" picture {parent.image_index + 1}"
     if link is None:
-        return f"{name.lower()} of{of or ' an earlier job'}"
+        return f"{name} of{of or ' an earlier job'}"
     url = f"https://discord.com/channels/{link.guild_id or '@me'}/{link.channel_id}/{link.message_id}"
-    return f"[{name.lower()} of{of or ' this'} ↗]({url}) by <@{link.user_id}>"
+    return f"[{name} of{of or ' this'}]({url}) by <@{link.user_id}>"
 
 
 def _phase(progress: Progress) -> str:
