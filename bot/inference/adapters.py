@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,8 @@ class Adapters:
             raise _unusable(style, f"its file {path.name} {error}") from error
         digest = file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS]
         adapter = Adapter(name=f"lora_{digest}", hash=digest)
+        # peft wonders about every second adapter; here several are meant
+        warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
         try:
             self._pipeline.load_lora_weights(
                 str(path.parent), weight_name=path.name, adapter_name=adapter.name, use_safetensors=True, local_files_only=True
