@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -31,7 +32,7 @@ async def report(metrics: Metrics, interaction: Interaction, error: BaseExceptio
     sentence = _sentence(metrics, interaction, error)
     try:
         await refuse(interaction, sentence)
-    except (discord.HTTPException, OSError) as failure:
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as failure:
         log.debug("The member of interaction %s could not be told: %s", interaction.id, type(failure).__name__)
 
 

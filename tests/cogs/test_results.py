@@ -74,6 +74,7 @@ async def test_remix_opens_a_form_filled_with_the_old_words(stage: Stage):
     shown = await stage.press(first, "remix", stage.other)
 
     assert shown.modal is not None
+    assert stage.bot._connection._view_store._modals == {}
     fields = {part["custom_id"]: part for part in parts_of(shown.modal)}
     assert fields["prompt"]["value"] == "1girl, `tick`"
     assert fields["negative_prompt"]["value"] == "hat"

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+
+import discord
+import pytest
+import simcord
+
+from bot.chat.actions import Press
+from bot.chat.client import PastelBot
+from bot.chat.command_sync import payload_hash, sync_if_changed
+from bot.chat.extensions import EXTENSIONS
+from bot.chat.freshness import Freshness
+from bot.storage.database import Database
+from bot.storage.meta import SqliteMeta
+from bot.telemetry import Metrics
+from tests.fakes import START
+
+COGS = Path(__file__).resolve().parents[2] / "cogs"
+
+
+class InMemoryMeta:
+    """Implements ports.MetaRepository."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    async def get(self, name: str) -> str | None:
+        return self.values.get(name)
+
+    async def set(self, name: str, value: str) -> None:
+        self.values[name] = value
+
+
+def make_bot(meta: InMemoryMeta | None = None, **options: object) -> PastelBot:
+    return PastelBot(metrics=Metrics(), meta=meta, extensions=(), guild_ready_timeout=0, **options)
+
+
+def add_command(bot: PastelBot, name: str = "draw", description: str = "Draw") -> None:
+    async def callback(interaction: discord.Interaction) -> None:
+        await interaction.response.send_message("hello")
+
+    bot.tree.add_command(discord.app_commands.Command(name=name, description=description, callback=callback))
+
+
+class CountingTree:
+    """The tree's commands, and how often they were sent."""
+
+    def __init__(self, tree: discord.app_commands.CommandTree[PastelBot]) -> None:
+        self.get_commands = tree.get_commands
+        self.allowed_contexts, self.allowed_installs = tree.allowed_contexts, tree.allowed_installs
+        self.syncs = 0
+
+    async def sync(self) -> None:
+        self.syncs += 1
+
+
+async def test_commands_are_sent_once_and_again_only_when_they_change():
+    meta, bot = InMemoryMeta(), make_bot()
+    add_command(bot)
+    tree = CountingTree(bot.tree)
+
+    assert await sync_if_changed(tree, 1, meta)
+    assert not await sync_if_changed(tree, 1, meta)
+    assert tree.syncs == 1
+
+    bot.tree.remove_command("draw")
+    add_command(bot, description="Draw a picture")
+    assert await sync_if_changed(tree, 1, meta)
+    assert not await sync_if_changed(tree, 1, meta)
+
+
+async def test_another_application_gets_the_commands_too():
+    meta, bot = InMemoryMeta(), make_bot()
+    tree = CountingTree(bot.tree)
+
+    assert await sync_if_changed(tree, 1, meta)
+    assert await sync_if_changed(tree, 2, meta)
+
+
+async def test_a_sync_that_failed_is_repeated_at_the_next_start():
+    meta, bot = InMemoryMeta(), make_bot()
+    tree = CountingTree(bot.tree)
+
+    async def refused() -> None:
+        raise ConnectionError
+
+    working, tree.sync = tree.sync, refused
+    with pytest.raises(ConnectionError):
+        await sync_if_changed(tree, 1, meta)
+    tree.sync = working
+
+    assert await sync_if_changed(tree, 1, meta)
+
+
+async def test_without_memory_commands_are_sent_every_time():
+    tree = CountingTree(make_bot().tree)
+
+    assert await sync_if_changed(tree, 1, None)
+    assert await sync_if_changed(tree, 1, None)
+
+
+async def test_the_order_of_loading_does_not_change_the_hash():
+    one, other = make_bot(), make_bot()
+    for name in ("a", "b"):
+        add_command(one, name)
+    for name in ("b", "a"):
+        add_command(other, name)
+
+    assert payload_hash(one.tree) == payload_hash(other.tree)
+
+
+async def test_a_second_start_sends_no_commands(tmp_path: Path):
+    async with Database.open(tmp_path / "pastel.db") as database:
+        meta = SqliteMeta(database)
+        first = PastelBot(metrics=Metrics(), meta=meta, extensions=("cogs.help",), guild_ready_timeout=0)
+        env = simcord.Env(first, shard_count=1)
+        await env.start()
+        try:
+            await env.restart_bot(PastelBot(metrics=Metrics(), meta=meta, extensions=("cogs.help",), guild_ready_timeout=0))
+            sent = [entry for entry in env.backend.http_requests if entry.method == "PUT" and "commands" in entry.path]
+            assert len(sent) == 1
+
+            changed = PastelBot(metrics=Metrics(), meta=meta, extensions=("cogs.help",), guild_ready_timeout=0)
+            add_command(changed)
+            await env.restart_bot(changed)
+            sent = [entry for entry in env.backend.http_requests if entry.method == "PUT" and "commands" in entry.path]
+            assert len(sent) == 2
+        finally:
+            await env.shutdown()
+
+
+async def test_on_login_runs_after_the_extensions_stand():
+    seen: list[set[str]] = []
+
+    async def on_login() -> None:
+        seen.append({command.name for command in bot.tree.get_commands()})
+
+    bot = PastelBot(metrics=Metrics(), meta=None, extensions=("cogs.help",), on_login=on_login, guild_ready_timeout=0)
+    env = simcord.Env(bot, shard_count=1)
+    await env.start()
+    try:
+        assert seen == [{"help"}]
+        assert await bot.is_connected()
+        await bot.on_shard_disconnect(0)
+        assert not await bot.is_connected()
+        await bot.on_shard_resumed(0)
+        assert await bot.is_connected()
+    finally:
+        await env.shutdown()
+    assert not await make_bot().is_connected()
+
+
+async def test_we_ask_discord_for_as_little_as_possible():
+    bot = make_bot()
+
+    assert bot.intents == discord.Intents(guilds=True)
+    assert bot.allowed_mentions is not None
+    assert bot.allowed_mentions.to_dict() == {"parse": []}
+    assert bot.http.max_ratelimit_timeout is not None
+
+
+async def test_a_service_is_given_to_whoever_requires_it_by_its_class():
+    bot = make_bot()
+    meta = InMemoryMeta()
+
+    bot.provide(InMemoryMeta, meta)
+
+    assert bot.require(InMemoryMeta) is meta
+    with pytest.raises(LookupError, match="Database"):
+        bot.require(Database)
+
+
+def test_every_cog_is_an_extension_and_every_extension_a_cog():
+    found = {f"cogs.{path.stem}" for path in COGS.glob("*.py") if not path.stem.startswith("_")}
+
+    assert found == set(EXTENSIONS)
+    assert len(found) >= 5
+    for name in EXTENSIONS:
+        assert inspect.iscoroutinefunction(import_module(name).setup)
+
+
+def test_an_interaction_older_than_discord_waits_is_stale():
+    freshness = Freshness()
+
+    assert not freshness.is_stale(START, START + timedelta(seconds=2.4))
+    assert freshness.is_stale(START, START + timedelta(seconds=2.6))
+
+
+def test_a_clock_that_is_wrong_is_found_out():
+    for skew in (30.0, -30.0):
+        freshness = Freshness()
+        for _ in range(10):
+            freshness.is_stale(START, START + timedelta(seconds=skew))
+
+        assert not freshness.is_stale(START, START + timedelta(seconds=skew + 0.5))
+        assert freshness.is_stale(START, START + timedelta(seconds=skew + 3.5))
+
+
+@pytest.mark.parametrize(
+    "custom_id",
+    ["", "pastel", "pastel:reroll", "pastel:reroll:xyz", "pastel:Reroll:0123456789abcdef", "pastel:reroll12:0123456789abcdef",
+     "pastel:reroll:0123456789ABCDEF", "pastel:reroll:0123456789abcdef ", "other:reroll:0123456789abcdef"],
+)  # fmt: skip
+def test_what_is_not_ours_is_not_read_as_a_press(custom_id: str):
+    assert Press.parse(custom_id) is None
+
+
+def test_a_custom_id_holds_action_picture_and_job_and_nothing_else():
+    press = Press(action="subtle", job_id="0123456789abcdef", image=3)
+
+    assert press.custom_id == "pastel:subtle3:0123456789abcdef"
+    assert Press.parse(press.custom_id) == press

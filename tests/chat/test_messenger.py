@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import discord
+import pytest
+import simcord
+
+from bot.chat.client import PastelBot
+from bot.chat.messenger import DiscordMessenger
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import Job, JobStatus, ReplyTarget
+from bot.ports import MessengerError
+from bot.telemetry import Metrics
+from tests import examples
+from tests.chat.test_cards import card
+
+JOB = examples.job()
+
+
+@dataclass
+class Rig:
+    """A bot without cogs on SimCord, its messenger, and a channel."""
+
+    env: simcord.Env
+    messenger: DiscordMessenger
+    channel: simcord.ChannelHandle
+
+    def reply(self, **changes: object) -> ReplyTarget:
+        target = ReplyTarget(channel_id=self.channel.id, application_id=self.env.backend.application_id)
+        return replace(target, **changes)
+
+    async def posted(self, job: Job = JOB) -> ReplyTarget:
+        message_id = await self.messenger.post(self.reply(), card(job=job), nonce=job.id)
+        return self.reply(message_id=message_id)
+
+
+@pytest.fixture
+async def rig() -> AsyncGenerator[Rig]:
+    bot = PastelBot(metrics=Metrics(), meta=None, extensions=(), guild_ready_timeout=0)
+    env = simcord.Env(bot, shard_count=1)
+    await env.start()
+    try:
+        channel = env.create_guild().create_text_channel("drawings")
+        yield Rig(env, DiscordMessenger(bot), channel)
+    finally:
+        await env.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def offline(rig: Rig):
+    """SimCord's webhook adapter for what the test itself calls."""
+    with rig.env.time_context():
+        yield
+
+
+async def test_a_post_shows_the_card_with_its_files_and_our_nonce(rig: Rig):
+    reply = await rig.posted()
+
+    (message,) = rig.channel.history()
+    assert message.id == reply.message_id
+    assert message.flags.components_v2
+    assert [file.filename for file in message.attachments] == ["p-0.png"]
+    sent = next(entry for entry in rig.env.backend.http_requests if entry.method == "POST")
+    assert sent.json is not None
+    assert (sent.json["nonce"], sent.json["enforce_nonce"]) == (JOB.id, True)
+    assert sent.json["allowed_mentions"]["parse"] == []
+
+
+async def test_an_edit_replaces_all_files(rig: Rig):
+    reply = await rig.posted()
+
+    assert await rig.messenger.edit_by_id(reply, card(pictures=3)) == reply.message_id
+
+    (message,) = rig.channel.history()
+    assert [file.filename for file in message.attachments] == ["p-0.png", "p-1.png", "p-2.png"]
+
+
+async def test_an_edit_to_a_card_without_files_removes_them(rig: Rig):
+    reply = await rig.posted()
+
+    await rig.messenger.edit_by_id(reply, card(JobStatus.CANCELLED, files=()))
+
+    (message,) = rig.channel.history()
+    assert message.attachments == []
+
+
+async def test_a_card_sent_again_and_again_is_not_kept_in_memory(rig: Rig):
+    reply = await rig.posted()
+    for _ in range(5):
+        await rig.messenger.edit_by_id(reply, card())
+
+    store = rig.messenger._client._connection._view_store
+    assert (store._views, store._synced_message_views) == ({}, {})
+
+
+async def test_a_deleted_message_is_gone_and_deleting_it_again_is_no_error(rig: Rig):
+    reply = await rig.posted()
+
+    await rig.messenger.delete(reply)
+    await rig.messenger.delete(reply)
+
+    assert rig.channel.history() == []
+    with pytest.raises(MessengerError) as caught:
+        await rig.messenger.edit_by_id(reply, card())
+    assert caught.value.fault is DeliveryFault.MESSAGE_GONE
+
+
+async def test_what_was_never_shown_cannot_be_edited_but_is_deleted_in_peace(rig: Rig):
+    with pytest.raises(MessengerError) as caught:
+        await rig.messenger.edit_by_id(rig.reply(), card())
+    assert caught.value.fault is DeliveryFault.MESSAGE_GONE
+    with pytest.raises(MessengerError) as caught:
+        await rig.messenger.edit_by_token(rig.reply(), card())
+    assert caught.value.fault is DeliveryFault.TOKEN_DEAD
+
+    await rig.messenger.delete(rig.reply())
+
+
+async def test_a_token_that_discord_does_not_know_is_dead(rig: Rig):
+    reply = rig.reply(token="no-such-token", message_id=1)
+
+    with pytest.raises(MessengerError) as caught:
+        await rig.messenger.edit_by_token(reply, card())
+
+    assert caught.value.fault is DeliveryFault.TOKEN_DEAD
+    assert "no-such-token" not in str(caught.value)
+
+
+async def test_a_channel_that_is_gone_is_told(rig: Rig):
+    with pytest.raises(MessengerError) as caught:
+        await rig.messenger.post(rig.reply(channel_id=123), card(), nonce=JOB.id)
+
+    assert caught.value.fault is DeliveryFault.CHANNEL_GONE
+
+
+async def test_a_channel_that_is_closed_to_us_is_told(rig: Rig):
+    guild = rig.env.create_guild("another")
+    everyone = guild.default_role
+    closed = guild.create_text_channel("closed", overwrites={everyone: discord.PermissionOverwrite(send_messages=False)})
+
+    with pytest.raises(MessengerError) as caught:
+        await rig.messenger.post(rig.reply(channel_id=closed.id), card(), nonce=JOB.id)
+
+    assert caught.value.fault is DeliveryFault.FORBIDDEN
+
+
+async def test_a_lost_post_is_found_by_the_job_on_its_buttons(rig: Rig):
+    other = replace(JOB, id="a" * 16)
+    since = rig.env.now() - timedelta(seconds=1)
+    await rig.posted(other)
+    mine = await rig.posted()
+    await rig.posted(replace(JOB, id="b" * 16))
+
+    assert await rig.messenger.find_post(rig.reply(), JOB.id, since=since) == mine.message_id
+    assert await rig.messenger.find_post(rig.reply(), "c" * 16, since=since) is None
+
+
+async def test_a_post_from_before_is_not_taken_for_the_lost_one(rig: Rig):
+    await rig.posted()
+    await rig.env.advance_time(3600)
+
+    assert await rig.messenger.find_post(rig.reply(), JOB.id, since=rig.env.now()) is None
+
+
+async def test_where_we_may_not_look_nothing_is_found(rig: Rig):
+    guild = rig.env.create_guild("another")
+    everyone = guild.default_role
+    closed = guild.create_text_channel(
+        "closed", overwrites={everyone: discord.PermissionOverwrite(read_message_history=False, view_channel=False)}
+    )
+
+    assert await rig.messenger.find_post(rig.reply(channel_id=closed.id), JOB.id, since=rig.env.now()) is None

@@ -1,0 +1,116 @@
+"""Interactions that come in late, twice, or while the answer gets lost."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from bot.chat import replies
+from bot.domain.job import JobStatus
+from tests.cogs.stage import Stage
+
+
+def requests_of(stage: Stage) -> list[str]:
+    return [entry.path for entry in stage.env.backend.http_requests]
+
+
+async def deliver_late(stage: Stage, seconds: float, press: Any) -> Any:
+    """Carry out `press`, with the event reaching the bot `seconds` after Discord made it."""
+    emit = stage.env.backend.emit
+
+    def late(event: str, payload: Any) -> None:
+        if event == "INTERACTION_CREATE":
+            stage.env.backend.advance_clock(seconds)
+        emit(event, payload)
+
+    stage.env.backend.emit = late  # type: ignore[method-assign]
+    try:
+        return await press()
+    finally:
+        del stage.env.backend.emit
+
+
+async def test_a_command_that_comes_in_too_late_is_dropped_before_any_work(stage: Stage):
+    before = len(requests_of(stage))
+
+    result = await deliver_late(stage, 2.7, stage.anime)
+
+    assert not result.acknowledged
+    assert len(requests_of(stage)) == before
+    assert await stage.all_jobs() == []
+
+
+async def test_a_press_and_a_form_that_come_in_too_late_are_dropped(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+    result = await deliver_late(stage, 2.7, lambda: stage.press(job, "cancel"))
+    assert not result.acknowledged
+    assert (await stage.job(job.id)).status is JobStatus.QUEUED
+
+    done = await stage.draw()
+    shown = await stage.press(done, "remix")
+    values = {"prompt": "1boy", "negative_prompt": "", "size": ["square"], "style": ["-"], "images": ["1"]}
+    result = await deliver_late(stage, 2.7, lambda: stage.member.submit_modal(shown, values))
+    assert not result.acknowledged
+    assert len(await stage.all_jobs()) == 1
+
+
+async def test_an_answer_after_three_seconds_makes_no_job_and_no_noise(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(stage.bot._freshness, "is_stale", lambda *_: False)
+
+    await deliver_late(stage, 3.5, stage.anime)
+
+    assert await stage.all_jobs() == []
+    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
+
+
+async def test_an_event_that_discord_sends_twice_is_one_job(stage: Stage):
+    emit = stage.env.backend.emit
+
+    def twice(event: str, payload: Any) -> None:
+        emit(event, copy.deepcopy(payload))
+        if event == "INTERACTION_CREATE":
+            emit(event, payload)
+
+    stage.env.backend.emit = twice  # type: ignore[method-assign]
+    await stage.anime()
+    del stage.env.backend.emit
+
+    assert len(await stage.all_jobs()) == 1
+    assert len(stage.channel.history()) == 1
+    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+
+
+async def test_the_first_answer_comes_before_anything_slow(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    shown: list[int] = []
+    add = stage.jobs.add
+
+    async def watched(*args: Any, **kwargs: Any) -> Any:
+        shown.append(len(stage.channel.history()))
+        return await add(*args, **kwargs)
+
+    monkeypatch.setattr(stage.jobs, "add", watched)
+    await stage.anime()
+    await stage.press(await stage.draw(), "reroll")
+
+    assert shown == [1, 2]
+
+
+async def test_a_member_who_cannot_be_told_is_no_error(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    """The answer itself gets lost on its way, after the refusal was decided."""
+    calls: list[str] = []
+
+    async def reset(interaction: replies.Interaction, sentence: str) -> None:
+        calls.append(sentence)
+        raise ConnectionResetError
+
+    monkeypatch.setattr("bot.chat.errors.refuse", reset)
+    await stage.anime(" ")
+
+    assert len(calls) == 1
+    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
