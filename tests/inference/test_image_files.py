@@ -1,0 +1,255 @@
+"""Pictures in and out: what members upload is not to be trusted, and what we post keeps what it knows about itself."""
+
+from __future__ import annotations
+
+import io
+import random
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from bot.domain.image import ImageFile, Upload
+from bot.errors import InvalidRequestError
+from bot.inference.image_files import MAX_UPLOAD_BYTES, PillowCodec
+from bot.inference.metadata import XMP_KEY, encode_png, read_parameters
+
+ORIENTATION = 0x0112
+MARK = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+PARAMETERS = "1girl, 緑の髪 ☆\nNegative prompt: lowres\nSteps: 4, Seed: 1, Size: 64x64"
+
+
+def picture(width: int = 60, height: int = 40, *, mode: str = "RGB", seed: int = 0) -> Image.Image:
+    values = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(values).convert(mode)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **more)
+    return buffer.getvalue()
+
+
+async def read(data: bytes, width: int = 64, height: int = 64) -> Upload:
+    return await PillowCodec().read_upload(data, width=width, height=height)
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred kB at most that decodes to width x height grey pixels."""
+    packer = zlib.compressobj(9)
+    rows = b"".join(packer.compress(bytes(min(width + 1, 65_536))) for _ in range(min(height, 4096)))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows + packer.flush()) + chunk(b"IEND", b"")
+
+
+def text_bomb() -> bytes:
+    """A compressed comment of 100 MB."""
+    data = encoded(picture())
+    comment = b"x\0\0" + zlib.compress(bytes(100_000_000), 9)
+    return data[:33] + chunk(b"zTXt", comment) + data[33:]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+async def test_an_upload_is_cropped_around_its_centre_to_the_size_and_is_a_png(kind: str) -> None:
+    image = Image.new("RGB", (300, 100), "red")
+    image.paste("blue", (100, 0, 200, 100))
+    upload = await read(encoded(image, kind), 64, 64)
+
+    assert (upload.width, upload.height) == (64, 64)
+    with opened(upload.data) as result:
+        assert (result.format, result.mode, result.size) == ("PNG", "RGB", (64, 64))
+        assert np.abs(np.asarray(result).reshape(-1, 3).mean(0) - [0, 0, 255]).max() < 12
+
+
+async def test_an_upload_keeps_no_metadata() -> None:
+    info = PngInfo()
+    info.add_text("parameters", "private words")
+    exif = Image.Exif()
+    exif[0x010E] = "private words"
+    data = encoded(picture(), pnginfo=info, exif=exif)
+    assert b"private words" in data
+
+    upload = await read(data)
+    assert b"private" not in upload.data
+    assert opened(upload.data).info == {}
+
+
+async def test_an_upload_is_turned_upright() -> None:
+    image = Image.new("RGB", (64, 64), "red")
+    image.paste("blue", (0, 0, 64, 32))  # blue above
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # to be shown turned by 90 degrees clockwise: blue comes to the right
+    upload = await read(encoded(image, "JPEG", exif=exif, quality=95))
+
+    right, left = (opened(upload.data).getpixel(place) for place in ((60, 32), (4, 32)))
+    assert right[2] > 200 > left[2]  # pyright: ignore[reportIndexIssue, reportOptionalSubscript] # RGB
+    assert left[0] > 200  # pyright: ignore[reportIndexIssue, reportOptionalSubscript] # RGB
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+async def test_what_is_transparent_becomes_white(mode: str) -> None:
+    image = Image.new("RGBA", (64, 64), (0, 0, 0, 0)).convert(mode)
+    data = encoded(image, transparency=0) if mode == "P" else encoded(image)
+
+    assert opened((await read(data)).data).getextrema() == ((255, 255),) * 3
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "I;16", "CMYK"])
+async def test_odd_colour_modes_are_read(mode: str) -> None:
+    if mode == "I;16":
+        data = encoded(Image.fromarray(np.full((64, 64), 32_896, dtype=np.uint16)))
+    else:
+        data = encoded(picture(64, 64, mode=mode), "JPEG" if mode == "CMYK" else "PNG")
+    image = opened((await read(data)).data)
+
+    assert image.mode == "RGB"
+    if mode == "I;16":
+        assert image.getpixel((5, 5)) == (128, 128, 128)
+
+
+async def test_of_an_animation_the_first_frame_counts() -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    for kind in ("PNG", "WEBP"):
+        data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True, duration=100)
+        assert opened((await read(data)).data).getpixel((32, 32)) == (255, 0, 0)
+
+
+async def test_a_narrow_strip_is_stretched_to_cover_the_size() -> None:
+    upload = await read(encoded(picture(1, 3000)), 128, 64)
+
+    assert opened(upload.data).size == (128, 64)
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda: b"", "not a PNG, JPEG or WebP"),
+        (lambda: b"hello", "not a PNG, JPEG or WebP"),
+        (lambda: encoded(picture(), "GIF"), "not a PNG, JPEG or WebP"),
+        (lambda: encoded(picture(), "TIFF"), "not a PNG, JPEG or WebP"),
+        (lambda: encoded(picture(), "BMP"), "not a PNG, JPEG or WebP"),
+        (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG, JPEG or WebP"),
+        (lambda: encoded(picture())[:100], "damaged or incomplete"),
+        (lambda: encoded(picture(200, 200), "JPEG")[:-2000], "damaged or incomplete"),
+        (lambda: encoded(picture(200, 200), "WEBP")[:-2000], ""),
+        (lambda: encoded(picture())[:-40] + bytes(40), "damaged or incomplete"),
+        (lambda: bytes(MAX_UPLOAD_BYTES + 1), "10.0 MiB; at most 10 MiB"),
+        (lambda: encoded(picture()) + bytes(12 * 2**20), "12.0 MiB; at most 10 MiB"),
+        (lambda: bomb(4100, 4100), "too large (4100 × 4100 pixels); at most 16.8 megapixels"),
+        (lambda: bomb(12_000, 12_000), "too large"),
+        (lambda: bomb(60_000, 60_000), "too large"),
+        (lambda: bomb(2**31 - 1, 2**31 - 1), "too large"),
+        (lambda: bomb(4000, 4000)[:2000], "damaged or incomplete"),
+        (text_bomb, ""),
+    ],
+)
+async def test_a_hostile_or_broken_upload_is_refused_with_a_sentence(make: Callable[[], bytes], complaint: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        await read(make())
+
+    assert complaint in str(caught.value)
+    assert str(caught.value).endswith((".", "again.", "these.", "smaller."))
+
+
+async def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL.PngImagePlugin import PngImageFile
+
+    def never(*_: Any) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(PngImageFile, "load", never)
+    with pytest.raises(InvalidRequestError, match="too large"):
+        await read(bomb(4100, 4100))
+
+
+async def test_two_hundred_mangled_files_either_read_or_are_refused() -> None:
+    chance = random.Random(1)
+    originals = [encoded(picture(120, 90), kind) for kind in ("PNG", "JPEG", "WEBP")]
+    outcomes = {"read": 0, "refused": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata; outside tests that is a line in the log
+        for number in range(200):
+            data = bytearray(originals[number % 3])
+            for _ in range(chance.randint(1, 12)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            del data[chance.randrange(len(data) // 2, len(data)) :: chance.choice([1, 10**9])]
+            try:
+                assert (await read(bytes(data))).width == 64
+                outcomes["read"] += 1
+            except InvalidRequestError:
+                outcomes["refused"] += 1
+
+    assert sum(outcomes.values()) == 200
+    assert outcomes["refused"] > 50
+
+
+async def test_a_finished_picture_says_how_it_was_made_and_that_a_model_made_it() -> None:
+    data = encode_png(picture(64, 64), PARAMETERS)
+    with opened(data) as image:
+        assert image.info["parameters"] == PARAMETERS
+        assert MARK.decode() in image.info[XMP_KEY]
+    assert "user" not in image.info
+
+
+async def test_a_file_that_fits_is_left_alone() -> None:
+    file = ImageFile(name="a.png", data=encode_png(picture(64, 64), PARAMETERS), description="alt")
+
+    assert await PillowCodec().fit(file, len(file.data)) is file
+
+
+@pytest.mark.parametrize(("share", "same_size"), [(0.9, True), (0.02, False)])
+async def test_a_file_that_does_not_fit_becomes_webp_and_then_smaller_and_keeps_what_it_knows(
+    share: float, same_size: bool
+) -> None:
+    file = ImageFile(name="7-1.png", data=encode_png(picture(512, 384), PARAMETERS), description="alt")
+    limit = int(len(file.data) * share)
+    fitted = await PillowCodec().fit(file, limit)
+
+    assert len(fitted.data) <= limit
+    assert (fitted.name, fitted.description) == ("7-1.webp", "alt")
+    with opened(fitted.data) as image:
+        assert image.format == "WEBP"
+        assert (image.size == (512, 384)) == same_size
+        assert abs(image.width / image.height - 4 / 3) < 0.02
+        assert read_parameters(image) == PARAMETERS
+        assert MARK in image.info["xmp"]
+
+
+async def test_a_picture_without_parameters_gets_none_when_it_is_made_smaller() -> None:
+    file = ImageFile(name="preview.png", data=encoded(picture(256, 256)))
+    fitted = await PillowCodec().fit(file, 60_000)
+
+    assert read_parameters(opened(fitted.data)) is None
+
+
+async def test_nothing_is_decoded_on_the_event_loops_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    from bot.inference import image_files
+
+    seen: list[threading.Thread] = []
+    original = image_files._opened  # pyright: ignore[reportPrivateUsage]
+
+    def recorded(data: bytes) -> Image.Image:
+        seen.append(threading.current_thread())
+        return original(data)
+
+    monkeypatch.setattr(image_files, "_opened", recorded)
+    await read(encoded(picture()))
+
+    assert len(seen) == 1
+    assert seen[0] is not threading.current_thread()
