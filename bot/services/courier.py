@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from bot.domain.card import JobCard
 from bot.domain.delivery import NONCE_WINDOW, DeliveryFault, OutboxEntry
 from bot.domain.image import ImageFile, StoredImage
-from bot.domain.job import Job, JobStatus
+from bot.domain.job import Job
 from bot.errors import NotFoundError, UserError
 from bot.ports import Clock, ImageCodec, ImageStore, Messenger, MessengerError, Outbox
 from bot.services.cards import CardAssembler, describe
@@ -52,11 +52,11 @@ class Courier:
         self._room = room
 
     async def show(self, entry: OutboxEntry, job: Job, images: tuple[StoredImage, ...]) -> int:
-        """Show the final card and return its message id.
+        """Show the final card and return its message id; a failed or cancelled job has no `images`.
 
         Raises MessengerError where Discord refused, PicturesLostError after the member was told that the files are gone.
         """
-        if job.status is not JobStatus.SUCCEEDED or not images:
+        if not images:
             return await self._send(entry, job, await self._room.cards.final(job))
         try:
             originals = await self._read(job, images)
