@@ -226,6 +226,16 @@ def test_every_card_keeps_discords_limits(drawn: JobCard):
     assert all(item["media"]["url"].removeprefix("attachment://") in names for item in shown)
 
 
+@pytest.mark.parametrize("status", JobStatus)
+def test_the_longest_words_fit_too(status: JobStatus):
+    signs = "*" * 2000
+    job = replace(card(status).job, request=examples.request(prompt=signs, num_images=4), failure=signs, parent=PARENT)
+
+    rendered = render(card(status, 4, job=job, model_title=signs, style_title=signs, note=signs, parent=LINK))
+
+    assert len(text(rendered)) <= 4000
+
+
 @given(st.text(alphabet="@<>#&!:/*_~|`[]()\\ everyonhr1230tp.-", min_size=1, max_size=300).filter(str.strip))
 def test_a_prompt_never_becomes_a_mention_a_link_or_formatting(prompt: str):
     rendered = render(card(job=examples.job(request=examples.request(prompt=prompt), status=JobStatus.QUEUED)))
