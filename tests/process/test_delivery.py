@@ -17,7 +17,7 @@ async def fire(house, channel=None, **options):
 async def crash_with_a_queued_job(house):
     """A job that was taken in and shown as queued, and no bot any more."""
     await house.start()
-    fired = await fire(house, images=4, steps=60)
+    fired = await fire(house, images=2, steps=30)
     await house.local.shown(fired.response, "Cancel")
     await house.kill()
     assert house.job_of(fired)["status"] in {"queued", "running"}

@@ -13,11 +13,11 @@ def slow_house(house):
     return house
 
 
-async def start_drawing(house, images):
-    """Fire a job that takes a while, and return it once its card shows that it is being drawn."""
+async def start_drawing(house, images, steps=60):
+    """Fire a job that takes a while, and return it once it is being drawn."""
     local = house.local
-    fired = await local.answer(await local.command(local.world.mika, "anime", prompt="a slow hat", images=images, steps=60))
-    await house.status(fired, "running")
+    fired = await local.answer(await local.command(local.world.mika, "anime", prompt="a slow hat", images=images, steps=steps))
+    await house.status(fired, "running", "succeeded", "delivered")
     return fired
 
 
@@ -42,8 +42,10 @@ async def test_sigterm_in_mid_job_ends_in_time_and_the_job_finishes_after_the_ne
 
 
 async def test_work_that_needs_less_than_the_grace_is_finished_and_shown_before_the_end(house):
-    await house.start_fresh()
-    fired = await start_drawing(house, images=2)
+    await house.start()
+    warm = await start_drawing(house, images=1, steps=1)  # weights that are still being read are not waited for
+    await house.status(warm, "delivered")
+    fired = await start_drawing(house, images=1, steps=30)
 
     assert await stop_and_finish(house, fired) == (0, "delivered")
 
@@ -70,7 +72,10 @@ async def test_an_impatient_operator_who_repeats_sigterm_gets_the_same_orderly_e
     assert house.rows("PRAGMA integrity_check")[0][0] == "ok"
 
 
-async def test_sigterm_while_idle_ends_at_once(house):
-    await house.start()
+async def test_an_interpreter_of_its_own_serves_and_ends_at_once_when_idle(house):
+    await house.start_fresh()
+    fired = await start_drawing(house, images=1, steps=1)
+    await house.status(fired, "delivered")
+    await house.calm()
 
     assert await house.stop(within=10) == 0
