@@ -1,0 +1,1 @@
+"""The artist: draws anime portraits from labels, so that every training picture's caption is true by construction."""

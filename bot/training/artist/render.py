@@ -1,0 +1,57 @@
+"""One portrait as a picture."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from PIL import Image
+
+from bot.training.artist.canvas import Camera, Canvas
+from bot.training.artist.face import draw_face, draw_glasses
+from bot.training.artist.figure import pose
+from bot.training.artist.hair import draw_back_hair, draw_front_hair
+from bot.training.artist.headwear import draw_cat_ears, draw_headwear
+from bot.training.artist.outfit import draw_body
+from bot.training.artist.portrait import Portrait
+from bot.training.artist.scenery import draw_background
+
+SUPERSAMPLING = 3
+
+
+def draw_portrait(portrait: Portrait, width: int, height: int, *, supersampling: int = SUPERSAMPLING) -> Image.Image:
+    """The portrait as RGB in pixels; the same arguments give the same picture."""
+    rng = random.Random(portrait.seed)  # noqa: S311  # pictures, not secrets
+    large = (width * supersampling, height * supersampling)
+    image = draw_background(portrait.background, *large, rng)
+    figure = pose(portrait, Canvas(image, _frame(large, rng)), rng)
+    draw_back_hair(figure)
+    draw_cat_ears(figure)
+    draw_body(figure)
+    draw_face(figure)
+    draw_front_hair(figure)
+    draw_glasses(figure)
+    draw_headwear(figure)
+    return image.resize((width, height), Image.Resampling.BOX)
+
+
+def _frame(size: tuple[int, int], rng: random.Random) -> Camera:
+    """Where the head stands: a bust whose head fills about half of the shorter side."""
+    width, height = size
+    unit = min(width, height)
+    scale = unit * rng.uniform(0.215, 0.25)
+    x = width * 0.5 + unit * rng.uniform(-0.04, 0.04) + (width - unit) * rng.uniform(-0.2, 0.2)
+    y = scale * rng.uniform(1.95, 2.2) + (height - unit) * rng.uniform(0.1, 0.4)
+    return Camera(scale=scale, angle=rng.gauss(0, 0.055), x=x, y=y)
+
+
+def contact_sheet(pictures: Iterable[Image.Image], *, columns: int = 8, gap: int = 4) -> Image.Image:
+    """Pictures of one size in rows."""
+    tiles = list(pictures)
+    width, height = tiles[0].size
+    rows = -(-len(tiles) // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), (255, 255, 255))
+    for i, tile in enumerate(tiles):
+        row, column = divmod(i, columns)
+        sheet.paste(tile, (gap + column * (width + gap), gap + row * (height + gap)))
+    return sheet

@@ -1,0 +1,161 @@
+"""The training loop that all networks share: seeded a step at a time, averaged, logged, resumable."""
+
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from bot.training.checkpoint import LossLog, load_state, save_state
+
+MAX_GRADIENT_NORM = 1.0
+TRIAL_EVERY = 60
+TRIAL_STEPS = 3
+
+
+class Task(Protocol):
+    """What is trained: one module (of several parts perhaps) and its loss at a step.
+
+    All chance in `loss` comes from torch's generator, which the loop seeds before every step, or from `step` itself.
+    """
+
+    module: nn.Module
+    batch_size: int
+
+    def loss(self, step: int) -> Tensor: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Steps in all, the peak learning rate after `warmup` steps, the cosine's last fraction, and EMA's decay."""
+
+    steps: int
+    learning_rate: float
+    warmup: int = 200
+    last_fraction: float = 0.05
+    ema_decay: float = 0.999
+    seed: int = 0
+    checkpoint_seconds: float = 120.0
+    log_every: int = 20
+
+    def rate(self, step: int) -> float:
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        floor = self.last_fraction
+        return self.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+class ThreadChoice:
+    """Picks how many threads a step gets: two that share busy cores are slower than one, and idle cores come and go."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._times: dict[int, float] = {}
+        self._steps = 0
+
+    def begin(self) -> float:
+        """Before a step; sets torch's threads and returns the time."""
+        trial = self._steps % TRIAL_EVERY
+        if trial < self._most * TRIAL_STEPS:
+            torch.set_num_threads(1 + trial // TRIAL_STEPS)
+        else:
+            torch.set_num_threads(min(self._times, key=self._times.__getitem__))
+        return time.monotonic()
+
+    def end(self, began: float) -> None:
+        """After a step; the fastest of a trial's steps counts, as the first one warms caches."""
+        trial = self._steps % TRIAL_EVERY
+        if trial < self._most * TRIAL_STEPS:
+            threads, took = 1 + trial // TRIAL_STEPS, time.monotonic() - began
+            best = self._times.get(threads, took) if trial % TRIAL_STEPS else took
+            self._times[threads] = min(best, took)
+        self._steps += 1
+
+
+class Training:
+    """One task under way. `average` holds the exponential moving average of its weights."""
+
+    def __init__(self, task: Task, schedule: Schedule, folder: Path, name: str) -> None:
+        self.task = task
+        self.schedule = schedule
+        self.step = 0
+        decay = schedule.ema_decay
+
+        def blend(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+            n = int(count)
+            return averaged.lerp(current, 1 - min(decay, (1 + n) / (10 + n)))
+
+        self.average = AveragedModel(task.module, avg_fn=blend)
+        self._optimizer = torch.optim.AdamW(
+            [p for p in task.module.parameters() if p.requires_grad], lr=schedule.learning_rate, weight_decay=0.01
+        )
+        self._path = folder / f"{name}.pt"
+        state = load_state(self._path)
+        if state is not None:
+            self.step = int(state["step"])
+            task.module.load_state_dict(state["module"])
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        self._log = LossLog(folder / f"{name}.csv", self.step)
+
+    def run(self, until: int | None = None, *, threads: int = 1) -> None:
+        """Train to the schedule's last step, or to `until`, on at most `threads` CPU threads, and save."""
+        choice = ThreadChoice(threads)
+        end = self.schedule.steps if until is None else min(until, self.schedule.steps)
+        total, count, began, saved = 0.0, 0, time.monotonic(), time.monotonic()
+        while self.step < end:
+            step_began = choice.begin()
+            total += self._advance()
+            choice.end(step_began)
+            count += 1
+            now = time.monotonic()
+            if self.step % self.schedule.log_every == 0:
+                self._log.add(self.step, total / count, count * self.task.batch_size / (now - began))
+                total, count, began = 0.0, 0, now
+            if now - saved > self.schedule.checkpoint_seconds:
+                self.save()
+                saved = now
+        self.save()
+
+    def _advance(self) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.schedule.rate(self.step)
+        torch.manual_seed(self.schedule.seed * 1_000_003 + self.step)
+        loss = self.task.loss(self.step)
+        self._optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.task.module.parameters(), MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        self.average.update_parameters(self.task.module)
+        self.step += 1
+        return loss.item()
+
+    def save(self) -> None:
+        save_state(
+            self._path,
+            {
+                "step": self.step,
+                "module": self.task.module.state_dict(),
+                "average": self.average.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+            },
+        )
+
+
+def averaged_weights(path: Path) -> dict[str, Tensor]:
+    """The moving average in a training's state file, as its module's state dict. Raises FileNotFoundError."""
+    state = load_state(path)
+    if state is None:
+        raise FileNotFoundError(path)
+    average: dict[str, Tensor] = state["average"]
+    return {name.removeprefix("module."): value for name, value in average.items() if name != "n_averaged"}

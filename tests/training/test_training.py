@@ -1,0 +1,151 @@
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bot.training.artist.portrait import Portrait, random_portrait
+from bot.training.artist.render import draw_portrait
+from bot.training.autoencoder import AutoencoderShape, AutoencoderTask, DecoderTask, build_autoencoder, to_tensor
+from bot.training.checkpoint import read_log
+from bot.training.curves import draw_curves
+from bot.training.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at
+from bot.training.denoiser import DenoiserTask, Examples
+from bot.training.export import export_pipeline, load_pipeline
+from bot.training.latents import encode_bucket, open_latents, standardise
+from bot.training.loop import Schedule, Task, Training, averaged_weights
+from bot.training.networks import Denoiser, DenoiserShape, build_tokenizer
+
+BUCKET = Bucket(width=64, height=64, count=8)
+SMALL_VAE = AutoencoderShape(channels=(8, 8, 16, 16), groups=4, sample_size=64)
+SMALL = DenoiserShape(channels=(16, 16, 32), head_channels=8, groups=8, text_width=16, text_layers=2, sample_size=8)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pixels:
+    rng = random.Random(0)
+    drawn = [draw_portrait(random_portrait(rng), 64, 64, supersampling=1) for _ in range(BUCKET.count)]
+    return np.stack([np.asarray(picture) for picture in drawn])
+
+
+def schedule(steps: int) -> Schedule:
+    return Schedule(steps=steps, learning_rate=3e-3, warmup=2, seed=3, log_every=1, ema_decay=0.9)
+
+
+def autoencoder_task(pictures: Pixels) -> Task:
+    return AutoencoderTask(build_autoencoder(SMALL_VAE, 1), [pictures], batch_size=4, seed=1)
+
+
+def denoiser_task(folder: Path, *, seed: int = 1) -> Task:
+    tokenizer = build_tokenizer(folder / "tokenizer")
+    latents = np.random.default_rng(0).standard_normal((BUCKET.count, 4, 8, 8)).astype(np.float16)
+
+    def portrait(bucket: Bucket, index: int) -> Portrait:
+        return portrait_at(0, bucket, index)
+
+    examples = Examples(buckets=[BUCKET], latents=[latents], portrait=portrait)
+    return DenoiserTask(Denoiser(SMALL, tokenizer, seed), tokenizer, examples, batch_size=4, seed=seed)
+
+
+def same_weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
+def test_a_resumed_training_equals_an_uninterrupted_one(kind: str, pictures: Pixels, tmp_path: Path) -> None:
+    def task() -> Task:
+        return autoencoder_task(pictures) if kind == "autoencoder" else denoiser_task(tmp_path)
+
+    Training(task(), schedule(4), tmp_path / "whole", "run").run()
+    Training(task(), schedule(4), tmp_path / "parts", "run").run(until=2)
+    Training(task(), schedule(4), tmp_path / "parts", "run").run()
+    whole, parts = (averaged_weights(tmp_path / name / "run.pt") for name in ("whole", "parts"))
+    assert same_weights(whole, parts)
+    losses = [[row[:2] for row in read_log(tmp_path / name / "run.csv")] for name in ("whole", "parts")]
+    assert losses[0] == losses[1]
+    assert [step for step, _ in losses[0]] == [1, 2, 3, 4]
+
+
+def test_the_log_forgets_steps_after_the_last_checkpoint(pictures: Pixels, tmp_path: Path) -> None:
+    Training(autoencoder_task(pictures), schedule(4), tmp_path, "run").run(until=2)
+    killed = Training(autoencoder_task(pictures), schedule(4), tmp_path, "run")
+    killed.save = lambda: None  # the kill comes before the next checkpoint
+    killed.run(until=4)
+    assert len(read_log(tmp_path / "run.csv")) == 4
+    assert Training(autoencoder_task(pictures), schedule(4), tmp_path, "run").step == 2
+    assert [row[0] for row in read_log(tmp_path / "run.csv")] == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
+def test_training_lowers_the_loss(kind: str, pictures: Pixels, tmp_path: Path) -> None:
+    task = autoencoder_task(pictures) if kind == "autoencoder" else denoiser_task(tmp_path)
+    torch.manual_seed(9)
+    before = task.loss(0).item()
+    Training(task, schedule(30), tmp_path, "run").run()
+    torch.manual_seed(9)
+    assert task.loss(0).item() < before
+
+
+def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same_picture(
+    pictures: Pixels, tmp_path: Path
+) -> None:
+    vae = build_autoencoder(SMALL_VAE, 1)
+    with torch.no_grad():
+        before = vae.decode(vae.encode(to_tensor(pictures)).latent_dist.mean).sample
+        standardise(vae, pictures)
+        posterior = vae.encode(to_tensor(pictures)).latent_dist
+        after = vae.decode(posterior.mean).sample
+    assert posterior.mean.mean(dim=(0, 2, 3)).abs().max() < 0.05
+    assert (posterior.mean.std(dim=(0, 2, 3)) - 1).abs().max() < 0.05
+    assert (after - before).abs().max() < 1e-3
+    assert vae.config["scaling_factor"] == 1.0
+
+
+def test_the_decoder_trains_while_the_encoder_stays(pictures: Pixels, tmp_path: Path) -> None:
+    vae = build_autoencoder(SMALL_VAE, 1)
+    encode_bucket(tmp_path, BUCKET, vae, pictures)
+    latents = open_latents(tmp_path, [BUCKET])
+    before = {name: value.clone() for name, value in vae.state_dict().items()}
+    Training(DecoderTask(vae, [(pictures, latents[0])], batch_size=4, seed=1), schedule(2), tmp_path, "decoder").run()
+    changed = {name.split(".")[0] for name, value in vae.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"decoder", "post_quant_conv"}
+
+
+def test_drawing_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    draw_bucket(tmp_path, BUCKET, 1, 1)
+    whole = open_bucket(tmp_path, BUCKET).copy()
+    np.lib.format.open_memmap(tmp_path / "64x64.npy", mode="r+")[4:] = 0
+    (tmp_path / "64x64.done").write_text("4")
+    assert len(open_bucket(tmp_path, BUCKET)) == 4
+    draw_bucket(tmp_path, BUCKET, 1, 1)
+    assert np.array_equal(whole, open_bucket(tmp_path, BUCKET))
+
+
+def test_an_exported_checkpoint_is_float16_safetensors_and_draws(pictures: Pixels, tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(tmp_path / "tokenizer")
+    export_pipeline(tmp_path / "mini", Denoiser(SMALL, tokenizer, 1), tokenizer, build_autoencoder(SMALL_VAE, 1))
+    weights = [*(tmp_path / "mini").rglob("*.safetensors")]
+    assert {path.parent.name for path in weights} == {"unet", "vae", "text_encoder", "text_encoder_2"}
+    assert not [*(tmp_path / "mini").rglob("*.bin")]
+    pipeline = load_pipeline(tmp_path / "mini")
+    generator = torch.Generator().manual_seed(0)
+    drawn = pipeline(
+        "1girl, green hair", negative_prompt="lowres", num_inference_steps=2, width=64, height=48, generator=generator
+    )
+    assert drawn.images[0].size == (64, 48)
+
+
+def test_curves_show_a_panel_for_each_log_that_exists(pictures: Pixels, tmp_path: Path) -> None:
+    Training(autoencoder_task(pictures), schedule(3), tmp_path, "run").run()
+    image = draw_curves({"run": tmp_path / "run.csv", "absent": tmp_path / "absent.csv"})
+    assert isinstance(image, Image.Image)
+    assert image.height == 240
+    colors = image.getcolors(1 << 20) or []
+    assert (226, 90, 140) in {color for _, color in colors}
