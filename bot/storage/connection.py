@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 
 import aiosqlite
 
-from bot.errors import DatabaseError, FolderError
+from bot.errors import DatabaseError, FolderError, OperatorError
 from bot.storage.faults import damaged, operator_error, unwritable
 from bot.storage.migrator import Migration, migrate, schema_version
 
@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
 BUSY_SECONDS = 10.0  # a backup tool may hold the file for a moment; our own process has one writer
+
+# Python cannot decode SQLite's message when that quotes a schema which is no longer text.
+_FILE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
 
 
 class ThreadedConnection(aiosqlite.Connection):
@@ -63,9 +66,8 @@ def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Conne
         except BaseException:
             connection.close()
             raise
-    except sqlite3.Error as error:
-        # What SQLite cannot make sense of while it reads the schema comes from the file.
-        raise operator_error(error, path) or damaged(path, str(error)) from error
+    except _FILE_FAULTS as error:
+        raise _explained(error, path) from error
     except OSError as error:
         raise unwritable(path, error.strerror or "unknown error") from error
     return connection
@@ -91,8 +93,8 @@ def examine(path: Path, newest: int) -> None:
             if result != "ok":
                 raise damaged(path, result)
             schema_version(connection, path, newest=newest)
-    except sqlite3.Error as error:
-        raise operator_error(error, path) or damaged(path, str(error)) from error
+    except _FILE_FAULTS as error:
+        raise _explained(error, path) from error
 
 
 def in_transaction(connection: sqlite3.Connection, begin: str, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -105,6 +107,12 @@ def in_transaction(connection: sqlite3.Connection, begin: str, function: Callabl
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     return result
+
+
+def _explained(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> OperatorError:
+    """While a file is opened, what SQLite cannot make sense of comes from the file."""
+    known = operator_error(error, path) if isinstance(error, sqlite3.Error) else None
+    return known or damaged(path, str(error))
 
 
 def _configure(connection: sqlite3.Connection) -> None:

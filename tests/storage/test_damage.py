@@ -111,6 +111,12 @@ def test_garbled_pages_are_refused(path: Path, first_page: int) -> None:
     assert isinstance(refusal(path), DatabaseError)
 
 
+def test_a_schema_that_is_no_longer_text_is_refused(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE jobs (", b"CREATE TABLE \xff\xc9bs ("))
+
+    assert isinstance(refusal(path), DatabaseError)
+
+
 def test_a_flipped_byte_is_refused_or_harms_nothing(sound: Path, tmp_path: Path) -> None:
     chance, data = random.Random(14), sound.read_bytes()
     path = tmp_path / "pastel.db"

@@ -44,15 +44,17 @@ async def test_a_transaction_gives_back_its_result_and_readers_see_it(store: Sto
         assert await names(store.database) == ["a"]
 
 
-async def test_an_exception_rolls_everything_back_and_comes_out(store: Store) -> None:
+async def test_an_exception_rolls_everything_back_and_comes_out(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     def write(connection: sqlite3.Connection) -> None:
         connection.execute(WRITE, ("a", "1"))
         raise LookupError("of the caller")
 
     with pytest.raises(LookupError, match="of the caller"):
         await store.database.transaction(write)
+    await store.meta.set("b", "2")
 
-    assert await names(store.database) == []
+    assert await names(store.database) == ["b"]
+    assert caplog.records == []  # nothing was left open
 
 
 async def test_readers_cannot_write(store: Store) -> None:

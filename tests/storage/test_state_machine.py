@@ -117,7 +117,8 @@ class Repository(RuleBasedStateMachine):
     @rule(number=picks, lag=lags, how=st.sampled_from(["heartbeat", "finish", "fail", "put back", "abort"]))
     def work(self, number: int, lag: int, how: str) -> None:
         """A worker, current or stale, does something to a job."""
-        model, jobs = self.pick(number), self.store.jobs
+        running = [model for model in self.models.values() if model.status is JobStatus.RUNNING]
+        model, jobs = running[number % len(running)] if running and number % 4 else self.pick(number), self.store.jobs
         job_id, attempt = model.job.id, model.attempt + lag
         pictures = images(self.run(self.store.get(job_id)))
         calls = {
