@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from bot.domain.card import JobCard
@@ -117,15 +117,33 @@ class Courier:
             raise
 
     async def _post(self, entry: OutboxEntry, job: Job, card: JobCard) -> int:
-        room, now = self._room, self._room.clock.now()
-        started = entry.post_started_at
+        """Post once, unless there is a card of the job already that nobody told us of: that one is edited.
+
+        Two can be there: a post whose answer was lost longer ago than Discord remembers nonces, and the interaction's own
+        message, where its id was never learned and an edit by token had no answer before the token died.
+        """
+        room, now, started = self._room, self._room.clock.now(), entry.post_started_at
+        if started is not None and now - started > NONCE_WINDOW:
+            since = started
+        elif started is None and job.reply.message_id is None:
+            since = job.created_at
+        else:
+            since = None
+        if since is not None:
+            shown = await self._edit_lost(job, card, since)
+            if shown is not None:
+                return shown
         if started is None:
             await room.outbox.start_post(job.id, now=now)
-        elif now - started > NONCE_WINDOW:
-            found = await self._call("find", room.messenger.find_post(job.reply, job.id, since=started - SEARCH_MARGIN))
-            if found is not None:
-                return found
         return await self._call("post", room.messenger.post(job.reply, card, nonce=job.id))
+
+    async def _edit_lost(self, job: Job, card: JobCard, since: datetime) -> int | None:
+        """Find a card of the job and make it the final one; None where there is none."""
+        messenger = self._room.messenger
+        found = await self._call("find", messenger.find_post(job.reply, job.id, since=since - SEARCH_MARGIN))
+        if found is None:
+            return None
+        return await self._edit("id", messenger.edit_by_id(replace(job.reply, message_id=found), card), _MESSAGE_GONE)
 
     async def _call(self, way: str, request: Awaitable[T]) -> T:
         """Count the request; no answer in time is a fault with unknown outcome."""

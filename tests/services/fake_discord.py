@@ -93,10 +93,8 @@ class FakeDiscord:
 
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
         def find() -> int | None:
-            placeholders = {message_id for message_id, _ in self._originals.values()}
             for message_id, message in self.messages.items():
-                ours = message.job_id == job_id and message_id not in placeholders and not message.deleted
-                if ours and message.created_at >= since:
+                if message.job_id == job_id and message.created_at >= since and not message.deleted:
                     return message_id
             return None
 

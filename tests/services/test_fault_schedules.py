@@ -108,14 +108,16 @@ async def _deliver(world: World, discord: FakeDiscord, jobs: list[Job], steps: l
     """Take turns until nothing is left to show; after a crash the services start afresh."""
     for turn in range(200):
         crashes = discord.crashes
-        await world.services.delivery.deliver_due()
+        tried = await world.services.delivery.deliver_due()
         if discord.crashes > crashes:
             world.build(messenger=discord)
         for job in jobs:
             assert len(discord.ends(job.id)) <= 1
         if not any([await world.is_open(job) for job in jobs]):
             return
-        world.clock.advance(steps[turn % len(steps)])
+        due = None if tried else await world.outbox.next_due()
+        pause = 0 if due is None else (due - world.clock.now()).total_seconds()
+        world.clock.advance(max(pause, steps[turn % len(steps)]))
     raise AssertionError("delivery did not come to an end")
 
 

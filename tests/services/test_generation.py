@@ -286,17 +286,17 @@ async def test_deleting_a_running_job_stops_its_drawing(world: World) -> None:
 
 async def test_a_deletion_takes_away_the_card_that_a_delivery_just_posted(world: World) -> None:
     job = await world.drawn(reply=reply(message_id=None, token=None))
-    world.messenger.gate.clear()
+    world.messenger.slow = lambda call: call.way == "post"
     turn = asyncio.create_task(world.services.delivery.deliver_due())
-    await until(lambda: world.messenger.ways == ["post"])
+    await until(lambda: world.messenger.ways == ["find_post", "post"])
 
     deleting = asyncio.create_task(world.services.generation.delete(job.id, OWNER))
     await until(lambda: _is_deleted(world, job))
-    world.messenger.gate.set()
+    world.messenger.slow_gate.set()
     await deleting
     await turn
 
-    assert world.messenger.ways == ["post", "delete"]
+    assert world.messenger.ways == ["find_post", "post", "delete"]
     assert world.messenger.calls[-1].reply.message_id == 900
 
 
