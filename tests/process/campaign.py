@@ -8,7 +8,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tests.local_discord.components import buttons
@@ -32,11 +32,11 @@ class Moment:
     fits: Callable[[Entry], bool] | None = None
 
 
-def _request(method: str, part: str) -> Callable[[Entry], bool]:
+def request(method: str, part: str) -> Callable[[Entry], bool]:
     return lambda entry: entry.kind == "request" and entry.what.startswith(method) and part in entry.what
 
 
-def _message(what: str, *, pictures: bool | None = None) -> Callable[[Entry], bool]:
+def message(what: str, *, pictures: bool | None = None) -> Callable[[Entry], bool]:
     def fits(entry: Entry) -> bool:
         return entry.kind == "message" and entry.what == what and pictures in (None, entry.facts["files"] > 0)
 
@@ -46,14 +46,14 @@ def _message(what: str, *, pictures: bool | None = None) -> Callable[[Entry], bo
 MOMENTS = (
     Moment("starting", 1.5),
     Moment("logging in", 0.3, lambda entry: entry.kind == "gateway" and entry.what == "identify"),
-    Moment("taking in, answer on its way", 0.0, _message("loading")),
-    Moment("taking in", 0.1, _request("POST", "/callback")),
-    Moment("showing the queue card", 0.0, _message("edited", pictures=False)),
-    Moment("drawing", 0.6, _message("edited", pictures=False)),
-    Moment("finishing", 0.15, _message("edited", pictures=False)),
-    Moment("delivering, answer on its way", 0.0, _message("edited", pictures=True)),
-    Moment("delivering", 0.03, _request("PATCH", "/messages/")),
-    Moment("posting, answer on its way", 0.0, _message("created", pictures=True)),
+    Moment("taking in, answer on its way", 0.0, message("loading")),
+    Moment("taking in", 0.1, request("POST", "/callback")),
+    Moment("showing the queue card", 0.0, message("edited", pictures=False)),
+    Moment("drawing", 0.6, message("edited", pictures=False)),
+    Moment("finishing", 0.15, message("edited", pictures=False)),
+    Moment("delivering, answer on its way", 0.0, message("edited", pictures=True)),
+    Moment("delivering", 0.03, request("PATCH", "/messages/")),
+    Moment("posting, answer on its way", 0.0, message("created", pictures=True)),
     Moment("any time", LONGEST_LIFE / 2),
 )
 
@@ -83,18 +83,18 @@ class Members:
 
     async def _one_thing(self) -> None:
         local = self._house.local
-        cards = [message for message in local.messages.all.values() if _pressable(message)]
-        waiting = sum(message.loading or _offers(message, "Cancel") for message in cards)
+        cards = [card for card in local.messages.all.values() if _pressable(card)]
+        waiting = sum(card.loading or _offers(card, "Cancel") for card in cards)
         user = self._luck.choice(local.world.users)
         self.sent += 1
         if cards and self._luck.random() < DELETED:
             local.messages.delete(self._luck.choice(cards))  # by a moderator's hand, without telling the bot
             return
         if cards and self._luck.random() < 0.4:
-            message = self._luck.choice(cards[-20:])
+            card = self._luck.choice(cards[-20:])
             press = self._luck.choice(PRESSES)
-            if _offers(message, press) and (press == "Cancel" or waiting < BACKLOG):
-                await local.press(user, message, press)
+            if _offers(card, press) and (press == "Cancel" or waiting < BACKLOG):
+                await local.press(user, card, press)
                 return
         if waiting < BACKLOG:
             channel = self._luck.choice([local.world.general, local.world.thread, local.world.dms[user.id]])
@@ -109,14 +109,16 @@ def _offers(message: Message, label: str) -> bool:
     return any(label in (button.get("label") or "") for button in buttons(message.now.components or []))
 
 
-async def run_campaign(house: House, lives: int, seed: int, *, patience: float = 120.0) -> Tally:
+async def run_campaign(
+    house: House, lives: int, seed: int, *, moments: Sequence[Moment] = MOMENTS, patience: float = 120.0
+) -> Tally:
     """Kill `lives` lives, then let a last one bring everything to its end (in `patience` seconds). It stays up, idle."""
     luck, tally, started = random.Random(seed), Tally(), time.monotonic()
     members = Members(house, luck)
     acting = asyncio.create_task(members.act(), name="members")
     try:
         for number in range(lives):
-            moment = MOMENTS[number % len(MOMENTS)]
+            moment = moments[number % len(moments)]
             await _live_until(house, moment, luck)
             tally.lives += 1
             tally.moments[moment.name] += 1

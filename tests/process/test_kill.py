@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from tests.process.campaign import MOMENTS, run_campaign, verdict
+from tests.process.campaign import MOMENTS, Moment, message, run_campaign, verdict
 from tests.process.sabotage import BUGS
 
 
@@ -27,10 +27,19 @@ async def test_a_thousand_kills_lose_no_job_and_show_none_twice(house, seed, cap
     assert verdict(house) == []
 
 
+WEAK_SPOTS = {
+    "forget_interrupted_jobs": (Moment("drawing", 0.05, message("edited", pictures=False)), 3),
+    "post_instead_of_editing": (Moment("posting, answer on its way", 0.0, message("created", pictures=True)), 1),
+    "charge_in_a_second_transaction": (Moment("charging", 3.0, message("edited", pictures=False)), 4),
+    "write_no_outbox_entry": (Moment("any time", 3.0), 1),
+}
+
+
 @pytest.mark.parametrize("bug", BUGS)
 async def test_a_planted_bug_is_found(house, bug):
     house.sabotage = bug
+    moment, lives = WEAK_SPOTS[bug]
     with contextlib.suppress(AssertionError):  # some bugs keep the queue from ever coming to rest; the judge says which
-        await run_campaign(house, lives=11, seed=5, patience=10)
+        await run_campaign(house, lives, seed=5, moments=[moment], patience=5)
 
     assert verdict(house), f"the campaign does not notice {bug}"
