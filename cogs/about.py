@@ -12,6 +12,7 @@ from discord.ext import commands
 
 from bot import __version__
 from bot.chat.card_text import words
+from bot.chat.cards import PINK
 from bot.chat.client import PastelBot
 from bot.chat.replies import answer
 from bot.domain.profile import Licence
@@ -37,7 +38,7 @@ class About(commands.Cog):
     async def about(self, interaction: discord.Interaction) -> None:
         texts = (ui.TextDisplay[Any]("\n".join(lines)) for lines in (self._bot(), self._model(), self._styles()) if lines)
         view = ui.LayoutView(timeout=None)
-        view.add_item(ui.Container(*texts, accent_colour=0xF5A9C8))
+        view.add_item(ui.Container(*texts, accent_colour=PINK))
         await answer(interaction, view)
 
     def _bot(self) -> list[str]:

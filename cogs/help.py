@@ -8,6 +8,7 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
+from bot.chat.cards import PINK
 from bot.chat.client import PastelBot
 from bot.chat.replies import answer
 
@@ -39,7 +40,7 @@ class Help(commands.Cog):
 
     @app_commands.command(name="help", description="How to draw with Pastel")
     async def help(self, interaction: discord.Interaction) -> None:
-        container: ui.Container[Any] = ui.Container(*(ui.TextDisplay[Any](text) for text in TEXTS), accent_colour=0xF5A9C8)
+        container: ui.Container[Any] = ui.Container(*(ui.TextDisplay[Any](text) for text in TEXTS), accent_colour=PINK)
         view = ui.LayoutView(timeout=None)
         view.add_item(container)
         await answer(interaction, view)

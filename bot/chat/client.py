@@ -69,7 +69,7 @@ class PastelBot(commands.AutoShardedBot):
             max_ratelimit_timeout=MAX_RATELIMIT_WAIT,
             guild_ready_timeout=guild_ready_timeout,
             shard_count=shard_count,
-            activity=discord.CustomActivity("Draws what you /anime"),
+            activity=discord.CustomActivity("Type /anime to draw"),
         )
         self.metrics = metrics
         self._meta = meta

@@ -10,6 +10,7 @@ import discord
 from discord import ui
 
 from bot.chat.card_text import words
+from bot.chat.cards import PINK
 from bot.chat.markdown import code_block
 from bot.domain.image import StoredImage
 from bot.domain.job import Job
@@ -29,7 +30,7 @@ def details_view(
     """
     texts = list(_texts(job, images, composed))
     view = ui.LayoutView(timeout=None)
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, style)))
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, style)), accent_colour=PINK)
     view.add_item(container)
     if "``" in "".join(texts) or sum(map(len, texts)) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)

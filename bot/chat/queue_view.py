@@ -10,6 +10,7 @@ from discord import ui
 from bot.chat.actions import Action
 from bot.chat.card_buttons import button
 from bot.chat.card_text import place, words
+from bot.chat.cards import PINK
 from bot.domain.card import QueuePosition
 from bot.domain.job import Job
 
@@ -24,7 +25,7 @@ def queue_view(entries: Sequence[tuple[Job, QueuePosition]]) -> ui.LayoutView:
     if not entries:
         view.add_item(ui.TextDisplay(EMPTY))
         return view
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay("### Your queue"))
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay("### Your queue"), accent_colour=PINK)
     for job, position in entries[:MAX_SHOWN]:
         text = f"**{words(job.request.prompt, PROMPT_LENGTH)}**\n-# {place(job, position)}"
         container.add_item(ui.Section(text, accessory=button(job.id, Action.CANCEL)))
