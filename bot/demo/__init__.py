@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import webbrowser
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from bot.bootstrap import Application, first_of, open_application, stop_event
 from bot.chat.actions import Press
@@ -20,10 +23,7 @@ STATE_FOLDER = "demo"  # under DATA_DIR: its jobs and pictures never meet a real
 async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = False) -> None:
     """Show the bot on 127.0.0.1:`port` (0: a free one) until SIGINT or SIGTERM. Raises OperatorError."""
     set_up_logging(settings.log_level, settings.log_format)
-    try:
-        from bot.demo.server import serve
-    except ImportError as error:
-        raise OperatorError(f"The demo needs its extra ({error.name} is missing). Run `pip install '.[demo]'`.") from None
+    serve = _import_serve()
 
     async def ready(address: str) -> None:
         print(f"\nPastel's demo: {address}\nCtrl-C ends it.\n", flush=True)  # noqa: T201 - what the visitor waits for
@@ -36,6 +36,20 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
         background = app.works.background
         page = serve(app.bot, port=port, ready=ready, farewell=background.stop)
         await first_of(page, background.failure(), stop.wait())
+
+
+def _import_serve() -> Callable[..., Coroutine[Any, Any, None]]:
+    """The part that stands on SimCord, which makes clients for checks of its own; their warnings concern nobody."""
+    discord_log = logging.getLogger("discord")
+    level = discord_log.level
+    discord_log.setLevel(logging.ERROR)
+    try:
+        from bot.demo.server import serve
+    except ImportError as error:
+        raise OperatorError(f"The demo needs its extra ({error.name} is missing). Run `pip install '.[demo]'`.") from None
+    finally:
+        discord_log.setLevel(level)
+    return serve
 
 
 def _draw_examples(app: Application) -> None:

@@ -76,8 +76,8 @@ async def serve(
     """
     env = LiveEnv(bot)
     world = await asyncio.to_thread(build_world, env)
+    await env.start()
     try:
-        await env.start()
         with env.time_context():
             await bot.get_partial_messageable(world.channel.id).send(view=welcome())
             async with _page(env, world, port) as preview:

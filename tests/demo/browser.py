@@ -16,9 +16,19 @@ from typing import Any
 import aiohttp
 
 FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --hide-scrollbars --remote-debugging-port=0"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-port=0",
+)
+CLICKABLE = "document.querySelectorAll('button, a, [role=option], .command-suggestion')"
+SHOWS = "(label => element => element.textContent.replace(/[^ -~]/g, '').trim() === label)"
 
 
 class Tab:
@@ -57,14 +67,15 @@ class Tab:
     async def until(self, script: str, seconds: float = 60) -> Any:
         """Wait until `script` gives something true, and return it."""
         async with asyncio.timeout(seconds):
-            while not (value := await self.run(script)):
+            while not (value := await self.run(script)):  # noqa: ASYNC110 - the page cannot call us
                 await asyncio.sleep(0.05)
         return value
 
-    async def press(self, label: str, within: str = "document", *, last: bool = True) -> None:
-        """Click the (last) button that shows `label`."""
-        find = f"[...{within}.querySelectorAll('button, a, li, [role=option]')].filter(b => b.textContent.trim() === {json.dumps(label)})"
-        await self.until(f"(b => b && !b.disabled && (b.click(), true))({find}.at({-1 if last else 0}))")
+    async def press(self, label: str) -> None:
+        """Click the last element that shows exactly `label`; emoji do not count."""
+        await self.until(
+            f"(b => b && !b.disabled && (b.click(), true))([...{CLICKABLE}].filter({SHOWS}({json.dumps(label)})).at(-1))"
+        )
 
     async def write(self, text: str) -> None:
         """Type into whatever has the focus."""
