@@ -19,7 +19,7 @@ import pytest
 from bot.errors import DatabaseError, FolderError, OperatorError
 from bot.storage.database import Database
 from bot.storage.faults import operator_error
-from tests.storage.samples import NOW, Store, assert_file_sound, assert_sound, memory_folder, new_job
+from tests.storage.samples import Store, assert_file_sound, assert_sound, memory_folder
 
 JOBS = 60
 NOBODY = 65534
@@ -283,53 +283,3 @@ def test_a_full_disk_loses_nothing_that_was_accepted(tmp_path: Path, limit: int)
     for line in acknowledged:
         job_id, status = line.split()
         assert found[job_id] in ({"succeeded"} if status == "succeeded" else {"queued", "running", "succeeded"})
-
-
-def lose_tail(wal: bytes, chance: random.Random) -> bytes:
-    """What a power cut may leave of a WAL whose end had not reached the disk."""
-    offset = chance.randrange(len(wal))
-    lost = len(wal) - offset
-    return wal[:offset] + chance.choice([b"", bytes(lost), chance.randbytes(lost)])
-
-
-async def survivors(path: Path) -> list[int]:
-    async with Database.open(path) as database:
-        await database.read(assert_sound)
-        rows = await database.read(
-            lambda connection: connection.execute("SELECT interaction_id FROM jobs ORDER BY seq").fetchall()
-        )
-    assert_file_sound(path)
-    return [row[0] for row in rows]
-
-
-async def lost_tails(cuts: int) -> int:
-    """Cut the WAL at random places; returns how many different states were recovered."""
-    chance, states = random.Random(3), set[int]()
-    with memory_folder() as folder:
-        async with Database.open(folder / "pastel.db") as database:
-            await database.transaction(lambda connection: connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone())
-            store = Store.over(database)
-            for number in range(JOBS):
-                await store.jobs.add(new_job(number), now=NOW)
-                await store.jobs.cancel((await store.jobs.waiting(100))[0].id, now=NOW)
-            data, wal = (folder / "pastel.db").read_bytes(), (folder / "pastel.db-wal").read_bytes()
-        for number in range(cuts):
-            cut = folder / f"{number}" / "pastel.db"
-            cut.parent.mkdir()
-            cut.write_bytes(data)
-            cut.with_name("pastel.db-wal").write_bytes(lose_tail(wal, chance))
-            found = await survivors(cut)
-            assert found == list(range(len(found))), f"cut {number}"
-            states.add(len(found))
-            shutil.rmtree(cut.parent)
-    return len(states)
-
-
-async def test_a_lost_tail_of_the_log_loses_the_last_transactions_only() -> None:
-    assert await lost_tails(60) > 20
-
-
-@pytest.mark.campaign
-@pytest.mark.timeout(1_800)
-async def test_a_thousand_lost_tails_lose_the_last_transactions_only() -> None:
-    assert await lost_tails(1_000) > JOBS / 2
