@@ -19,7 +19,7 @@ from bot.training.autoencoder import to_tensor
 from bot.training.dataset import Bucket, Latents, Pixels
 
 CHUNK = 32
-SAMPLE = 1024
+SAMPLE = 512
 
 
 def standardise(vae: AutoencoderKL, pictures: Pixels) -> None:
@@ -48,9 +48,9 @@ def _means(vae: Any, pictures: Pixels) -> Iterator[Tensor]:
 
 
 def encode_bucket(folder: Path, bucket: Bucket, vae: AutoencoderKL, pictures: Pixels) -> None:
-    """Write the bucket's latents, (count, 4, height / 8, width / 8)."""
+    """Write the latents of these pictures, (count, 4, height / 8, width / 8), unless as many lie there."""
     path = folder / f"latents-{bucket.name}.npy"
-    if path.exists():
+    if path.exists() and len(np.load(path, mmap_mode="r")) == len(pictures):
         return
     partial = path.with_suffix(".partial.npy")
     shape = (len(pictures), 4, bucket.height // 8, bucket.width // 8)

@@ -36,6 +36,7 @@ BUCKETS = (
     Bucket(width=96, height=128, count=9216),
     Bucket(width=128, height=96, count=6144),
 )
+ENCODED_SHARE = 0.25  # of the pictures; raise it and run `latents` again when the denoiser has seen them often
 AUTOENCODER = Schedule(steps=2600, learning_rate=1e-3, ema_decay=0.998, seed=SEED)
 DECODER = Schedule(steps=12000, learning_rate=6e-4, ema_decay=0.999, seed=SEED + 1)
 DENOISER = Schedule(steps=60000, learning_rate=5e-4, warmup=300, ema_decay=0.999, seed=SEED + 2)
@@ -80,7 +81,7 @@ def encode(options: Options) -> None:
     else:
         vae.load_state_dict(state)
     for bucket in BUCKETS:
-        encode_bucket(options.state, bucket, vae, open_bucket(options.pictures, bucket))
+        encode_bucket(options.state, bucket, vae, open_bucket(options.pictures, bucket)[: int(bucket.count * ENCODED_SHARE)])
 
 
 def standardised_autoencoder(options: Options) -> AutoencoderKL:
