@@ -1,20 +1,17 @@
-"""Showing final cards: every row of the failure table that concerns delivery."""
+"""Showing final cards: what each refusal of Discord means."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from datetime import timedelta
 
 import pytest
 
-from bot.domain.delivery import DELIVERY_PATIENCE, NONCE_WINDOW, DeliveryFault
+from bot.domain.delivery import DELIVERY_PATIENCE, DeliveryFault
 from bot.domain.job import JobStatus, Parent, Relation
 from bot.services.courier import FILES_LOST, TOO_LARGE
-from bot.services.delivery import CONCURRENCY, MAX_REFUSALS, MIN_TRIES
+from bot.services.delivery import MAX_REFUSALS, MIN_TRIES
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, reply, request
-from tests.fakes import START
-from tests.services.world import World, fault, until
+from tests.services.world import World, fault
 
 FAR_IN_TIME = 20 * 60.0  # seconds; no token lives that long
 
@@ -83,28 +80,6 @@ async def test_a_failure_and_a_cancellation_are_shown_the_same_way(world: World)
     assert await world.status(failed) is JobStatus.FAILED
     assert not await world.is_open(failed)
     assert not await world.is_open(cancelled)
-
-
-async def test_a_deleted_card_becomes_exactly_one_post_with_the_jobs_id_as_nonce(world: World) -> None:
-    job = await world.drawn()
-    world.messenger.fail("edit_by_token", fault(DeliveryFault.MESSAGE_GONE))
-    world.messenger.fail("edit_by_id", fault(DeliveryFault.MESSAGE_GONE))
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["edit_by_token", "edit_by_id", "post"]
-    assert world.messenger.calls[-1].nonce == job.id
-    delivered = await world.job(job.id)
-    assert (delivered.status, delivered.reply.message_id) == (JobStatus.DELIVERED, 900)
-
-
-async def test_a_card_whose_message_nobody_knows_is_looked_for_and_posted(world: World) -> None:
-    job = await world.drawn(reply=reply(message_id=None, token=None))
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["find_post", "post"]
-    assert await world.status(job) is JobStatus.DELIVERED
 
 
 @pytest.mark.parametrize("kind", [DeliveryFault.CHANNEL_GONE, DeliveryFault.FORBIDDEN])
@@ -246,210 +221,3 @@ async def test_lost_picture_files_are_said_and_not_charged(world: World) -> None
 
     assert world.cards()[-1].note == FILES_LOST
     assert await world.status(job) is JobStatus.UNDELIVERABLE
-
-
-async def test_a_post_that_was_cut_off_is_repeated_with_its_nonce_soon_after(world: World) -> None:
-    job = await world.drawn(reply=reply(message_id=None, token=None))
-    world.messenger.fail("post", fault(DeliveryFault.UNAVAILABLE))
-    await world.services.delivery.deliver_due()
-    world.build()
-    world.clock.advance(5)
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["find_post", "post", "post"]
-    assert {call.nonce for call in world.messenger.calls if call.way == "post"} == {job.id}
-
-
-async def test_an_old_post_is_looked_up_before_it_is_repeated(world: World) -> None:
-    job = await world.drawn(reply=reply(message_id=None, token=None))
-    world.messenger.fail("post", fault(DeliveryFault.UNAVAILABLE))
-    await world.services.delivery.deliver_due()
-    world.build()
-    world.clock.advance(NONCE_WINDOW.total_seconds() + 1)
-    world.messenger.found = 777
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["find_post", "post", "find_post", "edit_by_id"]
-    delivered = await world.job(job.id)
-    assert (delivered.status, delivered.reply.message_id) == (JobStatus.DELIVERED, 777)
-
-
-async def test_a_card_whose_edit_had_no_answer_before_its_token_died_is_found_and_edited(world: World) -> None:
-    job = await world.drawn(reply=reply(message_id=None))
-    world.messenger.fail("edit_by_token", fault(DeliveryFault.UNAVAILABLE))
-    await world.services.delivery.deliver_due()
-    world.clock.advance(FAR_IN_TIME)
-    world.messenger.found = 777
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["edit_by_token", "find_post", "edit_by_id"]
-    assert (await world.job(job.id)).reply.message_id == 777
-
-
-async def test_an_old_post_that_is_not_found_is_made_again(world: World) -> None:
-    job = await world.drawn(reply=reply(message_id=None, token=None))
-    world.messenger.fail("post", fault(DeliveryFault.UNAVAILABLE))
-    await world.services.delivery.deliver_due()
-    world.clock.advance(NONCE_WINDOW.total_seconds() + 1)
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["find_post", "post", "find_post", "post"]
-    assert await world.status(job) is JobStatus.DELIVERED
-
-
-async def test_a_post_is_on_record_before_it_is_sent(world: World) -> None:
-    job = await world.drawn(reply=reply(message_id=None, token=None))
-    world.messenger.slow = lambda call: call.way == "post"
-    turn = asyncio.create_task(world.services.delivery.deliver_due())
-    await until(lambda: world.messenger.ways == ["find_post", "post"])
-
-    (entry,) = await world.outbox.due(now=START + timedelta(days=1), limit=1)
-
-    assert entry.post_started_at is not None
-    world.messenger.slow_gate.set()
-    await turn
-    assert await world.status(job) is JobStatus.DELIVERED
-
-
-async def test_a_job_that_was_deleted_meanwhile_is_closed_quietly(world: World) -> None:
-    job = await world.drawn()
-    await world.jobs.mark_deleted(job.id, now=world.clock.now())
-
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.calls == []
-    assert not await world.is_open(job)
-
-
-async def test_one_bad_card_does_not_hold_up_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    bad, good = await world.drawn(1), await world.drawn(2, request=request(num_images=2))
-    fit = world.codec.fit
-
-    async def broken(file, max_bytes):
-        if bad.id in file.name:
-            raise ZeroDivisionError
-        return await fit(file, max_bytes)
-
-    monkeypatch.setattr(world.codec, "fit", broken)
-
-    await world.services.delivery.deliver_due()
-
-    assert await world.status(good) is JobStatus.DELIVERED
-    assert await world.status(bad) is JobStatus.SUCCEEDED
-    assert await world.is_open(bad)
-    assert world.metrics.registry.get_sample_value("pastel_errors_total") == 1
-
-
-async def test_a_shown_card_whose_record_failed_is_edited_again_and_not_given_up(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = await world.drawn()
-    delivered = type(world.outbox).delivered
-    failures = iter([OSError("disk full")] * 5)
-
-    async def failing(self, *args, **kwargs):
-        if (error := next(failures, None)) is not None:
-            raise error
-        await delivered(self, *args, **kwargs)
-
-    monkeypatch.setattr(type(world.outbox), "delivered", failing)
-    for _ in range(6):
-        await world.services.delivery.deliver_due()
-        world.clock.advance(70)
-
-    assert set(world.messenger.ways) == {"edit_by_token"}
-    assert await world.status(job) is JobStatus.DELIVERED
-
-
-async def test_several_cards_are_under_way_at_once_but_not_more_than_the_limit(world: World) -> None:
-    jobs = [await world.drawn(n) for n in range(1, CONCURRENCY + 3)]
-    world.messenger.gate.clear()
-    world.start_delivery()
-
-    await until(lambda: len(world.messenger.calls) == CONCURRENCY)
-    assert await world.services.delivery.deliver_due() == 0
-    assert len(world.messenger.calls) == CONCURRENCY
-    world.messenger.gate.set()
-
-    for job in jobs:
-        await world.wait_for(JobStatus.DELIVERED, job)
-    assert len({call.card.job.id for call in world.messenger.calls if call.card}) == len(world.messenger.calls)
-
-
-async def test_the_loop_shows_a_card_that_is_added_while_it_rests(world: World) -> None:
-    world.start_delivery()
-    await until(lambda: world.clock.sleeping > 0)
-    job = await world.drawn()
-
-    world.services.delivery.wake()
-
-    await world.wait_for(JobStatus.DELIVERED, job)
-
-
-async def test_the_loop_tries_again_when_the_time_has_come(world: World) -> None:
-    job = await world.drawn(reply=reply(token=None))
-    world.messenger.fail("edit_by_id", fault(DeliveryFault.UNAVAILABLE))
-    world.start_delivery()
-    await until(lambda: len(world.messenger.calls) == 1)
-
-    async def shown() -> bool:
-        world.clock.advance(0.5)
-        return await world.status(job) is JobStatus.DELIVERED
-
-    await until(shown)
-
-
-async def test_a_stop_lets_cards_under_way_end_and_starts_no_more(world: World) -> None:
-    job = await world.drawn(1)
-    world.messenger.gate.clear()
-    running = world.start_delivery()
-    await until(lambda: len(world.messenger.calls) == 1)
-
-    stopping = asyncio.create_task(world.services.delivery.stop())
-    late = await world.drawn(2)
-    world.services.delivery.wake()
-    world.messenger.gate.set()
-    await stopping
-    await running
-    await world.services.delivery.stop()
-
-    assert await world.status(job) is JobStatus.DELIVERED
-    assert await world.status(late) is JobStatus.SUCCEEDED
-
-
-async def test_a_stop_before_the_start_is_not_lost(world: World) -> None:
-    await world.drawn()
-    await world.services.delivery.stop()
-
-    await world.services.delivery.run()
-
-    assert world.messenger.calls == []
-
-
-async def test_deliveries_are_counted_by_way_and_result(world: World) -> None:
-    await world.drawn()
-    world.messenger.fail("edit_by_token", fault(DeliveryFault.TOKEN_DEAD))
-
-    await world.services.delivery.deliver_due()
-
-    sample = world.metrics.registry.get_sample_value
-    assert sample("pastel_deliveries_total", {"way": "token", "result": "token_dead"}) == 1
-    assert sample("pastel_deliveries_total", {"way": "id", "result": "ok"}) == 1
-
-
-async def test_a_request_without_an_answer_is_an_outage(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.services.courier.CALL_TIMEOUT", 0.01)
-    job = await world.drawn()
-    world.messenger.gate.clear()
-
-    await world.services.delivery.deliver_due()
-    world.messenger.gate.set()
-    world.clock.advance(2)
-    await world.services.delivery.deliver_due()
-
-    assert world.messenger.ways == ["edit_by_token", "edit_by_token"]
-    assert await world.status(job) is JobStatus.DELIVERED

@@ -168,6 +168,16 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             await asyncio.gather(*world.tasks, return_exceptions=True)
 
 
+async def drawing(world: World, count: int = 1) -> None:
+    """Wait until `count` drawings have begun."""
+    await until(lambda: len(world.generator.started) >= count)
+
+
+def outcomes(world: World) -> dict[str, float]:
+    metric = next(iter(world.metrics.finished.collect()))
+    return {sample.labels["outcome"]: sample.value for sample in metric.samples if sample.name.endswith("_total")}
+
+
 async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 20.0) -> None:
     """Return as soon as `condition` holds; the database's threads answer in their own time."""
     async with asyncio.timeout(seconds):
