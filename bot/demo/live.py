@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any
 
 import discord
+from discord.webhook.async_ import async_context
 from simcord import Env
 from simcord._clock import Clock
 from simcord.backend import Backend
@@ -54,9 +56,26 @@ class LiveEnv(Env):
         self._asked: Interaction | None = None
 
     @contextlib.contextmanager
-    def _bot_scope(self) -> Generator[None]:
-        with self.time_context():  # the offline webhook adapter, but no ownership of tasks, timers and threads
+    def offline(self) -> Generator[None]:
+        """Send what goes by an interaction's token to the pretend Discord, whatever the task.
+
+        SimCord puts its adapter into a context variable, which a task does not have that the callback of a thread started;
+        so the default that discord.py falls back to is turned as well.
+        """
+
+        async def request(*args: Any, **options: Any) -> Any:
+            return await self._webhook_adapter.request(*args, **options)
+
+        default: Any = contextvars.Context().run(async_context.get)
+        default.request = request
+        try:
             yield
+        finally:
+            del default.request
+
+    @contextlib.contextmanager
+    def _bot_scope(self) -> Generator[None]:
+        yield  # what the bot starts here is its own: neither tracked nor waited for
 
     def _capture_errors(self) -> None:
         """SimCord would call an action failed when the bot answers it with a clear refusal."""

@@ -76,18 +76,17 @@ async def serve(
     """
     env = LiveEnv(bot)
     world = await asyncio.to_thread(build_world, env)
-    await env.start()
-    try:
-        with env.time_context():
+    with env.offline():
+        await env.start()
+        try:
             await bot.get_partial_messageable(world.channel.id).send(view=welcome())
             async with _page(env, world, port) as preview:
                 await ready(preview.url)
                 await preview.wait_closed()
-    finally:
-        with env.time_context():
+        finally:
             await farewell()
             await bot.close()
-        await env.shutdown()
+            await env.shutdown()
 
 
 @contextlib.asynccontextmanager

@@ -13,7 +13,7 @@ from tests.demo.visitor import Visitor, message_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PROMPT = "1girl, green hair, beanie, night"
-LONG = {"images": "4", "steps": "60"}
+LONG = {"images": "4", "steps": "20"}
 
 
 async def next_text(visitor: Visitor, card: str, seen: set[str]) -> str:
