@@ -209,7 +209,7 @@ def next_try(entry: OutboxEntry, error: MessengerError, *, now: datetime, jitter
             pause = BLOCKED_PAUSE if error.retry_after is None else timedelta(seconds=max(1.0, error.retry_after))
             return now + pause
         case DeliveryFault.UNAVAILABLE:
-            return now + backoff(entry.attempts, jitter)
+            return now + max(backoff(entry.attempts, jitter), timedelta(seconds=error.retry_after or 0))
         case _:
             last = entry.last_fault is error.fault and entry.attempts + 1 >= MAX_REFUSALS
             return None if last else now + backoff(entry.attempts, jitter)

@@ -110,6 +110,19 @@ async def test_an_outage_is_waited_out_with_growing_pauses(world: World) -> None
     assert sum(tried) == 4
 
 
+async def test_an_outage_that_names_its_length_is_taken_at_its_word(world: World) -> None:
+    job = await world.drawn(reply=reply(token=None))
+    world.messenger.fail("edit_by_id", fault(DeliveryFault.UNAVAILABLE, retry_after=60))
+    await world.services.delivery.deliver_due()
+
+    world.clock.advance(59)
+    assert await world.services.delivery.deliver_due() == 0
+    world.clock.advance(1)
+    await world.services.delivery.deliver_due()
+
+    assert await world.status(job) is JobStatus.DELIVERED
+
+
 async def test_an_outage_longer_than_the_patience_ends_as_undeliverable(world: World) -> None:
     job = await world.drawn(reply=reply(token=None))
     world.messenger.fail("edit_by_id", *[fault(DeliveryFault.UNAVAILABLE) for _ in range(MIN_TRIES)])

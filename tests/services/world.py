@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -190,7 +190,3 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], seconds: float 
 
 def fault(kind: DeliveryFault, retry_after: float | None = None) -> MessengerError:
     return MessengerError(kind, "from the test", retry_after=retry_after)
-
-
-def without_token(job: Job) -> Job:
-    return replace(job, reply=replace(job.reply, token=None))
