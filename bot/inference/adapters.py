@@ -121,8 +121,10 @@ class Adapters:
                 raise self._no_such_file(style) from error
             except errors.RepositoryNotFoundError as error:
                 raise _unusable(style, f"the hub has no {repo}") from error
-            except OSError as error:
+            except Exception as error:  # the network, the disk
                 raise _unusable(style, f"{file} could not be downloaded", retryable=True) from error
+        if not self._offline:
+            raise _unusable(style, f"{file} could not be downloaded", retryable=True)
         raise self._no_such_file(style) if self._known_files(style) else _unusable(style, f"{repo} is not on this machine")
 
     def _no_such_file(self, style: Style) -> GenerationError:
@@ -135,10 +137,10 @@ class Adapters:
 
         if not self._offline:
             try:
-                files = HfApi().list_repo_files(str(style.repo), revision=style.revision)
-                return sorted(name for name in files if name.endswith(".safetensors"))
-            except OSError:
-                logger.debug("The hub did not list %s.", style.repo)
+                listed = HfApi().model_info(str(style.repo), revision=style.revision).siblings or []
+                return sorted(file.rfilename for file in listed if file.rfilename.endswith(".safetensors"))
+            except Exception as error:  # noqa: BLE001 (the hub's client raises unrelated kinds; the list is a courtesy)
+                logger.debug("The hub did not list %s: %s", style.repo, error)
         from huggingface_hub.errors import CacheNotFound
 
         try:

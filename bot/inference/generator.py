@@ -62,7 +62,7 @@ class DiffusersGenerator:
         self._dead: str | None = None
         self._closed = False
         self._farewell: Future[None] | None = None
-        self._given_up = asyncio.Event()
+        self._settling: set[asyncio.Event] = set()  # one a cancelled caller; set when `close` gives the thread up
 
     @property
     def capacity(self) -> int:
@@ -101,8 +101,10 @@ class DiffusersGenerator:
         try:
             async with asyncio.timeout(CLOSE_PATIENCE):
                 await asyncio.shield(asyncio.wrap_future(self._farewell))
+            await asyncio.to_thread(self._executor.shutdown)  # idle now, so its thread ends at once
         except TimeoutError:
-            self._given_up.set()
+            for given_up in self._settling:
+                given_up.set()
             logger.warning("The weights are still being read; the process ends without waiting for them")
 
     async def _on_thread(self, work: Callable[[], Value], control: DrawingControl) -> Value:
@@ -123,14 +125,17 @@ class DiffusersGenerator:
             self._running.discard(control)
 
     async def _settled(self, future: asyncio.Future[Value]) -> None:
-        """Wait for the thread although the waiting task is being cancelled, however often, until `close` gave it up."""
-        given_up = asyncio.ensure_future(self._given_up.wait())
-        while not future.done() and not self._given_up.is_set():
+        """Wait for the thread although the waiting task is being cancelled, however often, until `close` gives it up."""
+        given_up = asyncio.Event()
+        self._settling.add(given_up)
+        waiter = asyncio.ensure_future(given_up.wait())
+        while not future.done() and not given_up.is_set():
             try:
-                await asyncio.wait([future, given_up], return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait([future, waiter], return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
                 continue
-        given_up.cancel()
+        waiter.cancel()
+        self._settling.discard(given_up)
         if future.done() and not future.cancelled():
             future.exception()  # seen: it ended because we stopped it
 

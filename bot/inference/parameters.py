@@ -24,11 +24,14 @@ class Recipe:
 
 
 def parameters_text(recipe: Recipe) -> str:
-    """Prompt, negative prompt, and one line of `key: value` pairs (A1111's infotext)."""
+    """Prompt, negative prompt, and one line of `key: value` pairs (A1111's infotext).
+
+    A newline in a prompt could forge the lines below it; GenerationRequest lets none through.
+    """
     composed = compose(recipe.request, recipe.profile, recipe.style)
-    lines = [_one_line(composed.prompt) + _lora_tag(recipe)]
+    lines = [composed.prompt + _lora_tag(recipe)]
     if composed.negative_prompt:
-        lines.append(f"Negative prompt: {_one_line(composed.negative_prompt)}")
+        lines.append(f"Negative prompt: {composed.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in _fields(recipe).items() if value is not None))
     return "\n".join(lines)
 
@@ -71,11 +74,6 @@ def _lora_name(style: Style | None) -> str:
     if style.file is not None:
         return style.file.stem
     return (style.weight_name or style.name).rsplit("/", 1)[-1].removesuffix(".safetensors")
-
-
-def _one_line(text: str) -> str:
-    """A newline in a prompt could forge the lines below it."""
-    return " ".join(text.split())
 
 
 def _quoted(value: str | int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline  # pyright: ignore[reportPrivateImportUsage] # diffusers exports lazily
+from huggingface_hub import HfApi
 from huggingface_hub import errors as hub_errors
 
 from bot.domain.profile import ModelProfile, ModelSource
@@ -171,13 +172,27 @@ def _fetch(profile: ModelProfile, source: ModelSource, place: Place) -> Path:
             return cached
     if place.offline:
         raise not_downloaded(profile, repo)
+    names = _names_on_hub(profile, source)
+    variant = profile.variant if any(name.startswith("unet/") and f".{profile.variant}" in name for name in names) else None
     logger.info("Downloading %s (several GB) into the hub's cache.", repo)
-    wanted: dict[str, Any] = {"revision": source.revision, "cache_dir": place.cache_dir, "use_safetensors": True}
-    folder = Path(TextToImage.download(repo, variant=profile.variant, **wanted))
-    if profile.variant and not has_variant(folder, profile.variant):
-        folder = Path(TextToImage.download(repo, **wanted))
+    folder = Path(
+        TextToImage.download(repo, revision=source.revision, variant=variant, cache_dir=place.cache_dir, use_safetensors=True)
+    )
     check_folder(folder, profile.variant)
     return folder
+
+
+def _names_on_hub(profile: ModelProfile, source: ModelSource) -> list[str]:
+    """Asked for first, since diffusers hides why the hub does not answer."""
+    repo = str(source.repo)
+    try:
+        info = HfApi().model_info(repo, revision=source.revision)
+    except (hub_errors.RepositoryNotFoundError, hub_errors.RevisionNotFoundError):
+        raise
+    except Exception as error:
+        fault = f"is not on this machine and could not be downloaded ({_first_line(error)})"
+        raise model_error(profile, repo, fault, "Check the network and start again.") from error
+    return [file.rfilename for file in info.siblings or []]
 
 
 def _refuse_gaps(profile: ModelProfile, pipeline: Any) -> None:
@@ -206,7 +221,7 @@ def _explained(profile: ModelProfile, place: Place, error: Exception) -> ModelEr
     """One line with a cure for whatever diffusers, the hub or the disk raised."""
     source = profile.source
     where = str(source.repo or source.folder or source.file)
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = _first_line(error)
     if is_out_of_memory(error):
         return model_error(profile, "it", f"does not fit into the memory of {place.device}", "Set MODEL to a smaller one.")
     if isinstance(error, hub_errors.RepositoryNotFoundError | hub_errors.RevisionNotFoundError):
@@ -218,3 +233,7 @@ def _explained(profile: ModelProfile, place: Place, error: Exception) -> ModelEr
     if source.repo is not None and not place.offline and isinstance(error, OSError):
         return model_error(profile, where, f"could not be downloaded ({first})", "Check the network and start again.")
     return model_error(profile, where, f"could not be loaded ({first})", "Is it an SDXL model? Download it again.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -180,6 +180,7 @@ def fails_in_the_second_encoder(tensors: Tensors) -> Tensors:
         (for_width(2048), "was made for SDXL, not for this model"),
         (wrong_inner_shapes, "does not fit this model"),
         (fails_in_the_second_encoder, "does not fit this model"),
+        (lambda _: {"elsewhere.lora_A.weight": torch.ones(4, 8), "elsewhere.lora_B.weight": torch.ones(8, 4)}, "does not fit"),
         (renamed("lora_", "nothing_"), "holds no LoRA weights"),
         (lambda _: {"model.diffusion_model.out.0.weight": torch.ones(1)}, "is a whole checkpoint, not a LoRA"),
         (
