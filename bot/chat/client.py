@@ -75,6 +75,7 @@ class PastelBot(commands.AutoShardedBot):
         self._meta = meta
         self._extension_names = tuple(extensions)
         self._on_login = on_login
+        self._has_logged_in = False
         self._provided: dict[type[Any], Any] = {}
         self._actions: dict[str, PressHandler] = {}
         self._forms: dict[str, PressHandler] = {}
@@ -105,6 +106,7 @@ class PastelBot(commands.AutoShardedBot):
         await self._handle(self._actions, interaction, press)
 
     async def setup_hook(self) -> None:
+        self._has_logged_in = True
         for name in self._extension_names:
             await self.load_extension(name)
         self.add_dynamic_items(JobButton)
@@ -113,6 +115,12 @@ class PastelBot(commands.AutoShardedBot):
         await sync_if_changed(self.tree, self.application_id, self._meta)
         if self._on_login is not None:
             await self._on_login()
+
+    async def close(self) -> None:
+        if self._has_logged_in:
+            await super().close()
+        else:  # discord.py 2.7.1 (shard.py) closes a queue that only the login makes
+            await self.http.close()
 
     async def is_connected(self) -> bool:
         """Whether every shard has its gateway connection."""

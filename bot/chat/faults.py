@@ -17,7 +17,7 @@ from bot.ports import MessengerError
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10004, 10008, 10015, 10062
 REQUEST_TOO_LARGE, INVALID_WEBHOOK_TOKEN = 40005, 50027
-CLOUDFLARE_PAUSE = 60.0  # seconds between probes while the whole address is blocked
+BUCKET_PAUSE = 5.0  # seconds, where Discord limits the rate and does not say for how long
 TOKEN_REFUSED_PAUSE = 60.0  # seconds; the gateway will end the process, the results wait on disk
 
 _BY_CODE = {
@@ -78,11 +78,12 @@ def _fault(error: discord.HTTPException, route: Route) -> DeliveryFault:
     return DeliveryFault.REFUSED
 
 
-def _retry_after(error: discord.HTTPException) -> float:
-    """Without a Via header it is Cloudflare that refuses, for minutes to an hour, and every further try counts."""
+def _retry_after(error: discord.HTTPException) -> float | None:
+    """Without a Via header it is Cloudflare that refuses, everything from this address, and every further try counts: None."""
     headers = error.response.headers
+    if not headers.get("Via"):
+        return None
     try:
-        told = float(headers.get("Retry-After", ""))
+        return float(headers.get("Retry-After", ""))
     except ValueError:
-        told = 0.0
-    return told if headers.get("Via") and told else max(told, CLOUDFLARE_PAUSE)
+        return BUCKET_PAUSE

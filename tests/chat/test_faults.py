@@ -6,7 +6,7 @@ import aiohttp
 import discord
 import pytest
 
-from bot.chat.faults import CLOUDFLARE_PAUSE, Route, as_messenger_errors
+from bot.chat.faults import BUCKET_PAUSE, Route, as_messenger_errors
 from bot.domain.delivery import DeliveryFault
 from bot.ports import MessengerError
 
@@ -80,13 +80,17 @@ def test_a_rate_limit_is_obeyed_to_the_second():
     assert (error.fault, error.retry_after) == (DeliveryFault.RATE_LIMITED, 61.0)
 
 
-@pytest.mark.parametrize(
-    ("headers", "pause"), [({}, CLOUDFLARE_PAUSE), ({"Retry-After": "3"}, CLOUDFLARE_PAUSE), ({"Retry-After": "3600"}, 3600.0)]
-)
-def test_cloudflares_block_is_waited_out_for_a_minute_at_least(headers: dict[str, str], pause: float):
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "3"}, {"Retry-After": "3600"}])
+def test_cloudflares_block_names_no_time_so_that_delivery_stops_everything(headers: dict[str, str]):
     error = fault_of(refusal(429, headers=headers))
 
-    assert (error.fault, error.retry_after) == (DeliveryFault.RATE_LIMITED, pause)
+    assert (error.fault, error.retry_after) == (DeliveryFault.RATE_LIMITED, None)
+
+
+def test_a_rate_limit_that_does_not_say_how_long_pauses_its_bucket_only():
+    error = fault_of(refusal(429, headers=VIA))
+
+    assert (error.fault, error.retry_after) == (DeliveryFault.RATE_LIMITED, BUCKET_PAUSE)
 
 
 def test_no_text_of_discords_gets_into_our_error():
