@@ -57,6 +57,7 @@ class PastelBot(commands.AutoShardedBot):
         guild_ready_timeout: float = GUILD_READY_TIMEOUT,
         shard_count: int | None = None,
     ) -> None:
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # a bot without a voice needs no warning
         super().__init__(
             command_prefix=commands.when_mentioned,  # never used: messages do not reach us
             help_command=None,
