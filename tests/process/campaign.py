@@ -18,18 +18,21 @@ from tests.process.house import House
 from tests.process.verdict import Books, judge, sound
 
 BACKLOG = 6  # cards that may wait at once; members are patient enough that a life finds old work and makes new
-LONGEST_LIFE = 8.0  # seconds until the kill if the awaited moment does not come
-DELETED = 0.03  # share of actions in which somebody deletes a card; its result is then posted anew
+LONGEST_LIFE = 6.0  # seconds until the kill if the awaited moment does not come
 PRESSES = ("Reroll", "subtle", "strong", "Cancel")
 
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: `delay` seconds (at most; drawn at random) after an entry that `fits`, or after the start."""
+    """When to kill: `delay` seconds (at most; drawn at random) after an entry that `fits`, or after the start.
+
+    `deleted` is the share of the members' actions in which somebody deletes a card: its result is posted anew then.
+    """
 
     name: str
     delay: float
     fits: Callable[[Entry], bool] | None = None
+    deleted: float = 0.03
 
 
 def request(method: str, part: str) -> Callable[[Entry], bool]:
@@ -53,17 +56,18 @@ MOMENTS = (
     Moment("finishing", 0.15, message("edited", pictures=False)),
     Moment("delivering, answer on its way", 0.0, message("edited", pictures=True)),
     Moment("delivering", 0.03, request("PATCH", "/messages/")),
-    Moment("posting, answer on its way", 0.0, message("created", pictures=True)),
+    Moment("posting, answer on its way", 0.0, message("created", pictures=True), deleted=0.4),
     Moment("any time", LONGEST_LIFE / 2),
 )
 
 
 @dataclass
 class Tally:
-    """What happened, for the report."""
+    """What happened, for the report: lives by the moment that ended them, or that did not come in time."""
 
     lives: int = 0
     moments: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
     interactions: int = 0
     seconds: float = 0.0
 
@@ -74,6 +78,7 @@ class Members:
     def __init__(self, house: House, luck: random.Random) -> None:
         self._house, self._luck = house, luck
         self.sent = 0
+        self.deleted = 0.0
 
     async def act(self) -> None:
         while True:
@@ -87,8 +92,8 @@ class Members:
         waiting = sum(card.loading or _offers(card, "Cancel") for card in cards)
         user = self._luck.choice(local.world.users)
         self.sent += 1
-        if cards and self._luck.random() < DELETED:
-            local.messages.delete(self._luck.choice(cards))  # by a moderator's hand, without telling the bot
+        if cards and self._luck.random() < self.deleted:
+            local.messages.delete(self._luck.choice(cards[-5:]))  # by a moderator's hand, without telling the bot
             return
         if cards and self._luck.random() < 0.4:
             card = self._luck.choice(cards[-20:])
@@ -119,9 +124,10 @@ async def run_campaign(
     try:
         for number in range(lives):
             moment = moments[number % len(moments)]
-            await _live_until(house, moment, luck)
+            members.deleted = moment.deleted
+            came = await _live_until(house, moment, luck)
             tally.lives += 1
-            tally.moments[moment.name] += 1
+            (tally.moments if came else tally.missed)[moment.name] += 1
             if acting.done():
                 acting.result()
     finally:
@@ -134,8 +140,8 @@ async def run_campaign(
     return tally
 
 
-async def _live_until(house: House, moment: Moment, luck: random.Random) -> None:
-    """One life. The kill may come inside the local Discord's own handler: after the effect, before the answer."""
+async def _live_until(house: House, moment: Moment, luck: random.Random) -> bool:
+    """One life; whether its moment came. The kill may come inside the local Discord: after the effect, before the answer."""
     come = asyncio.Event()
     bot = await house.start(connected=False)
     delay = luck.uniform(0, moment.delay)
@@ -156,6 +162,7 @@ async def _live_until(house: House, moment: Moment, luck: random.Random) -> None
     finally:
         stop()
     await house.kill()
+    return moment.fits is None or come.is_set()
 
 
 def verdict(house: House) -> list[str]:

@@ -18,7 +18,7 @@ from tests.process.bots import BotProcess, Fresh, ZygoteClient
 PROFILE = """
 title = "Tiny SDXL"
 family = "sdxl"
-num_inference_steps = 12
+num_inference_steps = 6
 guidance_scale = 5.0
 sizes = {{ small = [{side}, {side}] }}
 default_size = "small"

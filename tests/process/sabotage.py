@@ -57,7 +57,7 @@ def charge_in_a_second_transaction() -> None:
 
     async def finish_then_charge(self: SqliteJobs, job_id: str, attempt: int, images: Any, *, now: Any) -> bool:
         finished = await finish(self, job_id, attempt, images, now=now)
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(1.5)
         if finished:
             await self._database.transaction(lambda connection: charge(connection, job_id, now=now))
         return finished

@@ -100,6 +100,29 @@ async def test_a_rate_limit_is_waited_out(house):
     assert showing(house, fired) == [fired.response]
 
 
+async def test_pictures_fit_the_limit_that_discord_told_with_the_command(house):
+    house.local.world.upload_limit = 6 * 1024
+    await house.start()
+    fired = await fire(house, images=2)
+    await house.status(fired, "delivered")
+
+    sizes = [len(file.data) for file in fired.response.now.attachments]
+    assert len(sizes) == 2
+    assert max(sizes) <= 6 * 1024
+    assert verdict(house) == []
+
+
+async def test_pictures_that_discord_refuses_as_too_large_are_told_of_in_words(house):
+    fired = await crash_with_a_queued_job(house)
+    house.local.world.upload_limit = 100  # less than the command said, and than any picture needs
+    await house.start()
+    await house.status(fired, "delivered")
+
+    assert "larger than Discord accepts" in fired.response.now.text
+    refusals = [entry for entry in house.local.journal.of("request") if entry.facts["status"] == 413]
+    assert 1 <= len(refusals) <= 4, "three sizes at most, and perhaps a preview"
+
+
 async def test_without_permission_to_post_a_job_is_undeliverable_and_nothing_is_repeated(house):
     fired = await crash_with_a_queued_job(house)
     house.local.messages.delete(fired.response)
