@@ -28,13 +28,14 @@ def initial_noise(
 ) -> torch.Tensor:
     """Draw the noise as diffusers would, which advances `generator`, then move it along the blends.
 
-    Without blends, or with shares of 0, it is diffusers' own noise bit for bit.
+    Without blends, or with shares of 0, it is diffusers' own noise bit for bit. All happens on the CPU, where the
+    generators are and where slerp has float64 (Apple's GPUs have none).
     """
-    noise = randn_tensor(shape, generator=generator, device=device, dtype=dtype)
+    noise = randn_tensor(shape, generator=generator, dtype=dtype)
     for blend in blends:
-        other = randn_tensor(shape, generator=cpu_generator(blend.seed), device=device, dtype=dtype)
+        other = randn_tensor(shape, generator=cpu_generator(blend.seed), dtype=dtype)
         noise = slerp(noise, other, blend.strength)
-    return noise
+    return noise.to(device)
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -13,8 +12,6 @@ from bot.domain.request import GenerationRequest
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.libraries import import_libraries
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
-
-Draw = Callable[..., "list[bytes]"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,8 +58,3 @@ class Reports(list[Progress]):
 
     def __call__(self, progress: Progress) -> None:
         self.append(progress)
-
-
-@pytest.fixture
-def lora_folder(tmp_path: Path) -> Path:
-    return tmp_path / "loras"

@@ -324,6 +324,34 @@ async def test_closing_stops_the_running_request_and_refuses_later_ones(models: 
     await generator.close()
 
 
+async def test_closing_does_not_wait_for_weights_that_are_still_being_read(
+    models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bot.inference import pipelines
+
+    reading, release = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        reading.set()
+        release.wait()
+        raise ModelError("too late")
+
+    monkeypatch.setattr(pipelines, "load_model", slow)
+    monkeypatch.setattr("bot.inference.generator.CLOSE_PATIENCE", 0.0)
+    generator = make_generator(models)
+    task = asyncio.create_task(generator.load())
+    await asyncio.to_thread(reading.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    waits_for_the_thread = not task.done()
+    await generator.close()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+
+    assert waits_for_the_thread
+
+
 async def test_a_request_for_another_model_is_refused_with_a_sentence(shared_generator: DiffusersGenerator) -> None:
     with pytest.raises(GenerationError, match="asked of the model `other`"):
         await draw(shared_generator, make_request(profile="other"))
