@@ -40,13 +40,13 @@ def noise_png(seed: int = 3, size: tuple[int, int] = (64, 64)) -> bytes:
     return buffer.getvalue()
 
 
-def tutorial_pipeline(models: TinyModels, cls: Any = None) -> Any:
-    """The starting tutorial's code, in float32 on the CPU."""
+def tutorial_pipeline(models: TinyModels, cls: Any = None, dtype: torch.dtype = torch.float32) -> Any:
+    """The starting tutorial's code, on the CPU."""
     from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
 
     pipe = (cls or StableDiffusionXLPipeline).from_pretrained(
         MODEL_REPO,
-        dtype=torch.float32,
+        dtype=dtype,
         use_safetensors=True,
         variant="fp16",
         cache_dir=models.cache_dir,
@@ -105,6 +105,29 @@ async def test_img2img_equals_plain_diffusers_pixel_for_pixel(models: TinyModels
     pipe = tutorial_pipeline(models, StableDiffusionXLImg2ImgPipeline)
     wanted = tutorial_call(pipe, image=Image.open(io.BytesIO(init)), strength=0.6)
     assert np.array_equal(pixels(drawn.images[0].data), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:`upcast_vae` is deprecated:FutureWarning")  # diffusers' pipeline calls it itself
+async def test_in_float16_as_on_cuda_pictures_equal_plain_diffusers_too_whatever_was_drawn_before(
+    models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import StableDiffusionXLImg2ImgPipeline
+
+    from bot.inference import pipelines
+
+    monkeypatch.setattr(pipelines, "choose_device", lambda _: (torch.device("cpu"), torch.float16))
+    generator, init = make_generator(models), noise_png()
+    first = await draw(generator, make_request())
+    second = await draw(generator, make_request(init_image=InitImage(key="x", strength=0.6)), init)  # casts the VAE to and fro
+    third = await draw(generator, make_request())
+    await generator.close()
+
+    wanted = tutorial_call(tutorial_pipeline(models, dtype=torch.float16), width=64, height=64)
+    pipe = tutorial_pipeline(models, StableDiffusionXLImg2ImgPipeline, dtype=torch.float16)
+    wanted_second = tutorial_call(pipe, image=Image.open(io.BytesIO(init)), strength=0.6)
+    assert np.array_equal(pixels(first.images[0].data), wanted)
+    assert np.array_equal(pixels(second.images[0].data), wanted_second)
+    assert np.array_equal(pixels(third.images[0].data), wanted)
 
 
 async def test_each_picture_of_a_request_equals_the_one_drawn_alone(shared_generator: DiffusersGenerator) -> None:
