@@ -47,9 +47,9 @@ def build_autoencoder(shape: AutoencoderShape, seed: int) -> AutoencoderKL:
     )
 
 
-def to_tensor(pixels: Pixels) -> Tensor:
+def to_tensor(pixels: Pixels, device: torch.device | None = None) -> Tensor:
     """(n, height, width, 3) bytes as (n, 3, height, width) in -1..1."""
-    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 class AutoencoderTask:
@@ -61,13 +61,14 @@ class AutoencoderTask:
         self._vae: Any = vae
         self._buckets = buckets
         self._seed = seed
+        self._device = vae.device
 
     def loss(self, step: int) -> Tensor:
         rng = np.random.default_rng((self._seed, step))
         sizes = np.array([len(bucket) for bucket in self._buckets], dtype=float)
         bucket = self._buckets[int(rng.choice(len(sizes), p=sizes / sizes.sum()))]
-        picture = to_tensor(bucket[np.sort(rng.integers(0, len(bucket), self.batch_size))])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        picture = to_tensor(bucket[np.sort(rng.integers(0, len(bucket), self.batch_size))], self._device)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
             posterior = self._vae.encode(picture).latent_dist
             rebuilt: Tensor = self._vae.decode(posterior.sample()).sample.float()
         kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
@@ -92,14 +93,16 @@ class DecoderTask:
         self._vae: Any = vae
         self._pairs = pairs
         self._seed = seed
+        self._device = vae.device
 
     def loss(self, step: int) -> Tensor:
         rng = np.random.default_rng((self._seed, step))
         sizes = np.array([len(latents) for _, latents in self._pairs], dtype=float)
         pictures, latents = self._pairs[int(rng.choice(len(sizes), p=sizes / sizes.sum()))]
         indices = np.sort(rng.integers(0, len(latents), self.batch_size))
-        picture, latent = to_tensor(pictures[indices]), torch.from_numpy(latents[indices]).float()
+        picture = to_tensor(pictures[indices], self._device)
+        latent = torch.from_numpy(latents[indices]).to(self._device).float()
         latent = latent + LATENT_NOISE * torch.randn_like(latent)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
             rebuilt: Tensor = self._vae.decode(latent).sample.float()
         return functional.l1_loss(rebuilt, picture) + EDGE_WEIGHT * edge_loss(rebuilt, picture)

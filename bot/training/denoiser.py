@@ -41,7 +41,7 @@ def encode_text(module: Denoiser, tokenizer: CLIPTokenizer, texts: Sequence[str]
     """Embeddings as SDXL takes them: both penultimate layers side by side, and the second encoder's pooled vector."""
     ids: Tensor = tokenizer(
         list(texts), padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt"
-    ).input_ids
+    ).input_ids.to(module.unet.device)
     first: Any = module.text_encoder(ids, output_hidden_states=True)
     second: Any = module.text_encoder_2(ids, output_hidden_states=True)
     return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
@@ -59,22 +59,23 @@ class DenoiserTask:
         self._seed = seed
         counts = np.array([len(latents) for latents in examples.latents], dtype=float)
         self._shares = counts / counts.sum()
-        self._alphas: Tensor = build_scheduler().alphas_cumprod
+        self._device = denoiser.unet.device
+        self._alphas: Tensor = build_scheduler().alphas_cumprod.to(self._device)
 
     def loss(self, step: int) -> Tensor:
         rng = np.random.default_rng((self._seed, step))
         which = int(rng.choice(len(self._shares), p=self._shares))
         bucket, latents = self._examples.buckets[which], self._examples.latents[which]
         indices = rng.integers(0, len(latents), self.batch_size)
-        clean = torch.from_numpy(latents[indices]).float()
+        clean = torch.from_numpy(latents[indices]).to(self._device).float()
         noise = torch.randn_like(clean)
         position = (torch.arange(self.batch_size) + torch.rand(self.batch_size)) / self.batch_size
-        timesteps = (position * TRAIN_TIMESTEPS).long().clamp(max=TRAIN_TIMESTEPS - 1)
+        timesteps = (position * TRAIN_TIMESTEPS).long().clamp(max=TRAIN_TIMESTEPS - 1).to(self._device)
         alpha = self._alphas[timesteps].view(-1, 1, 1, 1)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         text = random.Random(f"{self._seed}/{step}")  # noqa: S311  # captions, not secrets
         portraits = [self._examples.portrait(bucket, int(i)) for i in indices]
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
             embeddings, pooled = self._conditions(portraits, text)
             sizes = self._time_ids(bucket, text)
             conditions = {"text_embeds": pooled, "time_ids": sizes}
@@ -95,6 +96,7 @@ class DenoiserTask:
             else:
                 texts.append("" if draw < ZEROED + SAYS_NOTHING + EMPTY else caption(portrait, rng))
         embeddings, pooled = encode_text(self._denoiser, self._tokenizer, texts)
+        keep = keep.to(self._device)
         return embeddings * keep.view(-1, 1, 1), pooled * keep.view(-1, 1)
 
     def _time_ids(self, bucket: Bucket, rng: random.Random) -> Tensor:
@@ -103,4 +105,4 @@ class DenoiserTask:
         for _ in range(self.batch_size):
             grow = rng.choice((2, 4, 8, 16, 32)) if rng.random() < ODD_ORIGINAL_SIZE else 1
             rows.append([bucket.height * grow, bucket.width * grow, 0, 0, bucket.height, bucket.width])
-        return torch.tensor(rows, dtype=torch.float32)
+        return torch.tensor(rows, dtype=torch.float32, device=self._device)

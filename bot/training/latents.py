@@ -41,9 +41,9 @@ def standardise(vae: AutoencoderKL, pictures: Pixels) -> None:
 
 
 def _means(vae: Any, pictures: Pixels) -> Iterator[Tensor]:
-    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.inference_mode(), torch.autocast(vae.device.type, dtype=torch.bfloat16):
         for at in range(0, len(pictures), CHUNK):
-            posterior: Any = vae.encode(to_tensor(pictures[at : at + CHUNK])).latent_dist
+            posterior: Any = vae.encode(to_tensor(pictures[at : at + CHUNK], vae.device)).latent_dist
             yield posterior.mean.float()
 
 
@@ -56,7 +56,7 @@ def encode_bucket(folder: Path, bucket: Bucket, vae: AutoencoderKL, pictures: Pi
     shape = (len(pictures), 4, bucket.height // 8, bucket.width // 8)
     array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
     for i, mean in enumerate(_means(vae, pictures)):
-        array[i * CHUNK : i * CHUNK + len(mean)] = mean.half().numpy()
+        array[i * CHUNK : i * CHUNK + len(mean)] = mean.half().cpu().numpy()
     array.flush()
     partial.replace(path)
 
