@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from bot.domain.image import GenerationResult
 from bot.domain.profile import ModelSource, Style
 from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
@@ -58,3 +62,18 @@ class Reports(list[Progress]):
 
     def __call__(self, progress: Progress) -> None:
         self.append(progress)
+
+
+async def draw(generator: DiffusersGenerator, request: GenerationRequest, init: bytes | None = None) -> GenerationResult:
+    return await generator.generate(request, init_image=init, on_progress=lambda _: None)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def noise_png(seed: int = 3, size: tuple[int, int] = (64, 64)) -> bytes:
+    values = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "PNG")
+    return buffer.getvalue()

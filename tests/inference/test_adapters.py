@@ -14,7 +14,7 @@ from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
 from bot.inference.adapters import MAX_LOADED, Adapters
 from bot.inference.pipelines import load_model
-from tests.inference.test_loading import Canary
+from tests.inference.test_pickles import Canary
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, TinyModels, hub_folder, kohya_lora, pastel_style, tiny_profile, write_lora
 
 Tensors = dict[str, torch.Tensor]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,16 +21,6 @@ from tests.tiny_sdxl import MODEL_REPO, TinyModels, copy_of, hub_folder, plain_p
 UNET = Path("unet") / "diffusion_pytorch_model.safetensors"
 VAE = Path("vae") / "diffusion_pytorch_model.safetensors"
 TEXT = Path("text_encoder") / "model.safetensors"
-
-
-class Canary:
-    """Pickled, it creates a file as soon as somebody unpickles it."""
-
-    def __init__(self, nest: Path) -> None:
-        self.nest = nest
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.nest,)
 
 
 def load(profile: ModelProfile, cache_dir: Path | None = None) -> LoadedModel:
@@ -260,31 +248,6 @@ def test_a_damaged_single_file_and_one_without_configuration_are_refused(models:
     line = refusal(tiny_profile(ModelSource(file=models.file)), tmp_path)
     assert "needs SDXL's configuration" in line
     assert "set `config` in the profile's [source]" in line
-
-
-def test_no_pickle_is_ever_opened(models: TinyModels, folder: Path, tmp_path: Path) -> None:
-    nest = tmp_path / "canary-was-here"
-    canary = pickle.dumps(Canary(nest))
-    checkpoint = tmp_path / "model.ckpt"
-    checkpoint.write_bytes(canary)
-    for file in (UNET, VAE, TEXT):
-        (folder / file).unlink()
-        (folder / file).with_suffix(".bin").write_bytes(canary)
-
-    refusal(tiny_profile(ModelSource(folder=folder)))
-    assert "is a pickle file" in refusal(tiny_profile(ModelSource(file=checkpoint, config=models.folder)))
-    assert "holds pickle files" in refusal(tiny_profile(ModelSource(file=models.file, config=folder)))
-    assert not nest.exists()
-    pickle.loads(canary)  # the canary does sing
-    assert nest.exists()
-
-
-def test_pickles_beside_sound_weights_are_left_alone(models: TinyModels, folder: Path, tmp_path: Path) -> None:
-    nest = tmp_path / "canary-was-here"
-    (folder / UNET).with_suffix(".bin").write_bytes(pickle.dumps(Canary(nest)))
-    load(tiny_profile(ModelSource(folder=folder)))
-
-    assert not nest.exists()
 
 
 def test_a_device_that_is_not_there_is_refused_and_the_cpu_computes_in_float32() -> None:
