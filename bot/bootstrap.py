@@ -104,6 +104,9 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
     async with AsyncExitStack() as stack:
         stack.enter_context(DataFolderLock(state))
         database = await stack.enter_async_context(Database.open(state / "pastel.db"))
+        jobs = SqliteJobs(database)
+        images = DiskImageStore(state / "images", clock)
+        await images.sweep(await jobs.known_keys())  # here, while nobody writes pictures
         yield Ground(
             settings=settings,
             catalog=catalog,
@@ -111,10 +114,10 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
             clock=clock,
             metrics=Metrics(),
             database=database,
-            jobs=SqliteJobs(database),
+            jobs=jobs,
             outbox=SqliteOutbox(database),
             meta=SqliteMeta(database),
-            images=DiskImageStore(state / "images", clock),
+            images=images,
         )
 
 
