@@ -16,9 +16,7 @@ COPY --from=build /venv /venv
 # The code belongs to root and stays read-only for the bot; only /data and the temporary folder are written.
 COPY bot /pastel/bot
 COPY cogs /pastel/cogs
-COPY data/profiles /pastel/data/profiles
-COPY data/styles /pastel/data/styles
-COPY data/models /pastel/data/models
+COPY data /pastel/data
 WORKDIR /pastel
 USER 10001
 ENV DATA_DIR=/data HTTP_PORT=8080 LOG_FORMAT=json HF_HOME=/data/hub PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
