@@ -47,6 +47,7 @@ class Gateway:
     def __init__(self, world: World, journal: Journal) -> None:
         self._world, self._journal = world, journal
         self.address = ""
+        self.refuses = False  # an outage: no connection is accepted
         self.sessions: dict[str, Session] = {}
         self._changed = asyncio.Event()
 
@@ -80,7 +81,9 @@ class Gateway:
         for session in self.sessions.values():
             await session.send({"op": op, "d": data})
 
-    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        if self.refuses:
+            return web.Response(status=503)
         socket = web.WebSocketResponse(autoclose=False)
         await socket.prepare(request)
         await socket.send_str(json.dumps({"op": HELLO, "d": {"heartbeat_interval": 41_250}}))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from tests.local_discord.components import buttons
 from tests.local_discord.journal import Entry
 from tests.local_discord.messages import Message
+from tests.local_discord.server import TOKEN
 from tests.process.house import House
 from tests.process.verdict import Books, judge, sound
 
@@ -169,4 +170,11 @@ def verdict(house: House) -> list[str]:
     """Every promise that the campaign found broken."""
     books = Books.read(house.database, house.data / "images")
     messages = list(house.local.messages.all.values())
-    return [*judge(books, messages), *sound(house.database), *house.local.journal.violations]
+    return [*judge(books, messages), *sound(house.database), *house.local.journal.violations, *_leaks(house)]
+
+
+def _leaks(house: House) -> list[str]:
+    """Secrets and members' words that stand in the bot's log (at INFO, as operators run it)."""
+    secrets = {"the bot's token": TOKEN, "a prompt": "hat number", "a traceback": "Traceback"}
+    secrets |= {f"the token of interaction {it.id}": it.token for it in house.local.interactions.all.values()}
+    return [f"the log holds {what}" for what, text in secrets.items() if text in house.log]

@@ -33,7 +33,7 @@ class House:
     """One bot's world. `bot` is the newest process."""
 
     def __init__(self, folder: Path, local: LocalDiscord, zygote: ZygoteClient, model: Path) -> None:
-        self.folder, self.local, self._zygote = folder, local, zygote
+        self.folder, self.local, self.zygote = folder, local, zygote
         self.data = folder / "data"
         (self.data / "profiles").mkdir(parents=True)
         (self.data / "models").mkdir()
@@ -61,7 +61,7 @@ class House:
 
     async def start(self, *, connected: bool = True, **changes: str | None) -> BotProcess:
         """A new life, forked; returns when the gateway knows it."""
-        self.bot = await self._zygote.fork(
+        self.bot = await self.zygote.fork(
             self.local.origin, ["run"], env=self.environment(**changes), cwd=self.folder, sabotage=self.sabotage
         )
         if connected:

@@ -1,5 +1,9 @@
 """What the gateway does to a bot: events twice, events too late, reconnects and lost sessions, a second shard."""
 
+import asyncio
+
+import aiohttp
+
 from tests.process.campaign import verdict
 
 
@@ -67,3 +71,28 @@ async def test_commands_are_registered_once_over_many_starts(house):
         await house.kill()
 
     assert house.local.rest.syncs == 1
+
+
+async def test_healthz_is_ready_only_with_gateway_database_and_weights(house, unused_tcp_port):
+    """And /metrics tells how long the first answers took."""
+    await house.start(HTTP_PORT=str(unused_tcp_port))
+    await house.status(await fire(house), "delivered")
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{unused_tcp_port}") as http:
+        await _until_status(http, 200)
+        async with http.get("/metrics") as page:
+            metrics = await page.text()
+        house.local.gateway.refuses = True
+        await house.local.gateway.disconnect()
+        await _until_status(http, 503)
+
+    assert "pastel_ack_seconds_count 1.0" in metrics
+    assert "pastel_images_total 1.0" in metrics
+
+
+async def _until_status(http, wanted):
+    async with asyncio.timeout(20):
+        while True:
+            async with http.get("/healthz") as page:
+                if page.status == wanted:
+                    return
+            await asyncio.sleep(0.1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import time
 
@@ -30,7 +31,7 @@ def break_the_database(house):
     house.database.write_bytes(b"not a database at all" * 300)
 
 
-def damage_a_page(house):
+def fill_it_with_another_programs_tables(house):
     with sqlite3.connect(house.database) as database:
         database.execute("CREATE TABLE somebody_elses (x)")
     database.close()
@@ -38,6 +39,15 @@ def damage_a_page(house):
 
 def take_the_weights_away(house):
     (house.data / "models" / "tiny-test").unlink()
+
+
+def cut_the_weights_off(house):
+    model = house.data / "models" / "tiny-test"
+    whole = model.resolve()
+    model.unlink()
+    shutil.copytree(whole, model)
+    unet = next((model / "unet").glob("*.safetensors"))
+    unet.write_bytes(unet.read_bytes()[:-100])
 
 
 def put_a_file_in_the_way(house):
@@ -49,8 +59,9 @@ BEFORE_DISCORD = [
     ("a token of the wrong shape", None, {"DISCORD_TOKEN": "hunter2"}, "DISCORD_TOKEN"),
     ("an unknown model", None, {"MODEL": "no-such-model"}, "no-such-model"),
     ("missing weights", take_the_weights_away, {}, "tiny-test"),
+    ("weights that were cut off", cut_the_weights_off, {}, "unet"),
     ("a damaged database", break_the_database, {}, "pastel.db"),
-    ("another program's database", damage_a_page, {}, "pastel.db"),
+    ("another program's database", fill_it_with_another_programs_tables, {}, "pastel.db"),
     ("a folder that cannot be made", put_a_file_in_the_way, {"DATA_DIR": "file/data"}, "DATA_DIR"),
 ]
 
@@ -95,7 +106,7 @@ async def test_a_refused_token_ends_the_process_before_the_gateway(house):
 
 async def test_two_bots_on_one_folder_are_refused(house):
     await house.start()
-    second = await house._zygote.fork(house.local.origin, ["run"], env=house.environment(), cwd=house.folder)
+    second = await house.zygote.fork(house.local.origin, ["run"], env=house.environment(), cwd=house.folder)
 
     assert await second.wait(LIMIT) == 73
     assert len(identified(house)) == 1
@@ -116,7 +127,7 @@ async def test_discord_out_of_reach_ends_the_process_with_one_line(house):
     server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
     async with server:
         origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        bot = await house._zygote.fork(origin, ["run"], env=house.environment(), cwd=house.folder)
+        bot = await house.zygote.fork(origin, ["run"], env=house.environment(), cwd=house.folder)
         status = await bot.wait(15)
 
     assert status == 69
