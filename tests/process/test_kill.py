@@ -31,6 +31,9 @@ async def test_a_thousand_kills_lose_no_job_and_show_none_twice(house, seed, cap
     assert verdict(house) == []
 
 
+TRIES = 5  # a kill may miss the moment that a bug needs; the correct bot stays without a finding however often one tries
+
+
 @dataclass(frozen=True)
 class WeakSpot:
     """Where a bug shows itself, and what the judge must say of it."""
@@ -51,7 +54,12 @@ WEAK_SPOTS = {
 @pytest.mark.parametrize("bug", BUGS)
 async def test_a_planted_bug_is_found(house, bug):
     house.sabotage, spot = bug, WEAK_SPOTS[bug]
-    with contextlib.suppress(AssertionError):  # some bugs keep the queue from ever coming to rest; the judge says which
-        await run_campaign(house, spot.lives, seed=5, moments=[spot.moment], patience=10)
+    findings: list[str] = []
+    for seed in range(5, 5 + TRIES):
+        with contextlib.suppress(AssertionError):  # some bugs keep the queue from ever coming to rest; the judge says which
+            await run_campaign(house, spot.lives, seed=seed, moments=[spot.moment], patience=10)
+        findings = verdict(house)
+        if any(spot.finding in line for line in findings):
+            return
 
-    assert any(spot.finding in line for line in verdict(house)), f"the campaign does not notice {bug}: {verdict(house)}"
+    pytest.fail(f"the campaign does not notice {bug}: {findings}")
