@@ -82,17 +82,14 @@ class DiskImageStore:
 
     def _delete(self, keys: Sequence[str]) -> None:
         for path in [self._path(key) for key in keys]:
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise FolderError(f"{path} cannot be deleted ({error.strerror}). Check the folder's rights.") from error
+            _unlink(path)
 
     def _sweep(self, known: AbstractSet[str]) -> int:
         removed = 0
         for path in self._root.rglob("*.*"):
             key = path.relative_to(self._root).as_posix()
             if path.name.endswith(_TEMPORARY) or (_KEY.fullmatch(key) and key not in known):
-                path.unlink(missing_ok=True)
+                _unlink(path)
                 removed += 1
         return removed
 
@@ -101,6 +98,13 @@ class DiskImageStore:
         if not _KEY.fullmatch(key):
             raise ValueError("not a key of this store")
         return self._root / key
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FolderError(f"{path} cannot be deleted ({error.strerror}). Check the folder's rights.") from error
 
 
 def _write_whole(path: Path, data: bytes) -> None:

@@ -178,3 +178,13 @@ async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: Disk
 
 async def test_the_sweep_of_a_new_folder_finds_nothing(images: DiskImageStore) -> None:
     assert await images.sweep(frozenset()) == 0
+
+
+async def test_a_file_that_cannot_be_deleted_is_named(images: DiskImageStore, root: Path) -> None:
+    folder = root / "2026/11" / f"{JOB}-1-0.png"  # unlink refuses a folder, for root too
+    folder.mkdir(parents=True)
+
+    with pytest.raises(FolderError, match="cannot be deleted"):
+        await images.delete([f"2026/11/{JOB}-1-0.png"])
+    with pytest.raises(FolderError, match="cannot be deleted"):
+        await images.sweep(frozenset())
