@@ -64,12 +64,11 @@ class Tab:
             raise RuntimeError(result["exceptionDetails"])
         return result["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 60) -> Any:
-        """Wait until `script` gives something true, and return it."""
+    async def until(self, script: str, seconds: float = 60) -> None:
+        """Wait until `script` gives something true."""
         async with asyncio.timeout(seconds):
-            while not (value := await self.run(script)):  # noqa: ASYNC110 - the page cannot call us
+            while not await self.run(f"Boolean({script})"):  # noqa: ASYNC110 - the page cannot call us
                 await asyncio.sleep(0.05)
-        return value
 
     async def press(self, label: str) -> None:
         """Click the last element that shows exactly `label`; emoji do not count."""
