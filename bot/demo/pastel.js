@@ -27,6 +27,18 @@ addEventListener("click", (event) => {
   document.querySelector(`[data-message-id="${CSS.escape(id)}"]`)?.scrollIntoView({ behavior: "smooth", block: "center" });
 }, true);
 
+// Who reads the end of the channel stays there while cards grow; only a hand on the wheel, the bar or the keys leaves it.
+const channel = document.getElementById("channel-timeline");
+const atEnd = () => channel.scrollHeight - channel.scrollTop - channel.clientHeight < 80;
+const follow = () => { if (following) channel.scrollTop = channel.scrollHeight; };
+let following = true;
+for (const hand of ["wheel", "touchmove", "pointerup", "keyup"])
+  channel.addEventListener(hand, () => requestAnimationFrame(() => { following = atEnd(); }), { passive: true });
+channel.addEventListener("scroll", () => { following ||= atEnd(); }, { passive: true });
+const growth = new ResizeObserver(follow);
+growth.observe(channel);
+growth.observe(document.getElementById("channel-message-list"));
+
 // An edited message is drawn anew, and its pictures load anew: until then the old ones stay, or the channel would jump.
 new MutationObserver((records) => {
   for (const { target, removedNodes } of records) {
