@@ -152,8 +152,8 @@ class LocalDiscord:
         except web.HTTPException as error:
             self.journal.violation(f"{request.method} {request.path}: {error.status}, no such route here")
             response = reply({"message": "404: Not Found", "code": 0}, 404)
-        except (ConnectionError, web.RequestPayloadError, asyncio.CancelledError):
-            raise  # the bot's process is gone, or a fault cut the connection
+        except (ConnectionError, web.RequestPayloadError):
+            return web.Response(status=499)  # to nobody: the bot's process is gone, or a fault cut the connection
         except Exception as error:  # noqa: BLE001 - a bug of ours, or a body that Discord would not understand either
             self.journal.violation(f"{request.method} {request.path}: {error!r}")
             response = reply({"message": repr(error), "code": 0}, 400)

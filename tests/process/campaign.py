@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import re
 import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.local_discord.components import buttons
 from tests.local_discord.journal import Entry
 from tests.local_discord.messages import Message
+from tests.local_discord.refusals import RefusalError, invalid_token, rate_limited
 from tests.local_discord.server import TOKEN
 from tests.process.house import House
 from tests.process.verdict import Books, judge, sound
 
 BACKLOG = 6  # cards that may wait at once; members are patient enough that a life finds old work and makes new
 LONGEST_LIFE = 6.0  # seconds until the kill if the awaited moment does not come
+STORMY = 0.1  # share of actions after which one request goes wrong
 PRESSES = ("Reroll", "subtle", "strong", "Cancel")
 
 
@@ -73,8 +77,23 @@ class Tally:
     seconds: float = 0.0
 
 
+BAD_WEATHER: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("PATCH", "/webhooks/", {"before": "reset"}),
+    ("PATCH", "/webhooks/", {"after": "reset"}),
+    ("PATCH", "/webhooks/", {"before": RefusalError(503, 0, "unavailable")}),
+    ("PATCH", "/webhooks/", {"after": RefusalError(502, 0, "bad gateway")}),
+    ("PATCH", "/webhooks/", {"before": invalid_token()}),
+    ("PATCH", "/messages/", {"delay": 0.5}),
+    ("PATCH", "/messages/", {"before": rate_limited(0.5)}),
+    ("POST", "/channels/", {"after": "reset"}),
+    ("POST", "/channels/", {"after": RefusalError(502, 0, "bad gateway")}),
+    ("POST", "/callback", {"after": "reset"}),
+    ("POST", "/callback", {"delay": 0.3}),
+)
+
+
 class Members:
-    """Fires commands and buttons at a random pace while a gateway session is there."""
+    """Fires commands and buttons at a random pace while a gateway session is there; the network is bad at times."""
 
     def __init__(self, house: House, luck: random.Random) -> None:
         self._house, self._luck = house, luck
@@ -93,6 +112,9 @@ class Members:
         waiting = sum(card.loading or _offers(card, "Cancel") for card in cards)
         user = self._luck.choice(local.world.users)
         self.sent += 1
+        if self._luck.random() < STORMY:
+            method, path, fault = self._luck.choice(BAD_WEATHER)
+            local.faults.add(method, path, **fault)
         if cards and self._luck.random() < self.deleted:
             local.messages.delete(self._luck.choice(cards[-5:]))  # by a moderator's hand, without telling the bot
             return
@@ -175,6 +197,9 @@ def verdict(house: House) -> list[str]:
 
 def _leaks(house: House) -> list[str]:
     """Secrets and members' words that stand in the bot's log (at INFO, as operators run it)."""
-    secrets = {"the bot's token": TOKEN, "a prompt": "hat number", "a traceback": "Traceback"}
+    secrets = {"the bot's token": TOKEN, "a prompt": "hat number"}
     secrets |= {f"the token of interaction {it.id}": it.token for it in house.local.interactions.all.values()}
-    return [f"the log holds {what}" for what, text in secrets.items() if text in house.log]
+    leaks = [f"the log holds {what}" for what, text in secrets.items() if text in house.log]
+    bugs = re.findall(r"^.*ERROR.*\nTraceback[\s\S]*?^\w.*$", house.log, re.MULTILINE)
+    ours = [bug for bug in bugs if "ConnectionResetError" not in bug.splitlines()[-1]]  # that was the weather
+    return leaks + [f"the log holds a traceback: {bug}" for bug in ours[:3]]

@@ -29,3 +29,12 @@ async def house(zygote, tiny_model, tmp_path):
         if home.bot is not None:
             await end(home.bot)
         local.journal.check()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Prints what tests measured (`record_property("measured", ...)`), also out of xdist's workers."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    measured = [text for report in reports if report.when == "call" for name, text in report.user_properties]
+    if measured:
+        terminalreporter.section("measured")
+        terminalreporter.write_line("\n".join(measured))

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.local_discord.interactions import Interaction
 from tests.local_discord.server import TOKEN, LocalDiscord
-from tests.process.bots import BotProcess, Fresh, ZygoteClient
+from tests.process.bots import BotProcess, Fresh, ZygoteClient, end
 
 PROFILE = """
 title = "Tiny SDXL"
@@ -60,7 +60,8 @@ class House:
         return {name: value for name, value in own.items() if value is not None}
 
     async def start(self, *, connected: bool = True, **changes: str | None) -> BotProcess:
-        """A new life, forked; returns when the gateway knows it."""
+        """A new life, forked, after the last one; returns when the gateway knows it."""
+        await self._end_last_life()
         self.bot = await self.zygote.fork(
             self.local.origin, ["run"], env=self.environment(**changes), cwd=self.folder, sabotage=self.sabotage
         )
@@ -70,11 +71,17 @@ class House:
 
     async def start_fresh(self, *argv: str, connected: bool = True, **changes: str | None) -> BotProcess:
         """A new life in an interpreter of its own."""
+        await self._end_last_life()
         arguments = list(argv or ("run",))
         self.bot = await Fresh.start(self.local.origin, arguments, env=self.environment(**changes), cwd=self.folder)
         if connected:
             await self.connected()
         return self.bot
+
+    async def _end_last_life(self) -> None:
+        if self.bot is not None:
+            await end(self.bot)
+            await self.local.gateway.forget()
 
     async def connected(self, within: float = 60.0) -> None:
         """Wait for the gateway, or fail with the bot's log when it ended instead."""

@@ -1,6 +1,7 @@
 """The first answer comes within Discord's 3 s, while pictures render in the same process."""
 
 import asyncio
+import math
 import statistics
 
 import pytest
@@ -36,11 +37,13 @@ async def test_first_answers_keep_discords_limit_while_pictures_render(house):
 
 
 @pytest.mark.campaign
-async def test_forty_interactions_in_ten_seconds(house, capsys):
+async def test_forty_interactions_in_ten_seconds(house, record_property):
     seconds = await fire_and_measure(house, FIRED, PERIOD)
-    p50, p99 = statistics.median(seconds), seconds[int(0.99 * len(seconds))]
+    p50, p99 = statistics.median(seconds), seconds[math.ceil(0.99 * len(seconds)) - 1]
 
-    with capsys.disabled():
-        print(f"\nfirst answers to {FIRED} interactions in {PERIOD:.0f} s while pictures render, in ms: "
-              f"p50 {p50 * 1e3:.0f}, p99 {p99 * 1e3:.0f}, max {seconds[-1] * 1e3:.0f}")  # fmt: skip
+    record_property(
+        "measured",
+        f"first answers to {FIRED} interactions in {PERIOD:.0f} s while pictures render, in ms: "
+        f"p50 {p50 * 1e3:.0f}, p99 {p99 * 1e3:.0f}, max {seconds[-1] * 1e3:.0f}",
+    )
     assert seconds[-1] < DEADLINE
