@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import webbrowser
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
-from bot.bootstrap import Application, first_of, open_application, stop_event
+from bot.bootstrap import RANDOM_MODEL, SMALL_MODEL, Application, first_of, open_application, stop_event
 from bot.chat.actions import Press
 from bot.chat.replies import Interaction, defer_public, origin_of
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
 from bot.domain.request import Draft
 from bot.errors import OperatorError
 from bot.log import set_up_logging
-from bot.settings import Settings
+from bot.settings import SHIPPED_DATA, Settings
+from bot.storage.catalog import load_catalog
+from bot.storage.lock import DataFolderLock
 
 STATE_FOLDER = "demo"  # under DATA_DIR: its jobs and pictures never meet a real bot's
 
@@ -31,7 +35,10 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
             await asyncio.to_thread(webbrowser.open, address)
 
     stop = stop_event()
-    async with open_application(settings, state_dir=settings.data_dir / STATE_FOLDER) as app:
+    state = settings.data_dir / STATE_FOLDER
+    await asyncio.to_thread(_forget, state)
+    settings = await asyncio.to_thread(_with_small_model, settings)
+    async with open_application(settings, state_dir=state) as app:
         _draw_examples(app)
         background = app.works.background
         page = serve(app.bot, port=port, ready=ready, farewell=background.stop)
@@ -50,6 +57,22 @@ def _import_serve() -> Callable[..., Coroutine[Any, Any, None]]:
     finally:
         discord_log.setLevel(level)
     return serve
+
+
+def _forget(state: Path) -> None:
+    """Drop an earlier demo's jobs: the Discord that they belong to is gone. Their pictures are swept at the start."""
+    with DataFolderLock(state), contextlib.suppress(OSError):
+        for ending in ("", "-wal", "-shm"):
+            (state / f"pastel.db{ending}").unlink(missing_ok=True)
+
+
+def _with_small_model(settings: Settings) -> Settings:
+    """A demo needs neither GPU nor download, so it draws with what ships, also where CUDA is found; MODEL wins."""
+    if settings.model is not None:
+        return settings
+    small = load_catalog(SHIPPED_DATA, settings.data_dir).profiles.get(SMALL_MODEL)
+    ships = small is not None and small.source.folder is not None and small.source.folder.is_dir()
+    return settings.model_copy(update={"model": SMALL_MODEL if ships else RANDOM_MODEL})
 
 
 def _draw_examples(app: Application) -> None:

@@ -40,6 +40,7 @@ PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # what stands in SimCord
     "/timeline.js": (  # of a message taller than the window show the end, where the buttons are
         ("rect.height > bounds.height || rect.top < bounds.top", "rect.height <= bounds.height && rect.top < bounds.top"),
     ),
+    "/commands.js": (("Math.min(24, ", "Math.min(60, "),),  # room for a prompt
     "/components.js": (  # a form starts in its first field
         (
             'dialog.querySelector("input, textarea, button")',

@@ -8,9 +8,11 @@ import io
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -53,9 +55,27 @@ async def running_demo(settings: Settings) -> AsyncIterator[str]:
                 await demo
 
 
+@pytest.fixture(scope="module")
+def called_hosts() -> Iterator[set[str]]:
+    """Every host that this process connects to or asks a name server for."""
+    hosts: set[str] = set()
+    watching = True
+
+    def watch(event: str, args: tuple[Any, ...]) -> None:
+        if watching and event == "socket.connect" and isinstance(args[1], tuple):
+            hosts.add(args[1][0])
+        elif watching and event == "socket.getaddrinfo":
+            hosts.add(args[0])
+
+    sys.addaudithook(watch)  # for good: Python has no way to remove one
+    yield hosts
+    watching = False
+
+
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def address(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def address(tmp_path_factory: pytest.TempPathFactory, called_hosts: set[str]) -> AsyncIterator[str]:
     """One demo for all tests of the module."""
+    del called_hosts  # it watches from before the start
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "open_works", partial(bootstrap.open_works, edit_interval=EDIT_INTERVAL))
         async with running_demo(demo_settings(tmp_path_factory.mktemp("data"))) as address:

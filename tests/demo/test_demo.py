@@ -91,6 +91,12 @@ async def test_a_stranger_without_the_key_sees_nothing(address: str) -> None:
             await stranger.open()
 
 
+async def test_nothing_leaves_this_machine(visitor: Visitor, called_hosts: set[str]) -> None:
+    card = await visitor.draw(PROMPT)
+    await visitor.until(lambda _: visitor.button("Reroll", card))
+    assert called_hosts == {"127.0.0.1"}
+
+
 async def test_the_page_is_served_as_the_demo_wants_it(address: str) -> None:
     """SimCord's files are patched by their text; a new SimCord must not undo that silently."""
     async with aiohttp.ClientSession() as session:

@@ -3,22 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
+import sys
 from pathlib import Path
 
 import aiohttp
+import discord
+import pytest
 
+from bot.bootstrap import RANDOM_MODEL, SMALL_MODEL
+from bot.demo import _with_small_model, run_demo
+from bot.demo.server import serve
+from bot.errors import OperatorError
 from tests.demo.conftest import demo_settings, running_demo
 from tests.demo.visitor import Visitor
 
 
-async def test_sigterm_ends_the_demo_and_it_starts_again_over_the_same_folder(tmp_path: Path) -> None:
-    """The pretend Discord forgets everything between the two, so the commands must be registered anew."""
+async def test_sigterm_ends_the_demo_and_it_starts_anew_over_the_same_folder(tmp_path: Path) -> None:
+    """The pretend Discord forgets everything between the two: commands must come back, old jobs must not."""
     settings = demo_settings(tmp_path)
     for _ in range(2):
         async with running_demo(settings) as address, aiohttp.ClientSession() as session:
+            assert jobs(tmp_path) == 0
             visitor = Visitor(session, address)
             await visitor.open()
-            assert "anime" in await visitor.commands()
-    assert {task.get_name() for task in asyncio.all_tasks()} <= {asyncio.current_task().get_name(), "demo"}
-    assert (tmp_path / "demo" / "pastel.db").exists()
+            await visitor.draw("1girl", images="4", steps="60")
+        assert jobs(tmp_path) == 1
+    assert {task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()}} == set()
     assert not (tmp_path / "pastel.db").exists()
+
+
+async def test_a_demo_without_its_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in [name for name in sys.modules if name == "simcord" or name.startswith(("simcord.", "bot.demo."))]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, "simcord", None)
+    with pytest.raises(OperatorError, match=r"pip install '\.\[demo\]'"):
+        await run_demo(demo_settings(tmp_path))
+
+
+async def test_a_taken_port_is_told_in_one_line() -> None:
+    async def nothing(*_: object) -> None: ...
+
+    taken = await asyncio.start_server(nothing, "127.0.0.1", 0)
+    async with taken:
+        port = taken.sockets[0].getsockname()[1]
+        bot = discord.Client(intents=discord.Intents(guilds=True))
+        with pytest.raises(OperatorError, match=f"Port {port} is taken"):
+            await serve(bot, port=port, ready=nothing, farewell=nothing)
+    assert bot.is_closed()
+
+
+def test_the_demo_draws_with_a_small_model_whatever_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.bootstrap.cuda_device_count", lambda: 1)
+    settings = demo_settings(tmp_path)
+    assert _with_small_model(settings).model == "tiny-random"
+    assert _with_small_model(settings.model_copy(update={"model": None})).model in {SMALL_MODEL, RANDOM_MODEL}
+
+
+def jobs(data_dir: Path) -> int:
+    with contextlib.closing(sqlite3.connect(data_dir / "demo" / "pastel.db")) as database:
+        return database.execute("SELECT count(*) FROM jobs").fetchone()[0]
