@@ -19,9 +19,10 @@ from tests.demo.conftest import running_demo
 
 PROMPT = "1girl, green hair, beanie, night, looking at viewer"
 OPTIONS = {"images": "4", "steps": "60"}  # long enough for a preview, with the smallest model too
-WIDTH, HEIGHT, SCALE = 860, 900, 2.0  # CSS pixels, and how many of the screen's each is
+WIDTH, HEIGHT, SCALE = 860, 1150, 1.5  # CSS pixels, and how many of the screen's each is
 SETTLE = 1.0  # seconds until pictures and fonts are there
 CARD = "document.querySelector('.channel-message:last-child')"
+LATE_STEP = "/step [345][0-9] of 60/"  # earlier, a preview shows little
 IDLE = "!window.simcordPreview.pendingAction && window.simcordPreview.ready"
 
 
@@ -45,7 +46,7 @@ async def visit(tab: Tab, folder: Path) -> None:
     await type_command(tab, folder)
     await tab.until(f"{CARD}.innerText.includes('looking at viewer') && {CARD}.innerText.includes('ahead')")
     await shoot(tab, folder / "queued.png")
-    await tab.until(f"{CARD}.querySelector('.gallery-image') && {CARD}.innerText.includes('Cancel')", 180)
+    await tab.until(f"{CARD}.querySelector('.gallery-image') && {LATE_STEP}.test({CARD}.innerText)", 180)
     await shoot(tab, folder / "running.png")
     await tab.until(f"{CARD}.innerText.includes('Reroll')", 180)
     await tab.until(f"[...{CARD}.querySelectorAll('.gallery-image')].every(image => image.naturalWidth)")
