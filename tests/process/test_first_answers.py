@@ -23,6 +23,7 @@ async def fire_and_measure(house, fired, period):
         await asyncio.sleep(period / fired)
         user = local.world.users[number % len(local.world.users)]
         sent.append(await local.command(user, "anime", prompt=f"hat {number}", steps=1))
+    assert house.rows("SELECT 1 FROM jobs WHERE status = 'running'"), "nothing was rendered meanwhile"
     for it in sent:
         await local.answer(it, DEADLINE + 1)
     assert house.job_of(sent[0]) is not None
