@@ -96,7 +96,7 @@ async def _page(env: LiveEnv, world: World, port: int) -> AsyncGenerator[Preview
     preview._MAX_MEDIA_BYTES = MEDIA_BUDGET  # type: ignore[misc]  # for this preview only
     try:
         await preview.__aenter__()
-    except SetupError as error:
+    except (SetupError, OverflowError) as error:
         raise OperatorError(_reason(error, port)) from None
     try:
         yield preview
@@ -104,7 +104,7 @@ async def _page(env: LiveEnv, world: World, port: int) -> AsyncGenerator[Preview
         await preview.close()
 
 
-def _reason(error: SetupError, port: int) -> str:
+def _reason(error: Exception, port: int) -> str:
     if "bind" in str(error):
         return f"Port {port} is taken or not allowed. Give --port another number, or leave it out for a free one."
     return f"The demo's page cannot start ({error}). Run `make setup` again, or `pip install '.[demo]'`."

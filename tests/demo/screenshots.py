@@ -23,6 +23,7 @@ WIDTH, HEIGHT, SCALE = 860, 1150, 1.5  # CSS pixels, and how many of the screen'
 SETTLE = 1.0  # seconds until pictures and fonts are there
 CARD = "document.querySelector('.channel-message:last-child')"
 LATE_STEP = "/step [345][0-9] of 60/"  # earlier, a preview shows little
+DONE = f"{CARD}.innerText.includes('Reroll')"
 IDLE = "!window.simcordPreview.pendingAction && window.simcordPreview.ready"
 
 
@@ -46,9 +47,12 @@ async def visit(tab: Tab, folder: Path) -> None:
     await type_command(tab, folder)
     await tab.until(f"{CARD}.innerText.includes('looking at viewer') && {CARD}.innerText.includes('ahead')")
     await shoot(tab, folder / "queued.png")
-    await tab.until(f"{CARD}.querySelector('.gallery-image') && {LATE_STEP}.test({CARD}.innerText)", 180)
+    await tab.until(f"{CARD}.querySelector('.gallery-image')", 180)
     await shoot(tab, folder / "running.png")
-    await tab.until(f"{CARD}.innerText.includes('Reroll')", 180)
+    await tab.until(f"{LATE_STEP}.test({CARD}.innerText) || {DONE}", 180)
+    if not await tab.run(DONE):
+        await shoot(tab, folder / "running.png")  # one that shows more
+    await tab.until(DONE, 180)
     await tab.until(f"[...{CARD}.querySelectorAll('.gallery-image')].every(image => image.naturalWidth)")
     await shoot(tab, folder / "finished.png")
     await tab.press("Remix")
