@@ -1,7 +1,8 @@
 """SimCord, a test double of Discord, made live: real time, the bot's own tasks left alone, its edits shown as they happen.
 
-SimCord owns a bot's tasks, freezes the clock, and its page shows only what was published after an action. `LiveEnv` and
-`publish_changes` switch that off. They stand on private names of simcord 3.2.1, which is therefore pinned exactly.
+SimCord owns a bot's tasks, freezes the clock, and its page shows only what was published after an action. `LiveEnv`,
+`keep_revision` and `publish_changes` switch that off. They stand on private names of simcord 3.2.1, which is therefore
+pinned exactly.
 """
 
 # SimCord has no public option for any of this, hence the private names.
@@ -24,6 +25,7 @@ from simcord._clock import Clock
 from simcord.backend import Backend
 from simcord.backend.models.interaction import Interaction
 from simcord.preview import Preview
+from simcord.preview._pages import _Page
 
 ANSWER_WITHIN = 3.0  # seconds, Discord's limit for the first answer to an interaction
 TICK = 0.02
@@ -93,6 +95,21 @@ class LiveEnv(Env):
         await asyncio.sleep(TICK)
 
 
+def keep_revision(preview: Preview) -> None:
+    """Let every publication of a page carry the same revision.
+
+    SimCord refuses a click on a page that was published again since; on a page that lives, that is nearly every click during
+    a job. The bot itself checks whether the pressed button still means something, as it must on Discord.
+    """
+    publish = preview._publish
+
+    def publish_again(page: _Page, *, reason: Any = "action") -> None:
+        page.revision = 0  # `publish` counts it up
+        publish(page, reason=reason)
+
+    preview._publish = publish_again
+
+
 def publish_changes(env: LiveEnv, preview: Preview) -> None:
     """Show what the bot did on its own since the last call; SimCord's page polls, but only ever gets published state."""
     backend = env.backend
@@ -106,5 +123,4 @@ def publish_changes(env: LiveEnv, preview: Preview) -> None:
         if page is preview._python:  # the template of new pages; nobody looks at it
             page.window_end_id = page.target_id
         else:
-            page.revision -= 1  # stays the same, or clicks on their way would be refused as stale during a job
             preview._publish(page, reason="refresh")

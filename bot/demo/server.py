@@ -18,7 +18,7 @@ from simcord.builders import ChannelHandle
 from simcord.preview import Preview
 
 from bot.demo.avatars import gradient_avatar
-from bot.demo.live import LiveEnv
+from bot.demo.live import LiveEnv, keep_revision
 from bot.demo.page import Page
 from bot.demo.welcome import welcome
 from bot.errors import OperatorError
@@ -93,6 +93,7 @@ async def serve(
 async def _page(env: LiveEnv, world: World, port: int) -> AsyncGenerator[Preview]:
     preview = env.preview(world.channel, viewers=world.viewers, layout="channel", assets=world.avatars)
     preview._server = Page(env, preview, port, world.icon)
+    keep_revision(preview)
     preview._MAX_MEDIA_BYTES = MEDIA_BUDGET  # type: ignore[misc]  # for this preview only
     try:
         await preview.__aenter__()

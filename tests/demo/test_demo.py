@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import aiohttp
@@ -74,14 +75,14 @@ async def test_only_a_moderator_may_delete_what_another_drew(visitor: Visitor) -
     await visitor.until(lambda state: card not in state["timeline"])
 
 
-async def test_two_windows_follow_the_same_picture(visitor: Visitor, address: str) -> None:
+async def test_two_windows_act_at_once_and_follow_the_same_picture(visitor: Visitor, address: str) -> None:
     async with aiohttp.ClientSession() as session:
         other = Visitor(session, address)
         await other.open()
-        card = await visitor.draw(PROMPT, **LONG)
+        card, second = await asyncio.gather(visitor.draw(PROMPT, **LONG), other.draw("1boy, scarf"))
         await next_text(other, card, {visitor.text(card)})
         assert other.button("Cancel", card) is not None
-        await other.until(lambda _: other.button("Reroll", card))
+        await other.until(lambda _: other.button("Reroll", card) and other.button("Reroll", second))
 
 
 async def test_a_stranger_without_the_key_sees_nothing(address: str) -> None:

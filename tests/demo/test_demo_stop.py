@@ -13,9 +13,10 @@ import discord
 import pytest
 
 from bot.bootstrap import RANDOM_MODEL, SMALL_MODEL
-from bot.demo import _with_small_model, run_demo
+from bot.demo import run_demo
 from bot.demo.server import serve
 from bot.errors import OperatorError
+from bot.settings import Settings
 from tests.demo.conftest import demo_settings, running_demo
 from tests.demo.visitor import Visitor
 
@@ -54,11 +55,15 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
     assert bot.is_closed()
 
 
-def test_the_demo_draws_with_a_small_model_whatever_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_demo_draws_with_what_ships_although_there_is_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(settings: Settings, **_: object) -> None:
+        raise OperatorError(f"the model is {settings.model}")
+
     monkeypatch.setattr("bot.bootstrap.cuda_device_count", lambda: 1)
-    settings = demo_settings(tmp_path)
-    assert _with_small_model(settings).model == "tiny-random"
-    assert _with_small_model(settings.model_copy(update={"model": None})).model in {SMALL_MODEL, RANDOM_MODEL}
+    monkeypatch.setattr("bot.demo.open_application", opened)
+    settings = demo_settings(tmp_path).model_copy(update={"model": None})
+    with pytest.raises(OperatorError, match=f"the model is ({SMALL_MODEL}|{RANDOM_MODEL})"):
+        await run_demo(settings)
 
 
 def jobs(data_dir: Path) -> int:
