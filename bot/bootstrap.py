@@ -203,8 +203,11 @@ async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
 
 def default_model(catalog: Catalog) -> str:
     """animagine-xl where CUDA is found, else the small model, and random weights where that was not shipped."""
-    if cuda_device_count():
-        return "animagine-xl"
+    return "animagine-xl" if cuda_device_count() else small_model(catalog)
+
+
+def small_model(catalog: Catalog) -> str:
+    """The model that needs no GPU: the one that ships, else random weights."""
     mini = catalog.profiles.get(SMALL_MODEL)
     has_weights = mini is not None and mini.source.folder is not None and mini.source.folder.is_dir()
     return SMALL_MODEL if has_weights else RANDOM_MODEL

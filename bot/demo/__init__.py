@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bot.bootstrap import RANDOM_MODEL, SMALL_MODEL, Application, first_of, open_application, stop_event
+from bot.bootstrap import Application, first_of, open_application, small_model, stop_event
 from bot.chat.actions import Press
 from bot.chat.replies import Interaction, defer_public, origin_of
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
@@ -70,9 +70,7 @@ def _with_small_model(settings: Settings) -> Settings:
     """A demo needs neither GPU nor download, so it draws with what ships, also where CUDA is found; MODEL wins."""
     if settings.model is not None:
         return settings
-    small = load_catalog(SHIPPED_DATA, settings.data_dir).profiles.get(SMALL_MODEL)
-    ships = small is not None and small.source.folder is not None and small.source.folder.is_dir()
-    return settings.model_copy(update={"model": SMALL_MODEL if ships else RANDOM_MODEL})
+    return settings.model_copy(update={"model": small_model(load_catalog(SHIPPED_DATA, settings.data_dir))})
 
 
 def _draw_examples(app: Application) -> None:

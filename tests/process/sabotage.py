@@ -74,7 +74,7 @@ def write_no_outbox_entry() -> None:
 
 
 def shorten_the_grace() -> None:
-    """No bug: running work gets 1 s after SIGTERM in place of 15, so that a test of the cut-off need not last that long."""
+    """No bug: running work gets 1 s after SIGTERM in place of 8, so that a test of the cut-off need not last that long."""
     from bot import background
 
     background.GRACE_SECONDS = 1.0
