@@ -1,5 +1,8 @@
 """Drawn pictures on disk: one memory-mapped array a bucket, its portraits known again from the seed."""
 
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 import random
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bot.training.artist.portrait import Portrait, random_portrait
 from bot.training.artist.render import draw_portrait
@@ -37,6 +41,11 @@ def portrait_at(seed: int, bucket: Bucket, index: int) -> Portrait:
     return random_portrait(random.Random(f"{seed}/{bucket.name}/{index}"))  # noqa: S311  # pictures, not secrets
 
 
+def to_tensor(pixels: Pixels, device: torch.device | None = None) -> torch.Tensor:
+    """(n, height, width, 3) bytes as (n, 3, height, width) in -1..1."""
+    return torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+
+
 def draw_bucket(folder: Path, bucket: Bucket, seed: int, processes: int) -> None:
     """Draw what is not drawn yet. A kill costs at most one chunk; the count of finished pictures lies beside the array."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +69,7 @@ def draw_bucket(folder: Path, bucket: Bucket, seed: int, processes: int) -> None
 def _draw_chunk(task: tuple[int, Bucket, int]) -> Pixels:
     seed, bucket, start = task
     indices = range(start, min(start + CHUNK, bucket.count))
-    pictures = (draw_portrait(portrait_at(seed, bucket, i), bucket.width, bucket.height, supersampling=2) for i in indices)
+    pictures = (draw_portrait(portrait_at(seed, bucket, i), bucket.width, bucket.height) for i in indices)
     return np.stack([np.asarray(picture) for picture in pictures])
 
 

@@ -1,4 +1,4 @@
-"""Training of UNet and text encoders: predict the noise, with SDXL's conditioning."""
+"""Training of the UNet under text encoders that can read: v-prediction, with SDXL's conditioning."""
 
 # diffusers exports lazily and annotates tuples of any length as tuple[int]; torch and transformers are partly unannotated.
 # pyright: reportPrivateImportUsage=false, reportArgumentType=false
@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +20,9 @@ from bot.training.artist.portrait import Portrait
 from bot.training.captions import caption, empty_caption
 from bot.training.dataset import Bucket, Latents
 from bot.training.networks import TRAIN_TIMESTEPS, Denoiser, build_scheduler
-from bot.training.tokens import MAX_LENGTH
+from bot.training.text_encoders import encode_text
 
-SNR_LIMIT = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
+SNR_LIMIT = 5.0  # as in Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
 ZEROED, SAYS_NOTHING, EMPTY = 0.05, 0.04, 0.02  # of the captions; the first is force_zeros_for_empty_prompt's form
 ODD_ORIGINAL_SIZE = 0.2  # of the pictures claim another original size, so that any profile's setting is known
 
@@ -37,20 +36,16 @@ class Examples:
     portrait: Callable[[Bucket, int], Portrait]
 
 
-def encode_text(module: Denoiser, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Embeddings as SDXL takes them: both penultimate layers side by side, and the second encoder's pooled vector."""
-    ids: Tensor = tokenizer(
-        list(texts), padding="max_length", max_length=MAX_LENGTH, truncation=True, return_tensors="pt"
-    ).input_ids.to(module.unet.device)
-    first: Any = module.text_encoder(ids, output_hidden_states=True)
-    second: Any = module.text_encoder_2(ids, output_hidden_states=True)
-    return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
-
-
 class DenoiserTask:
-    """Epsilon loss under min-SNR weights; timesteps are spread evenly over each batch."""
+    """Loss of the velocity (Salimans and Ho 2022); timesteps are spread evenly over each batch.
+
+    A velocity's error weighs SNR + 1 as an error of the clean latents. That weight is capped at SNR_LIMIT + 1, so that fine
+    noise, which is easy, does not crowd out what is drawn; it stays above 1 where noise is all, as colours are chosen there.
+    """
 
     def __init__(self, denoiser: Denoiser, tokenizer: CLIPTokenizer, examples: Examples, *, batch_size: int, seed: int) -> None:
+        for part in (denoiser.text_encoder, denoiser.text_encoder_2):
+            part.requires_grad_(requires_grad=False)
         self.module: nn.Module = denoiser
         self.batch_size = batch_size
         self._denoiser = denoiser
@@ -59,7 +54,7 @@ class DenoiserTask:
         self._seed = seed
         counts = np.array([len(latents) for latents in examples.latents], dtype=float)
         self._shares = counts / counts.sum()
-        self._device = denoiser.unet.device
+        self._device = denoiser.device
         self._alphas: Tensor = build_scheduler().alphas_cumprod.to(self._device)
 
     def loss(self, step: int) -> Tensor:
@@ -67,7 +62,7 @@ class DenoiserTask:
         which = int(rng.choice(len(self._shares), p=self._shares))
         bucket, latents = self._examples.buckets[which], self._examples.latents[which]
         indices = rng.integers(0, len(latents), self.batch_size)
-        clean = torch.from_numpy(latents[indices]).to(self._device).float()
+        clean = torch.from_numpy(latents[indices]).to(self._device).float().contiguous(memory_format=torch.channels_last)
         noise = torch.randn_like(clean)
         position = (torch.arange(self.batch_size) + torch.rand(self.batch_size)) / self.batch_size
         timesteps = (position * TRAIN_TIMESTEPS).long().clamp(max=TRAIN_TIMESTEPS - 1).to(self._device)
@@ -79,10 +74,11 @@ class DenoiserTask:
             embeddings, pooled = self._conditions(portraits, text)
             sizes = self._time_ids(bucket, text)
             conditions = {"text_embeds": pooled, "time_ids": sizes}
-            predicted = self._denoiser.unet(noisy, timesteps, embeddings, added_cond_kwargs=conditions).sample
-        error = functional.mse_loss(predicted.float(), noise, reduction="none").mean(dim=(1, 2, 3))
+            predicted: Tensor = self._denoiser.unet(noisy, timesteps, embeddings, added_cond_kwargs=conditions).sample
+        velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
+        error = functional.mse_loss(predicted.float(), velocity, reduction="none").mean(dim=(1, 2, 3))
         snr = alpha.flatten() / (1 - alpha.flatten())
-        return (error * snr.clamp(max=SNR_LIMIT) / snr).mean()
+        return (error * ((SNR_LIMIT + 1) / (snr + 1)).clamp(max=1)).mean()
 
     def _conditions(self, portraits: Sequence[Portrait], rng: random.Random) -> tuple[Tensor, Tensor]:
         texts: list[str] = []
@@ -95,7 +91,8 @@ class DenoiserTask:
                 texts.append(empty_caption(rng))
             else:
                 texts.append("" if draw < ZEROED + SAYS_NOTHING + EMPTY else caption(portrait, rng))
-        embeddings, pooled = encode_text(self._denoiser, self._tokenizer, texts)
+        with torch.no_grad():
+            embeddings, pooled = encode_text(self._denoiser, self._tokenizer, texts)
         keep = keep.to(self._device)
         return embeddings * keep.view(-1, 1, 1), pooled * keep.view(-1, 1)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from bot.training.checkpoint import LossLog, load_state, save_state
 
 MAX_GRADIENT_NORM = 1.0
-TRIAL_EVERY = 60
+TRIAL_EVERY = 400
 TRIAL_STEPS = 3
 
 
@@ -91,13 +92,13 @@ class Training:
         self.step = 0
         decay = schedule.ema_decay
 
-        def blend(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        def blend(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
             n = int(count)
-            return averaged.lerp(current, 1 - min(decay, (1 + n) / (10 + n)))
+            torch._foreach_lerp_([*averaged], [*current], 1 - min(decay, (1 + n) / (10 + n)))  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
 
-        self.average = AveragedModel(task.module, avg_fn=blend)
+        self.average = AveragedModel(task.module, multi_avg_fn=blend)
         self._optimizer = torch.optim.AdamW(
-            [p for p in task.module.parameters() if p.requires_grad], lr=schedule.learning_rate, weight_decay=0.01
+            [p for p in task.module.parameters() if p.requires_grad], lr=schedule.learning_rate, weight_decay=0.01, fused=True
         )
         self._path = folder / f"{name}.pt"
         state = load_state(self._path)

@@ -8,19 +8,23 @@ from PIL import Image
 
 from bot.training.artist.portrait import Portrait, random_portrait
 from bot.training.artist.render import draw_portrait
-from bot.training.autoencoder import AutoencoderShape, AutoencoderTask, DecoderTask, build_autoencoder, to_tensor
+from bot.training.autoencoder import AutoencoderShape, AutoencoderTask, build_autoencoder
 from bot.training.checkpoint import read_log
+from bot.training.components import fit_components
 from bot.training.curves import draw_curves
-from bot.training.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at
+from bot.training.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at, to_tensor
 from bot.training.denoiser import DenoiserTask, Examples
 from bot.training.export import export_pipeline, load_pipeline
-from bot.training.latents import encode_bucket, open_latents, standardise
+from bot.training.latents import encode_bucket, open_latents
 from bot.training.loop import Schedule, Task, Training, averaged_weights
 from bot.training.networks import Denoiser, DenoiserShape, build_tokenizer
+from bot.training.text_encoders import TextTask
 
 BUCKET = Bucket(width=64, height=64, count=8)
-SMALL_VAE = AutoencoderShape(channels=(8, 8, 16, 16), groups=4, sample_size=64)
-SMALL = DenoiserShape(channels=(16, 16, 32), head_channels=8, groups=8, text_width=16, text_layers=2, sample_size=8)
+SMALL_VAE = AutoencoderShape(channels=(8, 8, 16, 16), latent_channels=4, groups=4, sample_size=64)
+SMALL = DenoiserShape(
+    latent_channels=4, channels=(16, 16, 32), head_channels=8, groups=8, text_width=16, text_layers=2, sample_size=8
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +44,8 @@ def schedule(steps: int) -> Schedule:
 
 
 def autoencoder_task(pictures: Pixels) -> Task:
-    return AutoencoderTask(build_autoencoder(SMALL_VAE, 1), [pictures], batch_size=4, seed=1)
+    vae, components = build_autoencoder(SMALL_VAE, 1), fit_components(pictures, 4, 8)
+    return AutoencoderTask(vae, components, [pictures], batch_size=4, side=32, seed=1)
 
 
 def denoiser_task(folder: Path, *, seed: int = 1) -> Task:
@@ -54,14 +59,29 @@ def denoiser_task(folder: Path, *, seed: int = 1) -> Task:
     return DenoiserTask(Denoiser(SMALL, tokenizer, seed), tokenizer, examples, batch_size=4, seed=seed)
 
 
+def text_task(folder: Path) -> Task:
+    tokenizer = build_tokenizer(folder / "tokenizer")
+    return TextTask(Denoiser(SMALL, tokenizer, 1), tokenizer, batch_size=16, seed=1)
+
+
+def make_task(kind: str, pictures: Pixels, folder: Path) -> Task:
+    match kind:
+        case "autoencoder":
+            return autoencoder_task(pictures)
+        case "text":
+            return text_task(folder)
+        case _:
+            return denoiser_task(folder)
+
+
 def same_weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
+@pytest.mark.parametrize("kind", ["autoencoder", "text", "denoiser"])
 def test_a_resumed_training_equals_an_uninterrupted_one(kind: str, pictures: Pixels, tmp_path: Path) -> None:
     def task() -> Task:
-        return autoencoder_task(pictures) if kind == "autoencoder" else denoiser_task(tmp_path)
+        return make_task(kind, pictures, tmp_path)
 
     Training(task(), schedule(4), tmp_path / "whole", "run").run()
     Training(task(), schedule(4), tmp_path / "parts", "run").run(until=2)
@@ -83,9 +103,9 @@ def test_the_log_forgets_steps_after_the_last_checkpoint(pictures: Pixels, tmp_p
     assert [row[0] for row in read_log(tmp_path / "run.csv")] == [1, 2]
 
 
-@pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
+@pytest.mark.parametrize("kind", ["autoencoder", "text", "denoiser"])
 def test_training_lowers_the_loss(kind: str, pictures: Pixels, tmp_path: Path) -> None:
-    task = autoencoder_task(pictures) if kind == "autoencoder" else denoiser_task(tmp_path)
+    task = make_task(kind, pictures, tmp_path)
     torch.manual_seed(9)
     before = task.loss(0).item()
     Training(task, schedule(30), tmp_path, "run").run()
@@ -93,29 +113,41 @@ def test_training_lowers_the_loss(kind: str, pictures: Pixels, tmp_path: Path) -
     assert task.loss(0).item() < before
 
 
-def test_standardised_latents_have_mean_0_and_deviation_1_and_decode_to_the_same_picture(
-    pictures: Pixels, tmp_path: Path
-) -> None:
-    vae = build_autoencoder(SMALL_VAE, 1)
-    with torch.no_grad():
-        before = vae.decode(vae.encode(to_tensor(pictures)).latent_dist.mean).sample
-        standardise(vae, pictures)
-        posterior = vae.encode(to_tensor(pictures)).latent_dist
-        after = vae.decode(posterior.mean).sample
-    assert posterior.mean.mean(dim=(0, 2, 3)).abs().max() < 0.05
-    assert (posterior.mean.std(dim=(0, 2, 3)) - 1).abs().max() < 0.05
-    assert (after - before).abs().max() < 1e-3
-    assert vae.config["scaling_factor"] == 1.0
+def test_latents_have_mean_0_and_mean_variance_1_and_rebuild_most_of_a_picture(pictures: Pixels, tmp_path: Path) -> None:
+    components = fit_components(pictures, 24, 8)
+    encode_bucket(tmp_path, BUCKET, components, pictures)
+    (latents,) = (torch.from_numpy(part).float() for part in open_latents(tmp_path, [BUCKET]))
+    assert latents.shape == (8, 24, 8, 8)
+    assert latents.mean(dim=(0, 2, 3)).abs().max() < 0.01
+    assert latents.var(dim=(0, 2, 3)).mean().item() == pytest.approx(1, abs=0.01)
+    matrix = components.weight.flatten(1)
+    squares = torch.linalg.pinv(matrix) @ (latents - components.bias.view(1, -1, 1, 1)).flatten(2)
+    rebuilt = torch.nn.functional.fold(squares, 64, 8, stride=8)
+    picture = to_tensor(pictures)
+    assert (rebuilt - picture).var() < 0.2 * picture.var()
 
 
-def test_the_decoder_trains_while_the_encoder_stays(pictures: Pixels, tmp_path: Path) -> None:
-    vae = build_autoencoder(SMALL_VAE, 1)
-    encode_bucket(tmp_path, BUCKET, vae, pictures)
-    latents = open_latents(tmp_path, [BUCKET])
-    before = {name: value.clone() for name, value in vae.state_dict().items()}
-    Training(DecoderTask(vae, [(pictures, latents[0])], batch_size=4, seed=1), schedule(2), tmp_path, "decoder").run()
-    changed = {name.split(".")[0] for name, value in vae.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"decoder", "post_quant_conv"}
+def test_the_encoder_learns_the_components_that_the_denoiser_draws(pictures: Pixels, tmp_path: Path) -> None:
+    vae, components = build_autoencoder(SMALL_VAE, 1), fit_components(pictures, 4, 8)
+
+    def distance() -> float:
+        with torch.no_grad():
+            posterior = vae.encode(to_tensor(pictures)).latent_dist
+        assert posterior.std.max() < 0.01
+        return (posterior.mean - components.project(to_tensor(pictures))).pow(2).mean().item()
+
+    before = distance()
+    task = AutoencoderTask(vae, components, [pictures], batch_size=8, side=32, seed=1)
+    Training(task, schedule(60), tmp_path, "run").run()
+    assert distance() < 0.9 * before
+
+
+def test_text_encoders_stay_while_the_unet_trains(tmp_path: Path) -> None:
+    task = denoiser_task(tmp_path)
+    before = {name: value.clone() for name, value in task.module.state_dict().items()}
+    Training(task, schedule(2), tmp_path, "run").run()
+    changed = {name.split(".")[0] for name, value in task.module.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {"unet"}
 
 
 def test_drawing_goes_on_where_it_was_killed(tmp_path: Path) -> None:
