@@ -13,8 +13,9 @@ from typing import Protocol
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault, OutboxEntry
 from bot.domain.image import GenerationResult, ImageFile, StoredImage, Upload
-from bot.domain.job import Job, JobId, NewJob, ReplyTarget
+from bot.domain.job import Job, JobId, NewJob, Origin, ReplyTarget
 from bot.domain.progress import Progress
+from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
 from bot.errors import PastelError
 
@@ -121,6 +122,14 @@ class Ahead:
 
     jobs: int
     work: float
+
+
+class LimitsSource(Protocol):
+    """What members may use; asked before every job and for `/quota`."""
+
+    async def limits_for(self, origin: Origin) -> Limits:
+        """Of this member in this server (a DM: `guild_id` None) with these roles."""
+        ...
 
 
 class JobRepository(Protocol):

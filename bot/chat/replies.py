@@ -125,16 +125,33 @@ async def _take_back(interaction: Interaction) -> None:
 
 
 def origin_of(interaction: Interaction) -> Origin:
-    """Who asks, and by which event."""
-    return Origin(interaction_id=interaction.id, user_id=interaction.user.id, guild_id=interaction.guild_id)
+    """Who asks, with which roles, and by which event."""
+    return Origin(
+        interaction_id=interaction.id,
+        user_id=interaction.user.id,
+        guild_id=interaction.guild_id,
+        role_ids=role_ids_of(interaction),
+    )
+
+
+def role_ids_of(interaction: Interaction) -> frozenset[int]:
+    """The member's roles as Discord sent them with the event, without @everyone; none in a DM.
+
+    discord.py names only roles that the server's cache knows, which the guilds intent keeps whole.
+    """
+    if not isinstance(interaction.user, discord.Member):
+        return frozenset()
+    return frozenset(role.id for role in interaction.user.roles if role.id != interaction.guild_id)
 
 
 def actor_of(interaction: Interaction) -> Actor:
-    """Whoever presses, with the permissions that Discord computed for this channel."""
+    """Whoever presses, with the permissions that Discord computed for this channel; nobody moderates a DM."""
+    in_guild = interaction.guild_id is not None
     return Actor(
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,
-        manages_messages=interaction.guild_id is not None and interaction.permissions.manage_messages,
+        manages_messages=in_guild and interaction.permissions.manage_messages,
+        manages_guild=in_guild and interaction.permissions.manage_guild,
     )
 
 

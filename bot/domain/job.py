@@ -79,11 +79,15 @@ class Parent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asked, and the event that carried it; `interaction_id` is unique, so a replayed event is one job."""
+    """Who asked, and the event that carried it; `interaction_id` is unique, so a replayed event is one job.
+
+    `role_ids` decide what the member may do at this moment; they are not stored.
+    """
 
     interaction_id: int
     user_id: int
     guild_id: int | None = None  # None in a DM
+    role_ids: frozenset[int] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +164,7 @@ class Actor:
     user_id: int
     guild_id: int | None = None
     manages_messages: bool = False
+    manages_guild: bool = False
 
     def owns(self, job: Job) -> bool:
         return self.user_id == job.origin.user_id
