@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from threading import Event
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 from bot.training.checkpoint import LossLog, load_state, save_state
 
 MAX_GRADIENT_NORM = 1.0
-TRIAL_EVERY = 400
+TRIAL_EVERY = 150
 TRIAL_STEPS = 3
 
 
@@ -83,13 +84,34 @@ class ThreadChoice:
         self._steps += 1
 
 
-class Training:
-    """One task under way. `average` holds the exponential moving average of its weights."""
+class OtherTrainingError(Exception):
+    """The state on disk is of a training with another fingerprint."""
 
-    def __init__(self, task: Task, schedule: Schedule, folder: Path, name: str) -> None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What only some trainings want.
+
+    `fingerprint`: a state with another one is not gone on from. `scaled`: float16's small gradients are scaled up, and steps
+    that overflow are left out. `report` gets each line of the log: step, mean loss, samples a second.
+    """
+
+    fingerprint: str = ""
+    scaled: bool = False
+    report: Callable[[int, float, float], None] | None = None
+
+
+class Training:
+    """One task under way. `average` holds the exponential moving average of its weights.
+
+    Raises OtherTrainingError.
+    """
+
+    def __init__(self, task: Task, schedule: Schedule, folder: Path, name: str, extras: Extras | None = None) -> None:
         self.task = task
         self.schedule = schedule
         self.step = 0
+        self._extras = extras or Extras()
         decay = schedule.ema_decay
 
         def blend(averaged: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
@@ -100,33 +122,47 @@ class Training:
         self._optimizer = torch.optim.AdamW(
             [p for p in task.module.parameters() if p.requires_grad], lr=schedule.learning_rate, weight_decay=0.01, fused=True
         )
+        device = next(task.module.parameters()).device
+        self._scaler: Any = torch.GradScaler(device.type, enabled=self._extras.scaled)
         self._path = folder / f"{name}.pt"
         state = load_state(self._path)
         if state is not None:
+            if state.get("fingerprint", "") != self._extras.fingerprint:
+                raise OtherTrainingError(str(self._path))
             self.step = int(state["step"])
             task.module.load_state_dict(state["module"])
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
+            self._scaler.load_state_dict(state.get("scaler", {}))
         self._log = LossLog(folder / f"{name}.csv", self.step)
 
-    def run(self, until: int | None = None, *, threads: int = 1) -> None:
-        """Train to the schedule's last step, or to `until`, on at most `threads` CPU threads, and save."""
-        choice = ThreadChoice(threads)
+    def run(self, until: int | None = None, *, threads: int | None = 1, stop: Event | None = None) -> None:
+        """Train to the schedule's last step, to `until`, or until `stop` is set, and save.
+
+        On at most `threads` CPU threads; None leaves torch's number as it is, so that equal runs add up in an equal order.
+        """
+        choice = ThreadChoice(threads) if threads is not None else None
         end = self.schedule.steps if until is None else min(until, self.schedule.steps)
         total, count, began, saved = 0.0, 0, time.monotonic(), time.monotonic()
-        while self.step < end:
-            step_began = choice.begin()
+        while self.step < end and not (stop is not None and stop.is_set()):
+            step_began = choice.begin() if choice is not None else 0.0
             total += self._advance()
-            choice.end(step_began)
+            if choice is not None:
+                choice.end(step_began)
             count += 1
             now = time.monotonic()
             if self.step % self.schedule.log_every == 0:
-                self._log.add(self.step, total / count, count * self.task.batch_size / (now - began))
+                self._tell(total / count, count * self.task.batch_size / (now - began))
                 total, count, began = 0.0, 0, now
             if now - saved > self.schedule.checkpoint_seconds:
                 self.save()
                 saved = now
         self.save()
+
+    def _tell(self, loss: float, rate: float) -> None:
+        self._log.add(self.step, loss, rate)
+        if self._extras.report is not None:
+            self._extras.report(self.step, loss, rate)
 
     def _advance(self) -> float:
         for group in self._optimizer.param_groups:
@@ -134,9 +170,11 @@ class Training:
         torch.manual_seed(self.schedule.seed * 1_000_003 + self.step)
         loss = self.task.loss(self.step)
         self._optimizer.zero_grad()
-        loss.backward()
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimizer)
         nn.utils.clip_grad_norm_(self.task.module.parameters(), MAX_GRADIENT_NORM)
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self.average.update_parameters(self.task.module)
         self.step += 1
         return loss.item()
@@ -149,6 +187,8 @@ class Training:
                 "module": self.task.module.state_dict(),
                 "average": self.average.state_dict(),
                 "optimizer": self._optimizer.state_dict(),
+                "scaler": self._scaler.state_dict(),
+                "fingerprint": self._extras.fingerprint,
             },
         )
 
