@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bot import __version__
 from bot.background import Background
@@ -19,6 +17,7 @@ from bot.chat.connection import connect
 from bot.chat.extensions import EXTENSIONS
 from bot.chat.messenger import DiscordMessenger
 from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.quota import Limits
 from bot.errors import FolderError
 from bot.health import serve_health
 from bot.inference.cuda_probe import cuda_device_count
@@ -26,18 +25,24 @@ from bot.inference.generator import DiffusersGenerator
 from bot.inference.image_files import PillowCodec
 from bot.inference.loading import check_weights
 from bot.log import set_up_logging
-from bot.ports import Clock, Messenger
-from bot.services.assembly import Ports, build_services
+from bot.ports import Clock, LimitsSource, Messenger
+from bot.services.assembly import Ports, Services, build_services
+from bot.services.drain import Drain
 from bot.services.generation import GenerationService
 from bot.services.live_cards import EDIT_INTERVAL
+from bot.services.quotas import FixedLimits, Quotas
+from bot.services.server_queue import ServerQueue
 from bot.settings import SHIPPED_DATA, Settings
+from bot.shutdown import drain_event, first_of, stop_event
 from bot.storage.catalog import load_catalog
+from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.images import DiskImageStore
 from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
+from bot.storage.pauses import SqlitePauses
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
@@ -73,8 +78,12 @@ class Ground:
 class Works:
     """The use cases and the tasks that run for them."""
 
-    generation: GenerationService
+    services: Services
     background: Background
+
+    @property
+    def generation(self) -> GenerationService:
+        return self.services.generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +131,9 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
 
 
 @asynccontextmanager
-async def open_works(ground: Ground, messenger: Messenger, *, edit_interval: float = EDIT_INTERVAL) -> AsyncGenerator[Works]:
+async def open_works(
+    ground: Ground, messenger: Messenger, *, limits: LimitsSource, edit_interval: float = EDIT_INTERVAL
+) -> AsyncGenerator[Works]:
     """Build the use cases over `ground`; at the end their tasks stop, then the generator's thread.
 
     `edit_interval` is seconds between two edits of one live card.
@@ -130,6 +141,9 @@ async def open_works(ground: Ground, messenger: Messenger, *, edit_interval: flo
     generator = DiffusersGenerator(ground.profile, ground.catalog, device=ground.settings.device)
     ports = Ports(
         jobs=ground.jobs,
+        credits=SqliteCredits(ground.database),
+        limits=limits,
+        pauses=SqlitePauses(ground.database),
         outbox=ground.outbox,
         store=ground.images,
         codec=PillowCodec(),
@@ -143,7 +157,7 @@ async def open_works(ground: Ground, messenger: Messenger, *, edit_interval: flo
     async with AsyncExitStack() as stack:
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
-        yield Works(generation=services.generation, background=background)
+        yield Works(services=services, background=background)
 
 
 @asynccontextmanager
@@ -156,17 +170,20 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
             works.background.start()
 
         bot = PastelBot(metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login)
-        works = await stack.enter_async_context(open_works(ground, DiscordMessenger(bot)))
+        limits = operator_limits(settings)
+        works = await stack.enter_async_context(open_works(ground, DiscordMessenger(bot), limits=limits))
         stack.push_async_callback(bot.close)
         stack.push_async_callback(works.background.stop)
         bot.provide(GenerationService, works.generation)
+        bot.provide(Quotas, works.services.quotas)
+        bot.provide(ServerQueue, works.services.server_queue)
         yield Application(ground=ground, works=works, bot=bot)
 
 
 async def run_bot(settings: Settings) -> None:
     """Serve Discord until SIGTERM or SIGINT; raises OperatorError when only the operator can help."""
     set_up_logging(settings.log_level, settings.log_format)
-    stop = stop_event()
+    stop, drain = stop_event(), drain_event()
     async with open_application(settings) as app:
         checks = {
             "gateway": app.bot.is_connected,
@@ -175,30 +192,30 @@ async def run_bot(settings: Settings) -> None:
         }
         async with serve_health(settings.http_port, checks, app.ground.metrics):
             log.info("Pastel %s starts with model %s", __version__, app.ground.profile.name)
-            await first_of(connect(app.bot, settings.token()), app.works.background.failure(), stop.wait())
+            await first_of(
+                connect(app.bot, settings.token()),
+                app.works.background.failure(),
+                stop.wait(),
+                _drained(app.works.services.drain, drain),
+            )
             log.info("Stopping")
 
 
-def stop_event() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT; from then on the process ends in order, however often the signal comes."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows' loops know no signal handlers; Ctrl-C raises KeyboardInterrupt there
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
+def operator_limits(settings: Settings) -> LimitsSource:
+    """What the settings say of members' use; 0 there is no limit."""
+    return FixedLimits(
+        limits=Limits(
+            daily_credits=settings.daily_credits or None,
+            waiting_jobs=settings.max_waiting_jobs or None,
+            operator_credits=settings.user_daily_credits or None,
+        )
+    )
 
 
-async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
-    """Run all until the first ends, then cancel the others; raises what the first raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def _drained(drain: Drain, asked: asyncio.Event) -> None:
+    await asked.wait()
+    drain.begin()
+    await drain.finished()
 
 
 def default_model(catalog: Catalog) -> str:

@@ -5,6 +5,7 @@
     │   ├── InvalidRequestError   a value that the member gave is out of range, unknown or empty
     │   ├── NotFoundError         the job or picture is gone, or never was
     │   ├── NotAllowedError       the member may not do this here
+    │   ├── QuotaError            the member has not enough credits left, or too many jobs waiting
     │   └── GenerationError       the pictures could not be made; `retryable` says whether another attempt may help
     ├── OperatorError             one line for whoever hosts the bot; ends the process with `exit_code`
     │   ├── SettingsError         one or more settings are wrong; `problems` has a line each       (78)
@@ -44,6 +45,10 @@ class NotFoundError(UserError):
 
 class NotAllowedError(UserError):
     """The member may not do this here."""
+
+
+class QuotaError(UserError):
+    """The member has not enough credits left, or too many jobs waiting."""
 
 
 class GenerationError(UserError):

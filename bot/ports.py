@@ -118,10 +118,11 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """What runs or waits before a job: how many, and their work in megapixel-steps."""
+    """What runs or waits before a job: how many, and their work in megapixel-steps. `paused`: the job waits for its server."""
 
     jobs: int
     work: float
+    paused: bool = False
 
 
 class LimitsSource(Protocol):
@@ -139,8 +140,11 @@ class JobRepository(Protocol):
     that attempt. Every move to SUCCEEDED, FAILED or CANCELLED writes the outbox entry and the ledger's posting with it.
     """
 
-    async def add(self, new: NewJob, *, now: datetime) -> Submission:
-        """Store a job, its reservation, its member and its server; a known interaction gives the job it made before."""
+    async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
+        """Store a job, its reservation, its member and its server; a known interaction gives the job it made before.
+
+        Raises QuotaError when `limits` forbid a new one.
+        """
         ...
 
     async def get(self, job_id: JobId) -> Job | None: ...
@@ -148,7 +152,7 @@ class JobRepository(Protocol):
     async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
 
     async def claim(self, *, now: datetime, lease_until: datetime) -> Job | None:
-        """Take the next job: RUNNING, attempt + 1, started now. None when nothing waits."""
+        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or all of it is paused."""
         ...
 
     async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool: ...
@@ -182,6 +186,14 @@ class JobRepository(Protocol):
 
     async def waiting(self, user_id: int) -> tuple[Job, ...]:
         """A member's QUEUED and RUNNING jobs in queue order."""
+        ...
+
+    async def waiting_in(self, guild_id: int) -> tuple[Job, ...]:
+        """The same of a whole server."""
+        ...
+
+    async def backlog(self) -> int:
+        """How many jobs run, or wait where the queue is not paused."""
         ...
 
     async def counts(self) -> dict[str, int]:

@@ -22,6 +22,9 @@ EXPECTED = {
     "log_level": "DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
     "http_port": "a port from 1 to 65535, or 0 for none",
+    "daily_credits": "a whole number of credits, or 0 for no limit",
+    "user_daily_credits": "a whole number of credits, or 0 for no limit",
+    "max_waiting_jobs": "a whole number of jobs, or 0 for no limit",
 }
 
 
@@ -44,6 +47,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, json for log collectors.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of /healthz and /metrics; 0 = off.")
+    daily_credits: int = Field(default=0, ge=0, description="Credits of a member a day in each server; 0 = no limit.")
+    user_daily_credits: int = Field(default=0, ge=0, description="Credits of a member a day over all servers; 0 = no limit.")
+    max_waiting_jobs: int = Field(default=10, ge=0, description="Waiting jobs of a member in each server; 0 = no limit.")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -99,6 +105,9 @@ class _TokenOnly(Settings):
     log_level: Any = None
     log_format: Any = None
     http_port: Any = None
+    daily_credits: Any = None
+    user_daily_credits: Any = None
+    max_waiting_jobs: Any = None
 
 
 def _token_alone() -> Settings | None:

@@ -12,16 +12,19 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from bot.bootstrap import first_of, open_ground, open_works
+from bot.bootstrap import open_ground, open_works
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId, JobStatus, Origin, ReplyTarget
 from bot.domain.progress import Phase, Progress
+from bot.domain.quota import Limits
 from bot.domain.request import Draft
 from bot.errors import FolderError, GenerationError
 from bot.log import set_up_logging
 from bot.ports import MessengerError
+from bot.services.quotas import FixedLimits
 from bot.settings import Settings
+from bot.shutdown import first_of
 
 EDIT_INTERVAL = 0.1  # seconds between two movements of the bar
 UNLIMITED = 2**40  # bytes; a file on disk needs no fitting
@@ -106,7 +109,7 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
         messenger = TerminalMessenger(bar)
         async with (
             open_ground(settings, state_dir=folder) as ground,
-            open_works(ground, messenger, edit_interval=EDIT_INTERVAL) as works,
+            open_works(ground, messenger, limits=FixedLimits(limits=Limits()), edit_interval=EDIT_INTERVAL) as works,
         ):
             proposal = works.generation.propose(draft)
             await works.generation.submit(proposal, Origin(interaction_id=1, user_id=1), HERE)

@@ -14,7 +14,8 @@ from bot.chat.markdown import shorten, visible
 from bot.chat.queue_view import queue_view
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice
 from bot.errors import NotFoundError
-from bot.services.generation import GenerationService, QueueEntry
+from bot.services.estimates import QueueEntry
+from bot.services.generation import GenerationService
 
 MAX_CHOICES = 25
 NAME_LENGTH = 100

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from bot.bootstrap import Application, first_of, open_application, small_model, stop_event
+from bot.bootstrap import Application, open_application, small_model
 from bot.chat.actions import Press
 from bot.chat.replies import Interaction, defer_public, origin_of
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
@@ -18,6 +18,7 @@ from bot.domain.request import Draft
 from bot.errors import OperatorError
 from bot.log import set_up_logging
 from bot.settings import SHIPPED_DATA, Settings
+from bot.shutdown import first_of, stop_event
 from bot.storage.catalog import load_catalog
 from bot.storage.lock import DataFolderLock
 

@@ -12,9 +12,13 @@ from bot.domain.progress import Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePosition:
-    """`ahead` jobs run or wait before this one; `starts_at` and `done_at` are None until a speed was measured."""
+    """`ahead` jobs run or wait before this one; `starts_at` and `done_at` are None until a speed was measured.
+
+    `is_paused`: moderators have stopped the queue of the job's server, so that nothing is known.
+    """
 
     ahead: int
+    is_paused: bool = False
     starts_at: datetime | None = None
     done_at: datetime | None = None
 

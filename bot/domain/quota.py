@@ -1,22 +1,34 @@
-"""What a request costs, and what a member may use."""
+"""What a request costs, what a member may use, and whether the one fits into the other. All amounts are whole credits."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from fractions import Fraction
 
 from bot.domain.request import GenerationRequest
+from bot.errors import QuotaError
 
-CREDIT_WORK = 28 * 1024 * 1024 / 1e6  # megapixel-steps: one 1024 x 1024 picture of 28 steps
+CREDIT = 28 * 1024 * 1024  # pixel-steps: one 1024 x 1024 picture of 28 steps
+MAX_GRANT = 10_000  # credits at once; a slip of the finger should not give a member the GPU for good
 
 
 class Posting(StrEnum):
-    """The kinds of ledger postings; a job has at most one of each (a refund after the charge: undeliverable)."""
+    """The kinds of ledger postings; a job has at most one of each in a purse (a refund after the charge: undeliverable)."""
 
+    GRANT = "grant"
     RESERVE = "reserve"
     CHARGE = "charge"
     REFUND = "refund"
+
+
+class Purse(StrEnum):
+    """Where credits come from; a member has both in every server."""
+
+    DAILY = "daily"  # full again at 00:00 UTC
+    GRANTED = "granted"  # from moderators; does not expire, and is used when today's allowance is not enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +46,97 @@ class Limits:
     weight: float = 1.0
 
 
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What a member has used of today (UTC) and holds in one server; credits but for `waiting`, which counts jobs.
+
+    `spent` and `reserved` are of today's allowance, `granted` is what is left of the granted credits. `everywhere` is what
+    was spent and reserved today over all servers and purses.
+    """
+
+    spent: int = 0
+    reserved: int = 0
+    granted: int = 0
+    granted_reserved: int = 0
+    everywhere: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """How a price is taken from the two purses."""
+
+    daily: int
+    granted: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Credits that a moderator gives to a member; `interaction_id` is unique, so a replayed event grants once."""
+
+    interaction_id: int
+    user_id: int
+    guild_id: int
+    credits: int
+    granted_by: int
+
+
 def price(request: GenerationRequest) -> int:
-    """Whole credits, at least 1."""
-    return max(1, math.ceil(request.work / CREDIT_WORK))
+    """Pictures times pixels times steps in whole credits, rounded up."""
+    return math.ceil(Fraction(request.num_images * request.width * request.height * request.num_inference_steps, CREDIT))
+
+
+def day_of(now: datetime) -> int:
+    """The day of an aware time, counted from 1970-01-01 UTC."""
+    return (now.astimezone(UTC).date() - datetime(1970, 1, 1, tzinfo=UTC).date()).days
+
+
+def renews_at(now: datetime) -> datetime:
+    """The next 00:00 UTC."""
+    return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), tzinfo=UTC)
+
+
+def left_today(limits: Limits, standing: Standing) -> int | None:
+    """What is left of today's allowance; None without a limit."""
+    if limits.daily_credits is None:
+        return None
+    return max(0, limits.daily_credits - standing.spent - standing.reserved)
+
+
+def pay(cost: int, limits: Limits, standing: Standing, *, now: datetime) -> Payment:
+    """Take `cost` from today's allowance first, then from granted credits. Raises QuotaError where a limit forbids the job."""
+    if limits.waiting_jobs is not None and standing.waiting >= limits.waiting_jobs:
+        raise QuotaError(
+            f"You have {_counted(standing.waiting, 'job')} waiting here, and {limits.waiting_jobs} is the most at once. "
+            "Wait until one is finished, or cancel one with `/queue show`."
+        )
+    if limits.operator_credits is not None and cost > limits.operator_credits - standing.everywhere:
+        left = max(0, limits.operator_credits - standing.everywhere)
+        raise _too_dear(cost, f"{left} of today's {limits.operator_credits} left over all servers of this bot", now)
+    left = left_today(limits, standing)
+    if left is None:
+        return Payment(daily=cost, granted=0)
+    daily = min(cost, left)
+    if cost - daily > standing.granted:
+        granted = f" and {standing.granted} granted" if standing.granted else ""
+        raise _too_dear(cost, f"{left} of today's {limits.daily_credits}{granted} left here", now)
+    return Payment(daily=daily, granted=cost - daily)
+
+
+def in_credits(amount: int) -> str:
+    """`amount` with its unit."""
+    return _counted(amount, "credit")
+
+
+def _too_dear(cost: int, left: str, now: datetime) -> QuotaError:
+    return QuotaError(
+        f"This costs {in_credits(cost)}, and you have {left}; they renew <t:{int(renews_at(now).timestamp())}:R>. "
+        "Fewer or smaller pictures or fewer steps cost less."
+    )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

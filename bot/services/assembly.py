@@ -6,16 +6,20 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.domain.profile import Catalog, ModelProfile
-from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository, Messenger, Outbox
+from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository, LimitsSource, Messenger, Outbox
+from bot.services.admission import Admission
 from bot.services.attempt import Workbench
 from bot.services.cards import CardAssembler
 from bot.services.courier import Mailroom
 from bot.services.delivery import Delivery
+from bot.services.drain import Drain
 from bot.services.estimates import Estimator
 from bot.services.generation import GenerationService
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.proposals import Proposals
+from bot.services.quotas import Credits, Quotas
 from bot.services.removal import Removal
+from bot.services.server_queue import Pauses, ServerQueue
 from bot.services.signals import Sleep
 from bot.services.worker import Worker
 from bot.telemetry import Metrics
@@ -26,6 +30,9 @@ class Ports:
     """The adapters that the services work through."""
 
     jobs: JobRepository
+    credits: Credits
+    limits: LimitsSource
+    pauses: Pauses
     outbox: Outbox
     store: ImageStore
     codec: ImageCodec
@@ -40,6 +47,9 @@ class Services:
     """The use cases. `worker.run` and `delivery.run` want tasks; stop the worker first, then delivery, then `live`."""
 
     generation: GenerationService
+    quotas: Quotas
+    server_queue: ServerQueue
+    drain: Drain
     worker: Worker
     delivery: Delivery
     live: LiveCards
@@ -75,14 +85,13 @@ def build_services(
     worker = Worker(bench)
     removal = Removal(jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, clock=clock)
     proposals = Proposals(profile=profile, catalog=catalog, jobs=jobs, store=store, codec=ports.codec)
-    generation = GenerationService(
-        proposals=proposals,
-        removal=removal,
-        jobs=jobs,
+    admission = Admission(jobs=jobs, limits=ports.limits, worker=worker, live=live, clock=clock, metrics=metrics)
+    return Services(
+        generation=GenerationService(proposals=proposals, admission=admission, removal=removal, jobs=jobs, estimator=estimator),
+        quotas=Quotas(credits=ports.credits, limits=ports.limits, clock=clock),
+        server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
+        drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         worker=worker,
+        delivery=delivery,
         live=live,
-        estimator=estimator,
-        clock=clock,
-        metrics=metrics,
     )
-    return Services(generation=generation, worker=worker, delivery=delivery, live=live)

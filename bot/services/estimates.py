@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.domain.card import QueuePosition
 from bot.domain.job import Job
 from bot.ports import Clock, JobRepository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """A waiting or running job and where it stands; a running job has nothing ahead of it."""
+
+    job: Job
+    position: QueuePosition
 
 
 class Estimator:
@@ -25,6 +35,8 @@ class Estimator:
         ahead = await self._jobs.ahead(job.id)
         if ahead is None:
             return None
+        if ahead.paused:
+            return QueuePosition(ahead=ahead.jobs, is_paused=True)
         pace = await self._jobs.pace()
         if pace is None:
             return QueuePosition(ahead=ahead.jobs)
@@ -32,3 +44,7 @@ class Estimator:
         return QueuePosition(
             ahead=ahead.jobs, starts_at=starts_at, done_at=starts_at + timedelta(seconds=job.request.work * pace)
         )
+
+    async def entries(self, jobs: Sequence[Job]) -> tuple[QueueEntry, ...]:
+        """Waiting and running jobs with their places."""
+        return tuple([QueueEntry(job=job, position=await self.position(job) or QueuePosition(ahead=0)) for job in jobs])

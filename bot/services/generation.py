@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.domain.card import QueuePosition
 from bot.domain.image import StoredImage
-from bot.domain.job import Actor, Job, JobId, NewJob, Origin, ReplyTarget, VariationStrength
+from bot.domain.job import Actor, Job, JobId, Origin, ReplyTarget, VariationStrength
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import ComposedPrompt, compose
 from bot.domain.request import Draft
 from bot.errors import InvalidRequestError, NotFoundError
-from bot.ports import Clock, JobRepository, Submission
-from bot.services.estimates import Estimator
-from bot.services.live_cards import LiveCards
+from bot.ports import JobRepository, Submission
+from bot.services.admission import Admission
+from bot.services.estimates import Estimator, QueueEntry
 from bot.services.proposals import JOB_GONE, Proposal, Proposals
 from bot.services.removal import Removal
-from bot.services.worker import Worker
-from bot.telemetry import Metrics
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueEntry:
-    """A waiting or running job and where it stands."""
-
-    job: Job
-    position: QueuePosition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +39,16 @@ class GenerationService:
         self,
         *,
         proposals: Proposals,
+        admission: Admission,
         removal: Removal,
         jobs: JobRepository,
-        worker: Worker,
-        live: LiveCards,
         estimator: Estimator,
-        clock: Clock,
-        metrics: Metrics,
     ) -> None:
         self._proposals = proposals
+        self._admission = admission
         self._removal = removal
         self._jobs = jobs
-        self._worker = worker
-        self._live = live
         self._estimator = estimator
-        self._clock = clock
-        self._metrics = metrics
 
     @property
     def profile(self) -> ModelProfile:
@@ -104,15 +87,10 @@ class GenerationService:
     async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> Submission:
         """Store the job in one transaction; from its return on, the job ends in one of its final states whatever happens.
 
-        An interaction that was seen before gives the job it made then and shows nothing new.
+        An interaction that was seen before gives the job it made then and shows nothing new. Raises QuotaError and
+        NotAllowedError for a new one.
         """
-        new = NewJob(request=proposal.request, origin=origin, reply=reply, parent=proposal.parent)
-        submission = await self._jobs.add(new, now=self._clock.now())
-        if submission.created:
-            self._metrics.submitted.labels(relation=proposal.parent.relation if proposal.parent else "new").inc()
-            await self._live.show(submission.job)
-            self._worker.wake()
-        return submission
+        return await self._admission.submit(proposal, origin, reply)
 
     async def cancel(self, job_id: JobId, actor: Actor) -> Job:
         """Stop a job that waits or runs. Raises NotFoundError, NotAllowedError, InvalidRequestError when it ended before."""
@@ -140,9 +118,5 @@ class GenerationService:
         )
 
     async def waiting(self, user_id: int) -> tuple[QueueEntry, ...]:
-        """A member's waiting and running jobs in queue order; a running job has nothing ahead of it."""
-        jobs = await self._jobs.waiting(user_id)
-        return tuple([QueueEntry(job=job, position=await self._position(job)) for job in jobs])
-
-    async def _position(self, job: Job) -> QueuePosition:
-        return await self._estimator.position(job) or QueuePosition(ahead=0)
+        """A member's waiting and running jobs in queue order."""
+        return await self._estimator.entries(await self._jobs.waiting(user_id))

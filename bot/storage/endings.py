@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.domain.image import StoredImage
 from bot.domain.job import MAX_ATTEMPTS, JobId, JobStatus
-from bot.storage import ledger
+from bot.storage import ledger, turns
 from bot.storage.rows import image_row, to_micros
 
 INTERRUPTED = (
@@ -26,6 +26,7 @@ CANCEL = """--sql
 UPDATE jobs
 SET status = 'cancelled', finished_at = :now, lease_until = NULL
 WHERE id = :id AND status IN ('queued', 'running')
+RETURNING user_id
 """
 
 ADD_IMAGE = """--sql
@@ -64,10 +65,12 @@ def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int
 
 def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
     """CANCELLED, if it had not ended."""
-    if connection.execute(CANCEL, {"id": job_id, "now": to_micros(now)}).rowcount != 1:
+    cancelled = connection.execute(CANCEL, {"id": job_id, "now": to_micros(now)}).fetchall()
+    if not cancelled:
         return False
     _open_entry(connection, job_id, now)
     ledger.refund(connection, job_id, now=now)
+    turns.assign(connection, cancelled[0]["user_id"])
     return True
 
 

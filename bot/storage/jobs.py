@@ -9,24 +9,23 @@ from statistics import median
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, new_job_id
+from bot.domain.quota import Limits
 from bot.ports import Ahead, Recovery, Submission
-from bot.storage import endings, ledger, queue
+from bot.storage import endings, ledger, queue, turns
 from bot.storage.database import Database
+from bot.storage.people import remember_guild, remember_user
 from bot.storage.rows import image_from_row, job_from_row, new_job_row, to_micros
 
 PACE_WINDOW = 20  # jobs; enough to outvote one that waited for the weights to load
 
-SAW_USER = "INSERT INTO users (id, first_seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
-SAW_GUILD = "INSERT INTO guilds (id, first_seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
-
 ADD = """--sql
 INSERT INTO jobs (
     id, interaction_id, user_id, guild_id, status, request, work, channel_id, message_id, application_id, token,
-    token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at
+    token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at, weight
 )
 VALUES (
     :id, :interaction_id, :user_id, :guild_id, :status, :request, :work, :channel_id, :message_id, :application_id, :token,
-    :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at
+    :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at, :weight
 )
 RETURNING *
 """
@@ -34,8 +33,10 @@ RETURNING *
 WAITING = """--sql
 SELECT * FROM jobs
 WHERE user_id = ? AND status IN ('queued', 'running')
-ORDER BY seq
+ORDER BY status = 'queued', start_tag, seq
 """
+
+WAITING_IN = WAITING.replace("user_id", "guild_id")
 
 PACE = """--sql
 SELECT (finished_at - started_at) / 1e6 / work AS pace
@@ -67,8 +68,8 @@ class SqliteJobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, new: NewJob, *, now: datetime) -> Submission:
-        return await self._database.transaction(lambda connection: _add(connection, new, now))
+    async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
+        return await self._database.transaction(lambda connection: _add(connection, new, limits, now))
 
     async def get(self, job_id: JobId) -> Job | None:
         def select(connection: sqlite3.Connection) -> Job | None:
@@ -117,6 +118,14 @@ class SqliteJobs:
             lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING, (user_id,)))
         )
 
+    async def waiting_in(self, guild_id: int) -> tuple[Job, ...]:
+        return await self._database.read(
+            lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING_IN, (guild_id,)))
+        )
+
+    async def backlog(self) -> int:
+        return await self._database.read(queue.backlog)
+
     async def counts(self) -> dict[str, int]:
         return await self._database.read(
             lambda connection: dict(connection.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetchall())
@@ -141,17 +150,20 @@ class SqliteJobs:
         return await self._database.read(lambda connection: frozenset(row["key"] for row in connection.execute(KNOWN_KEYS)))
 
 
-def _add(connection: sqlite3.Connection, new: NewJob, now: datetime) -> Submission:
+def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Submission:
     origin = new.origin
     known = connection.execute("SELECT * FROM jobs WHERE interaction_id = ?", (origin.interaction_id,)).fetchone()
     if known is not None:
         return Submission(job=job_from_row(known), created=False)
-    connection.execute(SAW_USER, (origin.user_id, to_micros(now)))
+    payment = ledger.check(connection, new, limits, now=now)
+    remember_user(connection, origin.user_id, now=now)
     if origin.guild_id is not None:
-        connection.execute(SAW_GUILD, (origin.guild_id, to_micros(now)))
-    rows = connection.execute(ADD, new_job_row(new, new_job_id(), now)).fetchall()
+        remember_guild(connection, origin.guild_id, now=now)
+    turns.end_idle_time(connection)
+    rows = connection.execute(ADD, {**new_job_row(new, new_job_id(), now), "weight": limits.weight}).fetchall()
     job = job_from_row(rows[0])
-    ledger.reserve(connection, job.id, origin.user_id, new.request, now=now)
+    ledger.reserve(connection, job, payment, now=now)
+    turns.assign(connection, origin.user_id)
     return Submission(job=job, created=True)
 
 

@@ -7,14 +7,15 @@ from datetime import datetime
 
 from bot.domain.job import MAX_ATTEMPTS, Job, JobId
 from bot.ports import Ahead, Recovery
+from bot.storage import turns
 from bot.storage.endings import fail_interrupted
 from bot.storage.rows import job_from_row, to_micros
 
-# In order of arrival. The attempt is counted here, so that a job which kills the process has used up a try.
+# In order of turns. The attempt is counted here, so that a job which kills the process has used up a try.
 CLAIM = """--sql
 UPDATE jobs
 SET status = 'running', attempt = attempt + 1, started_at = :now, lease_until = :lease_until
-WHERE seq = (SELECT seq FROM jobs WHERE status = 'queued' ORDER BY seq LIMIT 1)
+WHERE seq = (SELECT seq FROM queue_line ORDER BY start_tag, seq LIMIT 1)
 RETURNING *
 """
 
@@ -36,19 +37,33 @@ WHERE status = 'running' AND (NOT :expired_only OR lease_until <= :now)
 ORDER BY seq
 """
 
-# A running job may have arrived later than one that was put back, and still is ahead of it.
+PLACE = """--sql
+SELECT start_tag, seq, NOT EXISTS (SELECT 1 FROM queue_line WHERE queue_line.seq = jobs.seq) AS paused
+FROM jobs
+WHERE id = ? AND status = 'queued'
+"""
+
+# A running job may have come later than one that was put back, and still is ahead of it.
 AHEAD = """--sql
 SELECT COUNT(*) AS jobs, TOTAL(work) AS work
-FROM jobs
-WHERE status = 'running' OR (status = 'queued' AND seq < :seq)
+FROM (
+    SELECT work FROM jobs WHERE status = 'running'
+    UNION ALL
+    SELECT work FROM queue_line WHERE (start_tag, seq) < (:start_tag, :seq)
+)
 """
+
+BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
 
 
 def claim(connection: sqlite3.Connection, *, now: datetime, lease_until: datetime) -> Job | None:
     """Take the next job."""
     # fetchall, because an UPDATE with RETURNING is done only when its last row was read
     rows = connection.execute(CLAIM, {"now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
-    return job_from_row(rows[0]) if rows else None
+    if not rows:
+        return None
+    turns.advance(connection, rows[0])
+    return job_from_row(rows[0])
 
 
 def extend_lease(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
@@ -78,9 +93,15 @@ def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool
 
 
 def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
-    """What runs or was queued before a queued job."""
-    row = connection.execute("SELECT seq FROM jobs WHERE id = ? AND status = 'queued'", (job_id,)).fetchone()
-    if row is None:
+    """What runs or comes before a queued job."""
+    place = connection.execute(PLACE, (job_id,)).fetchone()
+    if place is None:
         return None
-    before = connection.execute(AHEAD, {"seq": row["seq"]}).fetchone()
-    return Ahead(jobs=before["jobs"], work=before["work"])
+    before = connection.execute(AHEAD, {"start_tag": place["start_tag"], "seq": place["seq"]}).fetchone()
+    return Ahead(jobs=before["jobs"], work=before["work"], paused=bool(place["paused"]))
+
+
+def backlog(connection: sqlite3.Connection) -> int:
+    """How many jobs run or will be claimed."""
+    count: int = connection.execute(BACKLOG).fetchone()[0]
+    return count

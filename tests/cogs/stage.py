@@ -19,16 +19,21 @@ from bot.chat.client import PastelBot
 from bot.chat.extensions import EXTENSIONS
 from bot.chat.messenger import DiscordMessenger
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId
+from bot.domain.job import Job, JobId, Origin
 from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.quota import UNLIMITED, Limits
 from bot.inference.image_files import PillowCodec
 from bot.ports import ImageCodec
 from bot.services.assembly import Ports, Services, build_services
 from bot.services.generation import GenerationService
+from bot.services.quotas import Quotas
+from bot.services.server_queue import ServerQueue
+from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.jobs import SqliteJobs
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
+from bot.storage.pauses import SqlitePauses
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE
 from tests.fakes import FakeGenerator, InMemoryImageStore
@@ -59,6 +64,7 @@ class Stage:
     store: InMemoryImageStore = field(default_factory=InMemoryImageStore)
     metrics: Metrics = field(default_factory=Metrics)
     clock: SimClock = field(default_factory=SimClock)
+    limits: Limits = UNLIMITED
     jobs: SqliteJobs = field(init=False)
     env: simcord.Env = field(init=False)
     bot: PastelBot = field(init=False)
@@ -72,6 +78,9 @@ class Stage:
         self.bot = PastelBot(metrics=self.metrics, meta=SqliteMeta(self.database), extensions=EXTENSIONS, guild_ready_timeout=0)
         ports = Ports(
             jobs=self.jobs,
+            credits=SqliteCredits(self.database),
+            limits=self,
+            pauses=SqlitePauses(self.database),
             outbox=SqliteOutbox(self.database),
             store=self.store,
             codec=self.codec,
@@ -82,7 +91,14 @@ class Stage:
         )
         self.services = build_services(ports, profile=self.profile, catalog=self.catalog)
         self.bot.provide(GenerationService, self.services.generation)
+        self.bot.provide(Quotas, self.services.quotas)
+        self.bot.provide(ServerQueue, self.services.server_queue)
         return self.bot
+
+    async def limits_for(self, origin: Origin) -> Limits:
+        """Implements ports.LimitsSource; remembers who asked."""
+        self.asked = origin
+        return self.limits
 
     def settle_in(self, env: simcord.Env) -> None:
         self.env = self.clock.env = env

@@ -12,14 +12,17 @@ from pathlib import Path
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId, JobStatus
+from bot.domain.job import Job, JobId, JobStatus, Origin
 from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.quota import UNLIMITED, Limits
 from bot.ports import Messenger, MessengerError
 from bot.services.assembly import Ports, Services, build_services
 from bot.services.proposals import Proposal
+from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.jobs import SqliteJobs
 from bot.storage.outbox import SqliteOutbox
+from bot.storage.pauses import SqlitePauses
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE, new_job
 from tests.fakes import FakeClock, FakeCodec, FakeGenerator, InMemoryImageStore, RecordingMessenger, picture
@@ -39,6 +42,7 @@ class World:
     codec: FakeCodec = field(default_factory=FakeCodec)
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    limits: Limits = UNLIMITED
     services: Services = field(init=False)
 
     def build(
@@ -47,6 +51,9 @@ class World:
         """Build the services afresh, as a restart does."""
         ports = Ports(
             jobs=self.jobs,
+            credits=SqliteCredits(self.database),
+            limits=self,
+            pauses=SqlitePauses(self.database),
             outbox=self.outbox,
             store=self.store,
             codec=self.codec,
@@ -58,9 +65,15 @@ class World:
         self.services = build_services(ports, profile=profile, catalog=catalog, sleep=self.clock.sleep)
         return self.services
 
+    async def limits_for(self, origin: Origin) -> Limits:
+        """Implements ports.LimitsSource."""
+        del origin
+        return self.limits
+
     async def add(self, interaction_id: int = 1, **changes: object) -> Job:
         """Store a job as `submit` does, without a live card."""
-        return (await self.jobs.add(new_job(interaction_id, **changes), now=self.clock.now())).job
+        new = new_job(interaction_id, **changes)
+        return (await self.jobs.add(new, limits=self.limits, now=self.clock.now())).job
 
     async def claim(self) -> Job:
         now = self.clock.now()

@@ -21,6 +21,7 @@ from typing import NoReturn
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import MAX_ATTEMPTS, Job, JobStatus
+from bot.domain.quota import UNLIMITED
 from bot.storage.database import Database
 from tests.storage.crash_points import assert_kept
 from tests.storage.samples import NOW, Store, assert_file_sound, images, memory_folder, new_job
@@ -49,7 +50,7 @@ class Worker:
     async def run(self, first_number: int) -> NoReturn:
         await self._store.jobs.recover(now=NOW, expired_only=False)
         for number in count(first_number):
-            submission = await self._store.jobs.add(new_job(number), now=NOW)
+            submission = await self._store.jobs.add(new_job(number), limits=UNLIMITED, now=NOW)
             self._ack(submission.job, JobStatus.QUEUED)
             await self._work(await self._store.claim())
             await self._deliver()

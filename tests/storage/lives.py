@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import ALLOWED_MOVES, Job, JobId, JobStatus
+from bot.domain.quota import Limits
 from bot.storage.outbox import SqliteOutbox
 from tests.storage.samples import LEASE, NOW, Store, images, new_job
 
@@ -19,7 +20,8 @@ LATER = NOW + timedelta(minutes=1)
 async def start(store: Store, number: int, ack: Ack) -> Job:
     """What the bot does when it starts, and the event that makes the job (replayed if it was seen)."""
     await store.jobs.recover(now=NOW, expired_only=False)
-    job = (await store.jobs.add(new_job(number, num_images=2), now=NOW)).job
+    await store.grant(1, interaction_id=number)
+    job = (await store.jobs.add(new_job(number, num_images=2), limits=Limits(daily_credits=1), now=NOW)).job  # from both purses
     ack(job.id, job.status)
     return job
 

@@ -14,12 +14,15 @@ from tempfile import TemporaryDirectory
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, Parent, ReplyTarget
-from bot.domain.quota import price
+from bot.domain.quota import UNLIMITED, Grant, Limits, price
 from bot.domain.request import GenerationRequest, InitImage
+from bot.storage.audit import audit
+from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.jobs import SqliteJobs
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
+from bot.storage.pauses import SqlitePauses
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -34,13 +37,26 @@ class Store:
     jobs: SqliteJobs
     outbox: SqliteOutbox
     meta: SqliteMeta
+    credits: SqliteCredits
+    pauses: SqlitePauses
 
     @classmethod
     def over(cls, database: Database) -> Store:
-        return cls(database, SqliteJobs(database), SqliteOutbox(database), SqliteMeta(database))
+        return cls(
+            database,
+            SqliteJobs(database),
+            SqliteOutbox(database),
+            SqliteMeta(database),
+            SqliteCredits(database),
+            SqlitePauses(database),
+        )
 
-    async def add(self, interaction_id: int = 1, **values: object) -> Job:
-        return (await self.jobs.add(new_job(interaction_id, **values), now=NOW)).job
+    async def add(self, interaction_id: int = 1, *, limits: Limits = UNLIMITED, now: datetime = NOW, **values: object) -> Job:
+        return (await self.jobs.add(new_job(interaction_id, **values), limits=limits, now=now)).job
+
+    async def grant(self, amount: int, interaction_id: int = 1, *, user_id: int = 100, guild_id: int = 200) -> None:
+        given = Grant(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id, credits=amount, granted_by=900)
+        await self.credits.grant(given, now=NOW)
 
     async def claim(self, now: datetime = NOW) -> Job:
         job = await self.jobs.claim(now=now, lease_until=now + LEASE)
@@ -67,8 +83,8 @@ class Store:
         return None if row is None else row[0]
 
     async def postings(self, job_id: JobId) -> dict[str, tuple[int, int]]:
-        """(reserved, spent) by kind."""
-        sql = "SELECT kind, reserved, spent FROM ledger WHERE job_id = ? ORDER BY id"
+        """(reserved, spent) by kind, over both purses."""
+        sql = "SELECT kind, SUM(reserved) AS reserved, SUM(spent) AS spent FROM ledger WHERE job_id = ? GROUP BY kind"
         rows = await self.database.read(lambda connection: connection.execute(sql, (job_id,)).fetchall())
         return {row["kind"]: (row["reserved"], row["spent"]) for row in rows}
 
@@ -137,11 +153,14 @@ def assert_ledger_sums(connection: sqlite3.Connection) -> None:
     """Every job has exactly the postings of its status, and they add up to its price or to nothing."""
     for job in connection.execute("SELECT id, status, request FROM jobs").fetchall():
         cost, status = price(GenerationRequest.from_dict(json.loads(job[2]))), job[1]
-        sql = "SELECT kind, reserved, spent FROM ledger WHERE job_id = ?"
+        sql = "SELECT kind, reserved, spent, purse FROM ledger WHERE job_id = ?"
         rows = connection.execute(sql, (job[0],)).fetchall()
-        assert sorted(row[0] for row in rows) == sorted(POSTINGS[status]), f"{job[0]} is {status}"
+        assert rows
+        for purse in {row[3] for row in rows}:
+            assert sorted(row[0] for row in rows if row[3] == purse) == sorted(POSTINGS[status]), f"{job[0]} is {status}"
         assert sum(row[1] for row in rows) == (cost if status in IN_FLIGHT else 0)
         assert sum(row[2] for row in rows) == (cost if status in {"succeeded", "delivered"} else 0)
+    assert audit(connection) == ()
 
 
 def assert_sound(connection: sqlite3.Connection) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.domain.job import JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
+from bot.domain.quota import UNLIMITED
 from bot.domain.request import InitImage, NoiseBlend
 from bot.storage.jobs import PACE_WINDOW
 from tests.storage.samples import NOW, TOKEN, Store, images, new_job, request
@@ -34,7 +35,7 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
         parent=Parent(job_id=parent.id, relation=Relation.VARIATION, image_index=3),
     )
 
-    submission = await store.jobs.add(new, now=NOW)
+    submission = await store.jobs.add(new, limits=UNLIMITED, now=NOW)
 
     job = submission.job
     assert submission.created
@@ -51,10 +52,10 @@ async def test_a_job_of_a_direct_message_has_no_guild(store: Store) -> None:
 
 
 async def test_a_replayed_interaction_gives_the_job_it_made_before(store: Store) -> None:
-    first = await store.jobs.add(new_job(7), now=NOW)
+    first = await store.jobs.add(new_job(7), limits=UNLIMITED, now=NOW)
     claimed = await store.claim()
 
-    second = await store.jobs.add(new_job(7, prompt="something else"), now=NOW + timedelta(seconds=5))
+    second = await store.jobs.add(new_job(7, prompt="something else"), limits=UNLIMITED, now=NOW + timedelta(seconds=5))
 
     assert first.created
     assert not second.created
@@ -63,8 +64,8 @@ async def test_a_replayed_interaction_gives_the_job_it_made_before(store: Store)
 
 
 async def test_a_member_and_a_server_are_stored_once_with_their_first_time(store: Store) -> None:
-    await store.jobs.add(new_job(1), now=NOW)
-    await store.jobs.add(new_job(2), now=NOW + timedelta(days=1))
+    await store.jobs.add(new_job(1), limits=UNLIMITED, now=NOW)
+    await store.jobs.add(new_job(2), limits=UNLIMITED, now=NOW + timedelta(days=1))
 
     assert await store.scalar("SELECT COUNT(*) FROM users") == 1
     assert await store.scalar("SELECT first_seen_at FROM users") == await store.scalar("SELECT created_at FROM jobs")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.quota import UNLIMITED
 from bot.storage.database import Database
 from tests.storage.samples import NOW, Store, assert_file_sound, assert_sound, memory_folder, new_job
 
@@ -42,7 +43,7 @@ async def lost_tails(cuts: int) -> int:
             await database.transaction(lambda connection: connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone())
             store = Store.over(database)
             for number in range(JOBS):
-                await store.jobs.add(new_job(number), now=NOW)
+                await store.jobs.add(new_job(number), limits=UNLIMITED, now=NOW)
                 await store.jobs.cancel((await store.jobs.waiting(100))[0].id, now=NOW)
             data, wal = (folder / "pastel.db").read_bytes(), (folder / "pastel.db-wal").read_bytes()
         for number in range(cuts):

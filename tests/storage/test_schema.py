@@ -21,6 +21,11 @@ CHANGES = {  # what a row needs beside the status to pass the CHECKs
     "failed": "finished_at = 9, lease_until = NULL, failure = 'A reason.'",
 }
 ENDED = "finished_at = 9, lease_until = NULL, failure = NULL"
+LEDGER = """INSERT INTO ledger (job_id, user_id, purse, day, posted_at, kind, reserved, spent)
+            VALUES ('0123456789abcdef', 1, 'daily', 5, 0, {})"""
+GRANT = (
+    "INSERT INTO ledger (user_id, guild_id, purse, day, posted_at, kind, interaction_id, granted_by, granted) VALUES (1, {})"
+)
 MOVES = list(itertools.permutations(JobStatus, 2))
 PATHS = {
     "queued": (),
@@ -39,12 +44,14 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         migrate(connection, path, load_migrations())
         connection.execute("INSERT INTO users VALUES (1, 0)")
+        connection.execute("INSERT INTO guilds VALUES (2, 0)")
         connection.execute(
             """INSERT INTO jobs (id, interaction_id, user_id, status, request, work, channel_id, application_id, upload_limit,
                                  created_at)
                VALUES ('0123456789abcdef', 1, 1, 'queued', ?, 29.4, 1, 1, 1, 0)""",
             (json.dumps(request().to_dict()),),
         )
+        connection.execute(LEDGER.format("'reserve', 2, 0"))
         yield connection
 
 
@@ -74,9 +81,6 @@ def test_every_other_move_is_refused(connection: sqlite3.Connection, old: JobSta
     assert connection.execute("SELECT status FROM jobs").fetchone()[0] == old
 
 
-LEDGER = "INSERT INTO ledger (job_id, user_id, kind, reserved, spent, posted_at) VALUES ('0123456789abcdef', 1, {}, 0)"
-
-
 @pytest.mark.parametrize(
     ("sql", "message"),
     [
@@ -104,6 +108,22 @@ LEDGER = "INSERT INTO ledger (job_id, user_id, kind, reserved, spent, posted_at)
         (LEDGER.format("'refund', 1, 0"), "CHECK"),
         (LEDGER.format("'refund', 0, 0"), "CHECK"),
         (LEDGER.format("'present', 1, 0"), "CHECK"),
+        (LEDGER.format("'grant', 1, 0"), "CHECK"),
+        (LEDGER.replace("5", "6").format("'charge', -2, 2"), "purse and the day"),
+        (LEDGER.replace("daily", "granted").format("'refund', -2, 0"), "purse and the day"),
+        (LEDGER.replace("daily", "granted").format("'reserve', 4, 0"), "only granted credits"),
+        (GRANT.format("2, 'granted', 5, 0, 'grant', 7, 8, 0"), "CHECK"),
+        (GRANT.format("2, 'granted', 5, 0, 'grant', 7, 8, -1"), "CHECK"),
+        (GRANT.format("2, 'granted', 5, 0, 'grant', 7, NULL, 1"), "CHECK"),
+        (GRANT.format("2, 'granted', 5, 0, 'grant', NULL, 8, 1"), "CHECK"),
+        (GRANT.format("NULL, 'granted', 5, 0, 'grant', 7, 8, 1"), "CHECK"),
+        (GRANT.format("2, 'daily', 5, 0, 'grant', 7, 8, 1"), "CHECK"),
+        (GRANT.format("2, 'savings', 5, 0, 'grant', 7, 8, 1"), "CHECK"),
+        ("UPDATE jobs SET weight = 0", "weight > 0"),
+        ("UPDATE jobs SET start_tag = 3", "CHECK"),
+        ("UPDATE fair_queue SET virtual_time = 6", "CHECK"),
+        ("DELETE FROM fair_queue", "keeps its time"),
+        ("INSERT INTO fair_queue VALUES (2, 0, 0)", "CHECK"),
     ],
 )
 def test_a_wrong_row_is_an_error(connection: sqlite3.Connection, sql: str, message: str) -> None:
@@ -115,17 +135,41 @@ def test_a_wrong_row_is_an_error(connection: sqlite3.Connection, sql: str, messa
 
 @pytest.mark.parametrize("kind", ["'reserve', 2, 0", "'charge', -2, 2", "'refund', -2, 0"])
 def test_a_posting_of_a_kind_happens_once(connection: sqlite3.Connection, kind: str) -> None:
-    connection.execute(LEDGER.format(kind))
+    if "reserve" not in kind:
+        connection.execute(LEDGER.format(kind))
 
     with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
         connection.execute(LEDGER.format(kind))
 
 
 def test_a_posting_is_never_rewritten(connection: sqlite3.Connection) -> None:
-    connection.execute(LEDGER.format("'reserve', 2, 0"))
-
     with pytest.raises(sqlite3.IntegrityError, match="corrected by another posting"):
         connection.execute("UPDATE ledger SET reserved = 1")
+
+
+def test_credits_are_granted_once_by_an_event(connection: sqlite3.Connection) -> None:
+    connection.execute(GRANT.format("2, 'granted', 5, 0, 'grant', 7, 8, 1"))
+
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        connection.execute(GRANT.format("2, 'granted', 5, 0, 'grant', 7, 8, 1"))
+
+
+def test_the_time_of_the_queue_never_runs_back(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE fair_queue SET busy_until = 9, virtual_time = 4")
+
+    for column in ("busy_until = 8", "virtual_time = 3"):
+        with pytest.raises(sqlite3.IntegrityError, match="runs forward"):
+            connection.execute(f"UPDATE fair_queue SET {column}")
+
+
+def test_a_servers_queue_is_stopped_once_at_a_time(connection: sqlite3.Connection) -> None:
+    stop = "INSERT INTO queue_pauses (guild_id, paused_by, paused_at) VALUES (2, 8, 0)"
+    connection.execute(stop)
+
+    with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+        connection.execute(stop)
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        connection.execute("UPDATE queue_pauses SET resumed_at = 9")
 
 
 def test_a_job_starts_as_queued(connection: sqlite3.Connection) -> None:
@@ -138,7 +182,8 @@ def test_a_job_starts_as_queued(connection: sqlite3.Connection) -> None:
 
 
 def test_every_table_is_strict(connection: sqlite3.Connection) -> None:
-    tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE name NOT LIKE 'sqlite_%'").fetchall()
+    sql = "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    tables = connection.execute(sql).fetchall()
 
-    assert {name for name, strict in tables if strict} == {"guilds", "users", "jobs", "images", "outbox", "ledger", "meta"}
+    assert {name for name, _ in tables} >= {"guilds", "users", "jobs", "images", "outbox", "ledger", "meta", "queue_pauses"}
     assert all(strict for _, strict in tables)

@@ -1,4 +1,4 @@
-"""Any order of calls: the database does what a model of thirty lines predicts, and its invariants hold after each call."""
+"""Any order of calls: the database does what small models predict, and its invariants hold after each call."""
 
 from __future__ import annotations
 
@@ -8,22 +8,39 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import count, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import MAX_ATTEMPTS, Job, JobStatus
-from bot.errors import NotFoundError
+from bot.domain.quota import Grant, Limits, day_of
+from bot.errors import NotFoundError, QuotaError
 from bot.storage.database import Database
+from tests.storage.fair_model import FairModel
+from tests.storage.purse_model import Bill, PurseModel
 from tests.storage.samples import LEASE, NOW, Store, assert_sound, images, memory_folder, new_job
 
 T = TypeVar("T")
 
+MODERATOR = 900
+NOTHING = Limits(daily_credits=0, waiting_jobs=0, operator_credits=0)
+LIMITS = st.builds(
+    Limits,
+    daily_credits=st.none() | st.integers(0, 6),
+    waiting_jobs=st.none() | st.integers(1, 5),
+    operator_credits=st.none() | st.integers(3, 12),
+    weight=st.sampled_from((1.0, 0.5, 4.0)),
+)
+users = st.integers(1, 3)
+servers = st.sampled_from((200, 201))
+guilds = st.none() | servers
 picks = st.integers(0, 1_000)
 lags = st.sampled_from([0, 0, 0, 1, -1])  # how far an attempt is from the one that holds the job
 
@@ -73,6 +90,9 @@ class Repository(RuleBasedStateMachine):
         self.runner = self.closing.enter_context(asyncio.Runner())
         self.now = NOW
         self.models: dict[str, Model] = {}
+        self.fair = FairModel()
+        self.purses = PurseModel()
+        self.interactions = count(1)
         self.open()
 
     def open(self) -> None:
@@ -89,27 +109,59 @@ class Repository(RuleBasedStateMachine):
         self.run(self.opened.__aexit__(None, None, None))
         self.closing.close()
 
-    @rule(user_id=st.integers(1, 3), num_images=st.integers(1, 4))
-    def add(self, user_id: int, num_images: int) -> None:
-        new = new_job(len(self.models), user_id=user_id, num_images=num_images)
-        submission = self.run(self.store.jobs.add(new, now=self.now))
+    @rule(user_id=users, guild_id=guilds, num_images=st.integers(1, 4), limits=LIMITS)
+    def add(self, user_id: int, guild_id: int | None, num_images: int, limits: Limits) -> None:
+        size = {"width": 1000, "height": 1000}  # whole megapixel-steps, so that ties are ties
+        new = new_job(next(self.interactions), user_id=user_id, guild_id=guild_id, num_images=num_images, **size)
+        payment = self.purses.split(num_images, limits, user_id, guild_id, day_of(self.now))
+        adding = self.store.jobs.add(new, limits=limits, now=self.now)
+        if payment is None:
+            with pytest.raises(QuotaError):
+                self.run(adding)
+            return
+        submission = self.run(adding)
         assert submission.created
-        self.models[submission.job.id] = Model(submission.job)
+        job_id = submission.job.id
+        self.models[job_id] = Model(submission.job)
+        self.purses.bills[job_id] = Bill(user_id, guild_id, day_of(self.now), *payment)
+        self.fair.add(job_id, user_id, guild_id, new.request.work / limits.weight)
+
+    @rule(user_id=users, guild_id=servers, amount=st.integers(1, 5))
+    def grant(self, user_id: int, guild_id: int, amount: int) -> None:
+        interaction_id = next(self.interactions)
+        given = Grant(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id, credits=amount, granted_by=MODERATOR)
+        self.purses.grants[interaction_id] = (user_id, guild_id, amount)
+        for _ in range(2):  # Discord may send an event twice
+            self.run(self.store.credits.grant(given, now=self.now))
+
+    @rule(guild_id=servers)
+    def pause(self, guild_id: int) -> None:
+        stopped = self.run(self.store.pauses.pause(guild_id, by=MODERATOR, now=self.now))
+        assert stopped is (guild_id not in self.fair.paused)
+        self.fair.pause(guild_id)
+
+    @rule(guild_id=servers)
+    def resume(self, guild_id: int) -> None:
+        resumed = self.run(self.store.pauses.resume(guild_id, by=MODERATOR, now=self.now))
+        assert resumed is (guild_id in self.fair.paused)
+        if resumed:
+            self.fair.resume(guild_id)
 
     @precondition(lambda self: self.models)
     @rule(number=picks)
     def replay(self, number: int) -> None:
         model = self.pick(number)
-        submission = self.run(self.store.jobs.add(new_job(model.job.origin.interaction_id), now=self.now))
+        again = new_job(model.job.origin.interaction_id)
+        submission = self.run(self.store.jobs.add(again, limits=NOTHING, now=self.now))
         assert (submission.created, submission.job.id) == (False, model.job.id)
 
     @rule()
     def claim(self) -> None:
-        queued = [model for model in self.models.values() if model.status is JobStatus.QUEUED]
+        wanted = self.fair.claim()
         job = self.run(self.store.jobs.claim(now=self.now, lease_until=self.now + LEASE))
-        assert (job and job.id) == (queued[0].job.id if queued else None)
+        assert (job and job.id) == wanted
         if job is not None:
-            model = queued[0]
+            model = self.models[job.id]
             model.status, model.attempt, model.lease_until = JobStatus.RUNNING, model.attempt + 1, self.now + LEASE
             assert job.attempt == model.attempt
 
@@ -133,9 +185,10 @@ class Repository(RuleBasedStateMachine):
         if holds and how == "heartbeat":
             model.lease_until = self.now + 2 * LEASE
         elif holds and how in {"finish", "fail"}:
-            model.end(JobStatus.SUCCEEDED if how == "finish" else JobStatus.FAILED, self.now)
+            self.end(model, JobStatus.SUCCEEDED if how == "finish" else JobStatus.FAILED)
         elif holds:
             model.status, model.aborts = JobStatus.QUEUED, model.aborts + (how == "abort")
+            self.fair.put_back(job_id)
 
     @precondition(lambda self: self.models)
     @rule(number=picks)
@@ -143,7 +196,13 @@ class Repository(RuleBasedStateMachine):
         model = self.pick(number)
         assert self.run(self.store.jobs.cancel(model.job.id, now=self.now)) is model.status.is_waiting
         if model.status.is_waiting:
-            model.end(JobStatus.CANCELLED, self.now)
+            self.end(model, JobStatus.CANCELLED)
+
+    def end(self, model: Model, status: JobStatus) -> None:
+        model.end(status, self.now)
+        self.fair.end(model.job.id)
+        bill = self.purses.bills[model.job.id]
+        bill.is_live, bill.counts = False, status is JobStatus.SUCCEEDED
 
     @rule(expired_only=st.booleans())
     def recover(self, *, expired_only: bool) -> None:
@@ -152,10 +211,11 @@ class Repository(RuleBasedStateMachine):
         for job_id, model in self.models.items():
             if model.status is JobStatus.RUNNING and (not expired_only or model.lease_until <= self.now):
                 if model.attempt - model.aborts >= MAX_ATTEMPTS:
-                    model.end(JobStatus.FAILED, self.now)
+                    self.end(model, JobStatus.FAILED)
                     failed.append(job_id)
                 else:
                     model.status = JobStatus.QUEUED
+                    self.fair.put_back(job_id)
                     requeued.append(job_id)
         assert (list(recovery.requeued), list(recovery.failed)) == (requeued, failed)
 
@@ -170,6 +230,8 @@ class Repository(RuleBasedStateMachine):
         elif how == "give up":
             self.run(outbox.give_up(job_id, fault, now=self.now))
             model.close(JobStatus.UNDELIVERABLE)
+            if model.status is JobStatus.UNDELIVERABLE:
+                self.purses.bills[job_id].counts = False
         elif how == "retry":
             self.run(outbox.retry(job_id, at=self.now + LEASE, fault=fault))
             if model.is_open:
@@ -194,7 +256,7 @@ class Repository(RuleBasedStateMachine):
     def delete(self, number: int) -> None:
         self.run(self.store.jobs.mark_deleted(self.pick(number).job.id, now=self.now))
 
-    @rule(seconds=st.integers(1, 40))
+    @rule(seconds=st.integers(1, 40) | st.just(6 * 3_600))
     def wait(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -202,6 +264,30 @@ class Repository(RuleBasedStateMachine):
     def restart(self) -> None:
         self.run(self.opened.__aexit__(None, None, None))
         self.open()
+
+    @invariant()
+    def members_have_what_the_model_says(self) -> None:
+        day = day_of(self.now)
+        for user_id, guild_id in product((1, 2, 3), (None, 200, 201)):
+            has = self.run(self.store.credits.standing(user_id, guild_id, now=self.now))
+            mine = [bill for bill in self.purses.bills.values() if (bill.user_id, bill.guild_id) == (user_id, guild_id)]
+            assert has.spent + has.reserved == self.purses.used(user_id, guild_id, day)
+            assert has.granted == self.purses.granted(user_id, guild_id) >= 0
+            assert has.everywhere == self.purses.used_everywhere(user_id, day)
+            assert has.waiting == sum(bill.is_live for bill in mine)
+            assert has.reserved == sum(bill.daily for bill in mine if bill.is_live and bill.day == day)
+            assert has.granted_reserved == sum(bill.granted for bill in mine if bill.is_live)
+
+    @invariant()
+    def the_queue_stands_as_the_model_says(self) -> None:
+        for flow in self.fair.flows.values():
+            ahead = self.run(self.store.jobs.ahead(flow.job_id))
+            if flow.state in {"waiting", "back"}:
+                assert ahead is not None
+                assert (None if ahead.paused else ahead.jobs) == self.fair.ahead(flow.job_id)
+        assert self.run(self.store.jobs.backlog()) == len(self.fair.line()) + sum(
+            flow.state == "running" for flow in self.fair.flows.values()
+        )
 
     @invariant()
     def what_is_stored_is_what_the_model_says(self) -> None:

@@ -1,0 +1,80 @@
+"""What members may use and have used, and what moderators give them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.domain.job import Actor, Origin
+from bot.domain.quota import MAX_GRANT, Grant, Limits, Standing, in_credits, renews_at
+from bot.errors import InvalidRequestError, NotAllowedError
+from bot.ports import Clock, LimitsSource
+
+ONLY_MODERATORS = "Only those who may manage this server can grant credits."
+
+
+class Credits(Protocol):
+    """Members' credits on disk, apart from the postings of jobs, which JobRepository makes."""
+
+    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Standing: ...
+
+    async def grant(self, given: Grant, *, now: datetime) -> Standing:
+        """Give credits, once for an interaction; returns what the member has then."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedLimits:
+    """Implements ports.LimitsSource: the same for everybody, everywhere."""
+
+    limits: Limits
+
+    async def limits_for(self, origin: Origin) -> Limits:
+        del origin
+        return self.limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What a member may use and has used, in one place at one time."""
+
+    limits: Limits
+    standing: Standing
+    renews_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """Answers about credits, and hands them out. Jobs are checked and paid by JobRepository.add itself."""
+
+    credits: Credits
+    limits: LimitsSource
+    clock: Clock
+
+    async def statement(self, origin: Origin) -> Statement:
+        """Of the member who asks, where they ask."""
+        now = self.clock.now()
+        return Statement(
+            limits=await self.limits.limits_for(origin),
+            standing=await self.credits.standing(origin.user_id, origin.guild_id, now=now),
+            renews_at=renews_at(now),
+        )
+
+    async def grant(self, amount: int, *, user_id: int, actor: Actor, interaction_id: int) -> Standing:
+        """Give a member credits that do not expire; returns what they have then.
+
+        Raises NotAllowedError, and InvalidRequestError for an amount below 1 or above MAX_GRANT.
+        """
+        if actor.guild_id is None or not actor.manages_guild:
+            raise NotAllowedError(ONLY_MODERATORS)
+        if not 1 <= amount <= MAX_GRANT:
+            raise InvalidRequestError(f"You can grant 1 to {in_credits(MAX_GRANT)} at once.")
+        given = Grant(
+            interaction_id=interaction_id,
+            user_id=user_id,
+            guild_id=actor.guild_id,
+            credits=amount,
+            granted_by=actor.user_id,
+        )
+        return await self.credits.grant(given, now=self.clock.now())

@@ -1,0 +1,78 @@
+"""A server's own queue, for those who manage the server: look at it, stop it, let it go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.domain.fairness import Pause
+from bot.domain.job import Actor
+from bot.errors import InvalidRequestError, NotAllowedError
+from bot.ports import Clock, JobRepository
+from bot.services.estimates import Estimator, QueueEntry
+from bot.services.worker import Worker
+
+ONLY_MANAGERS = "Only those who may manage this server can do that."
+ALREADY_PAUSED = "The queue of this server is already paused. `/queue resume` lets it go on."
+NOT_PAUSED = "The queue of this server is not paused."
+
+
+class Pauses(Protocol):
+    """Which servers' queues stand still, on disk."""
+
+    async def current(self, guild_id: int) -> Pause | None:
+        """None while the queue runs."""
+        ...
+
+    async def pause(self, guild_id: int, *, by: int, now: datetime) -> bool:
+        """False when it was paused already."""
+        ...
+
+    async def resume(self, guild_id: int, *, by: int, now: datetime) -> bool:
+        """False when it was not paused. The jobs that waited line up as if they had just come."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueOverview:
+    """The first `entries` of a server's queue, of `total`."""
+
+    entries: tuple[QueueEntry, ...]
+    total: int
+    pause: Pause | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerQueue:
+    """Everything raises NotAllowedError for an actor who does not manage the server where they ask."""
+
+    jobs: JobRepository
+    pauses: Pauses
+    estimator: Estimator
+    worker: Worker
+    clock: Clock
+
+    async def overview(self, actor: Actor, *, limit: int) -> QueueOverview:
+        """What runs and waits in the actor's server, in queue order."""
+        guild_id = _managed(actor)
+        jobs = await self.jobs.waiting_in(guild_id)
+        entries = await self.estimator.entries(jobs[:limit])
+        return QueueOverview(entries=entries, total=len(jobs), pause=await self.pauses.current(guild_id))
+
+    async def pause(self, actor: Actor) -> None:
+        """Claim no more jobs of the server; what runs is finished. Raises InvalidRequestError when it is paused already."""
+        if not await self.pauses.pause(_managed(actor), by=actor.user_id, now=self.clock.now()):
+            raise InvalidRequestError(ALREADY_PAUSED)
+
+    async def resume(self, actor: Actor) -> None:
+        """Raises InvalidRequestError when it is not paused."""
+        if not await self.pauses.resume(_managed(actor), by=actor.user_id, now=self.clock.now()):
+            raise InvalidRequestError(NOT_PAUSED)
+        self.worker.wake()
+
+
+def _managed(actor: Actor) -> int:
+    if actor.guild_id is None or not actor.manages_guild:
+        raise NotAllowedError(ONLY_MANAGERS)
+    return actor.guild_id

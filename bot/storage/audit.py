@@ -1,0 +1,61 @@
+"""Whether the ledger adds up: what is reserved belongs to jobs that still run, what is spent to pictures that were kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+# The reservation is the job's price. It stands while the job waits or runs, and becomes spending while its pictures count.
+JOBS = """--sql
+SELECT jobs.id, status
+FROM jobs LEFT JOIN ledger ON job_id = jobs.id
+GROUP BY jobs.id
+HAVING TOTAL(IIF(kind = 'reserve', reserved, 0)) = 0
+    OR TOTAL(reserved) <> IIF(status IN ('queued', 'running'), TOTAL(IIF(kind = 'reserve', reserved, 0)), 0)
+    OR TOTAL(spent) <> IIF(status IN ('succeeded', 'delivered'), TOTAL(IIF(kind = 'reserve', reserved, 0)), 0)
+    OR TOTAL(ledger.user_id <> jobs.user_id OR ledger.guild_id IS NOT jobs.guild_id) > 0
+ORDER BY jobs.seq
+"""
+
+MEMBERS = """--sql
+WITH
+    in_flight AS (
+        SELECT jobs.user_id, SUM(reserved) AS reserved
+        FROM jobs JOIN ledger ON job_id = jobs.id AND kind = 'reserve'
+        WHERE status IN ('queued', 'running')
+        GROUP BY jobs.user_id
+    ),
+    booked AS (SELECT user_id, SUM(reserved) AS reserved FROM ledger GROUP BY user_id)
+SELECT user_id, booked.reserved, IFNULL(in_flight.reserved, 0) AS in_flight
+FROM booked LEFT JOIN in_flight USING (user_id)
+WHERE booked.reserved <> IFNULL(in_flight.reserved, 0)
+ORDER BY user_id
+"""
+
+PURSES = """--sql
+SELECT user_id, 'granted credits' AS what
+FROM ledger
+WHERE purse = 'granted'
+GROUP BY user_id, guild_id
+HAVING SUM(granted - reserved - spent) < 0
+UNION ALL
+SELECT user_id, 'use of a day'
+FROM ledger
+WHERE purse = 'daily'
+GROUP BY user_id, guild_id, day
+HAVING SUM(reserved) < 0 OR SUM(spent) < 0
+"""
+
+
+def audit(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Everything that does not add up, a line each, with ids of Discord and no text of members."""
+    return tuple(_problems(connection))
+
+
+def _problems(connection: sqlite3.Connection) -> Iterator[str]:
+    for job_id, status in connection.execute(JOBS):
+        yield f"the postings of job {job_id} do not fit a job that is {status}"
+    for user_id, booked, in_flight in connection.execute(MEMBERS):
+        yield f"member {user_id} has {booked} credits reserved, and {in_flight} in jobs that wait or run"
+    for user_id, what in connection.execute(PURSES):
+        yield f"the {what} of member {user_id} is below nothing"

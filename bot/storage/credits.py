@@ -1,0 +1,30 @@
+"""Members' credits in SQLite, outside of jobs: what they have, and what moderators give them."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from bot.domain.quota import Grant, Standing
+from bot.storage import ledger
+from bot.storage.database import Database
+from bot.storage.people import remember_guild, remember_user
+
+
+class SqliteCredits:
+    """Implements services.quotas.Credits."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Standing:
+        return await self._database.read(lambda connection: ledger.standing(connection, user_id, guild_id, now=now))
+
+    async def grant(self, given: Grant, *, now: datetime) -> Standing:
+        def give(connection: sqlite3.Connection) -> Standing:
+            remember_user(connection, given.user_id, now=now)
+            remember_guild(connection, given.guild_id, now=now)
+            ledger.grant(connection, given, now=now)
+            return ledger.standing(connection, given.user_id, given.guild_id, now=now)
+
+        return await self._database.transaction(give)
