@@ -27,6 +27,8 @@ TEXTS = (
     "**More of `/anime`**\n"
     "`size`, `images`, `style` and `seed` do what they say; `negative_prompt` is what to leave out. "
     "Attach an `image` to start from your own picture; `strength` says how much of it may change.",
+    "**What it costs:** 1 credit for a picture of 1024 × 1024 pixels and 28 steps; `/quota show` says what you have left. "
+    "What fails or is cancelled costs nothing.",
     "**Other commands:** `/queue show`, `/queue cancel`, `/about`",
 )
 

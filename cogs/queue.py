@@ -1,4 +1,4 @@
-"""`/queue`: a member's own waiting jobs."""
+"""`/queue`: a member's own waiting jobs, and a server's for those who manage it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ from discord.ext import commands
 
 from bot.chat.client import PastelBot
 from bot.chat.markdown import shorten, visible
-from bot.chat.queue_view import queue_view
+from bot.chat.queue_view import MAX_SHOWN, queue_view, server_queue_view
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice
+from bot.domain.waiting import QueueEntry
 from bot.errors import NotFoundError
-from bot.services.estimates import QueueEntry
 from bot.services.generation import GenerationService
+from bot.services.server_queue import ServerQueue
 
 MAX_CHOICES = 25
 NAME_LENGTH = 100
+PAUSED = "Paused: what is being drawn is finished, everything else of this server waits. `/queue resume` lets it go on."
+RESUMED = "The queue of this server goes on."
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(Queue(bot.require(GenerationService)))
+    await bot.add_cog(Queue(bot.require(GenerationService), bot.require(ServerQueue)))
 
 
-class Queue(commands.GroupCog, group_name="queue", group_description="Your pictures that are still to come"):
+class Queue(commands.GroupCog, group_name="queue", group_description="Pictures that are still to come"):
     """Shows and cancels; everything is for the member's eyes only."""
 
-    def __init__(self, generation: GenerationService) -> None:
+    def __init__(self, generation: GenerationService, server_queue: ServerQueue) -> None:
         self._generation = generation
+        self._server_queue = server_queue
 
     @app_commands.command(name="show", description="Show your pictures that are still to come")
     async def show(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
         entries = await self._generation.waiting(interaction.user.id)
-        await answer(interaction, queue_view([(entry.job, entry.position) for entry in entries]))
+        await answer(interaction, queue_view(entries))
 
     @app_commands.command(name="cancel", description="Cancel one of your pictures that are still to come")
     @app_commands.describe(job="Which one")
@@ -56,6 +60,24 @@ class Queue(commands.GroupCog, group_name="queue", group_description="Your pictu
             for label, entry in ((_label(entry), entry) for entry in entries)
             if typed in label.casefold()
         ][:MAX_CHOICES]
+
+    @app_commands.command(name="server", description="For moderators: show everything that waits in this server")
+    async def server(self, interaction: discord.Interaction) -> None:
+        await defer_ephemeral(interaction)
+        overview = await self._server_queue.overview(actor_of(interaction), limit=MAX_SHOWN)
+        await answer(interaction, server_queue_view(overview))
+
+    @app_commands.command(name="pause", description="For moderators: draw nothing more of this server for now")
+    async def pause(self, interaction: discord.Interaction) -> None:
+        await defer_ephemeral(interaction)
+        await self._server_queue.pause(actor_of(interaction))
+        await answer(interaction, notice(PAUSED))
+
+    @app_commands.command(name="resume", description="For moderators: go on with what waits in this server")
+    async def resume(self, interaction: discord.Interaction) -> None:
+        await defer_ephemeral(interaction)
+        await self._server_queue.resume(actor_of(interaction))
+        await answer(interaction, notice(RESUMED))
 
 
 def _label(entry: QueueEntry) -> str:

@@ -10,6 +10,7 @@ from bot.chat.markdown import escape, shorten, visible
 from bot.domain.card import JobCard, ParentLink, QueuePosition
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
+from bot.domain.quota import counted, in_credits, price
 
 TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
 NAME_LENGTH = 60  # characters of a model's or a style's title
@@ -38,7 +39,7 @@ def author(card: JobCard) -> str:
 
 
 def facts(card: JobCard) -> str:
-    """One quiet line: what it takes to draw the same again, and how long it took."""
+    """One quiet line: what it takes to draw the same again, how long it took, and what it cost."""
     request = card.job.request
     parts = [
         f"seed `{request.seed}`",
@@ -51,22 +52,25 @@ def facts(card: JobCard) -> str:
     parts.append(words(card.model_title, NAME_LENGTH))
     if card.job.seconds is not None:
         parts.append(seconds(card.job.seconds))
+    parts.append(in_credits(price(request)))
     return f"-# {' · '.join(parts)}"
 
 
 def queued(card: JobCard) -> str:
-    """The place in the queue."""
-    return f"⏳ {place(card.job, card.position)}"
+    """The place in the queue, and the price."""
+    return f"⏳ {place(card.job, card.position)}\n-# {in_credits(price(card.job.request))}"
 
 
 def place(job: Job, position: QueuePosition | None) -> str:
     """Where a job stands and, once a speed is known, when it is ready, as a timestamp that counts by itself."""
     if job.status is JobStatus.RUNNING:
         line = "Drawing now"
+    elif position is not None and position.is_paused:
+        line = "Waiting until the moderators let the queue go on"
     elif position is None or position.ahead == 0:
         line = "Next in line"
     else:
-        line = f"{position.ahead} {'job' if position.ahead == 1 else 'jobs'} ahead"
+        line = f"{counted(position.ahead, 'job')} ahead"
     return line if position is None or position.done_at is None else f"{line} · ready {_relative(position.done_at)}"
 
 

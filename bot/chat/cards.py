@@ -72,7 +72,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
             yield ui.TextDisplay(f"⚠️ {card_text.sentence(card.job.failure or 'The pictures could not be made.')}")
             yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DETAILS, Action.DELETE)
         case JobStatus.CANCELLED:
-            yield ui.TextDisplay("-# Cancelled")
+            yield ui.TextDisplay("-# Cancelled · costs nothing")
             yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DELETE)
 
 

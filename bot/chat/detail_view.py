@@ -16,6 +16,7 @@ from bot.domain.image import StoredImage
 from bot.domain.job import Job
 from bot.domain.profile import Style
 from bot.domain.prompt import ComposedPrompt
+from bot.domain.quota import in_credits, price
 
 MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
 FILE_NAME = "parameters.txt"
@@ -45,6 +46,7 @@ def _heading(job: Job, model: str, style: Style | None) -> str:
     lines = ["### Details", f"-# Job `{job.id}` · model {words(model, 100)}"]
     if style is not None:
         lines[-1] += f" · style {words(style.title, 100)} × {job.request.adapter_weight:g}"
+    lines[-1] += f" · {in_credits(price(job.request))}"
     return "\n".join(lines)
 
 

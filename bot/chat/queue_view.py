@@ -1,35 +1,55 @@
-"""A member's waiting jobs as a message."""
+"""Waiting jobs as a message: a member's own, or a server's for those who manage it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import discord
 from discord import ui
 
 from bot.chat.actions import Action
 from bot.chat.card_buttons import button
 from bot.chat.card_text import place, words
 from bot.chat.cards import PINK
-from bot.domain.card import QueuePosition
-from bot.domain.job import Job
+from bot.domain.waiting import Pause, QueueEntry, QueueOverview
 
 MAX_SHOWN = 10  # each takes 3 of Discord's 40 components
 PROMPT_LENGTH = 120
 EMPTY = "You have nothing waiting. Start something with `/anime`."
+SERVER_EMPTY = "Nothing waits in this server."
 
 
-def queue_view(entries: Sequence[tuple[Job, QueuePosition]]) -> ui.LayoutView:
-    """One line a job with a button that cancels it, in the order in which they are drawn."""
+def queue_view(entries: Sequence[QueueEntry]) -> ui.LayoutView:
+    """A member's jobs: one line each with a button that cancels it, in the order in which they are drawn."""
+    lines = [(entry, place(entry.job, entry.position)) for entry in entries]
+    return _view("### Your queue" if lines else EMPTY, lines, len(lines))
+
+
+def server_queue_view(overview: QueueOverview) -> ui.LayoutView:
+    """The same of a server, with whose they are and whether the queue stands still."""
+    heading = ["### This server's queue" if overview.entries else SERVER_EMPTY]
+    if overview.pause is not None:
+        heading.append(_paused(overview.pause))
+    lines = [(entry, f"<@{entry.job.origin.user_id}> · {place(entry.job, entry.position)}") for entry in overview.entries]
+    return _view("\n".join(heading), lines, overview.total)
+
+
+def _view(heading: str, lines: Sequence[tuple[QueueEntry, str]], total: int) -> ui.LayoutView:
     view = ui.LayoutView(timeout=None)
-    if not entries:
-        view.add_item(ui.TextDisplay(EMPTY))
+    if not lines:
+        view.add_item(ui.TextDisplay(heading))
         return view
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay("### Your queue"), accent_colour=PINK)
-    for job, position in entries[:MAX_SHOWN]:
-        text = f"**{words(job.request.prompt, PROMPT_LENGTH)}**\n-# {place(job, position)}"
-        container.add_item(ui.Section(text, accessory=button(job.id, Action.CANCEL)))
-    if len(entries) > MAX_SHOWN:
-        container.add_item(ui.TextDisplay(f"-# and {len(entries) - MAX_SHOWN} more"))
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(heading), accent_colour=PINK)
+    for entry, line in lines[:MAX_SHOWN]:
+        text = f"**{words(entry.job.request.prompt, PROMPT_LENGTH)}**\n-# {line}"
+        container.add_item(ui.Section(text, accessory=button(entry.job.id, Action.CANCEL)))
+    if total > MAX_SHOWN:
+        container.add_item(ui.TextDisplay(f"-# and {total - MAX_SHOWN:,} more"))
     view.add_item(container)
     return view
+
+
+def _paused(pause: Pause) -> str:
+    when = discord.utils.format_dt(pause.paused_at, "R")
+    return f"⏸️ Paused by <@{pause.paused_by}> {when}; `/queue resume` lets it go on."

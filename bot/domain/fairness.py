@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,14 +17,6 @@ class Turn:
 
     start: float
     finish: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """A server whose jobs are not claimed; who stopped them, and when (UTC)."""
-
-    paused_by: int
-    paused_at: datetime
 
 
 def turns(jobs: Iterable[tuple[float, float]], *, virtual_time: float, served: float) -> Iterator[Turn]:

@@ -171,7 +171,8 @@ class Actor:
 
     def may_remove(self, job: Job) -> bool:
         """Cancel and delete belong to the owner, and to moderators of the job's own server."""
-        return self.owns(job) or (self.manages_messages and self.guild_id is not None and self.guild_id == job.origin.guild_id)
+        moderates = self.guild_id is not None and (self.manages_messages or self.manages_guild)
+        return self.owns(job) or (moderates and self.guild_id == job.origin.guild_id)
 
 
 def new_job_id() -> JobId:

@@ -66,6 +66,15 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """What a member may use and has used, in one place at one time."""
+
+    limits: Limits
+    standing: Standing
+    renews_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """How a price is taken from the two purses."""
 
@@ -110,7 +119,7 @@ def pay(cost: int, limits: Limits, standing: Standing, *, now: datetime) -> Paym
     """Take `cost` from today's allowance first, then from granted credits. Raises QuotaError where a limit forbids the job."""
     if limits.waiting_jobs is not None and standing.waiting >= limits.waiting_jobs:
         raise QuotaError(
-            f"You have {_counted(standing.waiting, 'job')} waiting here, and {limits.waiting_jobs} is the most at once. "
+            f"You have {counted(standing.waiting, 'job')} waiting here, and {limits.waiting_jobs} is the most at once. "
             "Wait until one is finished, or cancel one with `/queue show`."
         )
     if limits.operator_credits is not None and cost > limits.operator_credits - standing.everywhere:
@@ -128,7 +137,12 @@ def pay(cost: int, limits: Limits, standing: Standing, *, now: datetime) -> Paym
 
 def in_credits(amount: int) -> str:
     """`amount` with its unit."""
-    return _counted(amount, "credit")
+    return counted(amount, "credit")
+
+
+def counted(number: int, what: str) -> str:
+    """`number` of `what`, in the plural where it needs one."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _too_dear(cost: int, left: str, now: datetime) -> QuotaError:
@@ -136,7 +150,3 @@ def _too_dear(cost: int, left: str, now: datetime) -> QuotaError:
         f"This costs {in_credits(cost)}, and you have {left}; they renew <t:{int(renews_at(now).timestamp())}:R>. "
         "Fewer or smaller pictures or fewer steps cost less."
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.domain.card import QueuePosition
 from bot.domain.job import Job
+from bot.domain.waiting import QueueEntry
 from bot.ports import Clock, JobRepository
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueEntry:
-    """A waiting or running job and where it stands; a running job has nothing ahead of it."""
-
-    job: Job
-    position: QueuePosition
 
 
 class Estimator:

@@ -9,10 +9,11 @@ from bot.domain.job import Actor, Job, JobId, Origin, ReplyTarget, VariationStre
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import ComposedPrompt, compose
 from bot.domain.request import Draft
+from bot.domain.waiting import QueueEntry
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import JobRepository, Submission
 from bot.services.admission import Admission
-from bot.services.estimates import Estimator, QueueEntry
+from bot.services.estimates import Estimator
 from bot.services.proposals import JOB_GONE, Proposal, Proposals
 from bot.services.removal import Removal
 

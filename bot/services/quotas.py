@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.job import Actor, Origin
-from bot.domain.quota import MAX_GRANT, Grant, Limits, Standing, in_credits, renews_at
+from bot.domain.quota import MAX_GRANT, Grant, Limits, Standing, Statement, in_credits, renews_at
 from bot.errors import InvalidRequestError, NotAllowedError
 from bot.ports import Clock, LimitsSource
 
@@ -33,15 +33,6 @@ class FixedLimits:
     async def limits_for(self, origin: Origin) -> Limits:
         del origin
         return self.limits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """What a member may use and has used, in one place at one time."""
-
-    limits: Limits
-    standing: Standing
-    renews_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

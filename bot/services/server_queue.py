@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from bot.domain.fairness import Pause
 from bot.domain.job import Actor
+from bot.domain.waiting import Pause, QueueOverview
 from bot.errors import InvalidRequestError, NotAllowedError
 from bot.ports import Clock, JobRepository
-from bot.services.estimates import Estimator, QueueEntry
+from bot.services.estimates import Estimator
 from bot.services.worker import Worker
 
 ONLY_MANAGERS = "Only those who may manage this server can do that."
@@ -32,15 +32,6 @@ class Pauses(Protocol):
     async def resume(self, guild_id: int, *, by: int, now: datetime) -> bool:
         """False when it was not paused. The jobs that waited line up as if they had just come."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueOverview:
-    """The first `entries` of a server's queue, of `total`."""
-
-    entries: tuple[QueueEntry, ...]
-    total: int
-    pause: Pause | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 import aiosqlite
 
 from bot.errors import DatabaseError, FolderError, OperatorError
+from bot.storage.audit import audit
 from bot.storage.faults import damaged, operator_error, unwritable
 from bot.storage.migrator import Migration, migrate, schema_version
 
@@ -92,9 +93,15 @@ def examine(path: Path, newest: int) -> None:
             result: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if result != "ok":
                 raise damaged(path, result)
-            schema_version(connection, path, newest=newest)
+            if schema_version(connection, path, newest=newest) == newest:
+                _check_ledger(connection, path)
     except _FILE_FAULTS as error:
         raise _explained(error, path) from error
+
+
+def _check_ledger(connection: sqlite3.Connection, path: Path) -> None:
+    for problem in audit(connection):
+        raise DatabaseError(f"The ledger of {path} does not add up: {problem}. Report this as a bug, or use an older backup.")
 
 
 def in_transaction(connection: sqlite3.Connection, begin: str, function: Callable[[sqlite3.Connection], T]) -> T:

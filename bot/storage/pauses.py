@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from bot.domain.fairness import Pause
+from bot.domain.waiting import Pause
 from bot.storage import turns
 from bot.storage.database import Database
 from bot.storage.people import remember_guild

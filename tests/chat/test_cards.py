@@ -61,6 +61,7 @@ def test_a_queued_card_says_its_place_and_when_it_is_ready_in_the_members_own_ti
     rendered = render(card(JobStatus.QUEUED, files=(), position=position))
 
     assert "3 jobs ahead" in text(rendered)
+    assert text(rendered).endswith("\n-# 1 credit")
     assert f"<t:{int(NOW.timestamp()) + 40}:R>" in text(rendered)
     assert actions(rendered) == ["cancel"]
 
@@ -70,6 +71,13 @@ def test_a_queued_card_without_a_measured_speed_promises_no_time(ahead: int, wor
     said = text(render(card(JobStatus.QUEUED, files=(), position=QueuePosition(ahead=ahead))))
 
     assert words in said
+    assert "<t:" not in said
+
+
+def test_a_card_whose_servers_queue_is_paused_says_so_and_promises_no_time():
+    said = text(render(card(JobStatus.QUEUED, files=(), position=QueuePosition(ahead=0, is_paused=True))))
+
+    assert "Waiting until the moderators let the queue go on" in said
     assert "<t:" not in said
 
 
@@ -104,7 +112,7 @@ def test_a_finished_card_shows_pictures_with_alt_text_and_what_they_were_made_wi
     assert [item["description"] for item in gallery["items"]] == [f"Picture {n}" for n in range(4)]
     assert [item["media"]["url"] for item in gallery["items"]] == [f"attachment://p-{n}.png" for n in range(4)]
     assert [file.filename for file in rendered.files] == [f"p-{n}.png" for n in range(4)]
-    facts = "seed `1000` · 64 × 64 · 4 steps · guidance 7 · Pastel \\*Anime\\* × 1 · Test Model · 12 s"
+    facts = "seed `1000` · 64 × 64 · 4 steps · guidance 7 · Pastel \\*Anime\\* × 1 · Test Model · 12 s · 1 credit"
     assert facts in text(rendered)
 
 
@@ -131,7 +139,7 @@ def test_a_failed_card_shows_the_sentence_and_offers_another_try():
 def test_a_cancelled_card_is_quiet():
     rendered = render(card(JobStatus.CANCELLED, files=(), images=()))
 
-    assert "-# Cancelled" in text(rendered)
+    assert "-# Cancelled · costs nothing" in text(rendered)
     assert actions(rendered) == ["reroll", "remix", "delete"]
 
 

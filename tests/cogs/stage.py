@@ -55,7 +55,7 @@ class SimClock:
 
 @dataclass
 class Stage:
-    """A server with a channel and three people, and the bot in it."""
+    """A server with a channel and four people, and the bot in it."""
 
     database: Database
     profile: ModelProfile = PROFILE
@@ -72,13 +72,14 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.jobs = SqliteJobs(self.database)
+        self.credits = SqliteCredits(self.database)
 
     def build_bot(self) -> PastelBot:
         """Bot and services over the same database, as a new process builds them."""
         self.bot = PastelBot(metrics=self.metrics, meta=SqliteMeta(self.database), extensions=EXTENSIONS, guild_ready_timeout=0)
         ports = Ports(
             jobs=self.jobs,
-            credits=SqliteCredits(self.database),
+            credits=self.credits,
             limits=self,
             pauses=SqlitePauses(self.database),
             outbox=SqliteOutbox(self.database),
@@ -105,9 +106,11 @@ class Stage:
         self.guild = env.create_guild("Art club")
         self.channel = self.guild.create_text_channel("drawings")
         moderators = self.guild.create_role("Moderators", permissions=discord.Permissions(manage_messages=True))
+        managers = self.guild.create_role("Managers", permissions=discord.Permissions(manage_guild=True))
         self.member = self.guild.add_member(env.create_user("ann"))
         self.other = self.guild.add_member(env.create_user("ben"))
         self.moderator = self.guild.add_member(env.create_user("mia"), roles=[moderators])
+        self.manager = self.guild.add_member(env.create_user("max"), roles=[managers])
 
     async def restart(self) -> None:
         """A new process over the same Discord and database."""

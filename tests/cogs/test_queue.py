@@ -94,3 +94,64 @@ async def test_an_unknown_job_is_refused_with_a_sentence(stage: Stage):
         result = await stage.member.slash(stage.channel, "queue cancel", job=typed)
         assert result.ephemeral
         assert "know" in texts(result.response)
+
+
+async def test_who_manages_the_server_sees_and_cancels_everybodys_jobs(stage: Stage):
+    await stage.anime("first " + "very " * 60 + "long")
+    await stage.other.slash(stage.channel, "anime", prompt="second")
+    first, second = await stage.all_jobs()
+
+    shown = await stage.manager.slash(stage.channel, "queue server")
+
+    assert shown.ephemeral
+    assert shown.response is not None
+    said = texts(shown.response)
+    assert said.index("first") < said.index(f"<@{stage.member.id}> · Next in line") < said.index("second")
+    assert "long" not in said
+    assert f"<@{stage.other.id}> · 1 job ahead" in said
+    assert custom_ids(shown.response) == [f"pastel:cancel:{first.id}", f"pastel:cancel:{second.id}"]
+    result = await stage.manager.click(shown.response, custom_id=f"pastel:cancel:{second.id}")
+    assert [message.content for message in result.followups] == ["Cancelled."]
+    assert [job.status for job in await stage.all_jobs()] == [JobStatus.QUEUED, JobStatus.CANCELLED]
+
+
+async def test_an_empty_or_long_queue_of_a_server_fits_too(stage: Stage):
+    assert "Nothing waits" in texts((await stage.manager.slash(stage.channel, "queue server")).response)
+    for number in range(12):
+        await stage.anime(f"picture {number} " + "*" * 300)
+
+    result = await stage.manager.slash(stage.channel, "queue server")
+
+    assert len(custom_ids(result.response)) == 10
+    assert "and 2 more" in texts(result.response)
+
+
+async def test_the_queue_of_a_server_is_paused_and_resumed(stage: Stage):
+    await stage.anime("waits")
+    job = await stage.only_job()
+
+    paused = await stage.manager.slash(stage.channel, "queue pause")
+
+    assert paused.ephemeral
+    assert "everything else of this server waits" in texts(paused.response)
+    assert await stage.jobs.claim(now=stage.clock.now(), lease_until=stage.clock.now()) is None
+    said = texts((await stage.manager.slash(stage.channel, "queue server")).response)
+    assert f"Paused by <@{stage.manager.id}> <t:{int(stage.clock.now().timestamp())}:R>" in said
+    mine = texts((await stage.member.slash(stage.channel, "queue show")).response)
+    assert "Waiting until the moderators let the queue go on" in mine
+    assert "already paused" in texts((await stage.manager.slash(stage.channel, "queue pause")).response)
+    assert "goes on" in texts((await stage.manager.slash(stage.channel, "queue resume")).response)
+    assert (await stage.draw()).id == job.id
+    assert "not paused" in texts((await stage.manager.slash(stage.channel, "queue resume")).response)
+
+
+async def test_nobody_else_looks_at_or_stops_a_servers_queue(stage: Stage):
+    await stage.anime("a secret")
+
+    for command in ("queue server", "queue pause", "queue resume"):
+        for actor in (stage.other, stage.moderator):
+            result = await actor.slash(stage.channel, command)
+            assert result.ephemeral
+            assert "manage this server" in texts(result.response)
+            assert "secret" not in texts(result.response)
+    assert await stage.jobs.backlog() == 1

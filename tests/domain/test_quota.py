@@ -1,0 +1,188 @@
+"""What a request costs, and whether a member can pay it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.quota import (
+    UNLIMITED,
+    Limits,
+    Payment,
+    Standing,
+    counted,
+    day_of,
+    in_credits,
+    left_today,
+    pay,
+    price,
+    renews_at,
+)
+from bot.errors import QuotaError
+from tests.examples import request
+
+NOW = datetime(2026, 11, 24, 21, 30, tzinfo=UTC)
+MIDNIGHT = int(datetime(2026, 11, 25, tzinfo=UTC).timestamp())
+
+
+@pytest.mark.parametrize(
+    ("wish", "credits"),
+    [
+        ({"width": 1024, "height": 1024, "num_inference_steps": 28}, 1),
+        ({"width": 1024, "height": 1024, "num_inference_steps": 29}, 2),
+        ({"width": 1024, "height": 1024, "num_inference_steps": 28, "num_images": 3}, 3),
+        ({"width": 1024, "height": 1024, "num_inference_steps": 56, "num_images": 4}, 8),
+        ({"width": 1024, "height": 1032, "num_inference_steps": 28}, 2),
+        ({"width": 512, "height": 512, "num_inference_steps": 28, "num_images": 4}, 1),
+        ({"width": 8, "height": 8, "num_inference_steps": 1}, 1),
+    ],
+)
+def test_the_price_is_pictures_times_pixels_times_steps_rounded_up(wish: dict[str, int], credits: int) -> None:
+    assert price(request(**wish)) == credits
+
+
+@given(st.integers(1, 4), st.integers(1, 60), st.integers(1, 256), st.integers(1, 256))
+def test_the_price_is_exact(images: int, steps: int, columns: int, rows: int) -> None:
+    wish = request(num_images=images, num_inference_steps=steps, width=8 * columns, height=8 * rows)
+
+    whole = 28 * 1024 * 1024
+    work = images * steps * 64 * columns * rows
+    assert (price(wish) - 1) * whole < work <= price(wish) * whole
+
+
+def test_a_day_begins_at_midnight_utc_wherever_the_clock_stands() -> None:
+    tokyo = timezone(timedelta(hours=9))
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+
+    assert day_of(first) == 0
+    assert day_of(first + timedelta(hours=24, microseconds=-1)) == 0
+    assert day_of(first + timedelta(hours=24)) == 1
+    assert day_of(NOW.astimezone(tokyo)) == day_of(NOW)
+    assert renews_at(NOW) == renews_at(NOW.astimezone(tokyo)) == datetime(2026, 11, 25, tzinfo=UTC)
+    assert renews_at(renews_at(NOW)) == datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def test_without_limits_everything_is_paid_from_the_day_and_nothing_from_grants() -> None:
+    assert pay(9, UNLIMITED, Standing(spent=99, granted=5, everywhere=500, waiting=70), now=NOW) == Payment(daily=9, granted=0)
+
+
+@pytest.mark.parametrize(
+    ("cost", "standing", "payment"),
+    [
+        (3, Standing(), (3, 0)),
+        (3, Standing(spent=4, reserved=3), (3, 0)),
+        (3, Standing(spent=4, reserved=4, granted=1), (2, 1)),
+        (3, Standing(spent=10, granted=3), (0, 3)),
+        (3, Standing(spent=12, granted=3), (0, 3)),  # the allowance was lowered during the day
+        (13, Standing(granted=3), (10, 3)),
+    ],
+)
+def test_the_days_allowance_is_used_before_grants(cost: int, standing: Standing, payment: tuple[int, int]) -> None:
+    assert pay(cost, Limits(daily_credits=10), standing, now=NOW) == Payment(daily=payment[0], granted=payment[1])
+
+
+@pytest.mark.parametrize(
+    ("cost", "limits", "standing", "said"),
+    [
+        (
+            4,
+            {"daily_credits": 10},
+            Standing(spent=5, reserved=2),
+            f"This costs 4 credits, and you have 3 of today's 10 left here; they renew <t:{MIDNIGHT}:R>.",
+        ),
+        (
+            4,
+            {"daily_credits": 10},
+            Standing(spent=9, granted=2),
+            f"This costs 4 credits, and you have 1 of today's 10 and 2 granted left here; they renew <t:{MIDNIGHT}:R>.",
+        ),
+        (
+            1,
+            {"daily_credits": 0},
+            Standing(),
+            f"This costs 1 credit, and you have 0 of today's 0 left here; they renew <t:{MIDNIGHT}:R>.",
+        ),
+        (
+            2,
+            {"operator_credits": 20},
+            Standing(everywhere=19),
+            "This costs 2 credits, and you have 1 of today's 20 left over all servers of this bot; "
+            f"they renew <t:{MIDNIGHT}:R>.",
+        ),
+        (
+            2,
+            {"operator_credits": 20, "daily_credits": 5},
+            Standing(everywhere=25, granted=7),
+            f"you have 0 of today's 20 left over all servers of this bot; they renew <t:{MIDNIGHT}:R>.",
+        ),
+        (1, {"waiting_jobs": 3}, Standing(waiting=3), "You have 3 jobs waiting here, and 3 is the most at once."),
+        (1, {"waiting_jobs": 1, "daily_credits": 0}, Standing(waiting=4), "You have 4 jobs waiting here, and 1 is the most"),
+    ],
+)
+def test_a_refusal_says_the_price_what_is_left_and_when_it_renews(
+    cost: int, limits: dict[str, Any], standing: Standing, said: str
+) -> None:
+    with pytest.raises(QuotaError) as refused:
+        pay(cost, Limits(**limits), standing, now=NOW)
+
+    assert said in str(refused.value)
+
+
+def test_a_refusal_says_what_would_help() -> None:
+    with pytest.raises(QuotaError, match=r"Fewer or smaller pictures or fewer steps cost less\.$"):
+        pay(2, Limits(daily_credits=1), Standing(), now=NOW)
+    with pytest.raises(QuotaError, match=r"Wait until one is finished, or cancel one with `/queue show`\.$"):
+        pay(1, Limits(waiting_jobs=0), Standing(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [{"daily_credits": 5}, {"operator_credits": 5}, {"waiting_jobs": 5}],
+)
+def test_a_limit_may_be_used_up_to_its_last_unit(limits: dict[str, Any]) -> None:
+    assert pay(1, Limits(**limits), Standing(spent=4, everywhere=4, waiting=4), now=NOW) == Payment(daily=1, granted=0)
+    with pytest.raises(QuotaError):
+        pay(1, Limits(**limits), Standing(spent=5, everywhere=5, waiting=5), now=NOW)
+
+
+def test_what_is_left_today_is_never_below_nothing() -> None:
+    assert left_today(UNLIMITED, Standing(spent=5)) is None
+    assert left_today(Limits(daily_credits=5), Standing(spent=2, reserved=1)) == 2
+    assert left_today(Limits(daily_credits=5), Standing(spent=9)) == 0
+
+
+def test_amounts_are_said_with_their_unit() -> None:
+    assert [in_credits(amount) for amount in (0, 1, 2, 12_345)] == ["0 credits", "1 credit", "2 credits", "12,345 credits"]
+    assert counted(1, "job") == "1 job"
+
+
+amounts = st.integers(0, 30)
+
+
+@given(
+    cost=st.integers(1, 40),
+    limits=st.builds(
+        Limits, daily_credits=st.none() | amounts, operator_credits=st.none() | amounts, waiting_jobs=st.none() | amounts
+    ),
+    standing=st.builds(
+        Standing, spent=amounts, reserved=amounts, granted=amounts, everywhere=amounts, waiting=st.integers(0, 30)
+    ),
+)
+def test_no_payment_goes_beyond_any_limit(cost: int, limits: Limits, standing: Standing) -> None:
+    try:
+        paid = pay(cost, limits, standing, now=NOW)
+    except QuotaError:
+        return
+    assert paid.daily >= 0
+    assert 0 <= paid.granted <= standing.granted
+    assert paid.daily + paid.granted == cost
+    if limits.daily_credits is not None and paid.daily:
+        assert standing.spent + standing.reserved + paid.daily <= limits.daily_credits
+    if limits.operator_credits is not None:
+        assert standing.everywhere + cost <= limits.operator_credits
+    if limits.waiting_jobs is not None:
+        assert standing.waiting + 1 <= limits.waiting_jobs

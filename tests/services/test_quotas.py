@@ -1,0 +1,118 @@
+"""Quotas through the one door, and moderators' grants."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.domain.job import Actor, JobStatus
+from bot.domain.quota import MAX_GRANT, Limits, Standing
+from bot.domain.request import Draft
+from bot.errors import InvalidRequestError, NotAllowedError, QuotaError
+from bot.services.quotas import FixedLimits
+from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin, reply
+from tests.services.world import World
+
+A_MANAGER = Actor(user_id=MODERATOR, guild_id=GUILD, manages_guild=True)
+
+
+async def test_a_refused_job_is_neither_stored_nor_shown_nor_counted(world: World) -> None:
+    world.limits = Limits(daily_credits=0)
+
+    with pytest.raises(QuotaError, match="costs 1 credit"):
+        await world.submit()
+    await world.services.live.stop()
+
+    assert await world.jobs.counts() == {}
+    assert world.messenger.calls == []
+    assert world.metrics.registry.get_sample_value("pastel_submitted_total", {"relation": "new"}) is None
+
+
+async def test_four_requests_at_once_against_an_allowance_of_three(world: World) -> None:
+    world.limits = Limits(daily_credits=3)
+    proposal = world.services.generation.propose(Draft(prompt="a cat"))
+
+    results = await asyncio.gather(
+        *(world.services.generation.submit(proposal, origin(number), reply()) for number in range(4)), return_exceptions=True
+    )
+
+    assert sum(isinstance(result, QuotaError) for result in results) == 1
+    assert await world.jobs.counts() == {"queued": 3}
+
+
+async def test_a_replay_of_an_accepted_interaction_is_not_refused(world: World) -> None:
+    world.limits = Limits(daily_credits=1)
+    job = await world.submit(1)
+
+    assert (await world.submit(1)).id == job.id
+
+
+async def test_the_statement_says_what_holds_where_one_asks(world: World) -> None:
+    world.limits = Limits(daily_credits=5, waiting_jobs=3, operator_credits=9)
+    await world.submit(1)
+    await world.submit(2, origin=origin(2, guild_id=None))
+
+    statement = await world.services.quotas.statement(origin())
+
+    assert statement.limits == world.limits
+    assert statement.standing == Standing(reserved=1, everywhere=2, waiting=1)
+    assert statement.renews_at == datetime(2026, 1, 2, tzinfo=UTC)
+
+
+async def test_those_who_manage_the_server_grant_credits_to_anybody(world: World) -> None:
+    quotas = world.services.quotas
+    world.limits = Limits(daily_credits=0)
+
+    standing = await quotas.grant(2, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
+    replayed = await quotas.grant(2, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
+
+    assert standing == replayed == Standing(granted=2)
+    await world.submit(1)
+    await world.submit(2)
+    with pytest.raises(QuotaError):
+        await world.submit(3)
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        Actor(user_id=OTHER, guild_id=GUILD),
+        Actor(user_id=OTHER, guild_id=GUILD, manages_messages=True),
+        Actor(user_id=OTHER, guild_id=None, manages_guild=True),
+    ],
+)
+async def test_nobody_else_grants(world: World, actor: Actor) -> None:
+    with pytest.raises(NotAllowedError, match="manage this server"):
+        await world.services.quotas.grant(2, user_id=OTHER, actor=actor, interaction_id=70)
+
+    assert (await world.services.quotas.statement(origin(user_id=OTHER))).standing == Standing()
+
+
+@pytest.mark.parametrize("amount", [-5, 0, MAX_GRANT + 1])
+async def test_a_grant_has_a_sensible_size(world: World, amount: int) -> None:
+    with pytest.raises(InvalidRequestError, match="1 to 10,000 credits"):
+        await world.services.quotas.grant(amount, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
+
+
+async def test_the_largest_grant_is_possible(world: World) -> None:
+    standing = await world.services.quotas.grant(MAX_GRANT, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
+
+    assert standing.granted == MAX_GRANT
+
+
+async def test_fixed_limits_are_the_same_for_all() -> None:
+    limits = Limits(daily_credits=3)
+
+    assert await FixedLimits(limits=limits).limits_for(origin(guild_id=None)) is limits
+
+
+async def test_a_job_that_failed_or_was_cancelled_costs_nothing(world: World) -> None:
+    world.limits = Limits(daily_credits=1)
+    job = await world.submit(1)
+    await world.services.generation.cancel(job.id, Actor(user_id=MEMBER))
+
+    again = await world.submit(2)
+
+    assert await world.status(again) is JobStatus.QUEUED

@@ -1,0 +1,274 @@
+"""Purses on real SQLite: what is checked, where credits come from, and where they go back to."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import Job
+from bot.domain.quota import UNLIMITED, Limits, Standing, day_of
+from bot.errors import DatabaseError, QuotaError
+from bot.storage.audit import audit
+from bot.storage.database import Database
+from tests.storage.samples import NOW, Store, images, new_job
+
+EVENING = NOW.replace(hour=23, minute=59, second=59)
+MORNING = EVENING + timedelta(seconds=2)
+THREE = Limits(daily_credits=3)
+
+
+async def standing(store: Store, *, now: datetime = NOW, user_id: int = 100, guild_id: int | None = 200) -> Standing:
+    return await store.credits.standing(user_id, guild_id, now=now)
+
+
+async def refused(store: Store, interaction_id: int, limits: Limits, *, now: datetime = NOW, **values: object) -> str:
+    """The sentence of the refusal."""
+    with pytest.raises(QuotaError) as error:
+        await store.add(interaction_id, limits=limits, now=now, **values)
+    return str(error.value)
+
+
+async def finish(store: Store, job: Job, now: datetime = NOW) -> None:
+    claimed = await store.claim(now)
+    assert claimed.id == job.id
+    assert await store.jobs.finish(job.id, claimed.attempt, images(job), now=now)
+
+
+async def purses(store: Store, job: Job) -> list[tuple[str, str, int, int, int]]:
+    """The job's postings: kind, purse, day, reserved, spent."""
+    sql = "SELECT kind, purse, day, reserved, spent FROM ledger WHERE job_id = ? ORDER BY id"
+    rows = await store.database.read(lambda connection: connection.execute(sql, (job.id,)).fetchall())
+    return [tuple(row) for row in rows]
+
+
+async def test_an_allowance_is_used_up_to_its_last_credit_and_no_further(store: Store) -> None:
+    await store.add(1, limits=THREE, num_images=2)
+    await store.add(2, limits=THREE)
+
+    sentence = await refused(store, 3, THREE)
+
+    assert "costs 1 credit, and you have 0 of today's 3 left here" in sentence
+    assert await standing(store) == Standing(reserved=3, everywhere=3, waiting=2)
+    assert await store.scalar("SELECT COUNT(*) FROM jobs") == 2
+
+
+async def test_a_refusal_leaves_nothing_behind(store: Store) -> None:
+    await refused(store, 1, Limits(daily_credits=0))
+
+    for table in ("jobs", "ledger", "users", "guilds"):
+        assert await store.scalar(f"SELECT COUNT(*) FROM {table}") == 0
+
+
+async def test_a_known_interaction_gives_its_job_and_is_not_checked_again(store: Store) -> None:
+    job = await store.add(1, limits=Limits(daily_credits=1))
+
+    again = await store.jobs.add(new_job(1), limits=Limits(daily_credits=0, waiting_jobs=0), now=NOW)
+
+    assert (again.created, again.job.id) == (False, job.id)
+    assert await standing(store) == Standing(reserved=1, everywhere=1, waiting=1)
+
+
+async def test_what_is_charged_stays_used_and_what_is_refunded_can_be_used_again(store: Store) -> None:
+    kept, failed, cancelled = [await store.add(number, limits=THREE) for number in (1, 2, 3)]
+    await finish(store, kept)
+    await store.claim()
+    await store.jobs.fail(failed.id, 1, "A reason.", now=NOW)
+    await store.jobs.cancel(cancelled.id, now=NOW)
+
+    assert await standing(store) == Standing(spent=1, everywhere=1)
+    await store.add(4, limits=THREE, num_images=2)
+    await refused(store, 5, THREE)
+
+
+async def test_pictures_that_cannot_be_shown_are_paid_back_once(store: Store) -> None:
+    job = await store.add(1, limits=THREE, num_images=2)
+    await finish(store, job)
+
+    for _ in range(2):
+        await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=NOW)
+
+    assert await standing(store) == Standing()
+    assert [posting[0] for posting in await purses(store, job)] == ["reserve", "charge", "refund"]
+
+
+async def test_every_server_and_the_direct_messages_have_an_allowance_of_their_own(store: Store) -> None:
+    for number, guild_id in enumerate((200, 201, None), start=1):
+        await store.add(number, limits=Limits(daily_credits=1), guild_id=guild_id)
+        await refused(store, 10 + number, Limits(daily_credits=1), guild_id=guild_id)
+    await store.add(20, limits=Limits(daily_credits=1), user_id=101)
+
+    assert await standing(store, guild_id=None) == Standing(reserved=1, everywhere=3, waiting=1)
+    assert await standing(store, user_id=101) == Standing(reserved=1, everywhere=1, waiting=1)
+
+
+async def test_the_allowance_is_full_again_at_midnight_utc(store: Store) -> None:
+    await store.add(1, limits=THREE, now=EVENING, num_images=3)
+    assert f"<t:{int(NOW.replace(hour=0, minute=0, second=0).timestamp()) + 86_400}:R>" in await refused(
+        store, 2, THREE, now=EVENING
+    )
+
+    assert await standing(store, now=MORNING) == Standing(waiting=1)
+    await store.add(2, limits=THREE, now=MORNING, num_images=3)
+
+
+@pytest.mark.parametrize("ending", ["cancel", "fail", "give up"])
+async def test_a_refund_after_midnight_goes_back_to_the_day_it_came_from(store: Store, ending: str) -> None:
+    job = await store.add(1, limits=THREE, now=EVENING, num_images=2)
+    if ending == "cancel":
+        await store.jobs.cancel(job.id, now=MORNING)
+    elif ending == "fail":
+        claimed = await store.claim(MORNING)
+        await store.jobs.fail(job.id, claimed.attempt, "A reason.", now=MORNING)
+    else:
+        await finish(store, job, MORNING)
+        await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=MORNING)
+
+    assert {posting[2] for posting in await purses(store, job)} == {day_of(EVENING)}
+    assert await standing(store, now=EVENING) == Standing()
+    assert await standing(store, now=MORNING) == Standing()
+    await store.add(2, limits=THREE, now=MORNING, num_images=3)
+    await refused(store, 3, THREE, now=MORNING)
+
+
+async def test_pictures_finished_after_midnight_count_for_the_day_they_were_ordered(store: Store) -> None:
+    job = await store.add(1, limits=THREE, now=EVENING, num_images=2)
+    await finish(store, job, MORNING)
+
+    assert await standing(store, now=EVENING) == Standing(spent=2, everywhere=2)
+    assert await standing(store, now=MORNING) == Standing()
+
+
+async def test_granted_credits_are_used_after_the_allowance_and_do_not_expire(store: Store) -> None:
+    await store.grant(4)
+    job = await store.add(1, limits=THREE, num_images=4)
+
+    assert [posting[:2] + posting[3:] for posting in await purses(store, job)] == [
+        ("reserve", "daily", 3, 0),
+        ("reserve", "granted", 1, 0),
+    ]
+    assert await standing(store) == Standing(reserved=3, granted=3, granted_reserved=1, everywhere=4, waiting=1)
+    assert "0 of today's 3 and 3 granted left here" in await refused(store, 2, THREE, num_images=4)
+    next_year = NOW + timedelta(days=365)
+    assert (await standing(store, now=next_year)).granted == 3
+    await store.add(3, limits=Limits(daily_credits=0), now=next_year, num_images=3)
+    await refused(store, 4, Limits(daily_credits=0), now=next_year)
+
+
+@pytest.mark.parametrize("charged", [False, True])
+async def test_each_purse_gets_back_what_it_gave(store: Store, *, charged: bool) -> None:
+    await store.grant(4)
+    job = await store.add(1, limits=THREE, num_images=4)
+    if charged:
+        await finish(store, job)
+        assert await standing(store) == Standing(spent=3, granted=3, everywhere=4)
+        await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=NOW)
+    else:
+        await store.jobs.cancel(job.id, now=NOW)
+
+    assert await standing(store) == Standing(granted=4)
+
+
+async def test_a_grant_belongs_to_one_member_in_one_server(store: Store) -> None:
+    await store.grant(4)
+
+    assert (await standing(store)).granted == 4
+    assert await standing(store, guild_id=201) == await standing(store, user_id=101) == Standing()
+    assert await standing(store, guild_id=None) == Standing()
+
+
+async def test_a_repeated_event_grants_once(store: Store) -> None:
+    for _ in range(3):
+        await store.grant(4, interaction_id=7)
+    await store.grant(2, interaction_id=8)
+
+    assert (await standing(store)).granted == 6
+    row = "SELECT granted_by || ' ' || user_id || ' ' || guild_id || ' ' || day FROM ledger WHERE interaction_id = 7"
+    assert await store.scalar(row) == f"900 100 200 {day_of(NOW)}"
+
+
+async def test_the_operators_cap_counts_all_servers_both_purses_and_the_day(store: Store) -> None:
+    cap = Limits(daily_credits=1, operator_credits=4)
+    await store.grant(9)
+    await store.add(1, limits=cap, num_images=2)
+    await store.add(2, limits=cap, guild_id=201)
+    await store.add(3, limits=cap, guild_id=None)
+
+    assert "0 of today's 4 left over all servers" in await refused(store, 4, cap)
+    await store.add(5, limits=cap, user_id=101)
+    await store.add(6, limits=cap, now=NOW + timedelta(days=1), num_images=4)
+
+
+async def test_waiting_jobs_are_capped_for_a_member_in_a_server(store: Store) -> None:
+    two = Limits(waiting_jobs=2)
+    first = await store.add(1, limits=two)
+    await store.add(2, limits=two)
+    await store.claim()  # what is drawn right now counts too
+
+    assert "You have 2 jobs waiting here, and 2 is the most at once" in await refused(store, 3, two)
+    await store.add(4, limits=two, guild_id=201)
+    await store.add(5, limits=two, user_id=101)
+    await store.jobs.cancel(first.id, now=NOW)
+    await store.add(6, limits=two)
+
+
+async def test_a_member_without_limits_has_a_ledger_too(store: Store) -> None:
+    await store.grant(5)
+    await store.add(1, limits=UNLIMITED, num_images=4)
+
+    assert await standing(store) == Standing(reserved=4, granted=5, everywhere=4, waiting=1)
+
+
+MEDDLING = {
+    "a reservation that is gone": "DELETE FROM ledger WHERE kind = 'reserve' AND job_id = :running",
+    "a charge that is gone": "DELETE FROM ledger WHERE kind = 'charge'",
+    "a refund that is gone": "DELETE FROM ledger WHERE kind = 'refund'",
+    "a job that ended by itself": "UPDATE jobs SET status = 'cancelled', finished_at = 1 WHERE id = :queued",
+    "pictures that nobody paid": "UPDATE jobs SET status = 'delivered' WHERE id = :unpaid",
+    "a job of somebody else": "UPDATE jobs SET user_id = 101 WHERE id = :running",
+    "a job from elsewhere": "UPDATE jobs SET guild_id = NULL WHERE id = :running",
+    "a grant that is gone": "DELETE FROM ledger WHERE kind = 'grant'",
+}
+
+
+@pytest.mark.parametrize("meddling", MEDDLING.values(), ids=MEDDLING)
+async def test_the_audit_finds_what_does_not_add_up(store: Store, meddling: str) -> None:
+    unpaid = await store.add(1)
+    await finish(store, unpaid)
+    await store.jobs.cancel((await store.add(2)).id, now=NOW)
+    await store.grant(2)
+    running = await store.add(3, limits=THREE, num_images=4)
+    await store.claim()
+    queued = await store.add(4, user_id=101)
+    assert await store.database.read(audit) == ()
+    values = {"unpaid": unpaid.id, "running": running.id, "queued": queued.id}
+
+    def meddle(connection: sqlite3.Connection) -> tuple[str, ...]:
+        if "delivered" in meddling:
+            connection.execute("DELETE FROM ledger WHERE job_id = :unpaid", values)
+        connection.execute(meddling, values)
+        found = audit(connection)
+        raise FoundError(found)
+
+    with pytest.raises(FoundError) as found:
+        await store.database.transaction(meddle)
+    assert found.value.args[0]
+
+
+class FoundError(Exception):
+    """Carries the audit's findings out of a transaction that is rolled back."""
+
+
+async def test_the_check_of_a_file_looks_at_its_ledger_too(store: Store) -> None:
+    job = await store.add()
+    await Database.examine(store.database.path)
+    sql = "UPDATE jobs SET guild_id = NULL WHERE id = ?"
+    await store.database.transaction(lambda connection: connection.execute(sql, (job.id,)).rowcount)
+
+    with pytest.raises(DatabaseError, match=rf"ledger of .* does not add up: the postings of job {job.id}"):
+        await Database.examine(store.database.path)
+
+    back = "UPDATE jobs SET guild_id = 200 WHERE id = ?"
+    await store.database.transaction(lambda connection: connection.execute(back, (job.id,)).rowcount)
