@@ -1,10 +1,10 @@
-# make setup | run | demo | test | crash-test. All of them make .venv first, with nothing but Python 3.11+ and the package registry.
+# make setup | run | demo | test | crash-test | quota-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.pastel-installed
 
-.PHONY: setup run demo test lint crash-test clean
+.PHONY: setup run demo test lint crash-test quota-test clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,10 @@ lint: setup
 # The campaigns of `make test` at full length: a thousand SIGKILLs of the bot, a thousand of the storage, cut logs; about 20 minutes.
 crash-test: setup
 	$(PY) -m pytest tests/process tests/storage -m campaign -n 2 --override-ini timeout=0
+
+# The economy of `make test` at full length: 5,000 members racing for credits, 2,000 random histories of 50 steps; about 10 minutes.
+quota-test: setup
+	$(PY) -m pytest tests/economy -m campaign -n 2 --override-ini timeout=0
 
 clean:
 	rm -rf $(VENV) build *.egg-info

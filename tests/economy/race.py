@@ -1,0 +1,101 @@
+"""Members who all ask at once, each for more than they may have; and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import Origin
+from bot.domain.quota import Limits
+from bot.errors import QuotaError
+from bot.services.proposals import Proposal
+from bot.storage.audit import audit
+from tests.examples import GUILD, reply, request
+from tests.services.world import World, open_world
+from tests.storage.samples import memory_folder
+
+ALLOWANCE, REQUESTS = 3, 4
+LUCK = 20  # the seed
+
+
+@asynccontextmanager
+async def ready_world() -> AsyncGenerator[World]:
+    """Real services over real SQLite, with an allowance; no cards are shown."""
+    with memory_folder() as folder:
+        async with open_world(folder) as world:
+            world.limits = Limits(daily_credits=ALLOWANCE)
+            await world.services.live.stop()
+            yield world
+
+
+async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
+    """Every member sends REQUESTS at once, in any order; returns how many were accepted and refused, by member."""
+    accepted: Counter[int] = Counter()
+    refused: Counter[int] = Counter()
+
+    async def ask(number: int) -> None:
+        user_id = 1 + number % members
+        origin = Origin(interaction_id=number, user_id=user_id, guild_id=GUILD)
+        try:
+            await world.services.generation.submit(Proposal(request=request(seed=number)), origin, reply())
+        except QuotaError:
+            refused[user_id] += 1
+        else:
+            accepted[user_id] += 1
+
+    numbers = list(range(members * REQUESTS))
+    random.Random(LUCK).shuffle(numbers)
+    await asyncio.gather(*(ask(number) for number in numbers))
+    return accepted, refused
+
+
+async def play_out(world: World) -> Counter[int]:
+    """End every job in one of all ways, some of them after midnight; returns how many were kept, by member."""
+    luck, kept = random.Random(LUCK), Counter[int]()
+    world.clock.advance(12 * 3_600 - 60)  # a minute to midnight
+    while job := await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now()):
+        world.clock.advance(0.1)
+        user_id, now, way = job.origin.user_id, world.clock.now(), luck.randrange(6)
+        if way == 0:
+            assert await world.jobs.cancel(job.id, now=now)
+        elif way == 1:
+            assert await world.jobs.fail(job.id, job.attempt, "A reason.", now=now)
+        elif way == 2 and job.attempt < 2:
+            await world.jobs.recover(now=now, expired_only=False)  # as after a crash
+        else:
+            assert await world.jobs.finish(job.id, job.attempt, (), now=now)
+            if way == 3:
+                await world.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=now)
+            else:
+                await world.outbox.delivered(job.id, channel_id=1, message_id=1, now=now)
+                kept[user_id] += 1
+    return kept
+
+
+async def check_race(members: int) -> None:
+    """The race, and the ledger after it and after all jobs have ended."""
+    async with ready_world() as world:
+        began = world.clock.now()
+        accepted, refused = await race(world, members)
+        everybody = range(1, members + 1)
+        assert accepted == dict.fromkeys(everybody, ALLOWANCE)
+        assert refused == dict.fromkeys(everybody, REQUESTS - ALLOWANCE)
+        assert await world.database.read(audit) == ()
+        assert await totals(world) == {user_id: (ALLOWANCE, 0) for user_id in everybody}
+        kept = await play_out(world)
+        assert await world.database.read(audit) == ()
+        assert await totals(world) == {user_id: (0, kept[user_id]) for user_id in everybody}
+        for user_id in (1, members // 2, members):
+            assert (await world.services.quotas.credits.standing(user_id, GUILD, now=began)).spent == kept[user_id]
+            assert (await world.services.quotas.credits.standing(user_id, GUILD, now=world.clock.now())).everywhere == 0
+
+
+async def totals(world: World) -> dict[int, tuple[int, int]]:
+    """What each member has reserved and spent."""
+    sql = "SELECT user_id, SUM(reserved), SUM(spent) FROM ledger GROUP BY user_id"
+    rows = await world.database.read(lambda connection: connection.execute(sql).fetchall())
+    return {row[0]: (row[1], row[2]) for row in rows}
