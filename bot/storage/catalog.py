@@ -23,8 +23,8 @@ Parse = Callable[[Mapping[str, object], str, Resolve], Value]
 def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
     """Read `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
 
-    A relative `folder`, `file` or `config` of a profile is looked for in `data_dir/models`, then in `shipped_dir/models`
-    (a style's `file`: in `loras`). Weights are not opened. Raises ModelError with one line a problem, naming file and field.
+    A relative `folder`, `file` or `config` of a profile is looked for in `models`, then beside the profile, of `data_dir` and
+    then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. Raises ModelError with one line a problem, naming file and field.
     """
     problems: list[str] = []
     profiles = _read_all("profiles", "models", _profile, shipped_dir, data_dir, problems)
@@ -38,7 +38,7 @@ def _read_all(
     folder: str, weights: str, parse: Parse[Value], shipped_dir: Path, data_dir: Path, problems: list[str]
 ) -> dict[str, Value]:
     def resolve(path: str) -> Path:
-        places = [root.resolve() / weights / path for root in (data_dir, shipped_dir)]
+        places = [root.resolve() / place / path for root in (data_dir, shipped_dir) for place in (weights, folder)]
         return next((place for place in places if place.exists()), places[0])
 
     files = {path.stem: path for root in (shipped_dir, data_dir) for path in sorted((root / folder).glob("*.toml"))}

@@ -38,8 +38,8 @@ BUCKETS = (
     Bucket(width=288, height=224, count=3072),
 )
 CROP = 128  # pixels; convolutions learn as much from squares as from whole pictures, in more and smaller steps
-AUTOENCODER = Schedule(steps=3200, learning_rate=1e-3, ema_decay=0.999, seed=SEED + 1)
-DENOISER = Schedule(steps=7500, learning_rate=6e-4, warmup=300, ema_decay=0.999, seed=SEED + 2)
+AUTOENCODER = Schedule(steps=5600, learning_rate=1e-3, ema_decay=0.999, seed=SEED + 1)
+DENOISER = Schedule(steps=7000, learning_rate=6e-4, warmup=300, ema_decay=0.999, seed=SEED + 2)
 TEXT = Schedule(steps=2000, learning_rate=1e-3, ema_decay=0.995, seed=SEED + 3)
 
 

@@ -102,6 +102,17 @@ def test_relative_paths_lead_to_the_data_folder_first_and_to_the_shipped_one_oth
     assert after.styles["ink"].file == data / "loras" / "ink.safetensors"
 
 
+def test_a_lora_may_lie_beside_its_style(tmp_path: Path) -> None:
+    shipped, data = tmp_path / "shipped", tmp_path / "data"
+    for path in (shipped / "profiles", shipped / "styles", data / "styles"):
+        path.mkdir(parents=True)
+    (shipped / "profiles" / "mine.toml").write_text(PROFILE)
+    (shipped / "styles" / "ink.toml").write_text(STYLE)
+    (shipped / "styles" / "ink.safetensors").touch()
+
+    assert load_catalog(shipped, data).styles["ink"].file == shipped / "styles" / "ink.safetensors"
+
+
 def test_all_problems_of_all_files_are_told_at_once_each_with_file_and_field(tmp_path: Path) -> None:
     wrong = PROFILE.replace("guidance_scale = 7", 'guidance_scale = "7"').replace("[1024, 1024]", "[1024, 1023]")
     told = problems_of(tmp_path, wrong + "\n[extra]\nkey = 1\n", STYLE.replace('title = "Ink"', ""))
