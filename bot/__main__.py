@@ -1,4 +1,4 @@
-"""The command line: `python -m bot run | demo | draw | doctor`.
+"""The command line: `python -m bot run | demo | draw | doctor | train-lora`.
 
 Exit codes: 0 all well, 2 wrong usage, 130 interrupted; the others stand in bot.errors. A fault of the operator's is one line on
 stderr and never a traceback.
@@ -18,6 +18,7 @@ from typing import NoReturn
 from bot import __version__
 from bot.errors import PastelError, UserError
 from bot.settings import Settings, has_desktop
+from bot.training import lora_command
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.command == "train-lora":  # without an event loop, which would keep Ctrl-C to itself
+            return lora_command.run(arguments)
         return asyncio.run(_COMMANDS[arguments.command](arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -56,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--guidance-scale", type=float, metavar="X")
     draw.add_argument("--style", metavar="NAME")
     commands.add_parser("doctor", help="check token, database, model, GPU and disk, and say what to do")
+    lora_command.add_arguments(commands.add_parser("train-lora", help="train a style on a folder of captioned pictures"))
     return parser
 
 
