@@ -24,7 +24,8 @@ def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
     """Read `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
 
     A relative `folder`, `file` or `config` of a profile is looked for in `models`, then beside the profile, of `data_dir` and
-    then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. Raises ModelError with one line a problem, naming file and field.
+    then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. Raises ModelError with
+    one line a problem, naming file and field.
     """
     problems: list[str] = []
     profiles = _read_all("profiles", "models", _profile, shipped_dir, data_dir, problems)
