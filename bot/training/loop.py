@@ -22,6 +22,7 @@ from bot.training.checkpoint import LossLog, load_state, save_state
 MAX_GRADIENT_NORM = 1.0
 TRIAL_EVERY = 150
 TRIAL_STEPS = 3
+RESTORED = 1000  # steps that restored averages count for, so that the first new steps do not replace them
 
 
 class Task(Protocol):
@@ -132,7 +133,8 @@ class Training:
             self.step = int(state["step"])
             task.module.load_state_dict(state["module"])
             self.average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
+            if state["optimizer"] is not None:
+                self._optimizer.load_state_dict(state["optimizer"])
             self._scaler.load_state_dict(state.get("scaler", {}))
         self._log = LossLog(folder / f"{name}.csv", self.step)
 
@@ -191,6 +193,13 @@ class Training:
                 "fingerprint": self._extras.fingerprint,
             },
         )
+
+
+def save_weights(path: Path, module: nn.Module) -> None:
+    """A state at step 0 that starts from `module`: its weights are the average too, and the optimizer knows nothing yet."""
+    weights = module.state_dict()
+    average = {"n_averaged": torch.tensor(RESTORED), **{f"module.{name}": value for name, value in weights.items()}}
+    save_state(path, {"step": 0, "module": weights, "average": average, "optimizer": None})
 
 
 def averaged_weights(path: Path) -> dict[str, Tensor]:

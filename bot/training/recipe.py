@@ -25,9 +25,9 @@ from bot.training.components import Components, fit_components
 from bot.training.curves import draw_curves
 from bot.training.dataset import Bucket, draw_bucket, open_bucket, portrait_at
 from bot.training.denoiser import DenoiserTask, Examples
-from bot.training.export import export_pipeline, sample_sheet
+from bot.training.export import export_pipeline, load_pipeline, sample_sheet
 from bot.training.latents import encode_bucket, open_latents
-from bot.training.loop import Schedule, Training, averaged_weights
+from bot.training.loop import Schedule, Training, averaged_weights, save_weights
 from bot.training.networks import Denoiser, DenoiserShape, build_tokenizer
 from bot.training.text_encoders import TextTask
 
@@ -108,8 +108,20 @@ def train_denoiser(options: Options) -> None:
 
 
 def _read_text(options: Options) -> dict[str, Tensor]:
+    if not (options.state / "text.pt").exists() and (options.state / "denoiser.pt").exists():
+        return {}  # restored: its encoders can read
     weights = averaged_weights(options.state / "text.pt")
     return {name: value for name, value in weights.items() if not name.startswith("heads.")}
+
+
+def restore(options: Options) -> None:
+    """Begin where the pipeline in --out was exported, when its checkpoints are gone: average and weights are the same then."""
+    pipeline = load_pipeline(options.out)
+    denoiser = Denoiser(DenoiserShape(), build_tokenizer(options.state / "tokenizer"), SEED)
+    for part in ("text_encoder", "text_encoder_2", "unet"):
+        getattr(denoiser, part).load_state_dict(getattr(pipeline, part).state_dict())
+    for name, module in (("autoencoder", pipeline.vae), ("denoiser", denoiser)):
+        save_weights(options.state / f"{name}.pt", module)
 
 
 def export(options: Options) -> None:
@@ -141,6 +153,7 @@ STAGES: Mapping[str, Callable[[Options], None]] = MappingProxyType(
         "latents": encode,
         "autoencoder": train_autoencoder,
         "denoiser": train_denoiser,
+        "restore": restore,
         "export": export,
         "sheet": sheet,
         "curves": curves,

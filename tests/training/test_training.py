@@ -16,7 +16,7 @@ from bot.training.dataset import Bucket, Pixels, draw_bucket, open_bucket, portr
 from bot.training.denoiser import DenoiserTask, Examples
 from bot.training.export import export_pipeline, load_pipeline
 from bot.training.latents import encode_bucket, open_latents
-from bot.training.loop import Schedule, Task, Training, averaged_weights
+from bot.training.loop import Schedule, Task, Training, averaged_weights, save_weights
 from bot.training.networks import Denoiser, DenoiserShape, build_tokenizer
 from bot.training.text_encoders import TextTask
 
@@ -91,6 +91,21 @@ def test_a_resumed_training_equals_an_uninterrupted_one(kind: str, pictures: Pix
     losses = [[row[:2] for row in read_log(tmp_path / name / "run.csv")] for name in ("whole", "parts")]
     assert losses[0] == losses[1]
     assert [step for step, _ in losses[0]] == [1, 2, 3, 4]
+
+
+def test_a_training_goes_on_from_weights_alone_when_its_checkpoints_are_gone(pictures: Pixels, tmp_path: Path) -> None:
+    Training(autoencoder_task(pictures), schedule(4), tmp_path / "old", "run").run()
+    shipped = build_autoencoder(SMALL_VAE, 2)
+    shipped.load_state_dict(averaged_weights(tmp_path / "old" / "run.pt"))
+    save_weights(tmp_path / "new" / "run.pt", shipped)
+    assert same_weights(averaged_weights(tmp_path / "new" / "run.pt"), averaged_weights(tmp_path / "old" / "run.pt"))
+
+    task = autoencoder_task(pictures)
+    restored = Training(task, schedule(2), tmp_path / "new", "run")
+    assert restored.step == 0
+    assert same_weights(task.module.state_dict(), shipped.state_dict())
+    restored.run()
+    assert not same_weights(averaged_weights(tmp_path / "new" / "run.pt"), shipped.state_dict())
 
 
 def test_the_log_forgets_steps_after_the_last_checkpoint(pictures: Pixels, tmp_path: Path) -> None:
