@@ -230,10 +230,12 @@ class Plan:
 def trained_classifier(plan: Plan, pictures: Path, folder: Path, *, threads: int = 1) -> Classifier:
     """The classifier whose state lies in `folder`, trained to the plan's end if it is not yet, on the drawings in `pictures`.
 
-    Raises FolderError when it must be trained and not all pictures are drawn.
+    Raises FolderError when it must be trained and not all pictures are drawn, or when one of another shape lies there.
     """
     classifier, path = Classifier(plan.shape, plan.schedule.seed), folder / "classifier.pt"
     state = load_state(path)
+    if state is not None and not _fits(classifier, state["module"]):
+        raise FolderError(f"{folder} holds a classifier of another shape. Delete it, and a new one is trained in ten minutes.")
     if state is None or state["step"] < plan.schedule.steps:
         done = pictures / f"{plan.bucket.name}.done"
         if not done.exists() or int(done.read_text()) < plan.bucket.count:
@@ -243,3 +245,7 @@ def trained_classifier(plan: Plan, pictures: Path, folder: Path, *, threads: int
         Training(task, plan.schedule, folder, "classifier").run(threads=threads)
     classifier.load_state_dict(averaged_weights(path))
     return classifier.eval()
+
+
+def _fits(module: nn.Module, weights: dict[str, Tensor]) -> bool:
+    return {name: value.shape for name, value in weights.items()} == {n: v.shape for n, v in module.state_dict().items()}

@@ -94,6 +94,13 @@ def test_half_drawn_pictures_are_refused(folder: Path, tmp_path: Path) -> None:
         trained_classifier(more, folder, tmp_path)
 
 
+def test_a_classifier_of_another_shape_is_refused(folder: Path, tmp_path: Path) -> None:
+    short = replace(PLAN, schedule=replace(SCHEDULE, steps=1))
+    trained_classifier(short, folder, tmp_path)
+    with pytest.raises(FolderError, match="Delete it"):
+        trained_classifier(replace(short, shape=replace(SHAPE, features=16)), folder, tmp_path)
+
+
 def test_everything_shows_but_the_color_of_closed_eyes_and_of_armor() -> None:
     rng = random.Random(3)
     for _ in range(300):

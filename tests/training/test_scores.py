@@ -65,14 +65,25 @@ def test_the_distance_of_equal_sets_is_0_and_of_a_shifted_set_the_square_of_the_
 
 
 def test_the_distance_of_two_normal_distributions_is_the_known_one() -> None:
-    """With commuting covariances it is the squared distance of the means and of the deviations."""
-    rng = np.random.default_rng(1)
-    turn, _ = np.linalg.qr(rng.standard_normal((4, 4)))
-    white = np.linalg.qr(rng.standard_normal((300, 4)) - 0)[0]
+    """Along common axes it is the squared distance of the means and of the deviations."""
+    white = np.random.default_rng(1).standard_normal((300, 4))
     white = (white - white.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(white, rowvar=False))).T
     first, second = np.array([1.0, 2.0, 3.0, 0.5]), np.array([2.0, 2.0, 1.0, 0.1])
-    found = frechet_distance((white * first) @ turn, (white * second) @ turn + 1)
+
+    found = frechet_distance(white * first, white * second + 1)
+
     assert found == pytest.approx(4 + float(((first - second) ** 2).sum()))
+
+
+def test_the_distance_along_different_axes_follows_from_the_eigenvalues_of_the_product() -> None:
+    rng = np.random.default_rng(2)
+    one, two = (rng.standard_normal((300, 4)) @ rng.standard_normal((4, 4)) for _ in range(2))
+    first, second = np.cov(one, rowvar=False), np.cov(two, rowvar=False)
+    shift = one.mean(axis=0) - two.mean(axis=0)
+
+    cross = np.sqrt(np.linalg.eigvals(first @ second).real).sum()
+
+    assert frechet_distance(one, two) == pytest.approx(float(shift @ shift + np.trace(first + second) - 2 * cross))
 
 
 def test_a_table_is_aligned() -> None:
