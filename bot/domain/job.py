@@ -9,9 +9,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.request import GenerationRequest
+from bot.domain.safety import STRICTEST, Showing
+from bot.errors import NotAllowedError
 
 MAX_ATTEMPTS = 3  # a job that killed the process three times is poison
 TOKEN_LIFE = timedelta(minutes=14)  # Discord says 15; one is kept back for clocks and retries
+
+ONLY_MANAGERS = "Only those who may manage this server can do that."
 
 JobId = str
 """16 hexadecimal digits. Also Discord's nonce for a posted result (at most 25 characters there)."""
@@ -78,16 +82,27 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where somebody asks, as Discord says. A thread has its channel's `parent_id`, and is age-restricted as its channel is."""
+
+    channel_id: int
+    parent_id: int | None = None
+    age_restricted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who asked, and the event that carried it; `interaction_id` is unique, so a replayed event is one job.
 
-    `role_ids` decide what the member may do at this moment; they are not stored.
+    `role_ids` and `place` decide what the member may do at this moment; they are not stored. Without a place nothing is
+    allowed.
     """
 
     interaction_id: int
     user_id: int
     guild_id: int | None = None  # None in a DM
     role_ids: frozenset[int] = field(default=frozenset(), compare=False)
+    place: Place | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +133,7 @@ class NewJob:
     origin: Origin
     reply: ReplyTarget
     parent: Parent | None = None
+    showing: Showing = STRICTEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +151,7 @@ class Job:
     origin: Origin
     reply: ReplyTarget
     parent: Parent | None = None
+    showing: Showing = STRICTEST
     attempt: int = 0
     aborts: int = 0
     failure: str | None = None
@@ -168,6 +185,12 @@ class Actor:
 
     def owns(self, job: Job) -> bool:
         return self.user_id == job.origin.user_id
+
+    def managed_guild(self) -> int:
+        """The server where they ask, if they manage it. Raises NotAllowedError."""
+        if self.guild_id is None or not self.manages_guild:
+            raise NotAllowedError(ONLY_MANAGERS)
+        return self.guild_id
 
     def may_remove(self, job: Job) -> bool:
         """Cancel and delete belong to the owner, and to moderators of the job's own server."""

@@ -91,13 +91,13 @@ class GenerationRequest:
         object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, "negative prompt"))
         if not any(unicodedata.category(char)[0] not in "CZ" for char in self.prompt):  # nothing that could be seen
             raise InvalidRequestError("The prompt is empty. Say what to draw, for example `1girl, green hair, beanie, night`.")
-        _check_range("images", self.num_images, 1, MAX_IMAGES)
-        _check_range("steps", self.num_inference_steps, 1, MAX_STEPS)
-        _check_range("guidance_scale", self.guidance_scale, MIN_GUIDANCE, MAX_GUIDANCE)
-        _check_range("seed", self.seed, 0, MAX_SEED)
-        _check_range("style_weight", self.adapter_weight, 0, MAX_ADAPTER_WEIGHT)
+        check_range("images", self.num_images, 1, MAX_IMAGES)
+        check_range("steps", self.num_inference_steps, 1, MAX_STEPS)
+        check_range("guidance_scale", self.guidance_scale, MIN_GUIDANCE, MAX_GUIDANCE)
+        check_range("seed", self.seed, 0, MAX_SEED)
+        check_range("style_weight", self.adapter_weight, 0, MAX_ADAPTER_WEIGHT)
         if self.init_image is not None:
-            _check_range("strength", self.init_image.strength, MIN_STRENGTH, MAX_STRENGTH)
+            check_range("strength", self.init_image.strength, MIN_STRENGTH, MAX_STRENGTH)
         if self.width < 8 or self.height < 8 or self.width % 8 or self.height % 8:
             raise InvalidRequestError("Width and height must be multiples of 8. Choose one of the sizes in the list.")
         if len(self.blends) > MAX_BLENDS:
@@ -146,7 +146,8 @@ def clean_prompt(text: str, what: str) -> str:
     return line
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raises InvalidRequestError when `value` is not from `low` to `high`, or no number."""
     if not low <= value <= high:  # also catches NaN
         raise InvalidRequestError(f"`{name}` must be between {_plain(low)} and {_plain(high)}; you gave {_plain(value)}.")
 

@@ -1,0 +1,104 @@
+"""A member's own defaults, and how they and the server's fill the gaps of a draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from bot.domain.house_rules import MAX_STYLE_NAME, GuildSettings
+from bot.domain.profile import Catalog, ImageSize, ModelProfile
+from bot.domain.request import MAX_IMAGES, Draft, check_range, clean_prompt
+from bot.errors import InvalidRequestError
+
+NOTHING = "-"  # a style or negative prompt of this means none, not even the default
+MAX_SIZE_NAME = 100  # characters; the value of a choice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalDefaults:
+    """What a member wants where they say nothing, in every server. None and "": as the server and the model have it.
+
+    `spoiler` hides their pictures behind a click everywhere. Raises InvalidRequestError, with a sentence, for values out of
+    range; whether a style or size exists depends on the model, and is asked when it is used.
+    """
+
+    style: str | None = None
+    size: str | None = None
+    negative_prompt: str = ""
+    num_images: int | None = None
+    spoiler: bool = False
+
+    def __post_init__(self) -> None:
+        for name, most in ((self.style, MAX_STYLE_NAME), (self.size, MAX_SIZE_NAME)):
+            if name is not None and not (name.strip() and name.isprintable() and len(name) <= most):
+                raise InvalidRequestError("There is no style or size of that name. Choose one from the list.")
+        object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, "negative prompt"))
+        if self.num_images is not None:
+            check_range("images", self.num_images, 1, MAX_IMAGES)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Read what `dataclasses.asdict` gave."""
+        return cls(**values)
+
+
+NO_PREFERENCES = PersonalDefaults()
+
+PersonalEdit = Callable[[PersonalDefaults], PersonalDefaults]
+"""Makes new defaults out of those that hold at that moment; pure, since it runs inside a transaction."""
+
+
+def filled(
+    draft: Draft, *, personal: PersonalDefaults, settings: GuildSettings, profile: ModelProfile, catalog: Catalog
+) -> Draft:
+    """The draft with its gaps filled: from the member's own defaults, then the server's, then the model's.
+
+    No default breaks the server's limits where the model offers anything within them; what the member gave is left alone,
+    but for NOTHING, which becomes nothing.
+    """
+    return replace(
+        draft,
+        style=_style(draft.style, (personal.style, settings.default_style), settings, profile, catalog),
+        negative_prompt=_words(draft.negative_prompt, personal.negative_prompt or settings.default_negative_prompt),
+        size=_size(personal.size, settings, profile) if draft.size is None else draft.size,
+        num_images=_given(draft.num_images, _within(personal.num_images or 1, settings.max_images)),
+        num_inference_steps=_given(draft.num_inference_steps, _within(profile.num_inference_steps, settings.max_steps)),
+    )
+
+
+def _style(
+    wanted: str | None, defaults: Iterable[str | None], settings: GuildSettings, profile: ModelProfile, catalog: Catalog
+) -> str | None:
+    if wanted is not None and wanted.strip():
+        return None if wanted.strip() == NOTHING else wanted
+    offered = {style.name for style in catalog.styles_for(profile) if settings.offers(style.name)}
+    return next((name for name in defaults if name in offered), None)
+
+
+def _words(wanted: str, default: str) -> str:
+    if wanted.strip() == NOTHING:
+        return ""
+    return wanted if wanted.strip() else default
+
+
+def _size(wanted: str | None, settings: GuildSettings, profile: ModelProfile) -> str:
+    """The size wished for, the model's default, or the largest one, whichever is the first that the server allows."""
+    known = {size.name: size for size in profile.sizes}
+    default = profile.size(None)
+    largest_first = sorted(profile.sizes, key=_pixels, reverse=True)
+    preferred = [known[name] for name in (wanted, default.name) if name in known]
+    most = settings.max_pixels
+    return next((size.name for size in (*preferred, *largest_first) if most is None or _pixels(size) <= most), default.name)
+
+
+def _pixels(size: ImageSize) -> int:
+    return size.width * size.height
+
+
+def _within(number: int, most: int | None) -> int:
+    return number if most is None else min(number, most)
+
+
+def _given(value: int | None, default: int) -> int:
+    return default if value is None else value

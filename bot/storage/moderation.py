@@ -1,0 +1,112 @@
+"""Blocks and members' recent jobs in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from bot.domain.job import Job
+from bot.domain.moderation import Block
+from bot.storage.database import Database
+from bot.storage.people import remember_guild, remember_user
+from bot.storage.rows import from_micros, job_from_row, to_micros
+
+FIND = """--sql
+SELECT * FROM blocks
+WHERE guild_id = :guild_id AND user_id = :user_id AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > :now)
+"""
+
+ALL = """--sql
+SELECT * FROM blocks
+WHERE guild_id = :guild_id AND lifted_at IS NULL AND (ends_at IS NULL OR ends_at > :now)
+ORDER BY id DESC
+LIMIT :limit
+"""
+
+# One that has run out was lifted by nobody, at its end.
+CLOSE = """--sql
+UPDATE blocks SET
+    lifted_by = IIF(ends_at <= :now, NULL, :by),
+    lifted_at = IIF(ends_at <= :now, ends_at, :now)
+WHERE guild_id = :guild_id AND user_id = :user_id AND lifted_at IS NULL
+"""
+
+OPEN = """--sql
+INSERT INTO blocks (guild_id, user_id, reason, blocked_by, blocked_at, ends_at)
+VALUES (:guild_id, :user_id, :reason, :by, :now, :ends_at)
+"""
+
+RECENT = """--sql
+SELECT * FROM jobs
+WHERE user_id = :user_id AND guild_id = :guild_id
+ORDER BY seq DESC
+LIMIT :limit
+"""
+
+
+class SqliteModeration:
+    """Implements services.moderation.ModerationRepository. Blocks stay after their end, as the trail of who blocked whom."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
+        values = {"guild_id": guild_id, "user_id": user_id, "now": to_micros(now)}
+
+        def select(connection: sqlite3.Connection) -> Block | None:
+            row = connection.execute(FIND, values).fetchone()
+            return None if row is None else _block(row)
+
+        return await self._database.read(select)
+
+    async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:
+        values = {"guild_id": guild_id, "limit": limit, "now": to_micros(now)}
+        return await self._database.read(lambda connection: tuple(_block(row) for row in connection.execute(ALL, values)))
+
+    async def block(self, block: Block) -> None:
+        def store(connection: sqlite3.Connection) -> None:
+            found = connection.execute(FIND, _key(block.guild_id, block.user_id, block.blocked_by, block.blocked_at)).fetchone()
+            if found is not None and _is_same(_block(found), block):
+                return
+            remember_guild(connection, block.guild_id, now=block.blocked_at)
+            remember_user(connection, block.user_id, now=block.blocked_at)
+            values = _key(block.guild_id, block.user_id, block.blocked_by, block.blocked_at)
+            connection.execute(CLOSE, values)
+            connection.execute(OPEN, {**values, "reason": block.reason, "ends_at": to_micros(block.ends_at)})
+
+        await self._database.transaction(store)
+
+    async def unblock(self, guild_id: int, user_id: int, *, by: int, now: datetime) -> bool:
+        def lift(connection: sqlite3.Connection) -> bool:
+            values = _key(guild_id, user_id, by, now)
+            if connection.execute(FIND, values).fetchone() is None:
+                return False
+            connection.execute(CLOSE, values)
+            return True
+
+        return await self._database.transaction(lift)
+
+    async def recent_jobs(self, guild_id: int, user_id: int, *, limit: int) -> tuple[Job, ...]:
+        values = {"guild_id": guild_id, "user_id": user_id, "limit": limit}
+        return await self._database.read(
+            lambda connection: tuple(job_from_row(row) for row in connection.execute(RECENT, values))
+        )
+
+
+def _key(guild_id: int, user_id: int, by: int, now: datetime) -> dict[str, int]:
+    return {"guild_id": guild_id, "user_id": user_id, "by": by, "now": to_micros(now)}
+
+
+def _is_same(first: Block, second: Block) -> bool:
+    return (first.reason, first.blocked_by, first.ends_at) == (second.reason, second.blocked_by, second.ends_at)
+
+
+def _block(row: sqlite3.Row) -> Block:
+    return Block(
+        guild_id=row["guild_id"],
+        user_id=row["user_id"],
+        reason=row["reason"],
+        blocked_by=row["blocked_by"],
+        blocked_at=from_micros(row["blocked_at"]),
+        ends_at=None if row["ends_at"] is None else from_micros(row["ends_at"]),
+    )
