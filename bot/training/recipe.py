@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -116,12 +117,12 @@ def _read_text(options: Options) -> dict[str, Tensor]:
 
 def restore(options: Options) -> None:
     """Begin where the pipeline in --out was exported, when its checkpoints are gone: average and weights are the same then."""
-    pipeline = load_pipeline(options.out)
+    pipeline: Any = load_pipeline(options.out)
     denoiser = Denoiser(DenoiserShape(), build_tokenizer(options.state / "tokenizer"), SEED)
     for part in ("text_encoder", "text_encoder_2", "unet"):
         getattr(denoiser, part).load_state_dict(getattr(pipeline, part).state_dict())
-    for name, module in (("autoencoder", pipeline.vae), ("denoiser", denoiser)):
-        save_weights(options.state / f"{name}.pt", module)
+    save_weights(options.state / "autoencoder.pt", pipeline.vae)
+    save_weights(options.state / "denoiser.pt", denoiser)
 
 
 def export(options: Options) -> None:
