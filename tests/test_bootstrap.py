@@ -61,6 +61,7 @@ async def test_missing_weights_end_the_start_before_anything_is_opened(settings,
     (settings.data_dir / "profiles").mkdir(parents=True)
     (settings.data_dir / "profiles" / "tiny-random.toml").write_text(
         'title = "x"\nfamily = "x"\nnum_inference_steps = 2\nguidance_scale = 5.0\ndefault_size = "square"\n'
+        'unclassified = "nothing to see"\n'
         '[source]\nfile = "nowhere.safetensors"\n[licence]\nname = "MIT"\n[sizes]\nsquare = [64, 64]\n'
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bot.domain.rating_scale import RatingScale
 from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
@@ -54,12 +55,22 @@ class ModelSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierProfile:
+    """The model that looks at finished pictures: `source` is a repo or a folder in transformers layout."""
+
+    source: ModelSource
+    scale: RatingScale
+    licence: Licence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProfile:
     """One model with everything that its pictures depend on.
 
     `family` says which styles fit ("sdxl", "mini"). `original_size` and `target_size` are (height, width) micro-conditioning,
     None = the picture's own size. `prompt_prefix` and `prompt_suffix` are comma-separated quality tags. `scheduler` is a
-    diffusers class name. `clip_skip` counts as diffusers does (None is A1111's 2).
+    diffusers class name. `clip_skip` counts as diffusers does (None is A1111's 2). Without a `classifier` nobody looks at what
+    the pictures show, and `unclassified` says why nobody needs to; a profile's file must give one of the two.
     """
 
     name: str
@@ -84,6 +95,8 @@ class ModelProfile:
     negative_prompt: str = ""
     original_size: tuple[int, int] | None = None
     target_size: tuple[int, int] | None = None
+    classifier: ClassifierProfile | None = None
+    unclassified: str = ""
 
     def size(self, name: str | None) -> ImageSize:
         """The size called `name` (None: the default). Raises InvalidRequestError that lists the names."""

@@ -14,6 +14,11 @@ class Rating(StrEnum):
     QUESTIONABLE = "questionable"  # nudity without sex, underwear
     EXPLICIT = "explicit"  # for adults
 
+    def is_beyond(self, limit: Rating) -> bool:
+        """Whether this goes further than `limit`."""
+        scale = tuple(Rating)
+        return scale.index(self) > scale.index(limit)
+
 
 class SafetyLevel(StrEnum):
     """What a server allows. No level lifts the rule about minors.

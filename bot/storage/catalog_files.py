@@ -8,8 +8,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bot.domain.profile import SAMPLER_NAMES, ImageSize, Licence, ModelProfile, ModelSource, Style
+from bot.domain.profile import SAMPLER_NAMES, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Style
+from bot.domain.rating_scale import RatingScale
 from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MIN_GUIDANCE
+from bot.domain.safety import Rating
 
 PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
 MAX_SIDE = 4096  # pixels; a typing error beyond it would only fail after minutes
@@ -86,6 +88,38 @@ class LicenceToml(Toml):
         return Licence(name=self.name, url=self.url)
 
 
+class ClassifierToml(Toml):
+    """A repo or folder in transformers layout, what each of its labels is rated, and from which share on a rating counts."""
+
+    repo: Repo | None = None
+    revision: Text | None = None
+    folder: Text | None = None
+    licence: LicenceToml
+    ratings: Annotated[dict[Text, Literal["general", "sensitive", "questionable", "explicit"]], Field(min_length=2)]
+    thresholds: dict[Literal["sensitive", "questionable", "explicit"], float] = {}
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if (self.repo is None) == (self.folder is None):
+            raise ValueError("needs either repo or folder")
+        if self.revision is not None and self.repo is None:
+            raise ValueError("revision belongs to repo only")
+        self.scale()
+        return self
+
+    def scale(self) -> RatingScale:
+        """Raises ValueError."""
+        return RatingScale(
+            labels={label: Rating(rating) for label, rating in self.ratings.items()},
+            thresholds={Rating(rating): threshold for rating, threshold in self.thresholds.items()},
+        )
+
+    def classifier(self, resolve: Resolve) -> ClassifierProfile:
+        folder = resolve(self.folder) if self.folder else None
+        source = ModelSource(repo=self.repo, revision=self.revision, folder=folder)
+        return ClassifierProfile(source=source, scale=self.scale(), licence=self.licence.licence())
+
+
 class ProfileToml(Toml):
     """`profiles/NAME.toml`; see ModelProfile for the meaning of each field. Sizes are `name = [width, height]`."""
 
@@ -110,6 +144,8 @@ class ProfileToml(Toml):
     negative_prompt: TagLine = ""
     original_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
     target_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
+    classifier: ClassifierToml | None = None
+    unclassified: Annotated[TagLine, Field(min_length=1)] | None = None
 
     @field_validator("sizes")
     @classmethod
@@ -127,6 +163,15 @@ class ProfileToml(Toml):
             raise ValueError(f"default_size must be one of {', '.join(self.sizes)}")
         return self
 
+    @model_validator(mode="after")
+    def _classified_or_not_for_a_reason(self) -> Self:
+        """A profile that says nothing would post unseen pictures because of a table that somebody forgot."""
+        if self.classifier is None and self.unclassified is None:
+            raise ValueError('needs a [classifier] that looks at its pictures, or unclassified = "why nobody needs to"')
+        if self.classifier is not None and self.unclassified is not None:
+            raise ValueError("has both a [classifier] and unclassified; keep one of them")
+        return self
+
     def profile(self, name: str, resolve: Resolve) -> ModelProfile:
         same = ("title", "family", "url", "variant", "scheduler", "prediction_type", "rescale_betas_zero_snr")
         same += ("guidance_rescale", "clip_skip", "num_inference_steps", "guidance_scale", "default_size")
@@ -139,6 +184,8 @@ class ProfileToml(Toml):
             sizes=tuple(ImageSize(name=size, width=w, height=h) for size, (w, h) in self.sizes.items()),
             original_size=_pair(self.original_size),
             target_size=_pair(self.target_size),
+            classifier=self.classifier.classifier(resolve) if self.classifier else None,
+            unclassified=self.unclassified or "",
             **{field: getattr(self, field) for field in same},
         )
 

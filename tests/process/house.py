@@ -22,6 +22,7 @@ num_inference_steps = 6
 guidance_scale = 5.0
 sizes = {{ small = [{side}, {side}] }}
 default_size = "small"
+unclassified = "it draws noise"
 [source]
 folder = "tiny-test"
 [licence]

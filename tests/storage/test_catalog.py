@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.profile import Catalog
+from bot.domain.profile import Catalog, ModelSource
+from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError, ModelError
 from bot.storage.catalog import load_catalog
 
@@ -19,6 +20,7 @@ family = "sdxl"
 num_inference_steps = 20
 guidance_scale = 7
 default_size = "square"
+unclassified = "it draws squares"
 
 [source]
 repo = "someone/something"
@@ -29,6 +31,19 @@ name = "MIT"
 [sizes]
 square = [1024, 1024]
 """
+CLASSIFIED = (
+    PROFILE.replace('unclassified = "it draws squares"\n', "")
+    + """
+[classifier]
+repo = "someone/classifier"
+revision = "abc"
+ratings = { fine = "general", bare = "questionable" }
+thresholds = { sensitive = 0.3 }
+
+[classifier.licence]
+name = "Apache License 2.0"
+"""
+)
 STYLE = """
 title = "Ink"
 families = ["sdxl"]
@@ -160,6 +175,66 @@ def test_a_wrong_profile_is_refused_with_its_field(tmp_path: Path, old: str, new
 def test_a_wrong_style_is_refused_with_its_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
     assert old in STYLE
     assert complaint in problems_of(tmp_path, None, STYLE.replace(old, new))
+
+
+def test_a_classifier_is_read_with_what_its_labels_mean(tmp_path: Path) -> None:
+    classifier = catalog_of(tmp_path, CLASSIFIED).profile("mine").classifier
+
+    assert classifier is not None
+    assert classifier.source == ModelSource(repo="someone/classifier", revision="abc")
+    assert classifier.licence.name == "Apache License 2.0"
+    assert classifier.scale.labels == {"fine": Rating.GENERAL, "bare": Rating.QUESTIONABLE}
+    assert classifier.scale.thresholds == {Rating.SENSITIVE: 0.3}
+
+
+def test_a_classifiers_folder_is_looked_for_where_models_are(tmp_path: Path) -> None:
+    (tmp_path / "models" / "judge").mkdir(parents=True)
+    text = CLASSIFIED.replace('repo = "someone/classifier"\nrevision = "abc"', 'folder = "judge"')
+    classifier = catalog_of(tmp_path, text).profile("mine").classifier
+
+    assert classifier is not None
+    assert classifier.source.folder == tmp_path / "models" / "judge"
+
+
+def test_every_shipped_profile_has_a_classifier_or_says_why_it_needs_none(tmp_path: Path) -> None:
+    profiles = load_catalog(SHIPPED, tmp_path).profiles
+
+    unclassified = {name for name, profile in profiles.items() if profile.classifier is None}
+    assert unclassified == {"mini", "tiny-random"}
+    assert all(profiles[name].unclassified for name in unclassified)
+
+
+def test_a_profile_that_says_nothing_about_a_classifier_is_refused(tmp_path: Path) -> None:
+    told = problems_of(tmp_path, PROFILE.replace('unclassified = "it draws squares"\n', ""))
+
+    assert told == (
+        f"{tmp_path / 'profiles' / 'mine.toml'}: "
+        'needs a [classifier] that looks at its pictures, or unclassified = "why nobody needs to"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('default_size = "square"', 'default_size = "square"\nunclassified = "x"', "has both a [classifier] and unclassified"),
+        ('default_size = "square"', 'default_size = "square"\nunclassified = ""', "unclassified: must not be empty"),
+        ('repo = "someone/classifier"\nrevision = "abc"', "", "classifier: needs either repo or folder"),
+        ('repo = "someone/classifier"', 'folder = "a"', "classifier: revision belongs to repo only"),
+        ('revision = "abc"', 'folder = "a"', "classifier: needs either repo or folder"),
+        ('bare = "questionable"', 'bare = "general"', "classifier: at least one label must be rated beyond general"),
+        ('bare = "questionable"', 'bare = "rude"', "classifier.ratings.bare: must be 'general', 'sensitive'"),
+        ('fine = "general", ', "", "classifier.ratings"),
+        ("sensitive = 0.3", "sensitive = 1.3", "classifier: thresholds lie above 0"),
+        ("sensitive = 0.3", "sensitive = 0", "classifier: thresholds lie above 0"),
+        ("sensitive = 0.3", "general = 0.3", "classifier.thresholds.general"),
+        ("sensitive = 0.3", 'sensitive = "0.3"', "classifier.thresholds.sensitive: must be a valid number"),
+        ('[classifier.licence]\nname = "Apache License 2.0"', "", "classifier.licence: is missing"),
+        ('revision = "abc"', 'remote_code = true\nrevision = "abc"', "classifier.remote_code: is not a setting"),
+    ],
+)
+def test_a_wrong_classifier_is_refused_with_its_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    assert old in CLASSIFIED
+    assert complaint in problems_of(tmp_path, CLASSIFIED.replace(old, new))
 
 
 def test_a_file_that_is_no_text_and_a_name_with_blanks_are_refused(tmp_path: Path) -> None:
