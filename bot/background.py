@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.errors import OperatorError
 from bot.health import measure_lag
-from bot.ports import ImageGenerator
+from bot.ports import ImageGenerator, PictureClassifier
 from bot.services.assembly import Services
 from bot.telemetry import Metrics
 
@@ -24,11 +24,14 @@ log = logging.getLogger(__name__)
 class Background:
     """Owns the tasks. `start` once, on the event loop; `stop` as often as one likes."""
 
-    def __init__(self, *, services: Services, generator: ImageGenerator, metrics: Metrics) -> None:
+    def __init__(
+        self, *, services: Services, generator: ImageGenerator, classifier: PictureClassifier | None, metrics: Metrics
+    ) -> None:
         self._worker = services.worker
         self._delivery = services.delivery
         self._live = services.live
         self._generator = generator
+        self._classifier = classifier
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
@@ -39,7 +42,7 @@ class Background:
         if self._tasks:
             return
         works: dict[str, Coroutine[Any, Any, None]] = {
-            "load": self._generator.load(),
+            "load": self._load(),
             "worker": self._worker.run(),
             "delivery": self._delivery.run(),
             "loop-lag": measure_lag(self._metrics),
@@ -74,6 +77,12 @@ class Background:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=END_SECONDS)
+
+    async def _load(self) -> None:
+        """The classifier first: it is small, and without it nothing that is drawn can be shown."""
+        if self._classifier is not None:
+            await self._classifier.load()
+        await self._generator.load()
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:

@@ -20,6 +20,8 @@ from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import Limits
 from bot.errors import FolderError
 from bot.health import serve_health
+from bot.inference.classifier import TransformersClassifier
+from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.image_files import PillowCodec
@@ -110,6 +112,8 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
     if profile.name == RANDOM_MODEL:
         await asyncio.to_thread(_make_random_model, profile)
     await asyncio.to_thread(check_weights, profile)
+    if profile.classifier is not None:
+        await asyncio.to_thread(check_classifier, profile.classifier)
     async with AsyncExitStack() as stack:
         stack.enter_context(DataFolderLock(state))
         database = await stack.enter_async_context(Database.open(state / "pastel.db"))
@@ -134,11 +138,13 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
 async def open_works(
     ground: Ground, messenger: Messenger, *, limits: LimitsSource, edit_interval: float = EDIT_INTERVAL
 ) -> AsyncGenerator[Works]:
-    """Build the use cases over `ground`; at the end their tasks stop, then the generator's thread.
+    """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier.
 
     `edit_interval` is seconds between two edits of one live card.
     """
     generator = DiffusersGenerator(ground.profile, ground.catalog, device=ground.settings.device)
+    wanted = ground.profile.classifier
+    classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
     ports = Ports(
         jobs=ground.jobs,
         credits=SqliteCredits(ground.database),
@@ -151,10 +157,13 @@ async def open_works(
         generator=generator,
         clock=ground.clock,
         metrics=ground.metrics,
+        classifier=classifier,
     )
     services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
-    background = Background(services=services, generator=generator, metrics=ground.metrics)
+    background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
     async with AsyncExitStack() as stack:
+        if classifier is not None:
+            stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
         yield Works(services=services, background=background)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from bot import __version__
 from bot.bootstrap import RANDOM_MODEL, default_model
+from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import OperatorError, SettingsError
+from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
 from bot.inference.loading import check_weights
 from bot.settings import SHIPPED_DATA, Settings
@@ -45,6 +47,7 @@ async def examine() -> int:
         "database": _database,
         "device": _device,
         "model": _model,
+        "picture classifier": _classifier,
     }
     worst = 0
     for name, check in checks.items():
@@ -111,11 +114,25 @@ async def _device(settings: Settings) -> Finding:
     return await asyncio.to_thread(look)
 
 
-async def _model(settings: Settings) -> Finding:
+async def _chosen(settings: Settings) -> tuple[Catalog, ModelProfile]:
     catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
-    profile = catalog.profile(settings.model or default_model(catalog))
+    return catalog, catalog.profile(settings.model or default_model(catalog))
+
+
+async def _model(settings: Settings) -> Finding:
+    catalog, profile = await _chosen(settings)
     if profile.name == RANDOM_MODEL:
         return Finding(f"{profile.name} ({profile.title}); made at the first start")
     await asyncio.to_thread(check_weights, profile)
     styles = ", ".join(style.name for style in catalog.styles_for(profile)) or "none"
     return Finding(f"{profile.name} ({profile.title}, {profile.licence.name}); styles: {styles}")
+
+
+async def _classifier(settings: Settings) -> Finding:
+    _, profile = await _chosen(settings)
+    classifier = profile.classifier
+    if classifier is None:
+        return Finding(f"none for {profile.name}: {profile.unclassified}")
+    is_here = await asyncio.to_thread(check_classifier, classifier)
+    name = f"{classifier.source.repo or classifier.source.folder} ({classifier.licence.name})"
+    return Finding(name if is_here else f"{name}; not here yet, the first start downloads it")

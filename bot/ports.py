@@ -17,6 +17,7 @@ from bot.domain.job import Job, JobId, NewJob, Origin, ReplyTarget
 from bot.domain.progress import Progress
 from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
+from bot.domain.safety import Rating
 from bot.errors import PastelError
 
 OnProgress = Callable[[Progress], None]
@@ -56,6 +57,18 @@ class ImageGenerator(Protocol):
         task stops the drawing within one step; the coroutine ends only when the thread has let go.
         Raises GenerationError (a sentence for the member), ModelError, GeneratorDeadError.
         """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class PictureClassifier(Protocol):
+    """Says what pictures show. Owns its thread, as the generator does; `load` (seconds to minutes) raises ModelError."""
+
+    async def load(self) -> None: ...
+
+    async def ratings(self, pictures: Sequence[bytes]) -> tuple[Rating, ...]:
+        """One rating for each PNG file; loads first if that has not happened. Raises on any fault, never guesses."""
         ...
 
     async def close(self) -> None: ...

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from bot.domain.job import Job, JobStatus, NewJob, Origin, ReplyTarget
-from bot.domain.profile import Catalog, ImageSize, Licence, ModelProfile, ModelSource, Style
+from bot.domain.profile import Catalog, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Style
+from bot.domain.rating_scale import RatingScale
 from bot.domain.request import GenerationRequest
+from bot.domain.safety import Rating
 from tests.fakes import START
 
 MEMBER, OTHER, MODERATOR = 10, 11, 12
@@ -29,6 +31,14 @@ PROFILE = ModelProfile(
     default_size="square",
     prompt_prefix="masterpiece, best quality",
     negative_prompt="lowres, bad anatomy",
+)
+CLASSIFIED_PROFILE = replace(
+    PROFILE,
+    classifier=ClassifierProfile(
+        source=ModelSource(repo="someone/classifier"),
+        scale=RatingScale(labels={"fine": Rating.GENERAL, "bare": Rating.EXPLICIT}),
+        licence=Licence(name="MIT"),
+    ),
 )
 OTHER_PROFILE = replace(PROFILE, name="older", title="Older Model")
 PASTEL = Style(

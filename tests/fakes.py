@@ -13,6 +13,7 @@ from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.progress import Phase, Progress
 from bot.domain.request import GenerationRequest
+from bot.domain.safety import Rating
 from bot.errors import FolderError, InvalidRequestError, NotFoundError
 from bot.ports import MessengerError, OnProgress
 
@@ -92,6 +93,37 @@ class FakeGenerator:
             await self.letting_go.wait()
             self.ended.append(request)
         return GenerationResult(images=tuple(picture(request, index) for index in range(request.num_images)), seconds=2.0)
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeClassifier:
+    """Implements ports.PictureClassifier.
+
+    The n-th picture of a job gets the n-th of `verdicts`, the rest are GENERAL. `load_fault` and `fault` are raised; while
+    `gate` is clear, looking hangs. `seen` holds what was asked about.
+    """
+
+    def __init__(self, *verdicts: Rating) -> None:
+        self.verdicts = verdicts
+        self.load_fault: Exception | None = None
+        self.fault: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.seen: list[tuple[bytes, ...]] = []
+
+    async def load(self) -> None:
+        if self.load_fault is not None:
+            raise self.load_fault
+
+    async def ratings(self, pictures: Sequence[bytes]) -> tuple[Rating, ...]:
+        self.seen.append(tuple(pictures))
+        await self.gate.wait()
+        if self.fault is not None:
+            raise self.fault
+        missing = len(pictures) - len(self.verdicts)
+        return (*self.verdicts, *[Rating.GENERAL] * missing)
 
     async def close(self) -> None:
         pass

@@ -59,7 +59,7 @@ def check_folder(folder: Path, variant: str | None) -> None:
     """Check that a diffusers SDXL folder is complete and needs no foreign code. Raises WeightsError."""
     if not folder.is_dir():
         raise WeightsError("does not exist")
-    index = _read_json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     if index.get("_class_name") not in PIPELINE_CLASSES:
         raise WeightsError(f"is not an SDXL model: model_index.json names {index.get('_class_name')!r}")
     for name, value in index.items():
@@ -67,10 +67,10 @@ def check_folder(folder: Path, variant: str | None) -> None:
         if library is not None and library not in COMPONENT_LIBRARIES:
             raise WeightsError(f"wants code of its own for {name} ({library!r}); Pastel runs no code from model folders")
     for component in MODEL_COMPONENTS:
-        _read_json(folder / component / "config.json")
+        read_json(folder / component / "config.json")
         for file in component_files(folder / component, variant):
             _named(file, folder)
-    _read_json(folder / "scheduler" / "scheduler_config.json")
+    read_json(folder / "scheduler" / "scheduler_config.json")
 
 
 def component_files(folder: Path, variant: str | None) -> list[Path]:
@@ -105,7 +105,8 @@ def _named(file: Path, folder: Path) -> None:
         raise WeightsError(f"has a bad file: {file.relative_to(folder)} {error}") from None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A configuration that belongs to weights. Raises WeightsError."""
     try:
         value: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -6,7 +6,17 @@ import asyncio
 from dataclasses import dataclass
 
 from bot.domain.profile import Catalog, ModelProfile
-from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository, LimitsSource, Messenger, Outbox
+from bot.ports import (
+    Clock,
+    ImageCodec,
+    ImageGenerator,
+    ImageStore,
+    JobRepository,
+    LimitsSource,
+    Messenger,
+    Outbox,
+    PictureClassifier,
+)
 from bot.services.admission import Admission
 from bot.services.attempt import Workbench
 from bot.services.cards import CardAssembler
@@ -15,6 +25,7 @@ from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.estimates import Estimator
 from bot.services.generation import GenerationService
+from bot.services.inspection import Inspection
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.proposals import Proposals
 from bot.services.quotas import Credits, Quotas
@@ -27,7 +38,7 @@ from bot.telemetry import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The adapters that the services work through."""
+    """The adapters that the services work through. A model whose profile has a classifier shows nothing without one here."""
 
     jobs: JobRepository
     credits: Credits
@@ -40,6 +51,7 @@ class Ports:
     generator: ImageGenerator
     clock: Clock
     metrics: Metrics
+    classifier: PictureClassifier | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +84,11 @@ def build_services(
         outbox=ports.outbox, messenger=messenger, store=store, codec=ports.codec, cards=cards, clock=clock, metrics=metrics
     )
     delivery = Delivery(room=room, jobs=jobs, live=live, sleep=sleep)
+    inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     bench = Workbench(
         jobs=jobs,
         generator=ports.generator,
+        inspection=inspection,
         store=store,
         live=live,
         clock=clock,

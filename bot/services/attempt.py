@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ from bot.domain.progress import Phase, Progress
 from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
 from bot.ports import Clock, ImageGenerator, ImageStore, JobRepository
 from bot.services.incidents import report
+from bot.services.inspection import Inspection
 from bot.services.live_cards import LiveCards
 from bot.services.signals import Sleep
 from bot.telemetry import Metrics
@@ -46,6 +47,7 @@ class Workbench:
 
     jobs: JobRepository
     generator: ImageGenerator
+    inspection: Inspection
     store: ImageStore
     live: LiveCards
     clock: Clock
@@ -57,8 +59,8 @@ class Workbench:
 class Attempt:
     """Draws a claimed job and records the outcome; every write is fenced by the attempt's number.
 
-    The lease is kept by a task of its own. `abort` stops the drawing only: once the pictures are there, saving and recording
-    run to their end, and the fence decides whether they count.
+    The lease is kept by a task of its own. `abort` stops the drawing and the look at the pictures only: once those may be
+    shown, saving and recording run to their end, and the fence decides whether they count.
     """
 
     def __init__(self, job: Job, bench: Workbench) -> None:
@@ -116,6 +118,7 @@ class Attempt:
             await self._bench.sleep(HEARTBEAT)
 
     async def _draw(self) -> GenerationResult:
+        """Pictures that may be shown; nothing is saved before this returns. Raises what generator and inspection raise."""
         request = self.job.request
         init_image: bytes | None = None
         if request.init_image is not None:
@@ -123,13 +126,18 @@ class Attempt:
                 init_image = await self._bench.store.read_upload(request.init_image.key)
             except NotFoundError:
                 raise GenerationError(UPLOAD_GONE, retryable=False) from None
-        return await self._bench.generator.generate(request, init_image=init_image, on_progress=self._on_progress)
+        await self._bench.inspection.prepare(self.job)
+        result = await self._bench.generator.generate(request, init_image=init_image, on_progress=self._on_progress)
+        await self._bench.inspection.check(self.job, result)
+        return result
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.phase is Phase.DENOISING:
             done = progress.image * progress.steps + progress.step
             self._bench.metrics.steps.inc(max(0, done - self._steps_seen))
             self._steps_seen = max(done, self._steps_seen)
+        if not self._bench.inspection.shows_previews(self.job):
+            progress = replace(progress, preview=None)
         if self._abort_reason is None:
             self._bench.live.on_progress(self.job, progress)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.libraries import import_libraries
+from tests.inference.tiny_vit import build_vit
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
 
@@ -28,6 +30,12 @@ def _one_torch_thread() -> None:
 def models(tmp_path_factory: pytest.TempPathFactory) -> TinyModels:
     """Shared; copy what a test wants to damage."""
     return TinyModels.create(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a picture classifier; shared, copy what a test wants to damage."""
+    return build_vit(tmp_path_factory.mktemp("vit") / "judge")
 
 
 def make_generator(models: TinyModels, *styles: Style, **settings: object) -> DiffusersGenerator:

@@ -25,7 +25,7 @@ from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE, new_job
-from tests.fakes import FakeClock, FakeCodec, FakeGenerator, InMemoryImageStore, RecordingMessenger, picture
+from tests.fakes import FakeClassifier, FakeClock, FakeCodec, FakeGenerator, InMemoryImageStore, RecordingMessenger, picture
 
 
 @dataclass
@@ -43,6 +43,7 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
+    classifier: FakeClassifier | None = None
     services: Services = field(init=False)
 
     def build(
@@ -61,6 +62,7 @@ class World:
             generator=self.generator,
             clock=self.clock,
             metrics=self.metrics,
+            classifier=self.classifier,
         )
         self.services = build_services(ports, profile=profile, catalog=catalog, sleep=self.clock.sleep)
         return self.services

@@ -1,0 +1,298 @@
+"""A look at finished pictures before anybody sees or stores them: what goes too far, and a look that fails, withholds them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import replace
+
+import pytest
+
+from bot.domain.job import Actor, Job, JobStatus
+from bot.domain.quota import Limits, Standing
+from bot.domain.safety import Rating, Showing
+from bot.errors import GenerationError, ModelError
+from bot.services.inspection import LOAD_SECONDS, LOOK_SECONDS, UNCHECKED, WITHHELD
+from tests.examples import CLASSIFIED_PROFILE, MEMBER, PROFILE, request
+from tests.fakes import FakeClassifier, progress
+from tests.services.world import World, drawing, outcomes, until
+
+PROMPT = "a very private wish"
+
+
+@pytest.fixture
+def classifier(world: World) -> FakeClassifier:
+    """The world gets a model whose pictures are looked at."""
+    world.classifier = FakeClassifier()
+    world.limits = Limits(daily_credits=10)
+    world.build(profile=CLASSIFIED_PROFILE)
+    return world.classifier
+
+
+def show_up_to(world: World, rating: Rating, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all jobs belong where pictures may go this far."""
+    claim = world.jobs.claim
+
+    async def claimed(**times: object) -> Job | None:
+        job = await claim(**times)
+        return job and replace(job, showing=Showing(rating=rating))
+
+    monkeypatch.setattr(world.jobs, "claim", claimed)
+
+
+async def submit(world: World) -> Job:
+    return await world.submit(request=request(prompt=PROMPT, num_images=2))
+
+
+async def withheld(world: World, job: Job) -> Job:
+    """Wait for the job's end, and see that nothing of it was posted, kept, charged or drawn again."""
+    world.start_delivery()
+    failed = await world.wait_for(JobStatus.FAILED, job)
+    await until(lambda: any(card.job.status is JobStatus.FAILED for card in world.cards()))
+
+    assert [card.files for card in world.cards() if card.files] == []
+    assert world.store.files == {}
+    assert await world.jobs.images(job.id) == ()
+    assert await postings(world, job) == [("reserve", 1, 0), ("refund", -1, 0)]
+    assert (await world.services.quotas.statement(job.origin)).standing == Standing()
+    assert outcomes(world) == {"failed": 1}
+    assert failed.attempt == 1
+    return failed
+
+
+async def postings(world: World, job: Job) -> list[tuple[str, int, int]]:
+    """The ledger's lines about the job, in their order: kind, reserved, spent."""
+    sql = "SELECT kind, reserved, spent FROM ledger WHERE job_id = ? ORDER BY id"
+    return [tuple(row) for row in await world.database.read(lambda connection: connection.execute(sql, [job.id]).fetchall())]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The errors of the log, whole; none may hold the prompt."""
+    assert PROMPT not in caplog.text
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_pictures_within_the_limit_are_looked_at_together_and_delivered(
+    world: World, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier.verdicts = (Rating.SENSITIVE, Rating.GENERAL)
+    show_up_to(world, Rating.SENSITIVE, monkeypatch)
+    world.start_worker()
+    world.start_delivery()
+
+    job = await submit(world)
+
+    await world.wait_for(JobStatus.DELIVERED, job)
+    assert classifier.seen == [(b"PNG of 1000", b"PNG of 1001")]
+    assert [file.data for file in world.cards()[-1].files] == [b"PNG of 1000", b"PNG of 1001"]
+    assert await postings(world, job) == [("reserve", 1, 0), ("charge", -1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("limit", "verdicts"),
+    [
+        (Rating.GENERAL, (Rating.SENSITIVE,)),
+        (Rating.SENSITIVE, (Rating.GENERAL, Rating.QUESTIONABLE)),
+        (Rating.SENSITIVE, (Rating.EXPLICIT, Rating.GENERAL)),
+        (Rating.QUESTIONABLE, (Rating.EXPLICIT, Rating.EXPLICIT)),
+    ],
+)
+async def test_one_picture_beyond_the_limit_withholds_the_whole_job(
+    world: World,
+    classifier: FakeClassifier,
+    limit: Rating,
+    verdicts: tuple[Rating, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    classifier.verdicts = verdicts
+    show_up_to(world, limit, monkeypatch)
+    world.start_worker()
+
+    failed = await withheld(world, await submit(world))
+
+    assert failed.failure == WITHHELD
+    assert len(world.generator.started) == 1
+    assert logged(caplog) == []
+
+
+async def test_a_classifier_that_throws_withholds_and_is_told_once_in_the_log(
+    world: World, classifier: FakeClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier.fault = RuntimeError(f"CUDA error near {PROMPT!r}")
+    world.start_worker()
+
+    failed = await withheld(world, await submit(world))
+
+    (line,) = logged(caplog)
+    incident = re.search(r"\[error ([0-9a-f]{8})\]", line)
+    assert incident is not None
+    assert failed.failure == UNCHECKED.format(incident=incident[1])
+    assert f"Pictures of job {failed.id} could not be checked" in line
+    assert "CUDA error near" in line
+    assert len(world.generator.started) == 1
+
+
+@pytest.mark.parametrize("fault", [ModelError("The classifier is not on this machine."), OSError("no network")])
+async def test_a_classifier_that_cannot_load_withholds_before_anything_is_drawn(
+    world: World, classifier: FakeClassifier, fault: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier.load_fault = fault
+    running = world.start_worker()
+
+    failed = await withheld(world, await submit(world))
+
+    assert "could not be checked" in str(failed.failure)
+    assert world.generator.started == []
+    assert len(logged(caplog)) == 1
+    assert not running.done()
+
+
+async def test_a_classifier_that_nobody_built_withholds(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.limits = Limits(daily_credits=10)
+    world.build(profile=CLASSIFIED_PROFILE)
+    world.start_worker()
+
+    failed = await withheld(world, await submit(world))
+
+    assert "could not be checked" in str(failed.failure)
+    assert "MissingClassifierError" in logged(caplog)[0]
+
+
+async def test_a_classifier_that_hangs_withholds_after_its_time(
+    world: World, classifier: FakeClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier.gate.clear()
+    world.start_worker()
+    job = await submit(world)
+    await until(lambda: LOOK_SECONDS in world.clock.pauses)
+
+    world.clock.advance(LOOK_SECONDS - 1)
+    assert await world.status(job) is JobStatus.RUNNING
+    world.clock.advance(1)
+    failed = await withheld(world, job)
+
+    assert "could not be checked" in str(failed.failure)
+    assert "did not answer within 30 s" in logged(caplog)[0]
+    assert len(world.generator.started) == 1
+
+
+async def test_weights_that_never_arrive_withhold_too(
+    world: World, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "load", lambda: world.clock.sleep(10 * LOAD_SECONDS))
+    world.start_worker()
+    job = await submit(world)
+    await until(lambda: LOAD_SECONDS in world.clock.pauses)
+
+    world.clock.advance(LOAD_SECONDS)
+
+    assert "could not be checked" in str((await withheld(world, job)).failure)
+
+
+async def test_a_rating_too_few_or_too_many_is_a_fault(
+    world: World, classifier: FakeClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier.verdicts = (Rating.GENERAL,) * 3
+    world.start_worker()
+
+    failed = await withheld(world, await submit(world))
+
+    assert "could not be checked" in str(failed.failure)
+    assert "3 ratings for 2 pictures" in logged(caplog)[0]
+
+
+async def test_nothing_is_saved_while_the_classifier_still_looks(world: World, classifier: FakeClassifier) -> None:
+    classifier.gate.clear()
+    world.start_worker()
+    job = await submit(world)
+    await until(lambda: bool(classifier.seen))
+
+    assert world.store.files == {}
+    classifier.gate.set()
+    await world.wait_for(JobStatus.SUCCEEDED, job)
+    assert len(world.store.files) == 2
+
+
+async def test_a_job_cancelled_during_the_look_is_neither_kept_nor_told_as_a_fault(
+    world: World, classifier: FakeClassifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    classifier.gate.clear()
+    world.start_worker()
+    job = await submit(world)
+    await until(lambda: bool(classifier.seen))
+
+    await world.services.generation.cancel(job.id, Actor(user_id=MEMBER))
+    await until(lambda: outcomes(world) == {"cancelled": 1})
+
+    assert world.store.files == {}
+    assert await postings(world, job) == [("reserve", 1, 0), ("refund", -1, 0)]
+    assert logged(caplog) == []
+
+
+async def test_a_shutdown_during_the_look_puts_the_job_back(world: World, classifier: FakeClassifier) -> None:
+    classifier.gate.clear()
+    world.start_worker()
+    job = await submit(world)
+    await until(lambda: bool(classifier.seen))
+
+    await world.services.worker.stop(0)
+
+    back = await world.job(job.id)
+    assert (back.status, back.tries) == (JobStatus.QUEUED, 0)
+    assert world.store.files == {}
+
+
+async def test_a_picture_that_was_never_drawn_is_not_looked_at(world: World, classifier: FakeClassifier) -> None:
+    world.generator.outcomes.append(GenerationError("No.", retryable=False))
+    world.start_worker()
+    job = await submit(world)
+
+    assert (await world.wait_for(JobStatus.FAILED, job)).failure == "No."
+    assert classifier.seen == []
+
+
+async def test_a_model_without_a_classifier_is_not_looked_at(world: World) -> None:
+    world.classifier = FakeClassifier(Rating.EXPLICIT)
+    world.build(profile=PROFILE)
+    world.start_worker()
+
+    await world.wait_for(JobStatus.SUCCEEDED, await submit(world))
+
+    assert world.classifier.seen == []
+
+
+@pytest.mark.parametrize(
+    ("classified", "limit", "shown"),
+    [
+        (True, Rating.GENERAL, False),
+        (True, Rating.SENSITIVE, False),
+        (True, Rating.QUESTIONABLE, False),
+        (True, Rating.EXPLICIT, True),
+        (False, Rating.GENERAL, True),
+    ],
+)
+async def test_half_drawn_pictures_are_shown_only_where_nothing_could_be_withheld(
+    world: World, classified: bool, limit: Rating, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.classifier = FakeClassifier()
+    world.build(profile=CLASSIFIED_PROFILE if classified else PROFILE)
+    show_up_to(world, limit, monkeypatch)
+    world.generator.gate.clear()
+    generate = world.generator.generate
+
+    async def with_preview(request, *, init_image, on_progress):
+        on_progress(progress(request, 2, preview=b"half"))
+        return await generate(request, init_image=init_image, on_progress=on_progress)
+
+    monkeypatch.setattr(world.generator, "generate", with_preview)
+    world.start_worker()
+    await submit(world)
+    await drawing(world)
+
+    def edited() -> bool:
+        world.clock.advance(0.1)
+        return any(card.progress is not None for card in world.cards())
+
+    await until(edited)
+    assert [file.data for file in world.cards()[-1].files] == ([b"half"] if shown else [])
