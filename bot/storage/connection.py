@@ -116,6 +116,16 @@ def in_transaction(connection: sqlite3.Connection, begin: str, function: Callabl
     return result
 
 
+def rewrite(connection: sqlite3.Connection) -> bool:
+    """Write the whole file anew and empty the log; returns whether the log is empty. Runs outside of transactions.
+
+    secure_delete alone does not do: where SQLite moved rows to other pages, the gaps between them keep the old bytes.
+    """
+    connection.execute("VACUUM")
+    busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy
+
+
 def _explained(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> OperatorError:
     """While a file is opened, what SQLite cannot make sense of comes from the file."""
     known = operator_error(error, path) if isinstance(error, sqlite3.Error) else None

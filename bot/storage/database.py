@@ -12,7 +12,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from bot.storage.connection import ThreadedConnection, connect_reader, connect_writer, examine, in_transaction
+from bot.storage.connection import ThreadedConnection, connect_reader, connect_writer, examine, in_transaction, rewrite
 from bot.storage.faults import operator_error
 from bot.storage.migrator import Migration, load_migrations
 
@@ -74,11 +74,19 @@ class Database:
 
         Raises FolderError when the disk is full or gone, DatabaseError when the file turns out to be damaged.
         """
-        return await self._run(self._writer, "BEGIN IMMEDIATE", function)
+        return await self._run(self._writer, lambda raw: _guarded(raw, "BEGIN IMMEDIATE", function))
 
     async def read(self, function: SqlFunction[T]) -> T:
         """Run `function` on a reader; it sees one state of the database, the newest when it starts, and cannot write."""
-        return await self._run(next(self._readers), "BEGIN", function)
+        return await self._run(next(self._readers), lambda raw: _guarded(raw, "BEGIN", function))
+
+    async def rewrite(self) -> bool:
+        """Write the file anew and empty its log, so that neither holds a byte of what was removed before.
+
+        Other writes wait meanwhile, about a second for 100 MB. False when a reader of another process was in the way: the
+        log is not empty then. Raises as `transaction`; it needs as much free space as the file has.
+        """
+        return await self._run(self._writer, rewrite)
 
     async def answers(self) -> bool:
         """Whether a question gets an answer; False once the database is closed."""
@@ -92,10 +100,10 @@ class Database:
             self._closing = asyncio.create_task(self._close(), name="database-close")
         await asyncio.shield(self._closing)
 
-    async def _run(self, connection: ThreadedConnection, begin: str, function: SqlFunction[T]) -> T:
+    async def _run(self, connection: ThreadedConnection, function: SqlFunction[T]) -> T:
         if self._closing is not None:
             raise RuntimeError("the database is closed")
-        task = asyncio.create_task(self._execute(connection, begin, function), name="database-transaction")
+        task = asyncio.create_task(self._execute(connection, function), name="database-transaction")
         self._in_flight.add(task)
         task.add_done_callback(self._in_flight.discard)
         try:
@@ -104,9 +112,9 @@ class Database:
             task.add_done_callback(_log_unseen_error)
             raise
 
-    async def _execute(self, connection: ThreadedConnection, begin: str, function: SqlFunction[T]) -> T:
+    async def _execute(self, connection: ThreadedConnection, function: SqlFunction[T]) -> T:
         try:
-            return await connection.run(lambda raw: _guarded(raw, begin, function))
+            return await connection.run(function)
         except sqlite3.Error as error:
             explained = operator_error(error, self.path)
             if explained is None:

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, Parent, ReplyTarget
+from bot.domain.privacy import REMOVED
 from bot.domain.quota import UNLIMITED, Grant, Limits, price
 from bot.domain.request import GenerationRequest, InitImage
 from bot.storage.audit import audit
@@ -152,7 +153,8 @@ IN_FLIGHT, DRAWN = {"queued", "running"}, {"succeeded", "delivered", "undelivera
 def assert_ledger_sums(connection: sqlite3.Connection) -> None:
     """Every job has exactly the postings of its status, and they add up to its price or to nothing."""
     for job in connection.execute("SELECT id, status, request FROM jobs").fetchall():
-        cost, status = price(GenerationRequest.from_dict(json.loads(job[2]))), job[1]
+        asked, status = GenerationRequest.from_dict(json.loads(job[2])), job[1]
+        cost = reserved_for(connection, job[0]) if asked == REMOVED else price(asked)
         sql = "SELECT kind, reserved, spent, purse FROM ledger WHERE job_id = ?"
         rows = connection.execute(sql, (job[0],)).fetchall()
         assert rows
@@ -163,10 +165,16 @@ def assert_ledger_sums(connection: sqlite3.Connection) -> None:
     assert audit(connection) == ()
 
 
+def reserved_for(connection: sqlite3.Connection, job_id: JobId) -> int:
+    """What a job cost of which nothing else is known any more."""
+    sql = "SELECT SUM(reserved) FROM ledger WHERE job_id = ? AND kind = 'reserve'"
+    return connection.execute(sql, (job_id,)).fetchone()[0]
+
+
 def assert_sound(connection: sqlite3.Connection) -> None:
     """The ledger sums, every ended job has one outbox entry, pictures belong to drawn jobs, no token outlives its use."""
     assert_ledger_sums(connection)
-    sql = """SELECT id, status, token, deleted_at, closed_at, outcome,
+    sql = """SELECT id, status, token, COALESCE(deleted_at, pictures_removed_at) AS deleted_at, closed_at, outcome,
                     (SELECT COUNT(*) FROM outbox WHERE job_id = jobs.id),
                     (SELECT COUNT(*) FROM images WHERE job_id = jobs.id)
              FROM jobs LEFT JOIN outbox ON job_id = id"""

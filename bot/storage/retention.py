@@ -1,0 +1,140 @@
+"""Removing pictures and words from the database, in portions: what to remove, and its traces. Files are the image store's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from bot.domain.job import JobId
+from bot.domain.privacy import FOR_GOOD, REMOVED, Content, KeepingTimes
+from bot.storage.database import Database
+from bot.storage.rows import to_micros
+
+PORTION = 200  # jobs in one transaction, so that nobody waits long for the writer
+FAILED_ONCE = "The reason was deleted."
+
+TIMES = """--sql
+SELECT guild_id, json_extract(document, '$.picture_days') AS picture_days, json_extract(document, '$.prompt_days') AS word_days
+FROM guild_settings
+"""
+
+TIMES_OF = f"{TIMES} WHERE guild_id = ?"
+
+# A final card may still have to be shown, and cannot without what it shows.
+EXPIRED = """--sql
+SELECT id FROM jobs
+WHERE guild_id = :guild_id AND finished_at < :before AND {mark} IS NULL
+    AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND closed_at IS NULL)
+ORDER BY finished_at
+LIMIT :limit
+"""
+
+EXPIRED_PICTURES = EXPIRED.format(mark="pictures_removed_at")
+EXPIRED_WORDS = EXPIRED.format(mark="words_removed_at")
+
+OF_MEMBER = """--sql
+SELECT id FROM jobs
+WHERE user_id = :user_id AND deleted_at IS NOT NULL AND words_removed_at IS NULL
+ORDER BY seq
+LIMIT :limit
+"""
+
+PICTURES = "SELECT key FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"
+
+# A file that several jobs started from goes with the last of them.
+UPLOADS = """--sql
+WITH
+    chosen AS (SELECT value AS id FROM json_each(:ids)),
+    wanted AS (SELECT json_extract(request, '$.init_image.key') AS key FROM jobs WHERE id IN chosen)
+SELECT DISTINCT key FROM wanted
+WHERE key IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM jobs
+    WHERE json_extract(request, '$.init_image.key') = key
+        AND deleted_at IS NULL AND pictures_removed_at IS NULL AND id NOT IN chosen
+)
+"""
+
+REMOVE_PICTURES = "DELETE FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"
+
+MARK_PICTURES = """--sql
+UPDATE jobs SET pictures_removed_at = :now
+WHERE id IN (SELECT value FROM json_each(:ids)) AND pictures_removed_at IS NULL
+"""
+
+REMOVE_WORDS = """--sql
+UPDATE jobs SET
+    words_removed_at = :now, deleted_at = COALESCE(deleted_at, :now),
+    request = :removed, failure = IIF(failure IS NULL, NULL, :failed), token = NULL, token_expires_at = NULL,
+    parent_id = NULL, parent_relation = NULL, parent_image_index = NULL, rating = 'general', spoiler = 0
+WHERE id IN (SELECT value FROM json_each(:ids)) AND words_removed_at IS NULL
+"""
+
+
+class SqliteRetention:
+    """Implements services.retention.Shelf."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def times(self) -> dict[int, KeepingTimes]:
+        return await self._database.read(
+            lambda connection: {row["guild_id"]: _times(row) for row in connection.execute(TIMES).fetchall()}
+        )
+
+    async def times_of(self, guild_id: int) -> KeepingTimes:
+        def select(connection: sqlite3.Connection) -> KeepingTimes:
+            row = connection.execute(TIMES_OF, (guild_id,)).fetchone()
+            return FOR_GOOD if row is None else _times(row)
+
+        return await self._database.read(select)
+
+    async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
+        values = {"guild_id": guild_id, "before": to_micros(before), "limit": PORTION}
+        sql = EXPIRED_WORDS if words else EXPIRED_PICTURES
+        return await self._database.read(lambda connection: _content(connection, connection.execute(sql, values)))
+
+    async def of_member(self, user_id: int) -> Content:
+        values = {"user_id": user_id, "limit": PORTION}
+        return await self._database.read(lambda connection: _content(connection, connection.execute(OF_MEMBER, values)))
+
+    async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
+        values = {"ids": _ids(content.job_ids), "now": to_micros(now)}
+
+        def forget(connection: sqlite3.Connection) -> None:
+            connection.execute(REMOVE_PICTURES, values)
+            connection.execute(MARK_PICTURES, values)
+            if words:
+                removed = json.dumps(REMOVED.to_dict())
+                connection.execute(REMOVE_WORDS, {**values, "removed": removed, "failed": FAILED_ONCE})
+
+        await self._database.transaction(forget)
+
+    async def remove_backups(self, *, before: datetime) -> int:
+        """Those that a migration made (bot.storage.migrator)."""
+        return await asyncio.to_thread(_remove_backups, self._database.path, before)
+
+
+def _times(row: sqlite3.Row) -> KeepingTimes:
+    return KeepingTimes(picture_days=row["picture_days"], word_days=row["word_days"])
+
+
+def _content(connection: sqlite3.Connection, jobs: Iterable[sqlite3.Row]) -> Content:
+    job_ids: tuple[JobId, ...] = tuple(row["id"] for row in jobs)
+    values = {"ids": _ids(job_ids)}
+    rows = [*connection.execute(PICTURES, values), *connection.execute(UPLOADS, values)]
+    return Content(job_ids=job_ids, keys=tuple(row["key"] for row in rows))
+
+
+def _ids(job_ids: Iterable[JobId]) -> str:
+    return json.dumps(list(job_ids))
+
+
+def _remove_backups(path: Path, before: datetime) -> int:
+    old = [file for file in path.parent.glob(f"{path.name}.schema-*.backup") if file.stat().st_mtime < before.timestamp()]
+    for file in old:
+        file.unlink(missing_ok=True)
+    return len(old)

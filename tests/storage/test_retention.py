@@ -1,0 +1,149 @@
+"""What is too old, and what its removal leaves."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.house_rules import GuildSettings
+from bot.domain.job import Job
+from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
+from bot.domain.request import InitImage
+from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.retention import EXPIRED_PICTURES, EXPIRED_WORDS, OF_MEMBER, UPLOADS, SqliteRetention
+from tests.storage.conftest import Store
+from tests.storage.samples import NOW, images
+
+GUILD, ELSEWHERE = 200, 201
+UPLOAD = InitImage(key=f"uploads/{'a' * 64}.png", strength=0.5)
+SOON = NOW + timedelta(seconds=1)
+
+
+async def delivered(store: Store, number: int = 1, **values: object) -> Job:
+    """A job that ended at NOW and whose card is shown."""
+    job = await store.running(number, **values)
+    assert await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
+    await store.outbox.delivered(job.id, channel_id=301, message_id=302, now=NOW)
+    return await store.get(job.id)
+
+
+async def test_times_are_those_that_moderators_set(store: Store) -> None:
+    shelf, rules = SqliteRetention(store.database), SqliteHouseRules(store.database)
+    await rules.change(GUILD, lambda _: GuildSettings(picture_days=7, prompt_days=30), by=1, now=NOW)
+    await rules.change(ELSEWHERE, lambda _: GuildSettings(max_steps=20), by=1, now=NOW)
+
+    assert await shelf.times() == {GUILD: KeepingTimes(picture_days=7, word_days=30), ELSEWHERE: FOR_GOOD}
+    assert await shelf.times_of(GUILD) == KeepingTimes(picture_days=7, word_days=30)
+    assert await shelf.times_of(999) == FOR_GOOD
+
+
+def test_pictures_never_outlive_the_words_that_their_files_hold() -> None:
+    assert KeepingTimes(picture_days=30, word_days=7).picture_days == 7
+    assert KeepingTimes(word_days=7).picture_days == 7
+    assert KeepingTimes(picture_days=7).word_days is None
+
+
+async def test_only_what_ended_before_in_that_server_is_too_old(store: Store) -> None:
+    shelf = SqliteRetention(store.database)
+    old = await delivered(store, 1)
+    await delivered(store, 2, guild_id=ELSEWHERE)
+    await delivered(store, 3, guild_id=None)
+    await store.add(4)
+
+    assert (await shelf.expired(GUILD, before=SOON, words=True)).job_ids == (old.id,)
+    assert (await shelf.expired(GUILD, before=NOW, words=True)).job_ids == ()
+
+
+@pytest.mark.parametrize("words", [True, False])
+async def test_what_still_has_to_be_shown_is_kept(store: Store, words: bool) -> None:
+    shelf = SqliteRetention(store.database)
+    await store.succeeded(1)
+    failed = await store.running(2)
+    await store.jobs.fail(failed.id, failed.attempt, "A reason.", now=NOW)
+
+    assert (await shelf.expired(GUILD, before=NOW + timedelta(days=9), words=words)).job_ids == ()
+
+
+async def test_pictures_go_and_the_words_stay_for_another_try(store: Store) -> None:
+    shelf = SqliteRetention(store.database)
+    job = await delivered(store, num_images=2)
+    content = await shelf.expired(GUILD, before=SOON, words=False)
+
+    await shelf.remove(content, words=False, now=SOON)
+
+    assert set(content.keys) == {image.key for image in images(job)}
+    assert await store.jobs.images(job.id) == ()
+    kept = await store.get(job.id)
+    assert (kept.request, kept.deleted_at, kept.reply.message_id) == (job.request, None, 302)
+    assert (await shelf.expired(GUILD, before=SOON, words=False)).job_ids == ()
+    assert (await shelf.expired(GUILD, before=SOON, words=True)).job_ids == (job.id,)
+
+
+async def test_words_go_with_their_pictures_and_the_job_counts_as_deleted(store: Store) -> None:
+    shelf = SqliteRetention(store.database)
+    job = await delivered(store)
+    content = await shelf.expired(GUILD, before=SOON, words=True)
+
+    await shelf.remove(content, words=True, now=SOON)
+
+    gone = await store.get(job.id)
+    assert (gone.request, gone.deleted_at) == (REMOVED, SOON)
+    assert gone.reply.message_id == 302  # so that its member can still remove the card
+    assert await store.jobs.images(job.id) == ()
+    for words in (True, False):
+        assert (await shelf.expired(GUILD, before=SOON, words=words)).job_ids == ()
+
+
+async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: Store) -> None:
+    shelf = SqliteRetention(store.database)
+    for number in (1, 2):
+        await delivered(store, number, init_image=UPLOAD)
+    young = await store.add(3, init_image=UPLOAD)
+
+    assert UPLOAD.key not in (await shelf.expired(GUILD, before=SOON, words=False)).keys
+    await store.jobs.cancel(young.id, now=NOW)
+    await store.jobs.mark_deleted(young.id, now=NOW)
+    assert (await shelf.expired(GUILD, before=SOON, words=False)).keys.count(UPLOAD.key) == 1
+
+
+async def test_portions_are_small_and_come_oldest_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.storage.retention.PORTION", 2)
+    shelf = SqliteRetention(store.database)
+    jobs = [await delivered(store, number) for number in (1, 2, 3)]
+
+    seen: list[str] = []
+    while (content := await shelf.expired(GUILD, before=SOON, words=True)).job_ids:
+        assert len(content.job_ids) <= 2
+        seen += content.job_ids
+        await shelf.remove(content, words=True, now=SOON)
+
+    assert sorted(seen) == sorted(job.id for job in jobs)
+
+
+async def test_only_old_copies_of_an_update_are_removed(store: Store) -> None:
+    folder = store.database.path.parent
+    for name, age in (("pastel.db.schema-1.backup", 40), ("pastel.db.schema-3.backup", 10), ("other.backup", 40)):
+        (folder / name).write_bytes(b"old")
+        when = (NOW - timedelta(days=age)).timestamp()
+        os.utime(folder / name, (when, when))
+
+    removed = await SqliteRetention(store.database).remove_backups(before=NOW - timedelta(days=30))
+
+    assert removed == 1
+    assert sorted(path.name for path in folder.glob("*.backup")) == ["other.backup", "pastel.db.schema-3.backup"]
+    assert store.database.path.exists()
+
+
+async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> None:
+    values = {"guild_id": 1, "before": 1, "limit": 1, "user_id": 1, "ids": "[]"}
+
+    async def plan(sql: str) -> str:
+        rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
+        return " / ".join(row["detail"] for row in rows)
+
+    assert "INDEX jobs_with_pictures (guild_id=? AND finished_at<?)" in await plan(EXPIRED_PICTURES)
+    assert "INDEX jobs_with_words (guild_id=? AND finished_at<?)" in await plan(EXPIRED_WORDS)
+    assert "INDEX jobs_of_member" in await plan(OF_MEMBER)
+    assert "INDEX jobs_by_upload" in await plan(UPLOADS)
