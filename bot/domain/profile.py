@@ -125,6 +125,13 @@ class Style:
     trigger_words: str = ""
     description: str = ""
 
+    @property
+    def lora_name(self) -> str:
+        """The LoRA's file name without its ending: what A1111 finds it by."""
+        if self.file is not None:
+            return self.file.stem
+        return (self.weight_name or self.name).rsplit("/", 1)[-1].removesuffix(".safetensors")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:

@@ -41,7 +41,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
     seeds = request.image_seeds(recipe.index)
     last = seeds.blends[-1] if seeds.blends else None
     chain = "; ".join(f"{blend.seed} {blend.strength:g}" for blend in seeds.blends) if len(seeds.blends) > 1 else None
-    hashes = f"{_lora_name(recipe.style)}: {recipe.adapter_hash}" if recipe.style and recipe.adapter_hash else None
+    hashes = f"{recipe.style.lora_name}: {recipe.adapter_hash}" if recipe.style and recipe.adapter_hash else None
     return {
         "Steps": request.num_inference_steps,
         "Sampler": SAMPLER_NAMES.get(profile.scheduler, profile.scheduler),
@@ -64,16 +64,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
 
 def _lora_tag(recipe: Recipe) -> str:
     weight = recipe.request.adapter_weight
-    return f" <lora:{_lora_name(recipe.style)}:{weight:g}>" if recipe.style and weight else ""
-
-
-def _lora_name(style: Style | None) -> str:
-    """The LoRA's file name without its ending: what A1111 finds it by."""
-    if style is None:
-        return ""
-    if style.file is not None:
-        return style.file.stem
-    return (style.weight_name or style.name).rsplit("/", 1)[-1].removesuffix(".safetensors")
+    return f" <lora:{recipe.style.lora_name}:{weight:g}>" if recipe.style and weight else ""
 
 
 def _quoted(value: str | int) -> str:

@@ -1,0 +1,107 @@
+"""A picture's settings as a draft of what can be drawn here: the nearest size, our ranges, a style where its LoRA is ours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bot.domain.a1111 import LoraTag, PictureSettings, number, read_pairs, whole
+from bot.domain.profile import ImageSize, ModelProfile, Style
+from bot.domain.request import (
+    MAX_ADAPTER_WEIGHT,
+    MAX_GUIDANCE,
+    MAX_PROMPT_LENGTH,
+    MAX_SEED,
+    MAX_STEPS,
+    MIN_GUIDANCE,
+    Draft,
+)
+from bot.errors import InvalidRequestError
+
+NUMBERS_HINT = "Write the numbers like this: `Steps: 28, CFG scale: 7, Seed: 42`. Leave out what you do not care about."
+STEPS, GUIDANCE, SEED, WEIGHT = "Steps", "CFG scale", "Seed", "Style weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """What becomes of a picture's settings here. `missing_loras` are those that no style here has."""
+
+    draft: Draft
+    missing_loras: tuple[str, ...] = ()
+    shortened: bool = False
+
+
+def adopt(found: PictureSettings, profile: ModelProfile, styles: Sequence[Style]) -> Adoption:
+    """One picture, as near to `found` as `profile` and `styles` come; where it says nothing, the draft has a gap.
+
+    A seed beyond ours is a gap too: another number would draw something else.
+    """
+    style, weight, missing = _style(found.loras, styles)
+    prompt, negative_prompt = _one_line(found.prompt), _one_line(found.negative_prompt)
+    draft = Draft(
+        prompt=prompt[:MAX_PROMPT_LENGTH],
+        negative_prompt=negative_prompt[:MAX_PROMPT_LENGTH],
+        size=None if found.size is None else nearest_size(found.size, profile).name,
+        num_images=1,
+        num_inference_steps=None if found.steps is None else max(1, min(found.steps, MAX_STEPS)),
+        guidance_scale=None if found.guidance_scale is None else max(MIN_GUIDANCE, min(found.guidance_scale, MAX_GUIDANCE)),
+        seed=found.seed if found.seed is not None and found.seed <= MAX_SEED else None,
+        style=style,
+        adapter_weight=weight,
+    )
+    shortened = max(len(prompt), len(negative_prompt)) > MAX_PROMPT_LENGTH
+    return Adoption(draft=draft, missing_loras=missing, shortened=shortened)
+
+
+def nearest_size(wanted: tuple[int, int], profile: ModelProfile) -> ImageSize:
+    """By shape first, then by area: a portrait stays one, however large it was."""
+    width, height = wanted
+
+    def distance(size: ImageSize) -> tuple[float, float]:
+        shape = math.log(size.width / size.height) - math.log(width / height)
+        area = math.log(size.width * size.height) - math.log(width * height)
+        return round(abs(shape), 2), abs(area)
+
+    return min(profile.sizes, key=distance)
+
+
+def numbers_line(draft: Draft) -> str:
+    """Steps, guidance, seed and weight of a draft on one line, as A1111 writes them; `with_numbers` reads it."""
+    numbers = {
+        STEPS: draft.num_inference_steps,
+        GUIDANCE: draft.guidance_scale,
+        SEED: draft.seed,
+        WEIGHT: draft.adapter_weight,
+    }
+    given = ((key, value) for key, value in numbers.items() if value is not None)
+    return ", ".join(f"{key}: {value}" if isinstance(value, int) else f"{key}: {value:g}" for key, value in given)
+
+
+def with_numbers(draft: Draft, line: str) -> Draft:
+    """`draft` with the numbers of a line that a member may have changed; what they left out stays open.
+
+    Raises InvalidRequestError for a line that cannot be understood; whether the numbers are possible is checked later.
+    """
+    pairs = read_pairs(line)
+    steps, seed = whole(pairs.get(STEPS.casefold(), "")), whole(pairs.get(SEED.casefold(), ""))
+    guidance, weight = number(pairs.get(GUIDANCE.casefold(), "")), number(pairs.get(WEIGHT.casefold(), ""))
+    named = [key for key in (STEPS, GUIDANCE, SEED, WEIGHT) if key.casefold() in pairs]
+    understood = [value for value in (steps, guidance, seed, weight) if value is not None]
+    if line.strip() and (not named or len(understood) < len(named)):
+        raise InvalidRequestError(NUMBERS_HINT)
+    return replace(draft, num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
+
+
+def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[str | None, float | None, tuple[str, ...]]:
+    """The first style whose LoRA was used, its weight there, and the other LoRAs: a picture here has one style at most."""
+    ours = {name.casefold(): style.name for style in styles for name in (style.title, style.name, style.lora_name)}
+    chosen = next((tag for tag in loras if tag.name.casefold() in ours), None)
+    missing = tuple(dict.fromkeys(tag.name for tag in loras if tag is not chosen))
+    if chosen is None:
+        return None, None, missing
+    return ours[chosen.name.casefold()], max(0.0, min(chosen.weight, MAX_ADAPTER_WEIGHT)), missing
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
