@@ -1,4 +1,4 @@
-"""A member's picture: refused by what Discord says of it, before a byte is read; then read within bounds."""
+"""What somebody attaches: refused by what Discord says of it, before a byte is read; then read within bounds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import asyncio
 import aiohttp
 import discord
 
+from bot.domain.settings_json import MAX_FILE_BYTES, NO_SETTINGS_FILE
 from bot.errors import InvalidRequestError
 
 MAX_BYTES = 10 * 1024 * 1024
@@ -15,6 +16,7 @@ READ_LIMIT = 30.0  # seconds
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 UNREADABLE = "I could not fetch your picture from Discord. Please attach it again."
+UNREADABLE_FILE = "I could not fetch your file from Discord. Please attach it again."
 
 
 def check_upload(attachment: discord.Attachment) -> None:
@@ -36,11 +38,25 @@ def check_upload(attachment: discord.Attachment) -> None:
 
 async def read_upload(attachment: discord.Attachment) -> bytes:
     """The file's bytes. Raises InvalidRequestError when Discord does not hand them out, or more than it said."""
+    return await _read(attachment, MAX_BYTES, UNREADABLE)
+
+
+async def read_settings_file(attachment: discord.Attachment) -> bytes:
+    """The bytes of a file of settings. Raises InvalidRequestError for one that is too large, by what Discord says of it."""
+    if attachment.size > MAX_FILE_BYTES:
+        raise InvalidRequestError(
+            f"That file has {attachment.size / 1024:,.0f} KiB; at most {MAX_FILE_BYTES // 1024} KiB are possible. "
+            f"{NO_SETTINGS_FILE}"
+        )
+    return await _read(attachment, MAX_FILE_BYTES, UNREADABLE_FILE)
+
+
+async def _read(attachment: discord.Attachment, most: int, unreadable: str) -> bytes:
     try:
         async with asyncio.timeout(READ_LIMIT):
             data = await attachment.read()
     except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError):
-        raise InvalidRequestError(UNREADABLE) from None
-    if len(data) > MAX_BYTES:
-        raise InvalidRequestError(UNREADABLE)
+        raise InvalidRequestError(unreadable) from None
+    if len(data) > most:
+        raise InvalidRequestError(unreadable)
     return data

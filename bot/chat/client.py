@@ -16,6 +16,7 @@ from bot.chat.buttons import JobButton
 from bot.chat.command_sync import sync_if_changed
 from bot.chat.freshness import Freshness
 from bot.chat.replies import Interaction
+from bot.chat.settings_items import SettingsItem, SettingsPress
 from bot.ports import MetaRepository
 from bot.telemetry import Metrics
 
@@ -25,7 +26,9 @@ MAX_RATELIMIT_WAIT = 60.0  # seconds; beyond it discord.py raises instead of sle
 GUILD_READY_TIMEOUT = 2.0  # seconds after the last server before READY counts; discord.py's own default
 
 T = TypeVar("T")
+P = TypeVar("P")
 PressHandler = Callable[[Interaction, Press], Awaitable[None]]
+SettingsHandler = Callable[[Interaction, SettingsPress], Awaitable[None]]
 OnLogin = Callable[[], Awaitable[None]]
 
 
@@ -80,6 +83,7 @@ class PastelBot(commands.AutoShardedBot):
         self._provided: dict[type[Any], Any] = {}
         self._actions: dict[str, PressHandler] = {}
         self._forms: dict[str, PressHandler] = {}
+        self._settings_handler: SettingsHandler | None = None
         self._freshness = Freshness()
         self._lost_shards: set[int] = set()
 
@@ -102,15 +106,23 @@ class PastelBot(commands.AutoShardedBot):
         """Let `handler` answer submitted forms of that action."""
         self._forms[action] = handler
 
+    def on_settings(self, handler: SettingsHandler) -> None:
+        """Let `handler` answer whatever is used on the settings panel, its forms too."""
+        self._settings_handler = handler
+
     async def press(self, interaction: Interaction, press: Press) -> None:
         """A button was pressed."""
-        await self._handle(self._actions, interaction, press)
+        await self._handle(self._actions.get(press.action), interaction, press)
+
+    async def press_setting(self, interaction: Interaction, press: SettingsPress) -> None:
+        """A part of the settings panel was used."""
+        await self._handle(self._settings_handler, interaction, press)
 
     async def setup_hook(self) -> None:
         self._has_logged_in = True
         for name in self._extension_names:
             await self.load_extension(name)
-        self.add_dynamic_items(JobButton)
+        self.add_dynamic_items(JobButton, SettingsItem)
         if self.application_id is None:
             raise RuntimeError("discord.py knows no application id after the login")
         await sync_if_changed(self.tree, self.application_id, self._meta)
@@ -139,10 +151,11 @@ class PastelBot(commands.AutoShardedBot):
         """Forms are found by their custom id, not in discord.py's memory, so that one opened before a restart still works."""
         if interaction.type is not discord.InteractionType.modal_submit:
             return
-        data = cast("dict[str, Any]", interaction.data)
-        press = Press.parse(str(data.get("custom_id", "")))
-        if press is not None:
-            await self._handle(self._forms, interaction, press)
+        custom_id = str(cast("dict[str, Any]", interaction.data).get("custom_id", ""))
+        if press := Press.parse(custom_id):
+            await self._handle(self._forms.get(press.action), interaction, press)
+        elif setting := SettingsPress.parse(custom_id):
+            await self.press_setting(interaction, setting)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         del args, kwargs  # they may hold a prompt
@@ -158,8 +171,9 @@ class PastelBot(commands.AutoShardedBot):
     async def on_shard_resumed(self, shard_id: int) -> None:
         self._lost_shards.discard(shard_id)
 
-    async def _handle(self, handlers: dict[str, PressHandler], interaction: Interaction, press: Press) -> None:
-        handler = handlers.get(press.action)
+    async def _handle(
+        self, handler: Callable[[Interaction, P], Awaitable[None]] | None, interaction: Interaction, press: P
+    ) -> None:
         if handler is None or replies.is_late(interaction):
             return
         try:

@@ -1,0 +1,76 @@
+"""What happens on the settings panel: pages are turned, forms open, settings change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import discord
+
+from bot.chat.replies import Interaction, actor_of, answer, defer_silently, show_form
+from bot.chat.settings_changes import NOTHING_CHANGED, change_lines, history_view
+from bot.chat.settings_controls import Offer, chosen_edit
+from bot.chat.settings_forms import setting_form, submitted_edit
+from bot.chat.settings_items import HISTORY, THEME, SettingsPress
+from bot.chat.settings_panel import panel
+from bot.chat.settings_text import Theme
+from bot.domain.settings_json import to_values
+from bot.domain.settings_trail import Edit, Revision
+from bot.errors import InvalidRequestError
+from bot.services.house_rules import HouseRules
+
+NOTICE_LENGTH = 700  # characters beside a page's own
+
+
+class Panel:
+    """A custom id is a question of whoever sent it: the service checks them, each time."""
+
+    def __init__(self, rules: HouseRules) -> None:
+        self._rules = rules
+
+    async def show(self, interaction: Interaction, page: str, notice: str | None = None) -> None:
+        """A page in place of what was answered so far; an unknown one is the first."""
+        theme = Theme(page) if page in set(Theme) else Theme.ACCESS
+        values = to_values(await self._rules.read(actor_of(interaction)))
+        await answer(interaction, panel(theme, values, self._offer(interaction), notice))
+
+    async def used(self, interaction: Interaction, press: SettingsPress) -> None:
+        """A select, a button, or a form that was sent."""
+        is_form = interaction.type is discord.InteractionType.modal_submit
+        data = cast("dict[str, Any]", interaction.data)
+        if press.page == HISTORY:
+            await self._older(interaction, press)
+        elif press.setting == THEME:
+            await defer_silently(interaction)
+            await self.show(interaction, next(iter(data.get("values", [])), press.page))
+        elif is_form:
+            await self._change(interaction, press, lambda: submitted_edit(press.setting, interaction))
+        elif data.get("component_type") == discord.ComponentType.button.value:
+            values = to_values(await self._rules.read(actor_of(interaction)))
+            await show_form(interaction, setting_form(press, values))
+        else:
+            chosen = [str(value) for value in data.get("values", [])]
+            await self._change(interaction, press, lambda: chosen_edit(press.setting, chosen))
+
+    async def _change(self, interaction: Interaction, press: SettingsPress, edit: Callable[[], Edit]) -> None:
+        """What cannot be set is said on the panel, which shows again what holds."""
+        await defer_silently(interaction)
+        try:
+            notice = _told(await self._rules.revise(actor_of(interaction), edit()))
+        except InvalidRequestError as error:
+            notice = f"⚠️ {error}"
+        await self.show(interaction, press.page, notice)
+
+    async def _older(self, interaction: Interaction, press: SettingsPress) -> None:
+        await defer_silently(interaction)
+        older_than = int(press.setting) if press.setting.isdecimal() else None
+        await answer(interaction, history_view(await self._rules.history(actor_of(interaction), older_than=older_than)))
+
+    def _offer(self, interaction: Interaction) -> Offer:
+        guild = interaction.guild
+        known = [*guild.channels, *guild.threads, *guild.roles] if guild else []
+        return Offer(styles=self._rules.styles, sizes=self._rules.profile.sizes, known=frozenset(item.id for item in known))
+
+
+def _told(revision: Revision) -> str:
+    return f"✅ {change_lines(revision.changes, NOTICE_LENGTH)}" if revision.changes else NOTHING_CHANGED
