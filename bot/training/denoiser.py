@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTokenizer
 
 from bot.training.artist.portrait import Portrait
+from bot.training.artist.render import usual_face
 from bot.training.captions import caption, empty_caption
 from bot.training.dataset import Bucket, Latents
 from bot.training.networks import TRAIN_TIMESTEPS, Denoiser, build_scheduler
 from bot.training.text_encoders import encode_text
 
-SNR_LIMIT = 5.0  # as in Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
+# Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", take 5; but the curve of a mouth is decided
+# late, under a noise of 0.3, where 5 would halve its weight.
+SNR_LIMIT = 12.0
+FACE_WEIGHT = 6.0  # of a latent where eyes and mouth lie: a tenth of the picture, and the last that was learnt without
 ZEROED, SAYS_NOTHING, EMPTY = 0.05, 0.04, 0.02  # of the captions; the first is force_zeros_for_empty_prompt's form
 ODD_ORIGINAL_SIZE = 0.2  # of the pictures claim another original size, so that any profile's setting is known
 
@@ -41,6 +47,7 @@ class DenoiserTask:
 
     A velocity's error weighs SNR + 1 as an error of the clean latents. That weight is capped at SNR_LIMIT + 1, so that fine
     noise, which is easy, does not crowd out what is drawn; it stays above 1 where noise is all, as colours are chosen there.
+    A face's errors count FACE_WEIGHT times those around it.
     """
 
     def __init__(self, denoiser: Denoiser, tokenizer: CLIPTokenizer, examples: Examples, *, batch_size: int, seed: int) -> None:
@@ -56,6 +63,10 @@ class DenoiserTask:
         self._shares = counts / counts.sum()
         self._device = denoiser.device
         self._alphas: Tensor = build_scheduler().alphas_cumprod.to(self._device)
+        self._weights = [
+            face_weights(bucket, latents.shape[-1]).to(self._device)
+            for bucket, latents in zip(examples.buckets, examples.latents, strict=True)
+        ]
 
     def loss(self, step: int) -> Tensor:
         rng = np.random.default_rng((self._seed, step))
@@ -70,13 +81,14 @@ class DenoiserTask:
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         text = random.Random(f"{self._seed}/{step}")  # noqa: S311  # captions, not secrets
         portraits = [self._examples.portrait(bucket, int(i)) for i in indices]
-        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16), _attention(self._device):
             embeddings, pooled = self._conditions(portraits, text)
             sizes = self._time_ids(bucket, text)
             conditions = {"text_embeds": pooled, "time_ids": sizes}
             predicted: Tensor = self._denoiser.unet(noisy, timesteps, embeddings, added_cond_kwargs=conditions).sample
         velocity = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
-        error = functional.mse_loss(predicted.float(), velocity, reduction="none").mean(dim=(1, 2, 3))
+        squares = functional.mse_loss(predicted.float(), velocity, reduction="none")
+        error = (squares * self._weights[which]).mean(dim=(1, 2, 3))
         snr = alpha.flatten() / (1 - alpha.flatten())
         return (error * ((SNR_LIMIT + 1) / (snr + 1)).clamp(max=1)).mean()
 
@@ -103,3 +115,18 @@ class DenoiserTask:
             grow = rng.choice((2, 4, 8, 16, 32)) if rng.random() < ODD_ORIGINAL_SIZE else 1
             rows.append([bucket.height * grow, bucket.width * grow, 0, 0, bucket.height, bucket.width])
         return torch.tensor(rows, dtype=torch.float32, device=self._device)
+
+
+def _attention(device: torch.device) -> AbstractContextManager[object]:
+    """On a CPU the fused attention's backward takes a quarter of a step; plain products take a twentieth (torch 2.13)."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
+def face_weights(bucket: Bucket, columns: int) -> Tensor:
+    """(rows, columns) of latents: FACE_WEIGHT where the usual face lies, 1 around it, scaled to a mean of 1."""
+    side = bucket.width / columns
+    left, top, right, bottom = usual_face(bucket.width, bucket.height)
+    x, y = (torch.arange(columns) + 0.5) * side, (torch.arange(round(bucket.height / side)) + 0.5) * side
+    inside = ((y > top) & (y < bottom)).view(-1, 1) & ((x > left) & (x < right))
+    weights = 1 + (FACE_WEIGHT - 1) * inside.float()
+    return weights / weights.mean()

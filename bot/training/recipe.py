@@ -40,7 +40,7 @@ BUCKETS = (
 )
 CROP = 128  # pixels; convolutions learn as much from squares as from whole pictures, in more and smaller steps
 AUTOENCODER = Schedule(steps=5600, learning_rate=1e-3, ema_decay=0.999, seed=SEED + 1)
-DENOISER = Schedule(steps=7000, learning_rate=6e-4, warmup=300, ema_decay=0.999, seed=SEED + 2)
+DENOISER = Schedule(steps=2000, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)
 TEXT = Schedule(steps=2000, learning_rate=1e-3, ema_decay=0.995, seed=SEED + 3)
 
 
@@ -104,7 +104,7 @@ def train_denoiser(options: Options) -> None:
     latents = open_latents(options.state, BUCKETS)
     denoiser.load_state_dict(_read_text(options), strict=False)
     examples = Examples(buckets=BUCKETS, latents=latents, portrait=partial(portrait_at, SEED))
-    task = DenoiserTask(denoiser.to(options.device), tokenizer, examples, batch_size=32, seed=SEED + 2)
+    task = DenoiserTask(denoiser.to(options.device), tokenizer, examples, batch_size=64, seed=SEED + 2)
     Training(task, DENOISER, options.state, "denoiser").run(threads=options.threads)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bot.training.artist import palette
 from bot.training.artist.portrait import BACKGROUNDS, CHOICES, PLAIN_BACKGROUNDS, Portrait, random_portrait
-from bot.training.artist.render import draw_portrait
+from bot.training.artist.render import draw_portrait, usual_face
 
 PLAIN = Portrait(
     gender="1girl",
@@ -96,3 +96,18 @@ def test_labels_are_drawn_independently_and_boys_seldom_wear_dresses() -> None:
         assert {getattr(portrait, field) for portrait in portraits} == set(values)
     boys = [portrait for portrait in portraits if portrait.gender == "1boy"]
     assert sum(boy.outfit == "dress" for boy in boys) < 0.04 * len(boys)
+
+
+@pytest.mark.parametrize("size", [(256, 256), (224, 288), (288, 224)])
+def test_what_an_expression_changes_lies_in_the_usual_face(size: tuple[int, int]) -> None:
+    left, top, right, bottom = usual_face(*size)
+    inside = changed = 0
+    for seed in range(12):
+        smiling = pixels(replace(PLAIN, seed=seed), *size)
+        differs = (smiling != pixels(replace(PLAIN, seed=seed, expression="angry"), *size)).any(axis=2)
+        rows, columns = np.nonzero(differs)
+        inside += int(((rows > top) & (rows < bottom) & (columns > left) & (columns < right)).sum())
+        changed += len(rows)
+
+    assert inside / changed > 0.9
+    assert (right - left) * (bottom - top) < size[0] * size[1] / 5

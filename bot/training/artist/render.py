@@ -45,6 +45,15 @@ def _frame(size: tuple[int, int], rng: random.Random) -> Camera:
     return Camera(scale=scale, angle=rng.gauss(0, 0.055), x=x, y=y)
 
 
+def usual_face(width: int, height: int) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom in pixels of where brows, eyes and mouth lie in most pictures: `_frame`'s mean."""
+    unit = min(width, height)
+    scale = unit * 0.2325
+    x, y = width * 0.5, scale * 2.075 + (height - unit) * 0.25
+    reach = scale * 0.72 + unit * 0.02 + (width - unit) * 0.1
+    return x - reach, y - scale * 0.2, x + reach, y + scale * 1.15
+
+
 def contact_sheet(pictures: Iterable[Image.Image], *, columns: int = 8, gap: int = 4) -> Image.Image:
     """Pictures of one size in rows."""
     tiles = list(pictures)
