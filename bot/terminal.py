@@ -15,7 +15,7 @@ from tqdm import tqdm
 from bot.bootstrap import open_ground, open_works
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
-from bot.domain.job import JobId, JobStatus, Origin, ReplyTarget
+from bot.domain.job import JobId, JobStatus, Origin, Place, ReplyTarget
 from bot.domain.progress import Phase, Progress
 from bot.domain.quota import Limits
 from bot.domain.request import Draft
@@ -29,6 +29,7 @@ from bot.shutdown import first_of
 EDIT_INTERVAL = 0.1  # seconds between two movements of the bar
 UNLIMITED = 2**40  # bytes; a file on disk needs no fitting
 HERE = ReplyTarget(channel_id=1, message_id=1, upload_limit=UNLIMITED)
+OPERATOR = Origin(interaction_id=1, user_id=1, place=Place(channel_id=1))
 
 
 class ProgressBar:
@@ -111,8 +112,8 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
             open_ground(settings, state_dir=folder) as ground,
             open_works(ground, messenger, limits=FixedLimits(limits=Limits()), edit_interval=EDIT_INTERVAL) as works,
         ):
-            proposal = works.generation.propose(draft)
-            await works.generation.submit(proposal, Origin(interaction_id=1, user_id=1), HERE)
+            proposal = await works.generation.propose(draft, OPERATOR)
+            await works.generation.submit(proposal, OPERATOR, HERE)
             works.background.start()
             await first_of(messenger.ended.wait(), works.background.failure())
             data = messenger.picture()

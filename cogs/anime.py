@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -11,6 +12,9 @@ from discord.ext import commands
 
 from bot.chat.client import PastelBot
 from bot.chat.markdown import shorten
+from bot.chat.replies import origin_of
+from bot.domain.job import Origin
+from bot.domain.profile import Style
 from bot.domain.request import (
     MAX_ADAPTER_WEIGHT,
     MAX_GUIDANCE,
@@ -58,8 +62,7 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
     sizes = [Choice(name=f"{size.name} · {size.width} × {size.height}", value=size.name) for size in profile.sizes]
 
     async def styles(interaction: discord.Interaction, current: str) -> list[Choice[str]]:
-        del interaction
-        return style_choices(generation, current)
+        return style_choices(await generation.styles(origin_of(interaction)), current)
 
     @app_commands.describe(
         prompt="What to draw: tags or words, such as 1girl, green hair, beanie, night",
@@ -114,7 +117,7 @@ async def draw(
     strength: float | None,
 ) -> None:
     """Refuse at once what can be refused at once; everything else happens after the first answer."""
-    proposal = generation.propose(draft)
+    proposal = await generation.propose(draft, origin_of(interaction))
     if draft.adapter_weight is not None and proposal.request.style is None:
         raise InvalidRequestError("`style_weight` needs a `style`. Choose one, or leave the weight out.")
     if image is not None:
@@ -122,7 +125,7 @@ async def draw(
     elif strength is not None:
         raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
 
-    async def complete() -> Proposal:
+    async def complete(_: Origin) -> Proposal:
         if image is None:
             return proposal
         data = await read_upload(image)
@@ -131,14 +134,10 @@ async def draw(
     await take_in(generation, interaction, complete)
 
 
-def style_choices(generation: GenerationService, current: str) -> list[Choice[str]]:
-    """Styles whose name, title or description holds what was typed, names that begin with it first."""
+def style_choices(styles: Sequence[Style], current: str) -> list[Choice[str]]:
+    """Those of `styles` whose name, title or description holds what was typed, names that begin with it first."""
     typed = current.strip().casefold()
-    fitting = [
-        style
-        for style in generation.catalog.styles_for(generation.profile)
-        if typed in f"{style.name} {style.title} {style.description}".casefold()
-    ]
+    fitting = [style for style in styles if typed in f"{style.name} {style.title} {style.description}".casefold()]
     fitting.sort(key=lambda style: not style.title.casefold().startswith(typed))
     return [
         Choice(

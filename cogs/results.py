@@ -17,10 +17,11 @@ from bot.chat.replies import (
     confirm,
     defer_ephemeral,
     defer_silently,
+    origin_of,
     require_permissions,
     show_form,
 )
-from bot.domain.job import VariationStrength
+from bot.domain.job import Origin, VariationStrength
 from bot.errors import NotFoundError
 from bot.services.generation import GenerationService
 from bot.services.proposals import Proposal
@@ -49,32 +50,32 @@ class Results(commands.Cog):
         self._bot.on_form(REMIX_FORM, self.remix)
 
     async def reroll(self, interaction: Interaction, press: Press) -> None:
-        await take_in(self._generation, interaction, lambda: self._generation.propose_reroll(press.job_id))
+        await take_in(self._generation, interaction, partial(self._generation.propose_reroll, press.job_id))
 
     async def vary(self, strength: VariationStrength, interaction: Interaction, press: Press) -> None:
         if not press.image:
             raise NotFoundError("This button names no picture. Use one of the newest card.")
         index = press.image - 1
-        await take_in(self._generation, interaction, lambda: self._generation.propose_variation(press.job_id, index, strength))
+        await take_in(self._generation, interaction, partial(self._generation.propose_variation, press.job_id, index, strength))
 
     async def open_remix(self, interaction: Interaction, press: Press) -> None:
-        """A form can only be the first answer, so this reads one row before it."""
+        """A form can only be the first answer, so this reads a few rows before it."""
         require_permissions(interaction)
-        draft = await self._generation.remix_draft(press.job_id)
-        profile = self._generation.profile
-        offer = Offer(profile=profile, styles=self._generation.catalog.styles_for(profile))
+        origin = origin_of(interaction)
+        draft = await self._generation.remix_draft(press.job_id, origin)
+        offer = Offer(profile=self._generation.profile, styles=await self._generation.styles(origin))
         await show_form(interaction, remix_form(press.job_id, draft, offer))
 
     async def remix(self, interaction: Interaction, press: Press) -> None:
-        async def propose() -> Proposal:
-            draft = remixed(interaction, await self._generation.remix_draft(press.job_id))
-            return await self._generation.propose_remix(press.job_id, draft)
+        async def propose(origin: Origin) -> Proposal:
+            draft = remixed(interaction, await self._generation.remix_draft(press.job_id, origin))
+            return await self._generation.propose_remix(press.job_id, draft, origin)
 
         await take_in(self._generation, interaction, propose)
 
     async def details(self, interaction: Interaction, press: Press) -> None:
         await defer_ephemeral(interaction)
-        details = await self._generation.details(press.job_id)
+        details = await self._generation.details(press.job_id, origin_of(interaction))
         view, files = details_view(
             details.job, details.images, details.composed, model=details.profile.title, style=details.style
         )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from bot.domain.job import Job, JobStatus, NewJob, Origin, ReplyTarget
+from bot.domain.job import Job, JobStatus, NewJob, Origin, Place, ReplyTarget
 from bot.domain.profile import Catalog, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Style
 from bot.domain.rating_scale import RatingScale
 from bot.domain.request import GenerationRequest
@@ -73,7 +73,8 @@ def request(**changes: Any) -> GenerationRequest:
 
 
 def origin(interaction_id: int = 1, user_id: int = MEMBER, guild_id: int | None = GUILD) -> Origin:
-    return Origin(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id)
+    """Somebody who asks in a channel that is not age-restricted."""
+    return Origin(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id, place=Place(channel_id=CHANNEL))
 
 
 def reply(**changes: Any) -> ReplyTarget:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import discord
 
-from bot.domain.job import TOKEN_LIFE, Actor, Origin, ReplyTarget
+from bot.domain.job import TOKEN_LIFE, Actor, Origin, Place, ReplyTarget
 from bot.errors import NotAllowedError
 from bot.telemetry import Metrics
 
@@ -131,7 +132,22 @@ def origin_of(interaction: Interaction) -> Origin:
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,
         role_ids=role_ids_of(interaction),
+        place=place_of(interaction),
     )
+
+
+def place_of(interaction: Interaction) -> Place | None:
+    """Where they ask. A thread whose channel the cache does not know counts as not age-restricted; so does a DM."""
+    channel = interaction.channel
+    if channel is None:
+        return None
+    age_restricted = isinstance(channel, discord.Thread | discord.abc.GuildChannel) and _is_age_restricted(channel)
+    return Place(channel_id=channel.id, parent_id=getattr(channel, "parent_id", None), age_restricted=age_restricted)
+
+
+def _is_age_restricted(channel: discord.Thread | discord.abc.GuildChannel) -> bool:
+    marked: Callable[[], bool] | None = getattr(channel, "is_nsfw", None)  # categories have it too, other kinds may not
+    return marked is not None and marked()
 
 
 def role_ids_of(interaction: Interaction) -> frozenset[int]:

@@ -81,7 +81,8 @@ def _draw_examples(app: Application) -> None:
     async def draw(interaction: Interaction, press: Press) -> None:
         example = example_of(press)
         if example is not None:
-            proposal = generation.propose(Draft(prompt=example.prompt))
-            await generation.submit(proposal, origin_of(interaction), await defer_public(interaction))
+            origin = origin_of(interaction)
+            proposal = await generation.propose(Draft(prompt=example.prompt), origin)
+            await generation.submit(proposal, origin, await defer_public(interaction))
 
     app.bot.on_action(EXAMPLE_ACTION, draw)

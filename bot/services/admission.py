@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.errors import NotAllowedError
-from bot.ports import Clock, JobRepository, LimitsSource, Submission
+from bot.ports import Clock, JobRepository, Submission
+from bot.services.gate import Gate
 from bot.services.live_cards import LiveCards
 from bot.services.proposals import Proposal
 from bot.services.worker import Worker
@@ -14,13 +15,13 @@ CLOSED = "My host is about to stop me: I finish what already waits, and take not
 
 
 class Admission:
-    """Asks what the member may use, and stores the job with its price reserved."""
+    """Asks the gate, and stores the job with its price reserved."""
 
     def __init__(
-        self, *, jobs: JobRepository, limits: LimitsSource, worker: Worker, live: LiveCards, clock: Clock, metrics: Metrics
+        self, *, jobs: JobRepository, gate: Gate, worker: Worker, live: LiveCards, clock: Clock, metrics: Metrics
     ) -> None:
         self._jobs = jobs
-        self._limits = limits
+        self._gate = gate
         self._worker = worker
         self._live = live
         self._clock = clock
@@ -38,9 +39,9 @@ class Admission:
         """
         if not self._is_open:
             raise NotAllowedError(CLOSED)
-        limits = await self._limits.limits_for(origin)
-        new = NewJob(request=proposal.request, origin=origin, reply=reply, parent=proposal.parent)
-        submission = await self._jobs.add(new, limits=limits, now=self._clock.now())
+        permit = await self._gate.admit(proposal.request, origin)
+        new = NewJob(request=proposal.request, origin=origin, reply=reply, parent=proposal.parent, showing=permit.showing)
+        submission = await self._jobs.add(new, limits=permit.limits, now=self._clock.now())
         if submission.created:
             self._metrics.submitted.labels(relation=proposal.parent.relation if proposal.parent else "new").inc()
             await self._live.show(submission.job)

@@ -23,13 +23,22 @@ from bot.services.cards import CardAssembler
 from bot.services.courier import Mailroom
 from bot.services.delivery import Delivery
 from bot.services.drain import Drain
+from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
+from bot.services.gate import Gate
 from bot.services.generation import GenerationService
+from bot.services.house_rules import HouseRules, HouseRulesRepository
 from bot.services.inspection import Inspection
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
+from bot.services.moderation import Moderation, ModerationRepository, Roster
+from bot.services.personal import PersonalRepository
+from bot.services.privacy import MemberRecords, Privacy
 from bot.services.proposals import Proposals
 from bot.services.quotas import Credits, Quotas
 from bot.services.removal import Removal
+from bot.services.report_display import ReportBoard, ReportDisplay, ReportRepository
+from bot.services.reports import Reports
+from bot.services.retention import Retention, Shelf
 from bot.services.server_queue import Pauses, ServerQueue
 from bot.services.signals import Sleep
 from bot.services.worker import Worker
@@ -38,13 +47,23 @@ from bot.telemetry import Metrics
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """The adapters that the services work through. A model whose profile has a classifier shows nothing without one here."""
+    """The adapters that the services work through; `limits` are the operator's.
+
+    A model whose profile has a classifier shows nothing without one here. Without Discord there are neither a board nor a
+    roster.
+    """
 
     jobs: JobRepository
     credits: Credits
     limits: LimitsSource
     pauses: Pauses
+    house_rules: HouseRulesRepository
+    moderation: ModerationRepository
+    reports: ReportRepository
+    personal: PersonalRepository
     outbox: Outbox
+    records: MemberRecords
+    shelf: Shelf
     store: ImageStore
     codec: ImageCodec
     messenger: Messenger
@@ -52,16 +71,24 @@ class Ports:
     clock: Clock
     metrics: Metrics
     classifier: PictureClassifier | None = None
+    board: ReportBoard | None = None
+    roster: Roster | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The use cases. `worker.run` and `delivery.run` want tasks; stop the worker first, then delivery, then `live`."""
+    """The use cases. What has a `run` wants a task; stop the worker first, then delivery, then the others."""
 
     generation: GenerationService
     quotas: Quotas
     server_queue: ServerQueue
+    house_rules: HouseRules
+    moderation: Moderation
+    reports: Reports
     drain: Drain
+    privacy: Privacy
+    eraser: Eraser
+    retention: Retention
     worker: Worker
     delivery: Delivery
     live: LiveCards
@@ -98,14 +125,63 @@ def build_services(
     )
     worker = Worker(bench)
     removal = Removal(jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, clock=clock)
-    proposals = Proposals(profile=profile, catalog=catalog, jobs=jobs, store=store, codec=ports.codec)
-    admission = Admission(jobs=jobs, limits=ports.limits, worker=worker, live=live, clock=clock, metrics=metrics)
+    gate = _gate(ports, catalog)
+    proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, store=store, codec=ports.codec)
+    admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
+    eraser = Eraser(
+        erasures=ports.records,
+        shelf=ports.shelf,
+        store=store,
+        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger),
+        clock=clock,
+        metrics=metrics,
+        sleep=sleep,
+    )
+    moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
     return Services(
         generation=GenerationService(proposals=proposals, admission=admission, removal=removal, jobs=jobs, estimator=estimator),
-        quotas=Quotas(credits=ports.credits, limits=ports.limits, clock=clock),
+        quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
+        house_rules=HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, clock=clock),
+        moderation=moderation,
+        reports=_reports(ports, moderation, removal),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
+        privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
+        eraser=eraser,
+        retention=Retention(shelf=ports.shelf, store=store, clock=clock, metrics=metrics, sleep=sleep),
         worker=worker,
         delivery=delivery,
         live=live,
+    )
+
+
+def _gate(ports: Ports, catalog: Catalog) -> Gate:
+    return Gate(
+        rules=ports.house_rules,
+        moderation=ports.moderation,
+        personal=ports.personal,
+        operator=ports.limits,
+        catalog=catalog,
+        clock=ports.clock,
+    )
+
+
+def _reports(ports: Ports, moderation: Moderation, removal: Removal) -> Reports:
+    display = ReportDisplay(
+        records=ports.reports,
+        rules=ports.house_rules,
+        jobs=ports.jobs,
+        store=ports.store,
+        codec=ports.codec,
+        board=ports.board,
+        metrics=ports.metrics,
+    )
+    return Reports(
+        records=ports.reports,
+        display=display,
+        rules=ports.house_rules,
+        jobs=ports.jobs,
+        moderation=moderation,
+        removal=removal,
+        clock=ports.clock,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Actor, Job, JobId, Origin, ReplyTarget, VariationStrength
+from bot.domain.policy import JOB_GONE, check_visible
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import ComposedPrompt, compose
 from bot.domain.request import Draft
@@ -14,7 +15,7 @@ from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import JobRepository, Submission
 from bot.services.admission import Admission
 from bot.services.estimates import Estimator
-from bot.services.proposals import JOB_GONE, Proposal, Proposals
+from bot.services.proposals import Proposal, Proposals
 from bot.services.removal import Removal
 
 
@@ -32,8 +33,9 @@ class JobDetails:
 class GenerationService:
     """Checks requests (`propose…`), takes them in (`submit`, the only door), answers about them and removes them.
 
-    Members may reroll, vary and remix everybody's pictures on their own account; cancelling and deleting belong to the owner
-    and the moderators. Everything raises UserErrors with sentences that can be shown as they are.
+    Members may reroll, vary and remix everybody's pictures of their server on their own account, unless its moderators forbid
+    it; cancelling and deleting belong to the owner and the moderators. `origin` is whoever asks. Everything raises UserErrors
+    with sentences that can be shown as they are.
     """
 
     def __init__(
@@ -61,25 +63,29 @@ class GenerationService:
         """All models and styles that were found."""
         return self._proposals.catalog
 
-    def propose(self, draft: Draft) -> Proposal:
-        """Check a member's words; does no I/O, so it fits before the first answer. Raises InvalidRequestError."""
-        return self._proposals.new(draft)
+    async def styles(self, origin: Origin) -> tuple[Style, ...]:
+        """What may be chosen where they ask; reads one row, so it fits into an autocompletion."""
+        return await self._proposals.offered_styles(origin)
 
-    async def propose_reroll(self, job_id: JobId) -> Proposal:
+    async def propose(self, draft: Draft, origin: Origin) -> Proposal:
+        """Check a member's words; reads two rows, so it fits before the first answer. Raises InvalidRequestError."""
+        return await self._proposals.new(draft, origin)
+
+    async def propose_reroll(self, job_id: JobId, origin: Origin) -> Proposal:
         """The same request with a new seed."""
-        return await self._proposals.reroll(job_id)
+        return await self._proposals.reroll(job_id, origin)
 
-    async def propose_variation(self, job_id: JobId, image_index: int, strength: VariationStrength) -> Proposal:
+    async def propose_variation(self, job_id: JobId, image_index: int, strength: VariationStrength, origin: Origin) -> Proposal:
         """Pictures near picture `image_index` (from 0) of a finished job."""
-        return await self._proposals.variation(job_id, image_index, strength)
+        return await self._proposals.variation(job_id, image_index, strength, origin)
 
-    async def remix_draft(self, job_id: JobId) -> Draft:
+    async def remix_draft(self, job_id: JobId, origin: Origin) -> Draft:
         """What the remix form is filled with."""
-        return await self._proposals.remix_draft(job_id)
+        return await self._proposals.remix_draft(job_id, origin)
 
-    async def propose_remix(self, job_id: JobId, draft: Draft) -> Proposal:
+    async def propose_remix(self, job_id: JobId, draft: Draft, origin: Origin) -> Proposal:
         """What the member made of the form."""
-        return await self._proposals.remix(job_id, draft)
+        return await self._proposals.remix(job_id, draft, origin)
 
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
         """Start from a member's picture (img2img); `strength` is the share of the steps that run."""
@@ -101,11 +107,12 @@ class GenerationService:
         """Remove card and pictures for good. Raises NotFoundError, NotAllowedError."""
         await self._removal.delete(job_id, actor)
 
-    async def details(self, job_id: JobId) -> JobDetails:
+    async def details(self, job_id: JobId, origin: Origin) -> JobDetails:
         """Raises NotFoundError; InvalidRequestError when the model's profile was removed."""
         job = await self._jobs.get(job_id)
         if job is None or job.deleted_at is not None:
             raise NotFoundError(JOB_GONE)
+        check_visible(job, origin)
         profile = self.catalog.profiles.get(job.request.profile)
         if profile is None:
             raise InvalidRequestError(f"This was made with the model {job.request.profile}, which this bot no longer has.")

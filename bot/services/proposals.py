@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.domain.job import Job, JobId, JobStatus, Parent, Relation, VariationStrength
-from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.job import Job, JobId, JobStatus, Origin, Parent, Relation, VariationStrength
+from bot.domain.personal import filled
+from bot.domain.policy import JOB_GONE
+from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import random_seed, reseeded, resolve, to_draft
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, ImageStore, JobRepository
+from bot.services.gate import Gate
 
-JOB_GONE = "This picture was deleted or is no longer known here. Start a new one with `/anime`."
 UPLOAD_GONE = "The picture that this one started from is no longer stored. Use `/anime` and attach it again."
 WITH_PICTURES = frozenset({JobStatus.SUCCEEDED, JobStatus.DELIVERED, JobStatus.UNDELIVERABLE})
 
@@ -25,29 +27,45 @@ class Proposal:
 
 
 class Proposals:
-    """Makes proposals for the one model that is drawn with. Everything raises UserErrors with finished sentences."""
+    """Makes proposals for the one model that is drawn with. Everything raises UserErrors with finished sentences.
+
+    `origin` is whoever asks: jobs of other servers are unknown to them, and theirs are the defaults that fill a draft.
+    """
 
     def __init__(
-        self, *, profile: ModelProfile, catalog: Catalog, jobs: JobRepository, store: ImageStore, codec: ImageCodec
+        self, *, profile: ModelProfile, catalog: Catalog, gate: Gate, jobs: JobRepository, store: ImageStore, codec: ImageCodec
     ) -> None:
         self.profile = profile
         self.catalog = catalog
+        self._gate = gate
         self._jobs = jobs
         self._store = store
         self._codec = codec
 
-    def new(self, draft: Draft) -> Proposal:
-        """From a member's words."""
+    async def new(self, draft: Draft, origin: Origin) -> Proposal:
+        """From a member's words, the gaps filled from their own defaults, then the server's, then the model's."""
+        draft = filled(
+            draft,
+            personal=await self._gate.preferences(origin.user_id),
+            settings=await self._gate.settings(origin.guild_id),
+            profile=self.profile,
+            catalog=self.catalog,
+        )
         return Proposal(request=resolve(draft, self.profile, self.catalog))
 
-    async def reroll(self, job_id: JobId) -> Proposal:
+    async def offered_styles(self, origin: Origin) -> tuple[Style, ...]:
+        """The styles that the server offers for the model."""
+        settings = await self._gate.settings(origin.guild_id)
+        return tuple(style for style in self.catalog.styles_for(self.profile) if settings.offers(style.name))
+
+    async def reroll(self, job_id: JobId, origin: Origin) -> Proposal:
         """The same request with a new seed."""
-        job = await self._drawable(job_id)
+        job = await self._drawable(job_id, origin)
         return Proposal(request=reseeded(job.request), parent=Parent(job_id=job.id, relation=Relation.REROLL))
 
-    async def variation(self, job_id: JobId, image_index: int, strength: VariationStrength) -> Proposal:
+    async def variation(self, job_id: JobId, image_index: int, strength: VariationStrength, origin: Origin) -> Proposal:
         """As many pictures as the parent had, near its picture `image_index`."""
-        job = await self._drawable(job_id)
+        job = await self._drawable(job_id, origin)
         await self._check_image(job, image_index)
         seeds = job.request.image_seeds(image_index)
         blend = NoiseBlend(seed=random_seed(), strength=strength.share)
@@ -56,17 +74,17 @@ class Proposals:
             parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),
         )
 
-    async def remix_draft(self, job_id: JobId) -> Draft:
+    async def remix_draft(self, job_id: JobId, origin: Origin) -> Draft:
         """The parent's words, to fill a form with; a size or style that is no longer offered is left out."""
-        job = await self._known(job_id)
+        job = await self._known(job_id, origin)
         self._check_profile(job)
         draft = to_draft(job.request, self.profile)
-        offered = {style.name for style in self.catalog.styles_for(self.profile)}
+        offered = {style.name for style in await self.offered_styles(origin)}
         return draft if draft.style is None or draft.style in offered else replace(draft, style=None, adapter_weight=None)
 
-    async def remix(self, job_id: JobId, draft: Draft) -> Proposal:
+    async def remix(self, job_id: JobId, draft: Draft, origin: Origin) -> Proposal:
         """What the member made of the form; the picture that the parent started from stays."""
-        job = await self._known(job_id)
+        job = await self._known(job_id, origin)
         self._check_profile(job)
         request = resolve(draft, self.profile, self.catalog)
         init_image = job.request.init_image
@@ -94,15 +112,17 @@ class Proposals:
             raise NotFoundError(UPLOAD_GONE) from None
         return await self._stored(data, init_image.strength, new)
 
-    async def _known(self, job_id: JobId) -> Job:
+    async def _known(self, job_id: JobId, origin: Origin) -> Job:
+        """A job that they may draw from again."""
         job = await self._jobs.get(job_id)
         if job is None or job.deleted_at is not None:
             raise NotFoundError(JOB_GONE)
+        await self._gate.check_reuse(job, origin)
         return job
 
-    async def _drawable(self, job_id: JobId) -> Job:
-        """A job whose request can be drawn again as it is."""
-        job = await self._known(job_id)
+    async def _drawable(self, job_id: JobId, origin: Origin) -> Job:
+        """The same, where the request can be drawn again as it is."""
+        job = await self._known(job_id, origin)
         self._check_profile(job)
         request = job.request
         if not any((size.width, size.height) == (request.width, request.height) for size in self.profile.sizes):

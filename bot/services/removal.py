@@ -6,11 +6,11 @@ import logging
 from dataclasses import dataclass
 
 from bot.domain.job import Actor, Job, JobId
+from bot.domain.policy import JOB_GONE
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.ports import Clock, ImageStore, JobRepository, Messenger, MessengerError
 from bot.services.delivery import Delivery
 from bot.services.live_cards import LiveCards
-from bot.services.proposals import JOB_GONE
 from bot.services.worker import Worker
 
 NOT_YOURS = "Only the member who asked for this picture and the moderators of its server may do that."
@@ -51,6 +51,8 @@ class Removal:
         have moved; then the files. A deletion that was cut off can be repeated. Raises NotFoundError, NotAllowedError.
         """
         job = await self._removable(job_id, actor)
+        if job.deleted_at is not None and job.reply.message_id is None:  # where its card is was forgotten, by an erasure
+            raise NotFoundError(JOB_GONE)
         if job.status.is_waiting:
             await self._cancel(job)
         keys = await self.jobs.mark_deleted(job_id, now=self.clock.now())

@@ -21,11 +21,13 @@ PACE_WINDOW = 20  # jobs; enough to outvote one that waited for the weights to l
 ADD = """--sql
 INSERT INTO jobs (
     id, interaction_id, user_id, guild_id, status, request, work, channel_id, message_id, application_id, token,
-    token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at, weight
+    token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at, weight,
+    rating, spoiler
 )
 VALUES (
     :id, :interaction_id, :user_id, :guild_id, :status, :request, :work, :channel_id, :message_id, :application_id, :token,
-    :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at, :weight
+    :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at, :weight,
+    :rating, :spoiler
 )
 RETURNING *
 """

@@ -11,6 +11,7 @@ from bot.domain.delivery import DeliveryFault, OutboxEntry
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
 from bot.domain.request import GenerationRequest
+from bot.domain.safety import Rating, Showing
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -51,6 +52,8 @@ def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
         "parent_relation": parent.relation if parent else None,
         "parent_image_index": parent.image_index if parent else None,
         "created_at": to_micros(now),
+        "rating": new.showing.rating,
+        "spoiler": int(new.showing.spoiler),
     }
 
 
@@ -63,6 +66,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         origin=Origin(interaction_id=row["interaction_id"], user_id=row["user_id"], guild_id=row["guild_id"]),
         reply=_reply(row),
         parent=_parent(row),
+        showing=Showing(rating=Rating(row["rating"]), spoiler=bool(row["spoiler"])),
         attempt=row["attempt"],
         aborts=row["aborts"],
         failure=row["failure"],

@@ -18,6 +18,8 @@ from simcord.components import walk_components
 from bot.chat.client import PastelBot
 from bot.chat.extensions import EXTENSIONS
 from bot.chat.messenger import DiscordMessenger
+from bot.chat.report_board import DiscordReportBoard
+from bot.chat.roster import DiscordRoster
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, Origin
 from bot.domain.profile import Catalog, ModelProfile
@@ -26,14 +28,24 @@ from bot.inference.image_files import PillowCodec
 from bot.ports import ImageCodec
 from bot.services.assembly import Ports, Services, build_services
 from bot.services.generation import GenerationService
+from bot.services.house_rules import HouseRules
+from bot.services.moderation import Moderation
+from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
+from bot.services.reports import Reports
 from bot.services.server_queue import ServerQueue
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
+from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.jobs import SqliteJobs
 from bot.storage.meta import SqliteMeta
+from bot.storage.moderation import SqliteModeration
 from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses
+from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.privacy import SqlitePrivacy
+from bot.storage.reports import SqliteReports
+from bot.storage.retention import SqliteRetention
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE
 from tests.fakes import FakeGenerator, InMemoryImageStore
@@ -82,6 +94,14 @@ class Stage:
             credits=self.credits,
             limits=self,
             pauses=SqlitePauses(self.database),
+            house_rules=SqliteHouseRules(self.database),
+            moderation=SqliteModeration(self.database),
+            reports=SqliteReports(self.database),
+            board=DiscordReportBoard(self.bot),
+            roster=DiscordRoster(self.bot),
+            personal=SqlitePersonalDefaults(self.database),
+            records=SqlitePrivacy(self.database),
+            shelf=SqliteRetention(self.database),
             outbox=SqliteOutbox(self.database),
             store=self.store,
             codec=self.codec,
@@ -94,6 +114,10 @@ class Stage:
         self.bot.provide(GenerationService, self.services.generation)
         self.bot.provide(Quotas, self.services.quotas)
         self.bot.provide(ServerQueue, self.services.server_queue)
+        self.bot.provide(Moderation, self.services.moderation)
+        self.bot.provide(Reports, self.services.reports)
+        self.bot.provide(HouseRules, self.services.house_rules)
+        self.bot.provide(Privacy, self.services.privacy)
         return self.bot
 
     async def limits_for(self, origin: Origin) -> Limits:
@@ -207,4 +231,5 @@ async def open_stage(folder: Path, **options: Any) -> AsyncGenerator[Stage]:
             stage.settle_in(env)
             yield stage
         finally:
+            await stage.services.eraser.stop()
             await env.shutdown()

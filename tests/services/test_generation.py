@@ -34,7 +34,7 @@ UNKNOWN = "ffffffffffffffff"
 
 async def test_a_draft_becomes_a_stored_job_with_a_queued_card(world: World) -> None:
     service = world.services.generation
-    proposal = service.propose(Draft(prompt=" a\ncat ", size="portrait", style="pastel", seed=7))
+    proposal = await service.propose(Draft(prompt=" a\ncat ", size="portrait", style="pastel", seed=7), origin())
 
     submission = await service.submit(proposal, origin(), reply())
 
@@ -51,7 +51,7 @@ async def test_a_draft_becomes_a_stored_job_with_a_queued_card(world: World) -> 
 
 async def test_a_replayed_interaction_is_one_job_and_shows_nothing_new(world: World) -> None:
     service = world.services.generation
-    proposal = service.propose(Draft(prompt="a cat"))
+    proposal = await service.propose(Draft(prompt="a cat"), origin())
     first = await service.submit(proposal, origin(5), reply())
     await until(lambda: len(world.messenger.shown) == 1)
 
@@ -65,7 +65,7 @@ async def test_a_replayed_interaction_is_one_job_and_shows_nothing_new(world: Wo
 
 
 async def test_forty_members_at_once_get_forty_jobs(world: World) -> None:
-    proposal = world.services.generation.propose(Draft(prompt="a cat"))
+    proposal = await world.services.generation.propose(Draft(prompt="a cat"), origin())
 
     submissions = await asyncio.gather(
         *(world.services.generation.submit(proposal, origin(n // 2, user_id=n // 2), reply()) for n in range(80))
@@ -78,7 +78,7 @@ async def test_forty_members_at_once_get_forty_jobs(world: World) -> None:
 async def test_everybody_may_reroll_on_their_own_account_with_a_link_to_the_parent(world: World) -> None:
     job = await world.delivered()
 
-    proposal = await world.services.generation.propose_reroll(job.id)
+    proposal = await world.services.generation.propose_reroll(job.id, origin())
     child = (await world.services.generation.submit(proposal, origin(2, user_id=OTHER), reply(message_id=41))).job
 
     assert child.origin.user_id == OTHER
@@ -91,7 +91,7 @@ async def test_everybody_may_reroll_on_their_own_account_with_a_link_to_the_pare
 async def test_a_variation_stays_near_its_own_picture(world: World, strength: VariationStrength, share: float) -> None:
     job = await world.delivered(request=request(num_images=3))
 
-    proposal = await world.services.generation.propose_variation(job.id, 2, strength)
+    proposal = await world.services.generation.propose_variation(job.id, 2, strength, origin())
 
     varied = proposal.request
     assert (varied.seed, varied.num_images) == (job.request.image_seeds(2).seed, 3)
@@ -103,7 +103,7 @@ async def test_a_variation_of_a_variation_starts_from_exactly_that_picture(world
     first = NoiseBlend(seed=5, strength=0.5)
     job = await world.delivered(request=request(num_images=2, blends=(first,)))
 
-    varied = (await world.services.generation.propose_variation(job.id, 1, VariationStrength.SUBTLE)).request
+    varied = (await world.services.generation.propose_variation(job.id, 1, VariationStrength.SUBTLE, origin())).request
 
     assert varied.seed == job.request.seed
     assert varied.blends[:-1] == (NoiseBlend(seed=6, strength=0.5),)
@@ -115,9 +115,9 @@ async def test_a_picture_that_does_not_exist_cannot_be_varied(world: World) -> N
 
     for index in (-1, 1, 99):
         with pytest.raises(NotFoundError, match="choose 1 to 1"):
-            await vary(finished.id, index, VariationStrength.SUBTLE)
+            await vary(finished.id, index, VariationStrength.SUBTLE, origin())
     with pytest.raises(InvalidRequestError, match="no picture yet"):
-        await vary(waiting.id, 0, VariationStrength.SUBTLE)
+        await vary(waiting.id, 0, VariationStrength.SUBTLE, origin())
 
 
 async def test_an_unknown_or_deleted_job_has_no_living_buttons(world: World) -> None:
@@ -127,11 +127,11 @@ async def test_an_unknown_or_deleted_job_has_no_living_buttons(world: World) -> 
 
     for job_id in (UNKNOWN, deleted.id):
         for use in (
-            service.propose_reroll(job_id),
-            service.propose_variation(job_id, 0, VariationStrength.SUBTLE),
-            service.remix_draft(job_id),
-            service.propose_remix(job_id, Draft(prompt="a")),
-            service.details(job_id),
+            service.propose_reroll(job_id, origin()),
+            service.propose_variation(job_id, 0, VariationStrength.SUBTLE, origin()),
+            service.remix_draft(job_id, origin()),
+            service.propose_remix(job_id, Draft(prompt="a"), origin()),
+            service.details(job_id, origin()),
             service.cancel(job_id, OWNER),
         ):
             with pytest.raises(NotFoundError, match="/anime"):
@@ -143,10 +143,10 @@ async def test_a_job_of_another_model_cannot_be_drawn_again(world: World) -> Non
     service = world.services.generation
 
     for use in (
-        service.propose_reroll(job.id),
-        service.propose_variation(job.id, 0, VariationStrength.SUBTLE),
-        service.remix_draft(job.id),
-        service.propose_remix(job.id, Draft(prompt="a")),
+        service.propose_reroll(job.id, origin()),
+        service.propose_variation(job.id, 0, VariationStrength.SUBTLE, origin()),
+        service.remix_draft(job.id, origin()),
+        service.propose_remix(job.id, Draft(prompt="a"), origin()),
     ):
         with pytest.raises(InvalidRequestError, match=r"Older Model.*Test Model"):
             await use
@@ -158,19 +158,19 @@ async def test_a_size_or_style_that_is_no_longer_offered_stops_a_reroll_and_is_l
     service = world.build(catalog=Catalog(profiles=CATALOG.profiles)).generation
 
     with pytest.raises(InvalidRequestError, match="128 × 128"):
-        await service.propose_reroll(job.id)
+        await service.propose_reroll(job.id, origin())
     with pytest.raises(InvalidRequestError, match="no style of that name"):
-        await service.propose_reroll(styled.id)
-    assert (await service.remix_draft(job.id)).size is None
-    assert (await service.remix_draft(styled.id)).style is None
+        await service.propose_reroll(styled.id, origin())
+    assert (await service.remix_draft(job.id, origin())).size is None
+    assert (await service.remix_draft(styled.id, origin())).style is None
 
 
 async def test_a_remix_is_what_the_member_made_of_the_old_words(world: World) -> None:
     service = world.services.generation
     job = await world.delivered(request=request(style="pastel", adapter_weight=0.3, num_images=2))
 
-    draft = await service.remix_draft(job.id)
-    proposal = await service.propose_remix(job.id, replace(draft, prompt="blue hair", seed=3))
+    draft = await service.remix_draft(job.id, origin())
+    proposal = await service.propose_remix(job.id, replace(draft, prompt="blue hair", seed=3), origin())
 
     assert (draft.prompt, draft.seed, draft.style, draft.adapter_weight) == (job.request.prompt, None, "pastel", 0.3)
     assert proposal.request == replace(job.request, prompt="blue hair", seed=3)
@@ -179,11 +179,11 @@ async def test_a_remix_is_what_the_member_made_of_the_old_words(world: World) ->
 
 async def test_a_remix_keeps_the_upload_and_crops_it_anew_for_another_size(world: World) -> None:
     service = world.services.generation
-    first = await service.with_upload(service.propose(Draft(prompt="a")), b"sketch", 0.6)
+    first = await service.with_upload(await service.propose(Draft(prompt="a"), origin()), b"sketch", 0.6)
     job = await world.delivered(request=first.request)
 
-    same = await service.propose_remix(job.id, Draft(prompt="b", size="square"))
-    other = await service.propose_remix(job.id, Draft(prompt="b", size="portrait"))
+    same = await service.propose_remix(job.id, Draft(prompt="b", size="square"), origin())
+    other = await service.propose_remix(job.id, Draft(prompt="b", size="portrait"), origin())
 
     assert same.request.init_image == first.request.init_image
     assert other.request.init_image is not None
@@ -191,12 +191,12 @@ async def test_a_remix_keeps_the_upload_and_crops_it_anew_for_another_size(world
     assert world.store.files[other.request.init_image.key].endswith(b"as 64x96")
     world.store.files.clear()
     with pytest.raises(NotFoundError, match="attach it again"):
-        await service.propose_remix(job.id, Draft(prompt="b", size="portrait"))
+        await service.propose_remix(job.id, Draft(prompt="b", size="portrait"), origin())
 
 
 async def test_an_upload_is_checked_before_anything_is_stored(world: World) -> None:
     service = world.services.generation
-    proposal = service.propose(Draft(prompt="a"))
+    proposal = await service.propose(Draft(prompt="a"), origin())
 
     with pytest.raises(InvalidRequestError, match="strength"):
         await service.with_upload(proposal, b"sketch", 0.0)
@@ -212,7 +212,7 @@ async def test_an_upload_is_checked_before_anything_is_stored(world: World) -> N
 async def test_details_give_everything_that_the_pictures_depend_on(world: World) -> None:
     job = await world.delivered(request=request(style="pastel", num_images=2))
 
-    details = await world.services.generation.details(job.id)
+    details = await world.services.generation.details(job.id, origin())
 
     assert details.job.id == job.id
     assert [image.seed for image in details.images] == [1000, 1001]
@@ -223,7 +223,7 @@ async def test_details_give_everything_that_the_pictures_depend_on(world: World)
 async def test_details_of_a_removed_model_say_so(world: World) -> None:
     job = await world.delivered(request=request(profile="removed"))
     with pytest.raises(InvalidRequestError, match="removed"):
-        await world.services.generation.details(job.id)
+        await world.services.generation.details(job.id, origin())
 
 
 async def test_a_member_sees_their_own_waiting_jobs_with_their_places(world: World) -> None:

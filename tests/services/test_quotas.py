@@ -32,7 +32,7 @@ async def test_a_refused_job_is_neither_stored_nor_shown_nor_counted(world: Worl
 
 async def test_four_requests_at_once_against_an_allowance_of_three(world: World) -> None:
     world.limits = Limits(daily_credits=3)
-    proposal = world.services.generation.propose(Draft(prompt="a cat"))
+    proposal = await world.services.generation.propose(Draft(prompt="a cat"), origin())
 
     results = await asyncio.gather(
         *(world.services.generation.submit(proposal, origin(number), reply()) for number in range(4)), return_exceptions=True

@@ -20,12 +20,28 @@ from bot.services.assembly import Ports, Services, build_services
 from bot.services.proposals import Proposal
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
+from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.jobs import SqliteJobs
+from bot.storage.moderation import SqliteModeration
 from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses
+from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.privacy import SqlitePrivacy
+from bot.storage.reports import SqliteReports
+from bot.storage.retention import SqliteRetention
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE, new_job
-from tests.fakes import FakeClassifier, FakeClock, FakeCodec, FakeGenerator, InMemoryImageStore, RecordingMessenger, picture
+from tests.fakes import (
+    FakeClassifier,
+    FakeClock,
+    FakeCodec,
+    FakeGenerator,
+    FakeRoster,
+    InMemoryImageStore,
+    RecordingBoard,
+    RecordingMessenger,
+    picture,
+)
 
 
 @dataclass
@@ -44,6 +60,8 @@ class World:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
     classifier: FakeClassifier | None = None
+    board: RecordingBoard = field(default_factory=RecordingBoard)
+    roster: FakeRoster = field(default_factory=FakeRoster)
     services: Services = field(init=False)
 
     def build(
@@ -55,6 +73,14 @@ class World:
             credits=SqliteCredits(self.database),
             limits=self,
             pauses=SqlitePauses(self.database),
+            house_rules=SqliteHouseRules(self.database),
+            moderation=SqliteModeration(self.database),
+            reports=SqliteReports(self.database),
+            board=self.board,
+            roster=self.roster,
+            personal=SqlitePersonalDefaults(self.database),
+            records=SqlitePrivacy(self.database),
+            shelf=SqliteRetention(self.database),
             outbox=self.outbox,
             store=self.store,
             codec=self.codec,
@@ -177,9 +203,13 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             world.messenger.slow_gate.set()
             world.generator.gate.set()
             world.generator.letting_go.set()
+            if world.classifier is not None:
+                world.classifier.gate.set()
             await world.services.worker.stop(0)
             await world.services.live.stop()
             await world.services.delivery.stop()
+            await world.services.eraser.stop()
+            world.services.retention.stop()
             await asyncio.gather(*world.tasks, return_exceptions=True)
 
 

@@ -1,0 +1,101 @@
+"""The gate: whether a request may be drawn here, now, for this member, and what they may use for it.
+
+Every way in ends in `Admission.submit`, which asks here, so a rule holds for commands, buttons, forms and context menus alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.domain import policy
+from bot.domain.house_rules import UNCHANGED, GuildSettings
+from bot.domain.job import Job, Origin
+from bot.domain.personal import PersonalDefaults
+from bot.domain.profile import Catalog
+from bot.domain.prompt_rules import check_words
+from bot.domain.quota import Limits
+from bot.domain.request import GenerationRequest
+from bot.domain.safety import Showing
+from bot.errors import NotAllowedError
+from bot.ports import Clock, LimitsSource
+from bot.services.house_rules import HouseRulesRepository
+from bot.services.moderation import ModerationRepository
+from bot.services.personal import PersonalRepository
+
+NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """What a member who may draw may use, and how the pictures may be shown."""
+
+    limits: Limits
+    showing: Showing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Reads a server's rules, its blocks and a member's own defaults afresh each time, so that changes hold at once.
+
+    Implements ports.LimitsSource; `operator` is what the operator allows.
+    """
+
+    rules: HouseRulesRepository
+    moderation: ModerationRepository
+    personal: PersonalRepository
+    operator: LimitsSource
+    catalog: Catalog
+    clock: Clock
+
+    async def admit(self, request: GenerationRequest, origin: Origin) -> Permit:
+        """Raises NotAllowedError, with the sentence of the first rule that forbids it."""
+        place = origin.place
+        if place is None:
+            raise NotAllowedError(NO_PLACE)
+        settings = await self.settings(origin.guild_id)
+        await self._check_block(origin)
+        policy.check_place(settings, place)
+        policy.check_roles(settings, origin.role_ids)
+        policy.check_amount(settings, request)
+        policy.check_style(settings, request)
+        self._check_words(request, settings, age_restricted=place.age_restricted)
+        spoiler = (await self.preferences(origin.user_id)).spoiler
+        return Permit(
+            limits=settings.limits(origin.role_ids, await self.operator.limits_for(origin)),
+            showing=policy.showing(settings, place, spoiler=spoiler),
+        )
+
+    async def limits_for(self, origin: Origin) -> Limits:
+        settings = await self.settings(origin.guild_id)
+        return settings.limits(origin.role_ids, await self.operator.limits_for(origin))
+
+    async def settings(self, guild_id: int | None) -> GuildSettings:
+        """What holds in a server; in direct messages, what holds where nobody has changed anything."""
+        return UNCHANGED if guild_id is None else await self.rules.get(guild_id)
+
+    async def preferences(self, user_id: int) -> PersonalDefaults:
+        """A member's own defaults."""
+        return await self.personal.get(user_id)
+
+    async def check_reuse(self, job: Job, origin: Origin) -> None:
+        """Raises NotFoundError for a job of another server, NotAllowedError where only its owner may draw from it again."""
+        policy.check_visible(job, origin)
+        policy.check_reuse(await self.settings(origin.guild_id), job, origin)
+
+    async def _check_block(self, origin: Origin) -> None:
+        if origin.guild_id is None:
+            return
+        block = await self.moderation.block_of(origin.guild_id, origin.user_id, now=self.clock.now())
+        if block is not None:
+            raise NotAllowedError(block.sentence)
+
+    def _check_words(self, request: GenerationRequest, settings: GuildSettings, *, age_restricted: bool) -> None:
+        """Of the member and of the style that they chose: its trigger words are drawn as well."""
+        style = self.catalog.styles.get(request.style) if request.style else None
+        words = f"{request.prompt}, {style.trigger_words}" if style and style.trigger_words else request.prompt
+        check_words(
+            words,
+            request.negative_prompt,
+            adult=settings.safety.allows_adult(age_restricted=age_restricted),
+            blocked_words=settings.blocked_words,
+        )

@@ -1,0 +1,143 @@
+from dataclasses import replace
+
+import pytest
+
+from bot.domain import policy
+from bot.domain.house_rules import GuildSettings
+from bot.domain.job import Place
+from bot.domain.safety import Rating, SafetyLevel, Spoilers
+from bot.errors import NotAllowedError, NotFoundError
+from tests.examples import CHANNEL, GUILD, OTHER, job, origin, request
+
+HERE = Place(channel_id=CHANNEL)
+ADULT = Place(channel_id=CHANNEL, age_restricted=True)
+
+
+def test_nothing_is_forbidden_where_nobody_changed_anything() -> None:
+    settings = GuildSettings()
+
+    policy.check_place(settings, HERE)
+    policy.check_roles(settings, frozenset())
+    policy.check_amount(settings, request(num_images=4, num_inference_steps=60, width=2048, height=2048))
+    policy.check_style(settings, request(style="pastel"))
+    policy.check_reuse(settings, job(), origin(user_id=OTHER))
+
+
+def test_pastel_draws_only_in_allowed_channels_and_their_threads() -> None:
+    settings = GuildSettings(allowed_channels=frozenset({CHANNEL, 31}))
+
+    policy.check_place(settings, HERE)
+    policy.check_place(settings, Place(channel_id=99, parent_id=CHANNEL))
+    with pytest.raises(NotAllowedError, match=r"only in <#30>, <#31>\. Ask there"):
+        policy.check_place(settings, Place(channel_id=99, parent_id=98))
+
+
+def test_a_thread_can_be_allowed_by_itself() -> None:
+    settings = GuildSettings(allowed_channels=frozenset({99}))
+
+    policy.check_place(settings, Place(channel_id=99, parent_id=CHANNEL))
+    with pytest.raises(NotAllowedError):
+        policy.check_place(settings, HERE)
+
+
+def test_a_long_list_of_channels_is_cut_in_the_sentence() -> None:
+    settings = GuildSettings(allowed_channels=frozenset(range(1, 10)))
+
+    with pytest.raises(NotAllowedError, match=r"<#1>, <#2>, <#3>, <#4>, <#5> and 4 more"):
+        policy.check_place(settings, HERE)
+
+
+def test_one_of_the_allowed_roles_is_enough() -> None:
+    settings = GuildSettings(allowed_roles=frozenset({1, 2}))
+
+    policy.check_roles(settings, frozenset({2, 7}))
+    with pytest.raises(NotAllowedError, match=r"<@&1>, <@&2> may draw"):
+        policy.check_roles(settings, frozenset({7}))
+
+
+@pytest.mark.parametrize(
+    ("limits", "fits", "exceeds", "sentence"),
+    [
+        ({"max_pixels": 4096}, {"width": 64, "height": 64}, {"width": 64, "height": 72}, "64 × 72 pixels are more"),
+        ({"max_steps": 20}, {"num_inference_steps": 20}, {"num_inference_steps": 21}, "at most 20 steps"),
+        ({"max_images": 1}, {"num_images": 1}, {"num_images": 2}, "at most 1 picture at once"),
+    ],
+)
+def test_a_limit_allows_exactly_as_much_as_it_says(
+    limits: dict[str, int], fits: dict[str, int], exceeds: dict[str, int], sentence: str
+) -> None:
+    settings = GuildSettings(**limits)
+
+    policy.check_amount(settings, request(**fits))
+    with pytest.raises(NotAllowedError, match=sentence):
+        policy.check_amount(settings, request(**exceeds))
+
+
+def test_a_style_that_the_server_does_not_offer_is_refused_and_none_is_always_possible() -> None:
+    settings = GuildSettings(allowed_styles=frozenset({"ink", "pastel"}))
+
+    policy.check_style(settings, request(style="ink"))
+    policy.check_style(settings, request())
+    with pytest.raises(NotAllowedError, match=r"\(`ink`, `pastel`\), or none"):
+        policy.check_style(settings, request(style="pixel"))
+
+
+@pytest.mark.parametrize(
+    ("safety", "place", "rating"),
+    [
+        (SafetyLevel.STRICT, HERE, Rating.GENERAL),
+        (SafetyLevel.STRICT, ADULT, Rating.GENERAL),
+        (SafetyLevel.MODERATE, HERE, Rating.SENSITIVE),
+        (SafetyLevel.MODERATE, ADULT, Rating.SENSITIVE),
+        (SafetyLevel.AGE_RESTRICTED, HERE, Rating.SENSITIVE),
+        (SafetyLevel.AGE_RESTRICTED, ADULT, Rating.EXPLICIT),
+    ],
+)
+def test_only_an_age_restricted_channel_of_a_server_that_wants_it_shows_everything(
+    safety: SafetyLevel, place: Place, rating: Rating
+) -> None:
+    assert policy.showing(GuildSettings(safety=safety), place, spoiler=False).rating is rating
+
+
+@pytest.mark.parametrize(
+    ("spoilers", "place", "wanted", "hidden"),
+    [
+        (Spoilers.NEVER, ADULT, False, False),
+        (Spoilers.NEVER, HERE, True, True),
+        (Spoilers.AGE_RESTRICTED, HERE, False, False),
+        (Spoilers.AGE_RESTRICTED, ADULT, False, True),
+        (Spoilers.ALWAYS, HERE, False, True),
+    ],
+)
+def test_pictures_are_hidden_where_server_or_member_want_it(
+    spoilers: Spoilers, place: Place, wanted: bool, hidden: bool
+) -> None:
+    assert policy.showing(GuildSettings(spoilers=spoilers), place, spoiler=wanted).spoiler is hidden
+
+
+def test_a_job_is_known_in_its_server_and_to_its_owner_everywhere() -> None:
+    policy.check_visible(job(), origin(user_id=OTHER))
+    policy.check_visible(job(), origin(guild_id=GUILD + 1))
+    policy.check_visible(job(), origin(guild_id=None))
+
+
+@pytest.mark.parametrize("guild_id", [GUILD + 1, None])
+def test_strangers_from_elsewhere_learn_nothing_of_a_job(guild_id: int | None) -> None:
+    with pytest.raises(NotFoundError, match="no longer known"):
+        policy.check_visible(job(), origin(user_id=OTHER, guild_id=guild_id))
+
+
+def test_direct_messages_are_no_common_place() -> None:
+    private = job(origin=origin(guild_id=None))
+
+    policy.check_visible(private, origin(guild_id=None))
+    with pytest.raises(NotFoundError):
+        policy.check_visible(private, origin(user_id=OTHER, guild_id=None))
+
+
+def test_others_may_draw_from_a_picture_unless_the_server_forbids_it() -> None:
+    settings = replace(GuildSettings(), others_may_reuse=False)
+
+    policy.check_reuse(settings, job(), origin())
+    with pytest.raises(NotAllowedError, match="only the member who asked"):
+        policy.check_reuse(settings, job(), origin(user_id=OTHER))

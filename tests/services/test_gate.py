@@ -1,0 +1,205 @@
+"""Every way in asks the gate; here through `submit`, the only door."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.house_rules import GuildSettings
+from bot.domain.job import Origin, Place
+from bot.domain.moderation import Block
+from bot.domain.quota import Limits
+from bot.domain.request import Draft
+from bot.domain.safety import Rating, SafetyLevel, Showing, Spoilers
+from bot.errors import NotAllowedError, NotFoundError, QuotaError
+from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.moderation import SqliteModeration
+from bot.storage.personal import SqlitePersonalDefaults
+from tests.examples import CATALOG, CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, origin, reply
+from tests.services.world import World
+
+ADULT = Place(channel_id=CHANNEL, age_restricted=True)
+ROLE = 77
+
+
+async def rule(world: World, edit: Callable[[GuildSettings], GuildSettings]) -> None:
+    await SqliteHouseRules(world.database).change(GUILD, edit, by=MODERATOR, now=world.clock.now())
+
+
+async def block(world: World, *, minutes: float | None = None) -> None:
+    now = world.clock.now()
+    ends_at = None if minutes is None else now + timedelta(minutes=minutes)
+    given = Block(guild_id=GUILD, user_id=MEMBER, reason="spam", blocked_by=MODERATOR, blocked_at=now, ends_at=ends_at)
+    await SqliteModeration(world.database).block(given)
+
+
+async def draw(world: World, who: Origin, **draft: object) -> Showing:
+    """Ask for a picture, and say how it may be shown."""
+    service = world.services.generation
+    proposal = await service.propose(replace(Draft(prompt="a cat"), **draft), who)
+    return (await service.submit(proposal, who, reply())).job.showing
+
+
+async def test_a_server_that_changed_nothing_draws_suggestive_pictures_at_most(world: World) -> None:
+    assert await draw(world, origin()) == Showing(rating=Rating.SENSITIVE)
+
+
+async def test_without_a_place_nothing_is_drawn(world: World) -> None:
+    with pytest.raises(NotAllowedError, match="which channel"):
+        await draw(world, replace(origin(), place=None))
+
+    assert await world.jobs.counts() == {}
+
+
+async def test_a_rule_holds_from_the_moment_it_is_made_until_it_is_taken_back(world: World) -> None:
+    await draw(world, origin(1))
+    await rule(world, lambda settings: replace(settings, allowed_channels=frozenset({99})))
+    with pytest.raises(NotAllowedError, match="<#99>"):
+        await draw(world, origin(2))
+    await rule(world, lambda _: GuildSettings())
+    await draw(world, origin(3))
+
+    assert await world.jobs.counts() == {"queued": 2}
+
+
+async def test_the_rules_of_one_server_do_not_hold_in_another_or_in_direct_messages(world: World) -> None:
+    await rule(world, lambda settings: replace(settings, allowed_roles=frozenset({ROLE})))
+
+    with pytest.raises(NotAllowedError, match=f"<@&{ROLE}>"):
+        await draw(world, origin(1))
+    await draw(world, origin(2, guild_id=GUILD + 1))
+    await draw(world, origin(3, guild_id=None))
+    await draw(world, replace(origin(4), role_ids=frozenset({ROLE})))
+
+
+async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(world: World) -> None:
+    await block(world, minutes=5)
+
+    with pytest.raises(NotAllowedError, match=r"until <t:\d+:f>.* Their reason: spam"):
+        await draw(world, origin(1))
+    await draw(world, origin(2, user_id=OTHER))
+    await draw(world, origin(3, guild_id=None))
+
+
+async def test_a_block_ends_by_itself(world: World) -> None:
+    await block(world, minutes=5)
+    world.clock.advance(5 * 60)
+
+    await draw(world, origin())
+
+
+@pytest.mark.parametrize(
+    ("setting", "draft", "sentence"),
+    [
+        ({"max_pixels": 4096}, {"size": "portrait"}, "Choose a smaller size"),
+        ({"max_steps": 3}, {"num_inference_steps": 4}, "at most 3 steps"),
+        ({"max_images": 2}, {"num_images": 3}, "at most 2 pictures"),
+        ({"allowed_styles": frozenset({"ink"})}, {"style": "pastel"}, "does not offer that style"),
+        ({"blocked_words": ("cat",)}, {}, "word"),
+    ],
+)
+async def test_what_a_server_forbids_is_refused_with_a_sentence(
+    world: World, setting: dict[str, object], draft: dict[str, object], sentence: str
+) -> None:
+    await rule(world, lambda settings: replace(settings, **setting))
+
+    with pytest.raises(NotAllowedError, match=sentence):
+        await draw(world, origin(), **draft)
+    assert await world.jobs.counts() == {}
+
+
+async def test_defaults_give_way_to_the_servers_limits(world: World) -> None:
+    """A member who chooses nothing is not refused for what they did not choose."""
+    await rule(world, lambda settings: replace(settings, max_pixels=4096, max_steps=3, max_images=1))
+    await SqlitePersonalDefaults(world.database).change(
+        MEMBER, lambda old: replace(old, size="portrait", num_images=4), now=world.clock.now()
+    )
+
+    await draw(world, origin())
+
+
+async def test_sexual_words_need_a_marked_channel_and_a_server_that_wants_them(world: World) -> None:
+    for number, place in enumerate((Place(channel_id=CHANNEL), ADULT)):
+        with pytest.raises(NotAllowedError):
+            await draw(world, replace(origin(number), place=place), prompt="nude")
+    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED))
+    with pytest.raises(NotAllowedError):
+        await draw(world, origin(3), prompt="nude")
+
+    showing = await draw(world, replace(origin(4), place=ADULT), prompt="nude")
+
+    assert showing.rating is Rating.EXPLICIT
+
+
+async def test_a_styles_trigger_words_are_judged_like_the_members_own(world: World) -> None:
+    catalog = replace(CATALOG, styles={PASTEL.name: replace(PASTEL, trigger_words="nude")})
+    world.build(catalog=catalog)
+
+    with pytest.raises(NotAllowedError):
+        await draw(world, origin(1), style=PASTEL.name)
+    await draw(world, origin(2))
+
+
+async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(world: World) -> None:
+    assert not (await draw(world, origin(1))).spoiler
+    await SqlitePersonalDefaults(world.database).change(MEMBER, lambda old: replace(old, spoiler=True), now=world.clock.now())
+    assert (await draw(world, origin(2))).spoiler
+    assert not (await draw(world, origin(3, user_id=OTHER))).spoiler
+    await rule(world, lambda settings: replace(settings, spoilers=Spoilers.ALWAYS))
+    assert (await draw(world, origin(4, user_id=OTHER))).spoiler
+
+
+async def test_roles_decide_how_much_a_member_may_use(world: World) -> None:
+    world.limits = Limits(daily_credits=5, operator_credits=9)
+    await rule(world, lambda settings: replace(settings, daily_credits=1, role_credits={ROLE: 2}))
+
+    await draw(world, origin(1))
+    with pytest.raises(QuotaError, match="0 of today's 1"):
+        await draw(world, origin(2))
+    await draw(world, replace(origin(3), role_ids=frozenset({ROLE})))
+    with pytest.raises(QuotaError, match="0 of today's 2"):
+        await draw(world, replace(origin(4), role_ids=frozenset({ROLE})))
+
+
+async def test_the_quota_card_says_what_the_servers_settings_say(world: World) -> None:
+    await rule(world, lambda settings: replace(settings, daily_credits=1, exempt_roles=frozenset({ROLE})))
+
+    assert (await world.services.quotas.statement(origin())).limits.daily_credits == 1
+    exempt = replace(origin(), role_ids=frozenset({ROLE}))
+    assert (await world.services.quotas.statement(exempt)).limits.daily_credits is None
+
+
+async def test_a_server_may_keep_pictures_to_those_who_asked_for_them(world: World) -> None:
+    job = await world.delivered()
+    service = world.services.generation
+    await rule(world, lambda settings: replace(settings, others_may_reuse=False))
+
+    await service.propose_reroll(job.id, origin(2))
+    with pytest.raises(NotAllowedError, match="only the member who asked"):
+        await service.propose_reroll(job.id, origin(3, user_id=OTHER))
+    with pytest.raises(NotAllowedError, match="only the member who asked"):
+        await service.remix_draft(job.id, origin(4, user_id=OTHER))
+    await service.details(job.id, origin(5, user_id=OTHER))
+
+
+async def test_a_job_of_another_server_is_unknown_whatever_the_custom_id_says(world: World) -> None:
+    job = await world.delivered()
+    stranger = origin(2, user_id=OTHER, guild_id=GUILD + 1)
+    service = world.services.generation
+
+    for question in (
+        service.propose_reroll(job.id, stranger),
+        service.remix_draft(job.id, stranger),
+        service.propose_remix(job.id, Draft(prompt="a"), stranger),
+        service.details(job.id, stranger),
+    ):
+        with pytest.raises(NotFoundError, match="no longer known"):
+            await question
+
+
+async def test_a_member_is_offered_the_styles_of_the_server(world: World) -> None:
+    service = world.services.generation
+    assert [style.name for style in await service.styles(origin())] == ["pastel"]
+    await rule(world, lambda settings: replace(settings, allowed_styles=frozenset({"ink"})))
+    assert await service.styles(origin()) == ()
