@@ -1,15 +1,44 @@
-"""Blocks: members who may not draw in a server."""
+"""Moderating: who may, blocks of members who may not draw in a server, and how long a block lasts."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
+from bot.domain.job import Actor
 from bot.domain.request import clean_prompt
-from bot.errors import InvalidRequestError
+from bot.errors import InvalidRequestError, NotAllowedError
 
 MAX_REASON_LENGTH = 200  # characters
 MAX_BLOCK = timedelta(days=3650)
+
+ONLY_MODERATORS = "Only those who may manage messages in this server, or the server itself, can do that."
+NO_LENGTH = (
+    "I cannot read that as a length of time. Write for example `30m`, `12h`, `3d` or `2w`, or leave it out for a block without "
+    "an end."
+)
+ENDLESS = "forever"  # what stands for a block without an end, beside nothing at all
+
+_UNITS = {
+    ("m", "min", "mins", "minute", "minutes"): timedelta(minutes=1),
+    ("h", "hour", "hours"): timedelta(hours=1),
+    ("d", "day", "days"): timedelta(days=1),
+    ("w", "week", "weeks"): timedelta(weeks=1),
+}
+_UNIT_BY_NAME = {name: unit for names, unit in _UNITS.items() for name in names}
+_MAX_TYPED = 40  # characters
+_PART = re.compile(r"\s*([0-9]{1,6})\s*([a-z]+)\s*")
+
+
+class Rank(Enum):
+    """What is known of somebody who is to be blocked. UNKNOWN also for those who have left the server."""
+
+    UNKNOWN = auto()
+    MEMBER = auto()
+    MANAGER = auto()  # may manage the server
+    BOT = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +64,40 @@ class Block:
         return f"The moderators of this server have blocked you from drawing here{end}. Ask them about it.{reason}"
 
 
+def moderated_guild(actor: Actor) -> int:
+    """The server where they ask, if they moderate it. Raises NotAllowedError; nobody moderates a direct message."""
+    if actor.guild_id is None or not (actor.manages_messages or actor.manages_guild):
+        raise NotAllowedError(ONLY_MODERATORS)
+    return actor.guild_id
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """`30m`, `12h`, `3d`, `2w`, `1d 12h`, `3 days`; None for nothing, and for `forever`. Raises InvalidRequestError."""
+    left = text.strip().casefold()
+    if left in {"", ENDLESS}:
+        return None
+    if len(left) > _MAX_TYPED:
+        raise InvalidRequestError(NO_LENGTH)
+    total = timedelta(0)
+    while left:
+        part = _PART.match(left)
+        unit = _UNIT_BY_NAME.get(part[2]) if part else None
+        if part is None or unit is None:
+            raise InvalidRequestError(NO_LENGTH)
+        total += int(part[1]) * unit
+        left = left[part.end() :]
+    return _checked_length(total)
+
+
 def block_end(now: datetime, duration: timedelta | None) -> datetime | None:
     """When a block of that length ends. Raises InvalidRequestError for one that is over at once, or too long."""
-    if duration is None:
-        return None
+    return None if duration is None else now + _checked_length(duration)
+
+
+def _checked_length(duration: timedelta) -> timedelta:
     if not timedelta(0) < duration <= MAX_BLOCK:
         raise InvalidRequestError(f"A block lasts up to {MAX_BLOCK.days:,} days, or has no end. Give another length.")
-    return now + duration
+    return duration
 
 
 def checked_reason(reason: str) -> str:

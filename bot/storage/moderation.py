@@ -1,4 +1,4 @@
-"""Blocks and members' recent jobs in SQLite."""
+"""Blocks, members' recent jobs, and which job a message shows, in SQLite."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bot.domain.job import Job
 from bot.domain.moderation import Block
+from bot.domain.picture_reference import MessageReference
 from bot.storage.database import Database
 from bot.storage.people import remember_guild, remember_user
 from bot.storage.rows import from_micros, job_from_row, to_micros
@@ -41,6 +42,15 @@ SELECT * FROM jobs
 WHERE user_id = :user_id AND guild_id = :guild_id
 ORDER BY seq DESC
 LIMIT :limit
+"""
+
+
+# A message's id says which it is; server and channel only have to fit. A job whose card is forgotten has none.
+SHOWN_IN = """--sql
+SELECT * FROM jobs
+WHERE message_id = :message_id AND guild_id = :guild_id AND (:channel_id IS NULL OR channel_id = :channel_id)
+ORDER BY seq DESC
+LIMIT 1
 """
 
 
@@ -91,6 +101,15 @@ class SqliteModeration:
         return await self._database.read(
             lambda connection: tuple(job_from_row(row) for row in connection.execute(RECENT, values))
         )
+
+    async def job_shown_in(self, guild_id: int, message: MessageReference) -> Job | None:
+        values = {"guild_id": guild_id, "channel_id": message.channel_id, "message_id": message.message_id}
+
+        def select(connection: sqlite3.Connection) -> Job | None:
+            row = connection.execute(SHOWN_IN, values).fetchone()
+            return None if row is None else job_from_row(row)
+
+        return await self._database.read(select)
 
 
 def _key(guild_id: int, user_id: int, by: int, now: datetime) -> dict[str, int]:

@@ -55,6 +55,9 @@ TEXTS = {
     "settings_changes.setting": "the server's",
     "settings_changes.before": "the server's",
     "settings_changes.after": "the server's",
+    "complaints.reason": "removed",
+    "reports.job_id": "random",
+    "reports.outcome": "ours",
     "blocks.reason": "a moderator's, about the member: the server's safety record",
     "personal_defaults.document": "the row goes",
 }

@@ -1,0 +1,105 @@
+"""Reports: what members tell the moderators of their server about a picture, and what came of it.
+
+A report holds ids and its reporters' reasons; prompt and pictures are read from the job when they are shown, so that what is
+deleted there is in no report either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.domain.image import ImageFile
+from bot.domain.job import Job, JobId
+from bot.domain.request import clean_prompt
+from bot.errors import InvalidRequestError
+
+MAX_REPORT_LENGTH = 300  # characters of a reporter's reason
+MAX_REPORTS = 5  # of one member within REPORT_WINDOW, over all servers
+REPORT_WINDOW = timedelta(hours=1)
+
+
+class Outcome(StrEnum):
+    """How a report ended."""
+
+    REMOVED = "removed"
+    DISMISSED = "dismissed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """One member's word about a picture; `reason` may be empty, and is once the member had their data deleted."""
+
+    reporter_id: int
+    reason: str
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a moderator did, and when."""
+
+    by: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMessage:
+    """Where a report is shown to the moderators."""
+
+    channel_id: int
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything that was said about one job until moderators removed its pictures or dismissed it; one is open at a time.
+
+    `message` is None until it was shown. A block of the author closes nothing: the picture is still there.
+    """
+
+    id: int
+    job_id: JobId
+    guild_id: int
+    complaints: tuple[Complaint, ...]
+    message: ReportMessage | None = None
+    blocked: Step | None = None
+    outcome: Outcome | None = None
+    closed: Step | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.outcome is None
+
+    @property
+    def may_block(self) -> bool:
+        """Whether blocking the author is still something to do."""
+        return self.blocked is None and self.outcome is not Outcome.DISMISSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filed:
+    """What became of a complaint: `is_new` is False when the same member had reported the picture before."""
+
+    report: Report
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportNotice:
+    """What moderators are shown: the report, its job, and copies of the pictures while it is open."""
+
+    report: Report
+    job: Job
+    pictures: tuple[ImageFile, ...] = ()
+
+
+def checked_report(reason: str) -> str:
+    """On one line. Raises InvalidRequestError when it is too long."""
+    line = clean_prompt(reason, "reason")
+    if len(line) > MAX_REPORT_LENGTH:
+        raise InvalidRequestError(
+            f"A reason has at most {MAX_REPORT_LENGTH} characters; yours has {len(line):,}. Shorten it and report again."
+        )
+    return line
