@@ -1,0 +1,151 @@
+"""How moderators are shown a report: one message in the server's report channel, made from what is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.image import ImageFile
+from bot.domain.job import Job, JobId
+from bot.domain.report import Complaint, Filed, Outcome, Report, ReportMessage, ReportNotice, Step
+from bot.errors import UserError
+from bot.ports import ImageCodec, ImageStore, JobRepository, MessengerError
+from bot.services.cards import describe
+from bot.services.house_rules import HouseRulesRepository
+from bot.services.incidents import report as report_incident
+from bot.telemetry import Metrics
+
+PICTURE_BYTES: Final = 4 * 1024 * 1024  # of a copy; four of them fit into one request
+
+log = logging.getLogger(__name__)
+
+_MOVED = frozenset({DeliveryFault.MESSAGE_GONE, DeliveryFault.CHANNEL_GONE})
+
+
+class ReportRepository(Protocol):
+    """Reports on disk. Every method is one transaction."""
+
+    async def file(self, complaint: Complaint, *, job_id: JobId, guild_id: int, most: int, since: datetime) -> Filed | None:
+        """Add to the job's open report, or open one; who reported the job before gets that report.
+
+        None, and nothing is stored, when the reporter has filed `most` complaints since `since`.
+        """
+        ...
+
+    async def get(self, report_id: int) -> Report: ...
+
+    async def latest(self, job_id: JobId) -> Report | None:
+        """The open one, if there is one."""
+        ...
+
+    async def unseen(self) -> tuple[int, ...]:
+        """Open reports that no moderator was shown, oldest first."""
+        ...
+
+    async def shown(self, report_id: int, message: ReportMessage) -> None: ...
+
+    async def blocked(self, report_id: int, step: Step) -> None:
+        """The author was blocked; the first time stays."""
+        ...
+
+    async def close(self, report_id: int, outcome: Outcome, step: Step) -> bool:
+        """False when it was closed already."""
+        ...
+
+
+class ReportBoard(Protocol):
+    """Shows reports to moderators; raises MessengerError."""
+
+    async def post(self, channel_id: int, notice: ReportNotice) -> int:
+        """Returns the message's id. The channel has to be one of the report's server: anything else is CHANNEL_GONE."""
+        ...
+
+    async def edit(self, message: ReportMessage, notice: ReportNotice) -> None:
+        """Replaces the whole message, pictures too."""
+        ...
+
+
+class ReportDisplay:
+    """Shows a report as it is on disk, so that anything that was cut off or refused can be done again.
+
+    `board` None: there is no Discord, and nobody to show anything.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: ReportRepository,
+        rules: HouseRulesRepository,
+        jobs: JobRepository,
+        store: ImageStore,
+        codec: ImageCodec,
+        board: ReportBoard | None,
+        metrics: Metrics,
+    ) -> None:
+        self._records = records
+        self._rules = rules
+        self._jobs = jobs
+        self._store = store
+        self._codec = codec
+        self._board = board
+        self._metrics = metrics
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    async def show(self, report_id: int) -> bool:
+        """Post the report, or bring its message up to date; False when Discord did not let us.
+
+        One after the other for one report, so that it gets one message, and the last change wins.
+        """
+        async with self._locks.setdefault(report_id, asyncio.Lock()):
+            report = await self._records.get(report_id)
+            try:
+                await self._post_or_edit(report)
+            except MessengerError as error:
+                log.warning("Report %d about job %s could not be shown: %s", report.id, report.job_id, error)
+                return False
+        return True
+
+    async def catch_up(self) -> None:
+        """Show what an earlier process kept and did not show; once, after the login. Never raises."""
+        try:
+            for report_id in await self._records.unseen():
+                await self.show(report_id)
+        except Exception as error:  # noqa: BLE001  # a busy database must not end the bot; the next start tries again
+            report_incident(log, self._metrics, "Reports that nobody was shown could not be read", error)
+
+    async def _post_or_edit(self, report: Report) -> None:
+        job = await self._jobs.get(report.job_id)
+        if job is None or self._board is None:
+            raise MessengerError(DeliveryFault.CHANNEL_GONE, "nothing to show, or nowhere")
+        notice = ReportNotice(report=report, job=job, pictures=await self._pictures(job) if report.is_open else ())
+        if report.message is not None:
+            try:
+                await self._board.edit(report.message, notice)
+            except MessengerError as error:
+                if error.fault not in _MOVED or not report.is_open:
+                    raise
+            else:
+                return
+        channel_id = (await self._rules.get(report.guild_id)).report_channel
+        if channel_id is None:
+            raise MessengerError(DeliveryFault.CHANNEL_GONE, "no report channel")
+        message_id = await self._board.post(channel_id, notice)
+        await self._records.shown(report.id, ReportMessage(channel_id=channel_id, message_id=message_id))
+
+    async def _pictures(self, job: Job) -> tuple[ImageFile, ...]:
+        """Copies of what is still there, small enough for one message."""
+        if job.deleted_at is not None:
+            return ()
+        copies: list[ImageFile] = []
+        for image in await self._jobs.images(job.id):
+            try:
+                file = ImageFile(name=f"report-{image.index + 1}.png", data=await self._store.read(image.key))
+                copies.append(await self._codec.fit(replace(file, description=describe(job, image.index)), PICTURE_BYTES))
+            except UserError:  # the file is lost, or cannot be made that small
+                continue
+        return tuple(copies)

@@ -1,0 +1,156 @@
+"""Blocks, removals and a look at members' jobs: who may, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.job import Actor, JobStatus, Origin, Place
+from bot.domain.moderation import Rank
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
+from bot.services.moderation import Moderation
+from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, MODERATOR, OTHER, new_job, origin, reply
+from tests.services.world import World, drawing, until
+
+A_MODERATOR = Actor(user_id=MODERATOR, guild_id=GUILD, manages_messages=True)
+A_MANAGER = Actor(user_id=MODERATOR, guild_id=GUILD, manages_guild=True)
+STRANGERS = [
+    Actor(user_id=OTHER, guild_id=GUILD),
+    Actor(user_id=OTHER, guild_id=None, manages_messages=True, manages_guild=True),
+]
+ELSEWHERE = Actor(user_id=OTHER, guild_id=GUILD + 1, manages_messages=True, manages_guild=True)
+LINK = f"https://discord.com/channels/{GUILD}/{CHANNEL}/{MESSAGE}"
+
+Deed = Callable[[Moderation, Actor], Awaitable[object]]
+DEEDS: dict[str, Deed] = {
+    "block": lambda moderation, actor: moderation.block(actor, MEMBER),
+    "unblock": lambda moderation, actor: moderation.unblock(actor, MEMBER),
+    "blocks": lambda moderation, actor: moderation.blocks(actor, limit=5),
+    "remove": lambda moderation, actor: moderation.remove(actor, LINK),
+    "jobs": lambda moderation, actor: moderation.recent_jobs(actor, MEMBER, limit=5),
+}
+
+
+def asking(interaction_id: int, guild_id: int | None = GUILD) -> Origin:
+    return Origin(interaction_id=interaction_id, user_id=MEMBER, guild_id=guild_id, place=Place(channel_id=CHANNEL))
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("actor", STRANGERS)
+async def test_nobody_else_does_any_of_it(world: World, deed: str, actor: Actor) -> None:
+    job = await world.delivered()
+
+    with pytest.raises(NotAllowedError, match="manage messages"):
+        await DEEDS[deed](world.services.moderation, actor)
+
+    assert (await world.job(job.id)).deleted_at is None
+    assert await world.services.moderation.blocks(A_MODERATOR, limit=5) == ()
+
+
+@pytest.mark.parametrize("actor", [A_MODERATOR, A_MANAGER])
+async def test_a_block_takes_effect_at_once_and_its_end_too(world: World, actor: Actor) -> None:
+    await world.services.moderation.block(actor, MEMBER, reason="flood", duration=timedelta(hours=1))
+
+    with pytest.raises(NotAllowedError, match="flood"):
+        await world.submit(1, origin=asking(1))
+    await world.submit(2, origin=asking(2, GUILD + 1))
+    world.clock.advance(3600)
+    await world.submit(3, origin=asking(3))
+
+
+async def test_a_block_cancels_what_waits_and_what_is_drawn_in_this_server_and_gives_the_credits_back(world: World) -> None:
+    world.generator.gate.clear()
+    world.start_worker()
+    running = await world.submit(1, origin=asking(1))
+    await drawing(world)
+    waiting, elsewhere = await world.submit(2, origin=asking(2)), await world.submit(3, origin=asking(3, GUILD + 1))
+    others = await world.add(4, origin=origin(4, user_id=OTHER))
+
+    blocked = await world.services.moderation.block(A_MODERATOR, MEMBER)
+    await until(lambda: len(world.generator.ended) == 1)
+
+    assert blocked.cancelled == 2
+    assert [await world.status(job) for job in (running, waiting)] == [JobStatus.CANCELLED] * 2
+    assert JobStatus.CANCELLED not in {await world.status(elsewhere), await world.status(others)}
+    standing = (await world.services.quotas.statement(asking(9))).standing
+    assert (standing.reserved, standing.spent) == (0, 0)
+
+
+async def test_nobody_blocks_themselves_a_bot_or_who_manages_the_server(world: World) -> None:
+    world.roster.ranks = {50: Rank.BOT, 51: Rank.MANAGER, 52: Rank.UNKNOWN}
+    moderation = world.services.moderation
+
+    for user_id, sentence in ((MODERATOR, "yourself"), (50, "bot"), (51, "manage this server")):
+        with pytest.raises(UserError, match=sentence):
+            await moderation.block(A_MODERATOR, user_id)
+    await moderation.block(A_MODERATOR, 52)
+
+    assert [block.user_id for block in await moderation.blocks(A_MODERATOR, limit=5)] == [52]
+
+
+async def test_a_block_with_a_reason_or_length_that_cannot_be_is_refused(world: World) -> None:
+    for options in ({"reason": "x" * 201}, {"duration": timedelta(days=4000)}, {"duration": timedelta(0)}):
+        with pytest.raises(InvalidRequestError):
+            await world.services.moderation.block(A_MODERATOR, MEMBER, **options)  # pyright: ignore[reportArgumentType]  # a table
+
+    assert await world.services.moderation.blocks(A_MODERATOR, limit=5) == ()
+
+
+async def test_a_lifted_block_is_over_and_lifting_none_says_so(world: World) -> None:
+    moderation = world.services.moderation
+    await moderation.block(A_MODERATOR, MEMBER)
+    with pytest.raises(InvalidRequestError, match="not blocked"):
+        await moderation.unblock(ELSEWHERE, MEMBER)
+
+    await moderation.unblock(A_MODERATOR, MEMBER)
+
+    await world.submit(1, origin=asking(1))
+    with pytest.raises(InvalidRequestError, match="not blocked"):
+        await moderation.unblock(A_MODERATOR, MEMBER)
+
+
+async def test_a_block_outlives_the_process(world: World) -> None:
+    await world.services.moderation.block(A_MODERATOR, MEMBER)
+
+    world.build()
+
+    with pytest.raises(NotAllowedError):
+        await world.submit(1, origin=asking(1))
+
+
+@pytest.mark.parametrize("way", ["link", "message", "job"])
+async def test_a_picture_is_removed_by_link_message_or_job(world: World, way: str) -> None:
+    message_id = 10**17 + 1
+    job = await world.delivered(reply=reply(message_id=message_id))
+    named = {"link": LINK.replace(f"/{MESSAGE}", f"/{message_id}"), "message": str(message_id), "job": job.id}
+
+    removed = await world.services.moderation.remove(A_MODERATOR, named[way])
+
+    assert removed.id == job.id
+    assert (await world.job(job.id)).deleted_at is not None
+    assert world.store.files == {}
+    assert world.messenger.ways[-1] == "delete"
+
+
+async def test_pictures_of_other_servers_are_as_good_as_none(world: World) -> None:
+    job = await world.delivered()
+
+    for picture in (job.id, LINK, LINK.replace(f"/{GUILD}/", f"/{GUILD + 1}/"), "f" * 16):
+        with pytest.raises(NotFoundError, match="no picture of this server"):
+            await world.services.moderation.remove(ELSEWHERE, picture)
+
+    assert (await world.job(job.id)).deleted_at is None
+
+
+async def test_a_members_jobs_of_this_server_come_newest_first(world: World) -> None:
+    first, second = await world.add(1), await world.add(2)
+    await world.add(3, origin=origin(3, guild_id=GUILD + 1))
+    await world.add(4, origin=origin(4, user_id=OTHER))
+
+    found = await world.services.moderation.recent_jobs(A_MODERATOR, MEMBER, limit=5)
+
+    assert [job.id for job in found] == [second.id, first.id]
+    assert new_job().request.prompt == found[0].request.prompt
+    assert await world.services.moderation.recent_jobs(ELSEWHERE, OTHER, limit=5) == ()
