@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from discord import ButtonStyle, ui
 
-from bot.chat.actions import Press
+from bot.chat.actions import NO_JOB, Press
 
 EXAMPLE_ACTION = "example"
-NO_JOB = "0" * 16  # an example belongs to no job
 COLOUR = 0xF5A9C8
 GREETING = """## Welcome to Pastel
 This is the real bot in a pretend Discord on your computer: commands, queue, model and pictures are real. \

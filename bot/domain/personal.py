@@ -49,6 +49,36 @@ PersonalEdit = Callable[[PersonalDefaults], PersonalDefaults]
 """Makes new defaults out of those that hold at that moment; pure, since it runs inside a transaction."""
 
 
+def edit_of(
+    *,
+    style: str | None = None,
+    size: str | None = None,
+    negative_prompt: str | None = None,
+    num_images: int | None = None,
+    spoiler: bool | None = None,
+) -> PersonalEdit:
+    """An edit of what is given; None leaves as it is, and NOTHING or blanks mean no default of one's own.
+
+    Nor is one picture, since that is everybody's.
+    """
+
+    def edit(before: PersonalDefaults) -> PersonalDefaults:
+        images = before.num_images if num_images is None else num_images
+        return PersonalDefaults(
+            style=before.style if style is None else _named(style),
+            size=before.size if size is None else _named(size),
+            negative_prompt=before.negative_prompt if negative_prompt is None else _named(negative_prompt) or "",
+            num_images=None if images == 1 else images,
+            spoiler=before.spoiler if spoiler is None else spoiler,
+        )
+
+    return edit
+
+
+def _named(text: str) -> str | None:
+    return None if text.strip() in {"", NOTHING} else text.strip()
+
+
 def filled(
     draft: Draft, *, personal: PersonalDefaults, settings: GuildSettings, profile: ModelProfile, catalog: Catalog
 ) -> Draft:

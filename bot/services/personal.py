@@ -1,11 +1,14 @@
-"""Members' own defaults."""
+"""Members' own defaults: shown, changed and forgotten by themselves alone."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from bot.domain.personal import PersonalDefaults, PersonalEdit
+from bot.domain.personal import NO_PREFERENCES, PersonalDefaults, PersonalEdit
+from bot.domain.profile import Catalog, ModelProfile
+from bot.ports import Clock
 
 
 class PersonalRepository(Protocol):
@@ -18,3 +21,34 @@ class PersonalRepository(Protocol):
     async def change(self, user_id: int, edit: PersonalEdit, *, now: datetime) -> PersonalDefaults:
         """Apply `edit` to what holds at that moment; returns what holds then."""
         ...
+
+
+class Preferences:
+    """What a member wants where they say nothing. Only styles and sizes of the model that is drawn with can be chosen."""
+
+    def __init__(self, *, personal: PersonalRepository, profile: ModelProfile, catalog: Catalog, clock: Clock) -> None:
+        self._personal = personal
+        self._profile = profile
+        self._catalog = catalog
+        self._clock = clock
+
+    async def of(self, user_id: int) -> PersonalDefaults:
+        """NO_PREFERENCES for a member who has set nothing."""
+        return await self._personal.get(user_id)
+
+    async def change(self, user_id: int, edit: PersonalEdit) -> PersonalDefaults:
+        """What holds after `edit`. Raises InvalidRequestError for values out of range, or a style or size that there is not."""
+        return await self._personal.change(user_id, lambda before: self._checked(before, edit(before)), now=self._clock.now())
+
+    async def reset(self, user_id: int) -> PersonalDefaults:
+        """Forget all of them."""
+        return await self._personal.change(user_id, lambda _: NO_PREFERENCES, now=self._clock.now())
+
+    def _checked(self, before: PersonalDefaults, after: PersonalDefaults) -> PersonalDefaults:
+        """By their proper names; what stays as it was may be of another model."""
+        style, size = after.style, after.size
+        if style is not None and style != before.style:
+            style = self._catalog.style(style, self._profile).name
+        if size is not None and size != before.size:
+            size = self._profile.size(size).name
+        return replace(after, style=style, size=size)
