@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from bot.domain.rating_scale import RatingScale
+from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
@@ -64,13 +66,29 @@ class ClassifierProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Steering:
+    """Comma-separated tags that keep a model within a rating: said in the prompt, and in the negative prompt."""
+
+    prompt: str = ""
+    negative_prompt: str = ""
+
+
+UNSTEERED = Steering()
+
+
+def _no_steering() -> Mapping[Rating, Steering]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelProfile:
     """One model with everything that its pictures depend on.
 
     `family` says which styles fit ("sdxl", "mini"). `original_size` and `target_size` are (height, width) micro-conditioning,
     None = the picture's own size. `prompt_prefix` and `prompt_suffix` are comma-separated quality tags. `scheduler` is a
     diffusers class name. `clip_skip` counts as diffusers does (None is A1111's 2). Without a `classifier` nobody looks at what
-    the pictures show, and `unclassified` says why nobody needs to; a profile's file must give one of the two.
+    the pictures show, and `unclassified` says why nobody needs to; a profile's file must give one of the two. `steering` holds
+    the tags for pictures that may go as far as a rating.
     """
 
     name: str
@@ -97,6 +115,7 @@ class ModelProfile:
     target_size: tuple[int, int] | None = None
     classifier: ClassifierProfile | None = None
     unclassified: str = ""
+    steering: Mapping[Rating, Steering] = field(default_factory=_no_steering)
 
     def size(self, name: str | None) -> ImageSize:
         """The size called `name` (None: the default). Raises InvalidRequestError that lists the names."""

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.domain.profile import Catalog, ModelProfile, Style
+from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, Style
 from bot.domain.request import MAX_SEED, Draft, GenerationRequest
 
 Number = TypeVar("Number", int, float)
@@ -21,11 +21,14 @@ class ComposedPrompt:
 
 
 def compose(request: GenerationRequest, profile: ModelProfile, style: Style | None) -> ComposedPrompt:
-    """Add the profile's tags and the style's trigger words, each tag once, and the default negative prompt."""
+    """Add the profile's tags, those that keep to the request's rating, and the style's trigger words, each tag once, and the
+    default negative prompt.
+    """
     trigger = style.trigger_words if style else ""
+    steering = profile.steering.get(request.rating, UNSTEERED) if request.rating else UNSTEERED
     return ComposedPrompt(
-        prompt=_join_new(profile.prompt_prefix, trigger, around=request.prompt, suffix=profile.prompt_suffix),
-        negative_prompt=_join_new(profile.negative_prompt, around=request.negative_prompt),
+        prompt=_join_new(profile.prompt_prefix, steering.prompt, trigger, around=request.prompt, suffix=profile.prompt_suffix),
+        negative_prompt=_join_new(steering.negative_prompt, profile.negative_prompt, around=request.negative_prompt),
     )
 
 

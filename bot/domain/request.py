@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
 
 MAX_PROMPT_LENGTH = 2_000  # characters; Discord itself would let 6,000 through
@@ -67,7 +68,8 @@ class GenerationRequest:
     `negative_prompt` is what the member gave; the profile's default is added when the prompt is composed
     (`bot.domain.prompt.compose`). `width` and `height` are pixels. Picture i of a plain request uses `seed + i`
     (as A1111 does), so that each can be made again alone; in a variation all pictures share `seed`, and the last blend's
-    seed counts up instead.
+    seed counts up instead. `rating` is how far the picture may go where it was asked for: the profile's tags for it steer the
+    drawing, and so belong to what the picture depends on (None: nothing steers).
 
     Raises InvalidRequestError, with a sentence for the member, when a value is out of range.
     """
@@ -85,6 +87,7 @@ class GenerationRequest:
     adapter_weight: float = 1.0
     blends: tuple[NoiseBlend, ...] = ()
     init_image: InitImage | None = None
+    rating: Rating | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", clean_prompt(self.prompt, "prompt"))
@@ -125,10 +128,15 @@ class GenerationRequest:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `to_dict` wrote."""
-        init = values.get("init_image")
+        init, rating = values.get("init_image"), values.get("rating")
         blends = tuple(NoiseBlend(**blend) for blend in values.get("blends", ()))
-        plain = {key: value for key, value in values.items() if key not in {"blends", "init_image"}}
-        return cls(**plain, blends=blends, init_image=InitImage(**init) if init else None)
+        plain = {key: value for key, value in values.items() if key not in {"blends", "init_image", "rating"}}
+        return cls(
+            **plain,
+            blends=blends,
+            init_image=InitImage(**init) if init else None,
+            rating=Rating(rating) if rating else None,
+        )
 
 
 def clean_prompt(text: str, what: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.errors import NotAllowedError
 from bot.ports import Clock, JobRepository, Submission
@@ -40,7 +42,8 @@ class Admission:
         if not self._is_open:
             raise NotAllowedError(CLOSED)
         permit = await self._gate.admit(proposal.request, origin)
-        new = NewJob(request=proposal.request, origin=origin, reply=reply, parent=proposal.parent, showing=permit.showing)
+        request = replace(proposal.request, rating=permit.showing.rating)
+        new = NewJob(request=request, origin=origin, reply=reply, parent=proposal.parent, showing=permit.showing)
         submission = await self._jobs.add(new, limits=permit.limits, now=self._clock.now())
         if submission.created:
             self._metrics.submitted.labels(relation=proposal.parent.relation if proposal.parent else "new").inc()

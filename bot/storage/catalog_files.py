@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bot.domain.profile import SAMPLER_NAMES, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Style
+from bot.domain.profile import SAMPLER_NAMES, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Steering, Style
 from bot.domain.rating_scale import RatingScale
 from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MIN_GUIDANCE
 from bot.domain.safety import Rating
@@ -120,6 +120,13 @@ class ClassifierToml(Toml):
         return ClassifierProfile(source=source, scale=self.scale(), licence=self.licence.licence())
 
 
+class SteeringToml(Toml):
+    """Tags for pictures that may go as far as one rating; see Steering."""
+
+    prompt: TagLine = ""
+    negative_prompt: TagLine = ""
+
+
 class ProfileToml(Toml):
     """`profiles/NAME.toml`; see ModelProfile for the meaning of each field. Sizes are `name = [width, height]`."""
 
@@ -146,6 +153,7 @@ class ProfileToml(Toml):
     target_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
     classifier: ClassifierToml | None = None
     unclassified: Annotated[TagLine, Field(min_length=1)] | None = None
+    steering: dict[Literal["general", "sensitive", "questionable", "explicit"], SteeringToml] = {}
 
     @field_validator("sizes")
     @classmethod
@@ -186,6 +194,10 @@ class ProfileToml(Toml):
             target_size=_pair(self.target_size),
             classifier=self.classifier.classifier(resolve) if self.classifier else None,
             unclassified=self.unclassified or "",
+            steering={
+                Rating(rating): Steering(prompt=tags.prompt, negative_prompt=tags.negative_prompt)
+                for rating, tags in self.steering.items()
+            },
             **{field: getattr(self, field) for field in same},
         )
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.domain.profile import Steering
 from bot.domain.prompt import compose, random_seed, reseeded, resolve, to_draft
 from bot.domain.request import MAX_SEED, Draft, InitImage, NoiseBlend
+from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
 from tests.examples import CATALOG, PASTEL, PROFILE, request
 
@@ -112,3 +114,21 @@ def test_a_remix_form_that_nobody_changed_gives_the_same_request(
 
 def test_a_remix_form_leaves_a_size_open_that_is_no_longer_offered() -> None:
     assert to_draft(request(width=128, height=128), PROFILE).size is None
+
+
+def test_the_models_tags_for_a_rating_steer_what_may_go_no_further() -> None:
+    steering = {
+        Rating.GENERAL: Steering(prompt="safe", negative_prompt="nsfw, suggestive"),
+        Rating.SENSITIVE: Steering(negative_prompt="nsfw"),
+    }
+    profile = replace(PROFILE, steering=steering)
+
+    general = compose(request(rating=Rating.GENERAL), profile, None)
+    sensitive = compose(request(rating=Rating.SENSITIVE, negative_prompt="hat, NSFW"), profile, None)
+
+    assert general.prompt == "masterpiece, best quality, safe, green hair, beanie, night"
+    assert general.negative_prompt == "nsfw, suggestive, lowres, bad anatomy"
+    assert sensitive.prompt == "masterpiece, best quality, green hair, beanie, night"
+    assert sensitive.negative_prompt == "lowres, bad anatomy, hat, NSFW"
+    for free in (request(rating=Rating.EXPLICIT), request()):
+        assert compose(free, profile, None) == compose(free, PROFILE, None)

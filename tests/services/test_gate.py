@@ -150,6 +150,14 @@ async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(world
     assert (await draw(world, origin(4, user_id=OTHER))).spoiler
 
 
+async def test_a_job_remembers_how_far_its_picture_may_go_so_that_it_can_be_drawn_again(world: World) -> None:
+    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+    proposal = await world.services.generation.propose(Draft(prompt="a cat"), origin())
+    job = (await world.services.generation.submit(proposal, origin(), reply())).job
+
+    assert (await world.job(job.id)).request.rating is Rating.GENERAL
+
+
 async def test_roles_decide_how_much_a_member_may_use(world: World) -> None:
     world.limits = Limits(daily_credits=5, operator_credits=9)
     await rule(world, lambda settings: replace(settings, daily_credits=1, role_credits={ROLE: 2}))

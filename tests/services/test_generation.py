@@ -83,7 +83,7 @@ async def test_everybody_may_reroll_on_their_own_account_with_a_link_to_the_pare
 
     assert child.origin.user_id == OTHER
     assert child.parent == Parent(job_id=job.id, relation=Relation.REROLL)
-    assert replace(child.request, seed=job.request.seed) == job.request
+    assert replace(child.request, seed=job.request.seed, rating=job.request.rating) == job.request
     assert world.metrics.registry.get_sample_value("pastel_submitted_total", {"relation": "reroll"}) == 1
 
 
