@@ -1,0 +1,228 @@
+"""Erasure: everything of a member goes, whatever interrupts it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from bot.domain.delivery import DeliveryFault
+from bot.domain.job import JobId
+from bot.domain.privacy import Erasure, ShownCard
+from bot.errors import FolderError
+from bot.ports import Clock, ImageStore, Messenger, MessengerError
+from bot.services.delivery import Delivery
+from bot.services.incidents import report
+from bot.services.live_cards import LiveCards
+from bot.services.retention import Shelf, remove_all
+from bot.services.signals import Signal, Sleep, rest
+from bot.services.worker import Worker
+from bot.telemetry import Metrics
+
+# A minute in all: what is under way comes to its end, words and files go, then as many cards as Discord lets us.
+SETTLE_SECONDS: Final = 10.0
+CARD_SECONDS: Final = 40.0
+ANSWER_SECONDS: Final = 25.0  # that the member is kept waiting for the words to be gone; it goes on by itself after that
+CALL_SECONDS: Final = 10.0  # for one card
+PORTION: Final = 50  # cards
+IDLE_SECONDS: Final = 15.0  # between looks at what is still to do
+
+LOG_IN_USE = "Another program reads the database all the time, so that deleted words stay in its log. Stop that program."
+
+log = logging.getLogger(__name__)
+
+
+class Erasures(Protocol):
+    """Members' wishes on disk, and what they concern."""
+
+    async def begin(self, user_id: int, *, now: datetime) -> tuple[JobId, ...] | None:
+        """Write the wish down, cancel what waits or runs (with the refund), take everything out of use, in one transaction.
+
+        Returns the jobs that had not come to their end; None when nothing was ever stored of the member.
+        """
+        ...
+
+    async def open(self) -> tuple[int, ...]:
+        """Members with something left to do."""
+        ...
+
+    async def to_do(self, user_id: int) -> Erasure | None:
+        """The wish that is not fulfilled yet."""
+        ...
+
+    async def rewrite(self) -> bool:
+        """Leave no byte of what was removed in the database's files. False: the log is in use."""
+        ...
+
+    async def erased(self, erasure: Erasure, *, now: datetime) -> bool:
+        """Note that it is fulfilled. False when there is something again, because the member asked again meanwhile."""
+        ...
+
+    async def cards(self, user_id: int, *, limit: int) -> tuple[ShownCard, ...]:
+        """Messages that showed what was erased, newest first."""
+        ...
+
+    async def forget_card(self, job_id: JobId) -> None: ...
+
+    async def close(self, user_id: int, *, now: datetime) -> None:
+        """Forget where the remaining cards are; nothing is left to do for what is erased."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machinery:
+    """What may be busy with a job when its member wants it gone."""
+
+    worker: Worker
+    delivery: Delivery
+    live: LiveCards
+    messenger: Messenger
+
+
+class Eraser:
+    """One task a member. The wish is on disk before it starts, so `run` takes up what an earlier process left."""
+
+    def __init__(
+        self,
+        *,
+        erasures: Erasures,
+        shelf: Shelf,
+        store: ImageStore,
+        machinery: Machinery,
+        clock: Clock,
+        metrics: Metrics,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._erasures = erasures
+        self._shelf = shelf
+        self._store = store
+        self._machinery = machinery
+        self._clock = clock
+        self._metrics = metrics
+        self._sleep = sleep
+        self._signal, self._erased = Signal(), Signal()
+        self._stopping = False
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Finish what is open until `stop`."""
+        try:
+            while not self._stopping:
+                woken = self._signal.listen()
+                try:
+                    await self.resume()
+                except Exception as error:  # noqa: BLE001  # the loop outlives a database that is busy or full
+                    report(log, self._metrics, "Open erasures could not be read", error)
+                await rest(woken, IDLE_SECONDS, self._sleep)
+        finally:
+            await self.stop()
+
+    async def stop(self) -> None:
+        """Leave the rest to the next start; may be called at any time, repeatedly."""
+        self._stopping = True
+        self._signal.ring()
+        self._erased.ring()
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def resume(self) -> tuple[asyncio.Task[None], ...]:
+        """Start whatever is open and not under way; returns the tasks that are."""
+        for user_id in await self._erasures.open():
+            self._start(user_id)
+        return tuple(self._tasks.values())
+
+    async def erase(self, user_id: int) -> bool | None:
+        """Everything that is stored of the member now. Cards in Discord are removed after the return, in the background.
+
+        True once no word, file or token is left; False when that takes longer, and goes on; None when nothing was stored.
+        """
+        unfinished = await self._erasures.begin(user_id, now=self._clock.now())
+        if unfinished is None:
+            return None
+        await self._quieten(unfinished)
+        self._start(user_id)
+        return await self._wait(user_id)
+
+    def _start(self, user_id: int) -> None:
+        if user_id not in self._tasks and not self._stopping:
+            task = self._tasks[user_id] = asyncio.create_task(self._work(user_id), name=f"erase-{user_id}")
+            task.add_done_callback(lambda _: self._tasks.pop(user_id, None))
+
+    async def _wait(self, user_id: int) -> bool:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while not self._stopping:
+                    woken = self._erased.listen()
+                    if await self._erasures.to_do(user_id) is None:
+                        return True
+                    await woken.wait()
+        except TimeoutError:
+            pass
+        return False
+
+    async def _quieten(self, job_ids: tuple[JobId, ...]) -> None:
+        """Stop drawings and wait for cards that are on their way to Discord, so that none comes after its removal."""
+        parts = self._machinery
+        for job_id in job_ids:
+            parts.worker.abort_job(job_id)
+        parts.delivery.wake()
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                for job_id in job_ids:
+                    await parts.live.close(job_id)
+                    await parts.delivery.settle(job_id)
+        except TimeoutError:
+            log.info("Discord is slow to take cards that are to be erased; the erasure goes on without waiting")
+
+    async def _work(self, user_id: int) -> None:
+        try:
+            await self._remove_content(user_id)
+            self._erased.ring()
+            await self._remove_cards(user_id)
+            await self._erasures.close(user_id, now=self._clock.now())
+        except Exception as error:  # noqa: BLE001  # it stays open on disk and is tried again
+            report(log, self._metrics, "An erasure was cut off and will be tried again", error)
+        else:
+            self._signal.ring()  # the member may have asked again meanwhile
+
+    async def _remove_content(self, user_id: int) -> None:
+        """Raises FolderError where the disk does not let us."""
+        while (erasure := await self._erasures.to_do(user_id)) is not None:
+            await remove_all(
+                lambda: self._shelf.of_member(user_id),
+                words=True,
+                shelf=self._shelf,
+                store=self._store,
+                clock=self._clock,
+            )
+            if not await self._erasures.rewrite():
+                raise FolderError(LOG_IN_USE)
+            if await self._erasures.erased(erasure, now=self._clock.now()):
+                log.info("Erasure %d: words, pictures and files are gone", erasure.id)
+
+    async def _remove_cards(self, user_id: int) -> None:
+        """As many as Discord takes within the time, each tried once; the newest first, which most people still see."""
+        try:
+            async with asyncio.timeout(CARD_SECONDS):
+                while cards := await self._erasures.cards(user_id, limit=PORTION):
+                    for card in cards:
+                        if not await self._remove_card(card):
+                            return
+        except TimeoutError:
+            log.info("Discord did not take all cards of an erasure in time; the others stay")
+
+    async def _remove_card(self, card: ShownCard) -> bool:
+        """False when Discord refuses everything for now, so that further tries would only do harm."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._machinery.messenger.delete(card.reply)
+        except (MessengerError, TimeoutError) as error:
+            log.debug("Card of erased job %s stays: %s", card.job_id, error)
+            if isinstance(error, MessengerError) and error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None:
+                return False
+        await self._erasures.forget_card(card.job_id)
+        return True

@@ -1,0 +1,52 @@
+"""What members may know about what is stored of them, and do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Protocol
+
+from bot.domain.job import Actor
+from bot.domain.privacy import FOR_GOOD, Holdings, KeepingTimes, MemberData
+from bot.domain.privacy_export import ExportFile, export_files
+from bot.errors import NotAllowedError
+from bot.services.erasure import Eraser, Erasures
+from bot.services.retention import Shelf
+
+NOT_YOURS = "Only the member who asked for this can confirm it. `/privacy delete` deletes your own data."
+
+
+class MemberRecords(Erasures, Protocol):
+    """What the database holds of one member, and of nobody else."""
+
+    async def holdings(self, user_id: int) -> Holdings: ...
+
+    async def everything(self, user_id: int) -> MemberData: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy:
+    """Looks, hands out, deletes; each only for the member themselves."""
+
+    records: MemberRecords
+    shelf: Shelf
+    eraser: Eraser
+
+    async def times(self, guild_id: int | None) -> KeepingTimes:
+        """How long this server keeps things; None is a direct message."""
+        return FOR_GOOD if guild_id is None else await self.shelf.times_of(guild_id)
+
+    async def holdings(self, user_id: int) -> Holdings:
+        """How much is stored of the member."""
+        return await self.records.holdings(user_id)
+
+    async def export(self, user_id: int, *, max_bytes: int) -> tuple[ExportFile, ...]:
+        """Everything that is stored of the member, as files of at most `max_bytes` each."""
+        data = await self.records.everything(user_id)
+        return await asyncio.to_thread(export_files, data, max_bytes)
+
+    async def erase(self, user_id: int, actor: Actor) -> bool | None:
+        """See Eraser.erase. Raises NotAllowedError for anybody but the member."""
+        if actor.user_id != user_id:
+            raise NotAllowedError(NOT_YOURS)
+        return await self.eraser.erase(user_id)

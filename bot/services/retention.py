@@ -1,0 +1,114 @@
+"""Retention: pictures and words go when a server's time for them is over, and so do old copies of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from bot.domain.privacy import Content, KeepingTimes
+from bot.ports import Clock, ImageStore
+from bot.services.incidents import report
+from bot.services.signals import Signal, Sleep, rest
+from bot.telemetry import Metrics
+
+INTERVAL: Final = 3600.0  # seconds between two rounds
+BACKUP_DAYS: Final = 30  # the copy that an update makes of the database holds words too
+
+log = logging.getLogger(__name__)
+
+
+class Shelf(Protocol):
+    """What the database holds of jobs that ended, by age and by member. Portions are small; ask until one is empty."""
+
+    async def times(self) -> dict[int, KeepingTimes]:
+        """By server, of those that have settings."""
+        ...
+
+    async def times_of(self, guild_id: int) -> KeepingTimes: ...
+
+    async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
+        """Jobs that ended before, whose pictures (or words) are still there and whose last card needs no showing."""
+        ...
+
+    async def of_member(self, user_id: int) -> Content:
+        """Deleted jobs of a member whose words are still there."""
+        ...
+
+    async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
+        """Forget the pictures; with `words`, all that the jobs asked for too, and count them as deleted."""
+        ...
+
+    async def remove_backups(self, *, before: datetime) -> int:
+        """Delete copies of the database that an update made before that time; returns how many."""
+        ...
+
+
+class Retention:
+    """Goes round once an hour until `stop`. Cards in Discord stay as they are."""
+
+    def __init__(
+        self, *, shelf: Shelf, store: ImageStore, clock: Clock, metrics: Metrics, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self._shelf = shelf
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._sleep = sleep
+        self._signal = Signal()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """The first round is at once, since the bot may have been off for long."""
+        while not self._stopping:
+            woken = self._signal.listen()
+            try:
+                await self.enforce()
+            except Exception as error:  # noqa: BLE001  # the next round may find a disk that works
+                report(log, self._metrics, "Old pictures could not be removed", error)
+            await rest(woken, INTERVAL, self._sleep)
+
+    def stop(self) -> None:
+        """Begin no further round; may be called at any time, repeatedly."""
+        self._stopping = True
+        self._signal.ring()
+
+    async def enforce(self) -> int:
+        """One round; returns how many jobs lost something."""
+        removed = 0
+        now = self._clock.now()
+        for guild_id, times in (await self._shelf.times()).items():
+            if times.word_days is not None:
+                removed += await self._remove(guild_id, now - timedelta(days=times.word_days), words=True)
+            if times.picture_days is not None:
+                removed += await self._remove(guild_id, now - timedelta(days=times.picture_days), words=False)
+        removed_backups = await self._shelf.remove_backups(before=now - timedelta(days=BACKUP_DAYS))
+        if removed or removed_backups:
+            log.info("Removed what was kept long enough: of %d jobs, and %d old backups", removed, removed_backups)
+        return removed
+
+    async def _remove(self, guild_id: int, before: datetime, *, words: bool) -> int:
+        return await remove_all(
+            lambda: self._shelf.expired(guild_id, before=before, words=words),
+            words=words,
+            shelf=self._shelf,
+            store=self._store,
+            clock=self._clock,
+        )
+
+
+async def remove_all(
+    next_portion: Callable[[], Awaitable[Content]], *, words: bool, shelf: Shelf, store: ImageStore, clock: Clock
+) -> int:
+    """Remove portion after portion until one is empty; returns how many jobs they were.
+
+    Files go first: what is cut off after that is still known to the database, and done again.
+    """
+    removed = 0
+    while (content := await next_portion()).job_ids:
+        await store.delete(content.keys)
+        await shelf.remove(content, words=words, now=clock.now())
+        removed += len(content.job_ids)
+    return removed
