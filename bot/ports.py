@@ -75,13 +75,14 @@ class PictureClassifier(Protocol):
 
 
 class ImageCodec(Protocol):
-    """Reads what members upload, and makes files smaller."""
+    """Makes files smaller and reads them; InvalidRequestError for all but sound PNG, JPEG, WebP up to 10 MiB and 16.8 megapixels."""
 
     async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
-        """Check a member's file and fit it into `width` x `height` (cover, centred crop).
+        """Check a member's file and fit it into `width` x `height` (cover, centred crop)."""
+        ...
 
-        Raises InvalidRequestError for anything but a sound PNG, JPEG or WebP of at most 10 MiB and 16.8 megapixels.
-        """
+    async def read_parameters(self, data: bytes) -> str | None:
+        """What the file says of how it was made, as A1111 writes it. Raises for too long a text as well."""
         ...
 
     async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:

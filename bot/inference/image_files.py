@@ -19,6 +19,7 @@ from bot.inference.metadata import encode_webp, read_parameters
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 16_800_000  # decodes to about 80 MB; Pillow itself only warns from 89 million on
+MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
 QUALITIES = (90, 80, 70)
 SHRINK = 0.8
 MIN_SIDE = 64
@@ -33,6 +34,9 @@ class PillowCodec:
     async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
         return await asyncio.to_thread(_read_upload, data, width, height)
 
+    async def read_parameters(self, data: bytes) -> str | None:
+        return await asyncio.to_thread(_read_parameters, data)
+
     async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
         if len(file.data) <= max_bytes:
             return file
@@ -40,10 +44,6 @@ class PillowCodec:
 
 
 def _read_upload(data: bytes, width: int, height: int) -> Upload:
-    if len(data) > MAX_UPLOAD_BYTES:
-        raise InvalidRequestError(
-            f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
-        )
     with _opened(data) as image:
         try:
             upright = ImageOps.exif_transpose(image)
@@ -55,8 +55,24 @@ def _read_upload(data: bytes, width: int, height: int) -> Upload:
     return Upload(width=width, height=height, data=buffer.getvalue())
 
 
+def _read_parameters(data: bytes) -> str | None:
+    """Nothing is decoded: the text stands in front of the pixels, or in a part of its own."""
+    with _opened(data) as image:
+        try:
+            text = read_parameters(image)
+        except Exception:  # noqa: BLE001 - whatever hostile metadata make Pillow raise, they say nothing
+            return None
+    if text is not None and len(text) > MAX_PARAMETERS:
+        raise InvalidRequestError(f"This picture carries {len(text):,} characters of text, which is too much to be settings.")
+    return text if text and text.strip() else None
+
+
 def _opened(data: bytes) -> Image.Image:
     """Only the header is read here, so that its size can be judged before memory is spent."""
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise InvalidRequestError(
+            f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
+        )
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         width, height = image.size

@@ -12,7 +12,7 @@ from bot import __version__
 PARAMETERS = "parameters"  # the PNG text key that A1111 introduced
 XMP_KEY = "XML:com.adobe.xmp"
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286  # Exif 2.3: the sub-directory, and the comment in it
-UNICODE_MARK = b"UNICODE\0"
+UNICODE_MARK, ASCII_MARK = b"UNICODE\0", b"ASCII\0\0\0"
 
 # IPTC's term for a picture that a trained model made (iptc.org, "Digital Source Type")
 XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -54,8 +54,19 @@ def read_parameters(image: Image) -> str | None:
     if isinstance(text, str):
         return text
     comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
-    if isinstance(comment, bytes) and comment.startswith(UNICODE_MARK):
-        return comment.removeprefix(UNICODE_MARK).decode("utf-16-be", errors="replace")
+    if isinstance(comment, bytes):
+        return _decoded(comment)
+    return comment if isinstance(comment, str) else None
+
+
+def _decoded(comment: bytes) -> str | None:
+    """Exif says nothing of the order of bytes in a Unicode comment: where the high bytes are, most are 0 in such a text."""
+    if comment.startswith(UNICODE_MARK):
+        text = comment.removeprefix(UNICODE_MARK)
+        little = text[1::2].count(0) > text[0::2].count(0)
+        return text.decode("utf-16-le" if little else "utf-16-be", errors="replace")
+    if comment.startswith(ASCII_MARK):
+        return comment.removeprefix(ASCII_MARK).decode(errors="replace")
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import struct
@@ -18,7 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from bot.domain.image import ImageFile, Upload
 from bot.errors import InvalidRequestError
 from bot.inference.image_files import MAX_UPLOAD_BYTES, PillowCodec
-from bot.inference.metadata import XMP_KEY, encode_png, read_parameters
+from bot.inference.metadata import EXIF_IFD, USER_COMMENT, XMP_KEY, encode_png, read_parameters
 
 ORIENTATION = 0x0112
 MARK = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -227,6 +228,88 @@ async def test_a_file_that_does_not_fit_becomes_webp_and_then_smaller_and_keeps_
         assert abs(image.width / image.height - 4 / 3) < 0.02
         assert read_parameters(image) == PARAMETERS
         assert MARK in image.info["xmp"]
+
+
+def with_comment(kind: str, comment: object) -> bytes:
+    """A picture whose Exif UserComment is `comment`."""
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = comment
+    return encoded(picture(), kind, exif=exif)
+
+
+@pytest.mark.parametrize("write", ["add_text", "add_itxt"])
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_the_parameters_of_a_png_are_read_whichever_way_they_are_kept(write: str, compressed: bool) -> None:
+    info = PngInfo()
+    getattr(info, write)("parameters", PARAMETERS, zip=compressed)
+
+    assert await PillowCodec().read_parameters(encoded(picture(), pnginfo=info)) == PARAMETERS
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+@pytest.mark.parametrize(
+    "comment",
+    [
+        b"UNICODE\0" + PARAMETERS.encode("utf-16-be"),
+        b"UNICODE\0" + PARAMETERS.encode("utf-16-le"),
+        b"ASCII\0\0\0" + PARAMETERS.encode(),
+    ],
+)
+async def test_the_parameters_of_an_exif_comment_are_read_in_either_order_of_bytes(kind: str, comment: bytes) -> None:
+    assert await PillowCodec().read_parameters(with_comment(kind, comment)) == PARAMETERS
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded(picture()),
+        encoded(picture(), "JPEG"),
+        encoded(picture(), "WEBP"),
+        with_comment("JPEG", b""),
+        with_comment("JPEG", b"UNICODE\0"),
+        with_comment("JPEG", b"JIS\0\0\0\0\0abc"),
+        with_comment("JPEG", b"\0" * 8 + b"words of a camera"),
+    ],
+)
+async def test_a_picture_that_says_nothing_has_no_parameters(data: bytes) -> None:
+    assert await PillowCodec().read_parameters(data) is None
+
+
+async def test_reading_parameters_decodes_no_pixels() -> None:
+    info = PngInfo()
+    info.add_text("parameters", PARAMETERS.replace("緑の髪 ☆", "hat"))
+    data = encoded(picture(), pnginfo=info)
+    broken = data[: data.index(b"IDAT") + 8]
+
+    assert await PillowCodec().read_parameters(broken) == PARAMETERS.replace("緑の髪 ☆", "hat")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not a PNG"),
+        (b"Steps: 4", "not a PNG"),
+        (text_bomb(), "not a PNG"),
+        (bomb(30_000, 30_000), "too large"),
+        (bytes(MAX_UPLOAD_BYTES + 1), "at most 10 MiB"),
+        (with_comment("JPEG", b"ASCII\0\0\0" + b"x" * 50_001), "50,001 characters"),
+    ],
+)
+async def test_parameters_are_read_within_the_same_bounds_as_uploads(data: bytes, words: str) -> None:
+    with pytest.raises(InvalidRequestError, match=words):
+        await PillowCodec().read_parameters(data)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+async def test_damage_in_what_a_picture_says_raises_nothing_unforeseen(kind: str) -> None:
+    data = bytearray(encode_png(picture(), PARAMETERS) if kind == "PNG" else with_comment(kind, b"ASCII\0\0\0" + b"Steps: 4"))
+    choose = random.Random(0)
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(4):
+            damaged[choose.randrange(min(400, len(data)))] = choose.randrange(256)
+        with contextlib.suppress(InvalidRequestError):
+            await PillowCodec().read_parameters(bytes(damaged))
 
 
 async def test_a_picture_without_parameters_gets_none_when_it_is_made_smaller() -> None:
