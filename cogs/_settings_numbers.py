@@ -76,7 +76,7 @@ class Limit(app_commands.Group, name="limit", description="The most that one mem
         await revise(self._rules, interaction, assign("max_pixels", most))
 
     @size.autocomplete("most")
-    async def sizes(self, interaction: discord.Interaction, current: int) -> list[Choice[int]]:
+    async def sizes(self, interaction: discord.Interaction, current: str) -> list[Choice[int]]:
         """What was typed so far decides nothing: there are few sizes, and nobody knows their pixels by heart."""
         del interaction, current
         return [Choice(name=label, value=amount) for label, amount in size_choices(self._rules.profile.sizes)][:MAX_CHOICES]

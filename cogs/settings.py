@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
@@ -50,15 +52,16 @@ class Settings(
             BlockedWords(rules),
             Keep(rules),
         )
+        command = cast("app_commands.Group", self.app_command)  # None only in cogs that are no group
         for group in groups:
-            self.app_command.add_command(group)
+            command.add_command(group)
 
     async def cog_load(self) -> None:
         self._bot.on_settings(self._panel.used)
 
     @app_commands.command(name="panel", description="Look at and change everything with menus and forms")
     @app_commands.describe(page="Where to begin")
-    @app_commands.choices(page=[Choice(name=theme.title, value=theme.value) for theme in Theme])
+    @app_commands.choices(page=[Choice(name=theme.heading, value=theme.value) for theme in Theme])
     async def panel(self, interaction: discord.Interaction, page: str = Theme.ACCESS.value) -> None:
         await defer_ephemeral(interaction)
         await self._panel.show(interaction, page)

@@ -58,7 +58,7 @@ def all_settings_view(values: dict[str, Any]) -> ui.LayoutView:
     parts: list[ui.Item[Any]] = [ui.TextDisplay("## Settings of this server")]
     for theme in Theme:
         lines = [f"**{title(name)}:** {shown(name, values[name], ROOM_IN_LIST)}" for name in names_of(theme)]
-        parts.append(ui.TextDisplay("\n".join([f"### {theme.emoji} {theme.title}", *lines])))
+        parts.append(ui.TextDisplay("\n".join([f"### {theme.emoji} {theme.heading}", *lines])))
     return _view(*parts)
 
 

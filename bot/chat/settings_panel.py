@@ -29,7 +29,7 @@ def panel(theme: Theme, values: Values, offer: Offer, notice: str | None = None)
 
 
 def _parts(theme: Theme, values: Values, offer: Offer, notice: str | None) -> Iterator[Item]:
-    yield ui.TextDisplay(f"## {theme.emoji} {theme.title}")
+    yield ui.TextDisplay(f"## {theme.emoji} {theme.heading}")
     yield ui.ActionRow(_themes(theme))
     if notice:
         yield ui.TextDisplay(notice)
@@ -43,7 +43,7 @@ def _parts(theme: Theme, values: Values, offer: Offer, notice: str | None) -> It
 def _themes(current: Theme) -> ui.Select[Any]:
     options = [
         SelectOption(
-            label=theme.title, value=theme.value, emoji=theme.emoji, description=theme.summary, default=theme is current
+            label=theme.heading, value=theme.value, emoji=theme.emoji, description=theme.summary, default=theme is current
         )
         for theme in Theme
     ]
@@ -55,7 +55,8 @@ def _setting(theme: Theme, name: str, values: Values, offer: Offer) -> Iterator[
     text = _text(name, values[name])
     if name in FORM_SETTINGS:
         label = "Set a role" if name in ROLE_NUMBERS else "Change"
-        yield ui.Section(text, accessory=ui.Button(label=label, style=ButtonStyle.secondary, custom_id=custom_id))
+        button: ui.Button[Any] = ui.Button(label=label, style=ButtonStyle.secondary, custom_id=custom_id)
+        yield ui.Section(text, accessory=button)
         return
     yield ui.TextDisplay(text)
     select = select_for(name, custom_id, values, offer)

@@ -33,7 +33,7 @@ class Theme(StrEnum):
     SHOWING = "showing"
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
         return _THEMES[self][0]
 
     @property

@@ -1,4 +1,4 @@
-"""The pretend Discord of the demo: one server, one channel, a member and a moderator, and the page that shows them."""
+"""The pretend Discord of the demo: one server, a channel to draw in, a member and a moderator, and the page that shows them."""
 
 # SimCord has no public option for the page and its budget, hence the private names.
 # pyright: reportPrivateUsage=false
@@ -43,6 +43,10 @@ def build_world(env: LiveEnv) -> World:
     bot_user.name, bot_user.avatar = BOT_NAME, "bot"
     guild = env.create_guild("Pastel's demo server")
     channel = guild.create_text_channel("pastel", topic="Type / to see what Pastel can do")
+    for name in ("gallery", "mod-log"):  # for the settings panel to choose from, as the roles; the page shows one channel
+        guild.create_text_channel(name)
+    for name in ("Artists", "Supporters"):
+        guild.create_role(name)
     moderators = guild.create_role("Moderators", permissions=discord.Permissions(manage_guild=True, manage_messages=True))
     member = env.create_user("you", global_name="You", avatar="member")
     moderator = env.create_user("you.too", global_name="You as a moderator", avatar="moderator")

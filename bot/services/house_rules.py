@@ -103,7 +103,8 @@ class HouseRules:
 
 
 def _style_names(settings: GuildSettings) -> frozenset[str]:
-    return settings.allowed_styles | ({settings.default_style} if settings.default_style else frozenset())
+    named = settings.allowed_styles
+    return named if settings.default_style is None else named | {settings.default_style}
 
 
 def _role_ids(settings: GuildSettings) -> Iterator[frozenset[int]]:
