@@ -75,7 +75,7 @@ class PictureClassifier(Protocol):
 
 
 class ImageCodec(Protocol):
-    """Makes files smaller and reads them; InvalidRequestError for all but sound PNG, JPEG, WebP up to 10 MiB and 16.8 megapixels."""
+    """Makes files smaller; reads PNG, JPEG and WebP of up to 10 MiB and 16.8 megapixels, else InvalidRequestError."""
 
     async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
         """Check a member's file and fit it into `width` x `height` (cover, centred crop)."""
