@@ -11,6 +11,13 @@ from bot.domain.job import JobId
 
 CUSTOM_ID = re.compile(r"pastel:(?P<action>[a-z]+)(?P<image>[0-9]?):(?P<job_id>[0-9a-f]{16})")
 REMIX_FORM = "remixed"
+REPORT_FORM = "reported"
+# The buttons of a report, for the moderators of the job's server.
+REPORT_REMOVE, REPORT_BLOCK, REPORT_DISMISS = "reportremove", "reportblock", "reportdismiss"
+ERASE = "erase"  # the confirmation of `/privacy delete`; in place of a job id it holds the member's, in 16 digits too
+PROFILE, PROFILE_FORM = "profile", "profiled"  # `/profile`: its button and its form; about whoever presses
+FOUND, FOUND_FORM = "found", "adopted"  # settings read from a picture: the button and the form that draws with them
+NO_JOB = "0" * 16  # stands where a button or form is about no job
 
 
 class Action(StrEnum):
@@ -20,6 +27,7 @@ class Action(StrEnum):
     REMIX = "remix"
     DETAILS = "details"
     DELETE = "delete"
+    REPORT = "report"
     CANCEL = "cancel"
     SUBTLE = "subtle"
     STRONG = "strong"

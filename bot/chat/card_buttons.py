@@ -17,6 +17,7 @@ _LOOKS = {
     Action.REMIX: ("Remix", "✏️", ButtonStyle.secondary),
     Action.DETAILS: ("Details", "📋", ButtonStyle.secondary),
     Action.DELETE: ("Delete", "🗑️", ButtonStyle.secondary),
+    Action.REPORT: ("Report", "🚩", ButtonStyle.secondary),
     Action.CANCEL: ("Cancel", None, ButtonStyle.secondary),
     Action.SUBTLE: ("Subtle", "🌱", ButtonStyle.secondary),
     Action.STRONG: ("Strong", "🔥", ButtonStyle.secondary),

@@ -63,7 +63,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
             yield ui.TextDisplay(card_text.queued(card))
             yield row(card.job.id, Action.CANCEL)
         case JobStatus.RUNNING:
-            yield from _gallery(files)
+            yield from _gallery(card, files)
             yield ui.TextDisplay(card_text.running(card.progress))
             yield row(card.job.id, Action.CANCEL)
         case JobStatus.SUCCEEDED | JobStatus.DELIVERED | JobStatus.UNDELIVERABLE:
@@ -77,11 +77,12 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
 
 
 def _finished(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
-    yield from _gallery(files)
+    yield from _gallery(card, files)
     yield ui.TextDisplay(card_text.facts(card))
     if card.note:
         yield ui.TextDisplay(card_text.sentence(card.note))
-    yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DETAILS, Action.DELETE)
+    reports = () if card.job.origin.guild_id is None else (Action.REPORT,)  # nobody moderates a direct message
+    yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DETAILS, Action.DELETE, *reports)
     pictures = min(len(card.images) or len(files), MAX_IMAGES)
     if pictures:
         yield ui.Separator(spacing=discord.SeparatorSpacing.small)
@@ -89,9 +90,10 @@ def _finished(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
         yield from variation_rows(card.job.id, pictures)
 
 
-def _gallery(files: list[discord.File]) -> Iterator[Item]:
+def _gallery(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
+    hidden = card.job.showing.spoiler
     if files:
-        yield ui.MediaGallery(*(MediaGalleryItem(file, description=file.description) for file in files))
+        yield ui.MediaGallery(*(MediaGalleryItem(file, description=file.description, spoiler=hidden) for file in files))
 
 
 def _files(card: JobCard) -> Iterator[discord.File]:

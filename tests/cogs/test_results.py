@@ -65,7 +65,7 @@ async def test_a_single_picture_has_plain_variation_buttons(stage: Stage):
     card = stage.card(await stage.finished())
 
     labels = [part["label"] for part in parts(card) if part["type"] == 2]
-    assert labels == ["Reroll", "Remix", "Details", "Delete", "Vary subtle", "Vary strong"]
+    assert labels == ["Reroll", "Remix", "Details", "Delete", "Report", "Vary subtle", "Vary strong"]
 
 
 async def test_details_show_all_parameters_to_whoever_asks_and_nobody_else(stage: Stage):

@@ -98,6 +98,13 @@ async def test_what_is_gone_cannot_be_reported(world: World, job: Job) -> None:
             await world.services.reports.report(job_id, REPORTER, "")
 
 
+async def test_a_reason_that_no_form_lets_through_is_refused(world: World, job: Job) -> None:
+    with pytest.raises(InvalidRequestError, match="at most 300"):
+        await world.services.reports.report(job.id, REPORTER, "x" * 301)
+
+    assert world.board.messages == {}
+
+
 async def test_a_second_reporter_joins_the_report_and_the_same_one_changes_nothing(world: World, job: Job) -> None:
     reports = world.services.reports
     await reports.report(job.id, REPORTER, "first")

@@ -1,0 +1,58 @@
+"""Shows reports in the report channels of servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import discord
+
+from bot.chat.faults import Route, as_messenger_errors
+from bot.chat.replies import NOBODY
+from bot.chat.report_view import render_report
+from bot.domain.delivery import DeliveryFault
+from bot.domain.report import ReportMessage, ReportNotice
+from bot.ports import MessengerError
+
+CALL_LIMIT: Final = 90.0  # seconds; as for cards, four pictures over a slow line take a while
+
+
+class DiscordReportBoard:
+    """Implements services.report_display.ReportBoard with a logged-in client."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def post(self, channel_id: int, notice: ReportNotice) -> int:
+        async with _call():
+            await self._check_server(channel_id, notice.report.guild_id)
+            rendered = render_report(notice)
+            message = await self._client.get_partial_messageable(channel_id).send(
+                view=rendered.view,
+                files=rendered.files,
+                nonce=f"report-{notice.report.id}",  # again within minutes, it gives the message that is there
+                allowed_mentions=NOBODY,
+            )
+        return message.id
+
+    async def edit(self, message: ReportMessage, notice: ReportNotice) -> None:
+        rendered = render_report(notice)
+        found = self._client.get_partial_messageable(message.channel_id).get_partial_message(message.message_id)
+        async with _call():
+            await found.edit(view=rendered.view, attachments=rendered.files, allowed_mentions=NOBODY)
+
+    async def _check_server(self, channel_id: int, guild_id: int) -> None:
+        """Settings can be imported, so the id may be a channel of somebody else's server."""
+        channel = self._client.get_channel(channel_id) or await self._client.fetch_channel(channel_id)
+        guild = getattr(channel, "guild", None)
+        if guild is None or guild.id != guild_id:
+            raise MessengerError(DeliveryFault.CHANNEL_GONE, "a channel of another server")
+
+
+@asynccontextmanager
+async def _call() -> AsyncGenerator[None]:
+    with as_messenger_errors(Route.BOT):
+        async with asyncio.timeout(CALL_LIMIT):
+            yield
