@@ -30,6 +30,9 @@ class Background:
         self._worker = services.worker
         self._delivery = services.delivery
         self._live = services.live
+        self._eraser = services.eraser
+        self._retention = services.retention
+        self._reports = services.reports
         self._generator = generator
         self._classifier = classifier
         self._metrics = metrics
@@ -38,13 +41,16 @@ class Background:
         self._error: BaseException | None = None
 
     def start(self) -> None:
-        """Begin to load the weights, to draw and to deliver."""
+        """Begin to load the weights, to draw, to deliver, to delete what should be gone, to show what moderators missed."""
         if self._tasks:
             return
         works: dict[str, Coroutine[Any, Any, None]] = {
             "load": self._load(),
             "worker": self._worker.run(),
             "delivery": self._delivery.run(),
+            "eraser": self._eraser.run(),
+            "retention": self._retention.run(),
+            "reports": self._reports.display.catch_up(),
             "loop-lag": measure_lag(self._metrics),
         }
         self._tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
@@ -74,6 +80,8 @@ class Background:
             log.info("Some finished pictures wait for the next start")
         await self._delivery.stop()
         await self._live.stop()
+        self._retention.stop()
+        await self._eraser.stop()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=END_SECONDS)

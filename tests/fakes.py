@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from bot.domain.card import JobCard
 from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId, ReplyTarget
+from bot.domain.moderation import Rank
 from bot.domain.progress import Phase, Progress
+from bot.domain.report import ReportMessage, ReportNotice
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
 from bot.errors import FolderError, InvalidRequestError, NotFoundError
@@ -183,12 +185,15 @@ class InMemoryImageStore:
 
 
 class FakeCodec:
-    """Implements ports.ImageCodec: an upload that starts with `broken` is refused; fitting cuts the bytes off."""
+    """Implements ports.ImageCodec: an upload that starts with `broken` is refused; a file is its own text; fitting cuts."""
 
     async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
         if data.startswith(b"broken"):
             raise InvalidRequestError("This file is no picture.")
         return Upload(width=width, height=height, data=data + f" as {width}x{height}".encode())
+
+    async def read_parameters(self, data: bytes) -> str | None:
+        return data.decode() or None
 
     async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
         return ImageFile(name=file.name, data=file.data[:max_bytes], description=file.description)
@@ -254,3 +259,46 @@ class RecordingMessenger:
     @property
     def ways(self) -> list[str]:
         return [call.way for call in self.calls]
+
+
+class FakeRoster:
+    """Implements services.moderation.Roster: whoever is not in `ranks` is an ordinary member."""
+
+    def __init__(self) -> None:
+        self.ranks: dict[int, Rank] = {}
+
+    async def rank(self, guild_id: int, user_id: int) -> Rank:
+        del guild_id
+        return self.ranks.get(user_id, Rank.MEMBER)
+
+
+class RecordingBoard:
+    """Implements services.report_display.ReportBoard: keeps what each message shows; raises the next of `faults`."""
+
+    def __init__(self) -> None:
+        self.messages: dict[int, ReportNotice] = {}
+        self.channels: list[int] = []
+        self.edits = 0
+        self.faults: deque[MessengerError] = deque()
+
+    async def post(self, channel_id: int, notice: ReportNotice) -> int:
+        self._fail()
+        await asyncio.sleep(0)  # as a request does, so that two posts at once would show
+        self.channels.append(channel_id)
+        self.messages[600 + len(self.channels)] = notice
+        return 600 + len(self.channels)
+
+    async def edit(self, message: ReportMessage, notice: ReportNotice) -> None:
+        self._fail()
+        self.edits += 1
+        self.messages[message.message_id] = notice
+
+    def _fail(self) -> None:
+        if self.faults:
+            raise self.faults.popleft()
+
+    @property
+    def only(self) -> ReportNotice:
+        """What the one message shows."""
+        (notice,) = self.messages.values()
+        return notice
