@@ -105,6 +105,16 @@ class PastBlock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnReport:
+    """What the member told moderators about a picture, and not whose it was."""
+
+    guild_id: int
+    job_id: JobId
+    reason: str
+    reported_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberData:
     """Everything that is stored of one member, each in the order of its coming."""
 
@@ -114,4 +124,5 @@ class MemberData:
     jobs: tuple[KeptJob, ...] = ()
     postings: tuple[LedgerEntry, ...] = ()
     blocks: tuple[PastBlock, ...] = ()
+    reports: tuple[OwnReport, ...] = ()
     deletions: tuple[datetime, ...] = ()

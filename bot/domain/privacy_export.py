@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from bot.domain.image import StoredImage
 from bot.domain.job import JobId
-from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, PastBlock
+from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
 
 FORMAT = 1
 NAME = "pastel-data"
@@ -58,6 +58,7 @@ def to_values(data: MemberData, whole: MemberData) -> dict[str, Any]:
         "requests": [_job(kept, own) for kept in data.jobs],
         "credits": [_posting(entry) for entry in data.postings],
         "blocks": [_block(past) for past in data.blocks],
+        "reports": [_report(said) for said in data.reports],
         "deletions_asked_for_at": [_time(when) for when in data.deletions],
     }
 
@@ -143,6 +144,15 @@ def _block(past: PastBlock) -> dict[str, Any]:
         "from": _time(block.blocked_at),
         "until": _time(block.ends_at),
         "lifted_at": _time(past.lifted_at),
+    }
+
+
+def _report(said: OwnReport) -> dict[str, Any]:
+    return {
+        "server": str(said.guild_id),
+        "about": said.job_id,
+        "reason": said.reason,
+        "at": _time(said.reported_at),
     }
 
 

@@ -128,23 +128,24 @@ def build_services(
     gate = _gate(ports, catalog)
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, store=store, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
+    moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
+    reports = _reports(ports, moderation, removal)
     eraser = Eraser(
         erasures=ports.records,
         shelf=ports.shelf,
         store=store,
-        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger),
+        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=reports.display),
         clock=clock,
         metrics=metrics,
         sleep=sleep,
     )
-    moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
     return Services(
         generation=GenerationService(proposals=proposals, admission=admission, removal=removal, jobs=jobs, estimator=estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
         house_rules=HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, clock=clock),
         moderation=moderation,
-        reports=_reports(ports, moderation, removal),
+        reports=reports,
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
         eraser=eraser,

@@ -16,6 +16,7 @@ from bot.ports import Clock, ImageStore, Messenger, MessengerError
 from bot.services.delivery import Delivery
 from bot.services.incidents import report
 from bot.services.live_cards import LiveCards
+from bot.services.report_display import ReportDisplay
 from bot.services.retention import Shelf, remove_all
 from bot.services.signals import Signal, Sleep, rest
 from bot.services.worker import Worker
@@ -64,6 +65,10 @@ class Erasures(Protocol):
         """Messages that showed what was erased, newest first."""
         ...
 
+    async def reports(self, user_id: int, *, limit: int) -> tuple[int, ...]:
+        """Reports that moderators were shown with anything of the member's, newest first."""
+        ...
+
     async def forget_card(self, job_id: JobId) -> None: ...
 
     async def close(self, user_id: int, *, now: datetime) -> None:
@@ -79,6 +84,7 @@ class Machinery:
     delivery: Delivery
     live: LiveCards
     messenger: Messenger
+    reports: ReportDisplay
 
 
 class Eraser:
@@ -205,9 +211,14 @@ class Eraser:
                 log.info("Erasure %d: words, pictures and files are gone", erasure.id)
 
     async def _remove_cards(self, user_id: int) -> None:
-        """As many as Discord takes within the time, each tried once; the newest first, which most people still see."""
+        """As many as Discord takes within the time, each tried once; the newest first, which most people still see.
+
+        Moderators' messages about them come before: they are few, and show the same words and pictures.
+        """
         try:
             async with asyncio.timeout(CARD_SECONDS):
+                for report_id in await self._erasures.reports(user_id, limit=PORTION):
+                    await self._machinery.reports.show(report_id)  # as it is on disk now
                 while cards := await self._erasures.cards(user_id, limit=PORTION):
                     for card in cards:
                         if not await self._remove_card(card):

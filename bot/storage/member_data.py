@@ -10,7 +10,7 @@ from bot.domain.image import StoredImage
 from bot.domain.job import JobId
 from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
-from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, PastBlock
+from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
 from bot.domain.quota import Posting, Purse
 from bot.storage.rows import from_micros, image_from_row, job_from_row
 
@@ -20,6 +20,11 @@ JOBS = "SELECT * FROM jobs WHERE user_id = ? ORDER BY seq"
 IMAGES = "SELECT images.* FROM images JOIN jobs ON id = job_id WHERE user_id = ? ORDER BY job_id, image_index"
 POSTINGS = "SELECT * FROM ledger WHERE user_id = ? ORDER BY id"
 BLOCKS = "SELECT * FROM blocks WHERE user_id = ? ORDER BY id"
+REPORTS = """--sql
+SELECT guild_id, job_id, reason, reported_at FROM complaints JOIN reports ON id = report_id
+WHERE reporter_id = ?
+ORDER BY reported_at
+"""
 ERASURES = "SELECT requested_at FROM erasures WHERE user_id = ? ORDER BY id"
 
 
@@ -35,6 +40,7 @@ def collect(connection: sqlite3.Connection, user_id: int) -> MemberData:
         jobs=_jobs(connection, user_id),
         postings=tuple(_posting(row) for row in connection.execute(POSTINGS, who)),
         blocks=tuple(_block(row) for row in connection.execute(BLOCKS, who)),
+        reports=tuple(_report(row) for row in connection.execute(REPORTS, who)),
         deletions=tuple(from_micros(row["requested_at"]) for row in connection.execute(ERASURES, who)),
     )
 
@@ -77,3 +83,12 @@ def _block(row: sqlite3.Row) -> PastBlock:
         ends_at=None if row["ends_at"] is None else from_micros(row["ends_at"]),
     )
     return PastBlock(block=block, lifted_at=None if row["lifted_at"] is None else from_micros(row["lifted_at"]))
+
+
+def _report(row: sqlite3.Row) -> OwnReport:
+    return OwnReport(
+        guild_id=row["guild_id"],
+        job_id=row["job_id"],
+        reason=row["reason"],
+        reported_at=from_micros(row["reported_at"]),
+    )

@@ -38,6 +38,7 @@ WHERE user_id = ? AND (
 
 HIDE = "UPDATE jobs SET deleted_at = :now WHERE user_id = :user_id AND deleted_at IS NULL"
 FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id"
+FORGET_REASONS = "UPDATE complaints SET reason = '' WHERE reporter_id = :user_id"  # that they complained stays with the server
 
 OPEN = "SELECT DISTINCT user_id FROM erasures WHERE closed_at IS NULL ORDER BY user_id"
 TO_DO = "SELECT * FROM erasures WHERE user_id = ? AND erased_at IS NULL"
@@ -52,6 +53,17 @@ CARDS = """--sql
 SELECT id, channel_id, message_id, application_id FROM jobs
 WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND message_id IS NOT NULL
 ORDER BY seq DESC
+LIMIT :limit
+"""
+
+# Messages that moderators were shown, about the member's pictures or with the member's words.
+REPORTS = """--sql
+SELECT id FROM reports
+WHERE message_id IS NOT NULL AND (
+    job_id IN (SELECT id FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL)
+    OR id IN (SELECT report_id FROM complaints WHERE reporter_id = :user_id)
+)
+ORDER BY id DESC
 LIMIT :limit
 """
 
@@ -115,6 +127,10 @@ class SqlitePrivacy:
         values = {"user_id": user_id, "limit": limit}
         return await self._database.read(lambda connection: tuple(_card(row) for row in connection.execute(CARDS, values)))
 
+    async def reports(self, user_id: int, *, limit: int) -> tuple[int, ...]:
+        values = {"user_id": user_id, "limit": limit}
+        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(REPORTS, values)))
+
     async def forget_card(self, job_id: JobId) -> None:
         await self._database.transaction(lambda connection: connection.execute(FORGET_CARD, (job_id,)).rowcount)
 
@@ -139,6 +155,7 @@ def _begin(connection: sqlite3.Connection, user_id: int, now: datetime) -> tuple
         endings.cancel(connection, row["id"], now=now)  # leaves alone what only waits to be shown
     connection.execute(HIDE, values)
     connection.execute(FORGET_DEFAULTS, values)
+    connection.execute(FORGET_REASONS, values)
     return tuple(row["id"] for row in unfinished)
 
 

@@ -17,6 +17,7 @@ from bot.domain.request import InitImage
 from bot.errors import FolderError, NotAllowedError, NotFoundError
 from bot.services import erasure
 from bot.services.proposals import JOB_GONE
+from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.privacy import SqlitePrivacy
 from tests.examples import GUILD, MEMBER, OTHER, origin, reply, request
 from tests.services.world import World, fault, until
@@ -32,6 +33,11 @@ async def ask(world: World, actor: Actor = SELF) -> bool | None:
 async def settled(world: World) -> None:
     """Wait until the cards were tried too."""
     await until(lambda: _is_closed(world))
+
+
+async def choose_report_channel(world: World) -> None:
+    rules = SqliteHouseRules(world.database)
+    await rules.change(GUILD, lambda before: replace(before, report_channel=70), by=1, now=world.clock.now())
 
 
 async def _is_closed(world: World) -> bool:
@@ -150,6 +156,33 @@ async def test_a_card_that_is_just_being_posted_is_removed_too(world: World) -> 
 
     assert world.messenger.calls[-1].way == "delete"
     assert world.messenger.calls[-1].reply.message_id == 900
+
+
+async def test_what_moderators_were_shown_in_a_report_loses_its_words_and_pictures(world: World) -> None:
+    await choose_report_channel(world)
+    job = await world.delivered(request=request(prompt=SECRET))
+    await world.services.reports.report(job.id, origin(100, OTHER), "too bloody")
+    assert world.board.only.pictures
+
+    await ask(world)
+    await settled(world)
+
+    assert world.board.only.job.request == REMOVED
+    assert world.board.only.pictures == ()
+    assert [complaint.reason for complaint in world.board.only.report.complaints] == ["too bloody"]
+
+
+async def test_what_the_member_told_moderators_goes_and_that_they_did_stays(world: World) -> None:
+    await choose_report_channel(world)
+    theirs = await world.delivered(origin=origin(1, OTHER))
+    await world.services.reports.report(theirs.id, origin(100, MEMBER), SECRET)
+
+    await ask(world)
+    await settled(world)
+
+    assert [(said.reporter_id, said.reason) for said in world.board.only.report.complaints] == [(MEMBER, "")]
+    assert world.board.only.pictures
+    assert SECRET.encode() not in world.database.path.read_bytes()
 
 
 async def test_a_refusal_of_discord_keeps_one_card_and_nothing_else(world: World) -> None:

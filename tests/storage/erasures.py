@@ -13,10 +13,12 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from bot.domain.job import JobStatus
+from bot.domain.job import JobId, JobStatus
+from bot.domain.report import Complaint
 from bot.storage.database import Database
 from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
+from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
 from tests.storage.crash_points import KILLED, crash
 from tests.storage.lives import Ack
@@ -47,8 +49,10 @@ async def finish(database: Database, user_id: int = 100) -> None:
 
 async def fill(store: Store) -> None:
     """A member's jobs in every state, somebody else's, and defaults."""
+    theirs: JobId = ""
     for number, user_id, word in ((1, 100, MINE), (2, 100, MINE), (3, 101, THEIRS), (4, 100, MINE), (5, 100, MINE)):
-        await store.add(number, user_id=user_id, prompt=f"{word} {number}", negative_prompt=word)
+        added = await store.add(number, user_id=user_id, prompt=f"{word} {number}", negative_prompt=word)
+        theirs = added.id if user_id == 101 else theirs
         if number < 4:
             job = await store.claim()
             await store.jobs.set_message(job.id, channel_id=301, message_id=302 + number)
@@ -58,6 +62,9 @@ async def fill(store: Store) -> None:
                 await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
             await store.outbox.delivered(job.id, channel_id=301, message_id=302 + number, now=NOW)
     await store.claim()
+    complaint = Complaint(reporter_id=100, reason=f"{MINE} is better", reported_at=NOW)
+    filed = await SqliteReports(store.database).file(complaint, job_id=theirs, guild_id=200, most=5, since=NOW)
+    assert filed is not None
     defaults = SqlitePersonalDefaults(store.database)
     await defaults.change(100, lambda before: replace(before, negative_prompt=f"{MINE} always"), now=NOW)
 

@@ -307,6 +307,7 @@ async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Sto
     assert {entry.kind for entry in data.postings} == {Posting.GRANT, Posting.RESERVE, Posting.CHARGE, Posting.REFUND}
     assert data.defaults == PersonalDefaults(negative_prompt=f"{MINE} always")
     assert [past.block.reason for past in data.blocks] == ["flood"]
+    assert [said.reason for said in data.reports] == [f"{MINE} is better"]
     assert THEIRS not in repr(data)
 
 
