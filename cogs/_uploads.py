@@ -15,8 +15,23 @@ MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
 READ_LIMIT = 30.0  # seconds
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
-UNREADABLE = "I could not fetch your picture from Discord. Please attach it again."
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+MAX_TEXT_BYTES = 300_000  # 50,000 characters, which is as much of a picture's text as is read at all
+TEXT_LIMIT = 1.5  # seconds; what is read this way decides about a first answer
+
+UNREADABLE = "I could not fetch the picture from Discord. Please try it again, or attach the picture anew."
+UNREADABLE_TEXT = "I could not fetch the settings from Discord. Use **Read settings** on the picture again."
+NO_PICTURE = "There is no PNG, JPEG or WebP picture attached to that message."
 UNREADABLE_FILE = "I could not fetch your file from Discord. Please attach it again."
+
+
+def picture_in(message: discord.Message) -> discord.Attachment:
+    """The first picture of a message, or of the message that it forwards. Raises InvalidRequestError where there is none."""
+    forwarded = (attachment for snapshot in message.message_snapshots for attachment in snapshot.attachments)
+    picture = next((attachment for attachment in (*message.attachments, *forwarded) if _is_picture(attachment)), None)
+    if picture is None:
+        raise InvalidRequestError(NO_PICTURE)
+    return picture
 
 
 def check_upload(attachment: discord.Attachment) -> None:
@@ -26,7 +41,7 @@ def check_upload(attachment: discord.Attachment) -> None:
             f"That picture has {attachment.size / 2**20:.1f} MiB; at most {MAX_BYTES // 2**20} MiB are possible. "
             "Make it smaller and try again."
         )
-    kind = (attachment.content_type or "").partition(";")[0].strip().lower()
+    kind = _kind(attachment)
     if kind and kind not in TYPES:
         raise InvalidRequestError("I can start from a PNG, JPEG or WebP picture only. Attach one of these.")
     if (attachment.width or 0) * (attachment.height or 0) > MAX_PIXELS:
@@ -41,6 +56,12 @@ async def read_upload(attachment: discord.Attachment) -> bytes:
     return await _read(attachment, MAX_BYTES, UNREADABLE)
 
 
+async def read_found_text(attachment: discord.Attachment) -> str:
+    """A picture's text that was too long to be quoted. Raises InvalidRequestError."""
+    data = await _read(attachment, MAX_TEXT_BYTES, UNREADABLE_TEXT, seconds=TEXT_LIMIT)
+    return data.decode(errors="replace")
+
+
 async def read_settings_file(attachment: discord.Attachment) -> bytes:
     """The bytes of a file of settings. Raises InvalidRequestError for one that is too large, by what Discord says of it."""
     if attachment.size > MAX_FILE_BYTES:
@@ -51,9 +72,18 @@ async def read_settings_file(attachment: discord.Attachment) -> bytes:
     return await _read(attachment, MAX_FILE_BYTES, UNREADABLE_FILE)
 
 
-async def _read(attachment: discord.Attachment, most: int, unreadable: str) -> bytes:
+def _kind(attachment: discord.Attachment) -> str:
+    return (attachment.content_type or "").partition(";")[0].strip().lower()
+
+
+def _is_picture(attachment: discord.Attachment) -> bool:
+    """By what Discord says of it, or else by its name."""
+    return _kind(attachment) in TYPES or (not _kind(attachment) and attachment.filename.lower().endswith(ENDINGS))
+
+
+async def _read(attachment: discord.Attachment, most: int, unreadable: str, *, seconds: float = READ_LIMIT) -> bytes:
     try:
-        async with asyncio.timeout(READ_LIMIT):
+        async with asyncio.timeout(seconds):
             data = await attachment.read()
     except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError):
         raise InvalidRequestError(unreadable) from None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import discord
 
 from bot.chat.actions import is_card_of
 from bot.chat.cards import render
 from bot.chat.faults import Route, as_messenger_errors
+from bot.chat.own_cards import custom_ids
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId, ReplyTarget
@@ -67,7 +68,7 @@ class DiscordMessenger:
             async with _call(Route.BOT):
                 after = discord.Object(discord.utils.time_snowflake(since) - int(CLOCK_SLACK * 1000) * (1 << 22))
                 async for message in self._channel(reply).history(limit=SEARCH_DEPTH, after=after, oldest_first=True):
-                    if self._is_ours(message) and any(is_card_of(name, job_id) for name in _custom_ids(message.components)):
+                    if self._is_ours(message) and any(is_card_of(name, job_id) for name in custom_ids(message.components)):
                         return message.id
         except MessengerError as error:
             if error.fault is not DeliveryFault.FORBIDDEN:  # without Read Message History we cannot look
@@ -101,11 +102,3 @@ async def _call(route: Route) -> AsyncGenerator[None]:
 def _original(reply: ReplyTarget) -> int:
     """Discord knows the first answer by a name too; discord.py's signature asks for a number but passes both on."""
     return reply.message_id if reply.message_id is not None else cast("int", "@original")
-
-
-def _custom_ids(components: object) -> Iterator[str]:
-    for component in cast("list[Any]", components):
-        custom_id = getattr(component, "custom_id", None)
-        if isinstance(custom_id, str):
-            yield custom_id
-        yield from _custom_ids(getattr(component, "children", []))

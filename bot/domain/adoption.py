@@ -25,11 +25,21 @@ STEPS, GUIDANCE, SEED, WEIGHT = "Steps", "CFG scale", "Seed", "Style weight"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """What becomes of a picture's settings here. `missing_loras` are those that no style here has."""
+    """What becomes of a picture's settings here: `style` is the draft's, `missing_loras` are those that it does not have."""
 
     draft: Draft
+    style: Style | None = None
     missing_loras: tuple[str, ...] = ()
     shortened: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A picture's text, letter for letter, what it means, and what becomes of that here."""
+
+    text: str
+    settings: PictureSettings
+    adoption: Adoption
 
 
 def adopt(found: PictureSettings, profile: ModelProfile, styles: Sequence[Style]) -> Adoption:
@@ -47,11 +57,11 @@ def adopt(found: PictureSettings, profile: ModelProfile, styles: Sequence[Style]
         num_inference_steps=None if found.steps is None else max(1, min(found.steps, MAX_STEPS)),
         guidance_scale=None if found.guidance_scale is None else max(MIN_GUIDANCE, min(found.guidance_scale, MAX_GUIDANCE)),
         seed=found.seed if found.seed is not None and found.seed <= MAX_SEED else None,
-        style=style,
+        style=style.name if style else None,
         adapter_weight=weight,
     )
     shortened = max(len(prompt), len(negative_prompt)) > MAX_PROMPT_LENGTH
-    return Adoption(draft=draft, missing_loras=missing, shortened=shortened)
+    return Adoption(draft=draft, style=style, missing_loras=missing, shortened=shortened)
 
 
 def nearest_size(wanted: tuple[int, int], profile: ModelProfile) -> ImageSize:
@@ -93,9 +103,9 @@ def with_numbers(draft: Draft, line: str) -> Draft:
     return replace(draft, num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
 
 
-def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[str | None, float | None, tuple[str, ...]]:
+def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[Style | None, float | None, tuple[str, ...]]:
     """The first style whose LoRA was used, its weight there, and the other LoRAs: a picture here has one style at most."""
-    ours = {name.casefold(): style.name for style in styles for name in (style.title, style.name, style.lora_name)}
+    ours = {name.casefold(): style for style in styles for name in (style.title, style.name, style.lora_name)}
     chosen = next((tag for tag in loras if tag.name.casefold() in ours), None)
     missing = tuple(dict.fromkeys(tag.name for tag in loras if tag is not chosen))
     if chosen is None:
@@ -104,4 +114,5 @@ def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[str | Non
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """Without the commas at the end, too, that LoRA tags leave over there."""
+    return " ".join(text.split()).rstrip(" ,")

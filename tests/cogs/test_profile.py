@@ -13,6 +13,8 @@ from bot.chat.actions import NO_JOB, PROFILE
 from bot.domain.personal import NO_PREFERENCES, PersonalDefaults
 from bot.domain.profile import Catalog
 from bot.domain.request import GenerationRequest
+from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.personal import SqlitePersonalDefaults
 from tests.cogs.stage import Stage, open_stage, parts, texts
 from tests.cogs.test_anime import refusal
 from tests.cogs.test_remix import parts_of
@@ -40,8 +42,9 @@ async def put(stage: Stage, **options: Any) -> Any:
 
 
 async def house_rules(stage: Stage, **settings: Any) -> None:
-    rules = stage.services.generation._proposals._gate.rules
-    await rules.change(stage.guild.id, lambda before: replace(before, **settings), by=stage.manager.id, now=stage.clock.now())
+    await SqliteHouseRules(stage.database).change(
+        stage.guild.id, lambda before: replace(before, **settings), by=stage.manager.id, now=stage.clock.now()
+    )
 
 
 async def asked(stage: Stage, **options: Any) -> GenerationRequest:
@@ -261,8 +264,8 @@ async def test_a_spoiler_hides_the_pictures_of_ones_cards(stage: Stage, hidden: 
     assert [item.get("spoiler", False) for item in gallery["items"]] == [hidden, hidden]
 
 
-async def test_defaults_of_another_model_are_said_to_be_gone_and_do_no_harm(stage: Stage, tmp_path: Path):
-    await stage.services.preferences._personal.change(
+async def test_defaults_of_another_model_are_said_to_be_gone_and_do_no_harm(stage: Stage):
+    await SqlitePersonalDefaults(stage.database).change(
         stage.member.id, lambda _: PersonalDefaults(style="pixel", size="giant"), now=stage.clock.now()
     )
 

@@ -1,0 +1,127 @@
+"""Settings that were read from a picture: as a message, and as a form that draws with them.
+
+The text is a stranger's: it stands in a code block without what cannot be seen, or in a file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, cast
+
+import discord
+from discord import ButtonStyle, TextStyle, ui
+
+from bot.chat.actions import FOUND, FOUND_FORM, NO_JOB, Press
+from bot.chat.card_text import words
+from bot.chat.cards import PINK
+from bot.chat.detail_view import FILE_NAME, MAX_TEXT
+from bot.chat.form_fields import NO_STYLE, given_values
+from bot.chat.forms import NEGATIVE_PROMPT, PROMPT, SIZE, STYLE, Offer, add_words_and_looks
+from bot.chat.markdown import code_block, visible
+from bot.chat.replies import Interaction
+from bot.domain.adoption import Finding, numbers_line, with_numbers
+from bot.domain.personal import NOTHING
+from bot.domain.profile import ModelProfile
+from bot.domain.request import MAX_PROMPT_LENGTH, Draft
+
+NUMBERS, NUMBERS_LENGTH = "numbers", 200
+NAME_LENGTH = 60
+MAX_NAMED = 5  # LoRAs
+FENCE = "```"
+
+
+def found_view(finding: Finding, picture: str, profile: ModelProfile) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
+    """What stands in the picture called `picture`, what is drawn of it here, and the button that does so."""
+    text = _shown(finding.text)
+    draw: ui.Button[Any] = ui.Button(
+        label="Draw this here", emoji="🎨", style=ButtonStyle.primary, custom_id=Press(action=FOUND, job_id=NO_JOB).custom_id
+    )
+    container: ui.Container[Any] = ui.Container(
+        ui.TextDisplay(f"### Settings of this picture\n-# {words(picture, NAME_LENGTH)}"), accent_colour=PINK
+    )
+    files: tuple[discord.File, ...] = ()
+    if "``" in text or len(text) > MAX_TEXT:  # cannot be quoted unchanged, or is too long
+        files = (discord.File(io.BytesIO(text.encode()), filename=FILE_NAME),)
+        container.add_item(ui.File(files[0]))
+    else:
+        container.add_item(ui.TextDisplay(code_block(text)))
+    container.add_item(ui.TextDisplay("\n".join(_here(finding, profile))))
+    container.add_item(ui.ActionRow(draw))
+    view = ui.LayoutView(timeout=None)
+    view.add_item(container)
+    return view, files
+
+
+def text_on(message: discord.Message) -> str | discord.Attachment | None:
+    """The picture's text on a message that `found_view` made, or the file with it; needs no memory, so it works for good."""
+    for part in _texts(message.components):
+        if part.startswith(f"{FENCE}\n") and part.endswith(FENCE):
+            return part.removeprefix(FENCE).removesuffix(FENCE).strip("\n")
+    return next((file for file in message.attachments if file.filename == FILE_NAME), None)
+
+
+def found_form(draft: Draft, offer: Offer) -> ui.Modal:
+    """A form filled with `draft`; its custom id says all that is needed to read it, after a restart too."""
+    form = ui.Modal(title="Draw this here", custom_id=Press(action=FOUND_FORM, job_id=NO_JOB).custom_id)
+    add_words_and_looks(form, draft, offer)
+    numbers: ui.TextInput[Any] = ui.TextInput(
+        custom_id=NUMBERS,
+        style=TextStyle.short,
+        default=numbers_line(draft) or None,
+        required=False,
+        max_length=NUMBERS_LENGTH,
+    )
+    form.add_item(ui.Label(text="Numbers", description="For one that you leave out, mine is taken", component=numbers))
+    return form
+
+
+def adopted(interaction: Interaction) -> Draft:
+    """What the member made of the form. What they left empty is to be nothing, not their own default.
+
+    Raises InvalidRequestError for numbers that cannot be understood; everything else is checked later.
+    """
+    given = given_values(interaction)
+    draft = Draft(
+        prompt=given.get(PROMPT, ""),
+        negative_prompt=given.get(NEGATIVE_PROMPT, "").strip() or NOTHING,
+        size=given.get(SIZE),
+        style=given.get(STYLE, NO_STYLE),
+        num_images=1,
+    )
+    return with_numbers(draft, given.get(NUMBERS, ""))
+
+
+def _shown(text: str) -> str:
+    """`text` line by line, without what cannot be seen or turns its direction."""
+    return "\n".join(visible(line) for line in text.strip().splitlines())
+
+
+def _here(finding: Finding, profile: ModelProfile) -> Iterator[str]:
+    draft, found, adoption = finding.adoption.draft, finding.settings, finding.adoption
+    size = profile.size(draft.size)
+    facts = [
+        words(profile.title, NAME_LENGTH),
+        f"{size.width} × {size.height}",
+        f"{draft.num_inference_steps or profile.num_inference_steps} steps",
+        f"guidance {profile.guidance_scale if draft.guidance_scale is None else draft.guidance_scale:g}",
+        "a new seed" if draft.seed is None else f"seed `{draft.seed}`",
+    ]
+    if adoption.style:
+        facts.append(f"style {words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}")
+    yield f"**Here:** {' · '.join(facts)}"
+    if adoption.missing_loras:
+        named = ", ".join(words(name, NAME_LENGTH) for name in adoption.missing_loras[:MAX_NAMED])
+        more = len(adoption.missing_loras) - MAX_NAMED
+        yield f"-# Without these LoRAs: {named}{f' and {more} more' if more > 0 else ''}"
+    if found.model and found.model.casefold() not in {profile.name.casefold(), profile.title.casefold()}:
+        yield f"-# Another model drew it ({words(found.model, NAME_LENGTH)}), so the same seed gives another picture"
+    if adoption.shortened:
+        yield f"-# I take {MAX_PROMPT_LENGTH:,} characters; the end of the words is left out"
+
+
+def _texts(components: object) -> Iterator[str]:
+    for component in cast("list[Any]", components):
+        if isinstance(component, discord.TextDisplay):
+            yield component.content
+        yield from _texts(getattr(component, "children", []))

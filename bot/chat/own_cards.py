@@ -1,0 +1,34 @@
+"""Which job a message of ours is the card of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import discord
+
+from bot.chat.actions import Action, Press
+from bot.domain.job import JobId
+
+_ACTIONS = frozenset(action.value for action in Action)
+
+
+def job_on(message: discord.Message, own_id: int | None) -> JobId | None:
+    """The job whose buttons stand on the message; None unless the bot `own_id` wrote it and they name one job.
+
+    Whoever asks may still have no business with that job.
+    """
+    if own_id is None or message.author.id != own_id:
+        return None
+    presses = (Press.parse(name) for name in custom_ids(message.components))
+    jobs = {press.job_id for press in presses if press is not None and press.action in _ACTIONS}
+    return jobs.pop() if len(jobs) == 1 else None
+
+
+def custom_ids(components: object) -> Iterator[str]:
+    """Of all components, nested ones too."""
+    for component in cast("list[Any]", components):
+        custom_id = getattr(component, "custom_id", None)
+        if isinstance(custom_id, str):
+            yield custom_id
+        yield from custom_ids(getattr(component, "children", []))

@@ -1,0 +1,37 @@
+"""What a picture says of how it was made, and what of that can be drawn here."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.domain.a1111 import parse
+from bot.domain.adoption import Finding, adopt
+from bot.domain.job import Origin
+from bot.errors import InvalidRequestError
+from bot.ports import ImageCodec
+from bot.services.proposals import Proposals
+
+NO_TEXT = (
+    "That picture says nothing about how it was made. Many programs and sites leave it out, and screenshots never have it."
+)
+
+
+class Findings:
+    """Reads strangers' pictures. What comes out is a draft for a form; what a member makes of it is checked as any other."""
+
+    def __init__(self, *, codec: ImageCodec, proposals: Proposals) -> None:
+        self._codec = codec
+        self._proposals = proposals
+
+    async def in_picture(self, data: bytes, origin: Origin) -> Finding:
+        """Raises InvalidRequestError for what is no picture, and for one that says nothing."""
+        text = await self._codec.read_parameters(data)
+        if text is None:
+            raise InvalidRequestError(NO_TEXT)
+        return await self.in_text(text, origin)
+
+    async def in_text(self, text: str, origin: Origin) -> Finding:
+        """The same from its text, with the styles that may be chosen where they ask."""
+        settings = await asyncio.to_thread(parse, text)  # a hostile text takes it half a second
+        adoption = adopt(settings, self._proposals.profile, await self._proposals.offered_styles(origin))
+        return Finding(text=text, settings=settings, adoption=adoption)

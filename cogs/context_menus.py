@@ -1,0 +1,101 @@
+"""What the menu of a message offers under Apps: for our own cards, and for pictures from anywhere."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.chat.actions import FOUND, FOUND_FORM, Action, Press
+from bot.chat.client import PastelBot
+from bot.chat.forms import Offer
+from bot.chat.found_view import adopted, found_form, found_view, text_on
+from bot.chat.own_cards import job_on
+from bot.chat.replies import Interaction, answer, defer_ephemeral, origin_of, require_permissions, show_form
+from bot.domain.job import Origin
+from bot.errors import NotFoundError
+from bot.services.findings import Findings
+from bot.services.generation import GenerationService
+from bot.services.proposals import Proposal
+from cogs._door import take_in
+from cogs._uploads import check_upload, picture_in, read_found_text, read_upload
+
+NO_CARD = "This works on my own messages with a picture from `/anime`. Open the menu of one of those."
+NO_FINDING = "I cannot find the settings on that message any more. Use **Read settings** on the picture again."
+
+
+async def setup(bot: PastelBot) -> None:
+    await bot.add_cog(ContextMenus(bot, bot.require(GenerationService), bot.require(Findings)))
+
+
+class ContextMenus(commands.Cog):
+    """Remix, Details and Report are the buttons of those names, pressed from elsewhere; L 2.7.1 allows five menus in all."""
+
+    def __init__(self, bot: PastelBot, generation: GenerationService, findings: Findings) -> None:
+        self._bot = bot
+        self._generation = generation
+        self._findings = findings
+        self._menus = (
+            app_commands.ContextMenu(name="Remix", callback=self.remix),
+            app_commands.ContextMenu(name="Details", callback=self.details),
+            app_commands.ContextMenu(name="Report", callback=self.report),
+            app_commands.ContextMenu(name="Read settings", callback=self.read_settings),
+        )
+
+    async def cog_load(self) -> None:
+        for menu in self._menus:
+            self._bot.tree.add_command(menu)
+        self._bot.on_action(FOUND, self.open_form)
+        self._bot.on_form(FOUND_FORM, self.draw)
+
+    async def cog_unload(self) -> None:
+        for menu in self._menus:
+            self._bot.tree.remove_command(menu.name, type=menu.type)
+
+    async def remix(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self._press(interaction, message, Action.REMIX)
+
+    async def details(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self._press(interaction, message, Action.DETAILS)
+
+    async def report(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        await self._press(interaction, message, Action.REPORT)
+
+    async def read_settings(self, interaction: discord.Interaction, message: discord.Message) -> None:
+        picture = picture_in(message)
+        check_upload(picture)
+        await defer_ephemeral(interaction)
+        finding = await self._findings.in_picture(await read_upload(picture), origin_of(interaction))
+        view, files = found_view(finding, picture.filename, self._generation.profile)
+        await answer(interaction, view, files)
+
+    async def open_form(self, interaction: Interaction, press: Press) -> None:
+        """A form can only be the first answer, so the text is read from the message itself, not from the picture again."""
+        del press
+        require_permissions(interaction)
+        text = text_on(interaction.message) if interaction.message else None
+        if isinstance(text, discord.Attachment):
+            text = await read_found_text(text)
+        if text is None:
+            raise NotFoundError(NO_FINDING)
+        origin = origin_of(interaction)
+        finding = await self._findings.in_text(text, origin)
+        offer = Offer(profile=self._generation.profile, styles=await self._generation.styles(origin))
+        await show_form(interaction, found_form(finding.adoption.draft, offer))
+
+    async def draw(self, interaction: Interaction, press: Press) -> None:
+        """Refuse at once what can be refused at once."""
+        del press
+        proposal = await self._generation.propose(adopted(interaction), origin_of(interaction))
+
+        async def complete(_: Origin) -> Proposal:
+            return proposal
+
+        await take_in(self._generation, interaction, complete)
+
+    async def _press(self, interaction: discord.Interaction, message: discord.Message, action: Action) -> None:
+        """What the button does; its service checks whether they may."""
+        job_id = job_on(message, self._bot.user.id if self._bot.user else None)
+        if job_id is None:
+            raise NotFoundError(NO_CARD)
+        await self._bot.press(interaction, Press(action=action, job_id=job_id))

@@ -1,0 +1,323 @@
+"""The menu of a message: our own cards, and pictures from anywhere."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from bot.chat.actions import FOUND, NO_JOB
+from bot.domain.job import Relation
+from bot.domain.profile import Catalog
+from bot.storage.house_rules import SqliteHouseRules
+from tests.cogs.stage import Stage, custom_ids, open_stage, parts, texts
+from tests.cogs.test_anime import png, refusal
+from tests.cogs.test_remix import parts_of
+from tests.examples import CATALOG, PASTEL
+
+DRAW = f"pastel:{FOUND}:{NO_JOB}"
+INK = replace(PASTEL, name="ink", title="Ink", weight_name="ink-v2.safetensors")
+TEXT = """1girl, green hair, <lora:ink-v2:0.6>, <lora:far away:1>
+Negative prompt: lowres, hat
+Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 5.5, Seed: 1234, Size: 832x1216, Model: "other, model", Version: v1.9.4"""
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
+    catalog = Catalog(profiles=CATALOG.profiles, styles={**CATALOG.styles, "ink": INK})
+    async with open_stage(tmp_path, catalog=catalog) as opened:
+        yield opened
+
+
+def picture(text: str | None = TEXT) -> bytes:
+    """A PNG with `text` where A1111 writes it."""
+    info = PngInfo()
+    if text is not None:
+        info.add_text("parameters", text)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+async def house_rules(stage: Stage, **settings: Any) -> None:
+    await SqliteHouseRules(stage.database).change(
+        stage.guild.id, lambda before: replace(before, **settings), by=stage.manager.id, now=stage.clock.now()
+    )
+
+
+async def post(stage: Stage, *files: tuple[str, bytes], content: str = "look", actor: Any = None) -> discord.Message:
+    return await (actor or stage.other).send(stage.channel, content, attachments=files)
+
+
+async def menu(stage: Stage, name: str, message: Any, actor: Any = None, channel: Any = None) -> Any:
+    return await (actor or stage.member).context_menu(channel or stage.channel, name, message)
+
+
+async def read(stage: Stage, text: str | None = TEXT, actor: Any = None) -> Any:
+    return await menu(stage, "Read settings", await post(stage, ("one.png", picture(text))), actor)
+
+
+def values(shown: Any) -> dict[str, Any]:
+    """What a form is filled with; of a select, the chosen values."""
+    return {
+        part["custom_id"]: part.get("value")
+        if "options" not in part
+        else [option["value"] for option in part["options"] if option.get("default")]
+        for part in parts_of(shown.modal)
+    }
+
+
+async def test_the_menus_are_four_of_discords_five(stage: Stage):
+    kinds = [command.name for command in stage.bot.tree.get_commands(type=discord.AppCommandType.message)]
+
+    assert kinds == ["Remix", "Details", "Report", "Read settings"]
+
+
+async def test_remix_from_the_menu_opens_the_buttons_form_and_ends_in_the_same_job(stage: Stage):
+    first = await stage.finished(prompt="1girl", negative_prompt="hat", images=2)
+
+    shown = await menu(stage, "Remix", stage.card(first), stage.other)
+    await stage.other.submit_modal(shown, values(shown) | {"prompt": "1boy"})
+
+    second = await stage.last_job()
+    assert second.parent is not None
+    assert (second.parent.job_id, second.parent.relation) == (first.id, Relation.REMIX)
+    assert (second.origin.user_id, second.request.prompt, second.request.num_images) == (stage.other.id, "1boy", 2)
+
+
+async def test_details_from_the_menu_are_the_buttons(stage: Stage):
+    first = await stage.finished(images=2, seed=41)
+
+    result = await menu(stage, "Details", stage.card(first), stage.other)
+
+    assert result.response.ephemeral
+    assert first.id in texts(result.response)
+    assert "Seed: 42" in texts(result.response)
+
+
+async def test_report_from_the_menu_opens_the_buttons_form(stage: Stage):
+    first = await stage.finished()
+    await house_rules(stage, report_channel=stage.channel.id)
+
+    from_menu = await menu(stage, "Report", stage.card(first), stage.other)
+    from_button = await stage.press(first, "report", stage.other)
+
+    assert from_menu.modal == from_button.modal
+
+
+@pytest.mark.parametrize("name", ["Remix", "Details", "Report"])
+async def test_a_message_that_is_no_card_gets_one_clear_sentence(stage: Stage, name: str):
+    theirs = await post(stage, ("one.png", picture()))
+
+    assert "my own messages with a picture" in refusal(await menu(stage, name, theirs))
+
+
+async def test_a_message_of_ours_without_a_card_is_no_card(stage: Stage):
+    await stage.member.slash(stage.channel, "profile show")
+    (profile,) = stage.channel.history(viewer=stage.member)
+
+    assert "my own messages with a picture" in refusal(await menu(stage, "Details", profile))
+
+
+async def test_a_card_of_another_bots_is_not_believed(stage: Stage):
+    first = await stage.finished()
+    card = stage.card(first)
+    stage.env.backend.get_message(stage.channel.id, card.id).author_id = stage.other.id
+
+    assert "my own messages with a picture" in refusal(await menu(stage, "Remix", card))
+
+
+async def test_a_deleted_picture_is_said_to_be_gone(stage: Stage):
+    first = await stage.finished()
+    card = stage.card(first)
+    await stage.jobs.mark_deleted(first.id, now=stage.clock.now())
+
+    assert "was deleted" in refusal(await menu(stage, "Details", card))
+
+
+async def test_somebody_elses_job_of_elsewhere_stays_unknown(stage: Stage):
+    first = await stage.finished()
+    card = stage.card(first)
+    await stage.database.transaction(
+        lambda connection: connection.execute("UPDATE jobs SET guild_id = NULL WHERE id = ?", (first.id,))
+    )
+
+    for name in ("Remix", "Details"):
+        assert "no longer known here" in refusal(await menu(stage, name, card, stage.other))
+    assert first.id in texts((await menu(stage, "Details", card)).response)  # to its owner it is known everywhere
+
+
+async def test_the_settings_of_a_picture_are_shown_to_whoever_asks_and_nobody_else(stage: Stage):
+    result = await read(stage)
+
+    assert result.response.ephemeral
+    said = texts(result.response)
+    assert f"```\n{TEXT}\n```" in said
+    assert "one\\.png" in said
+    assert "**Here:** Test Model · 64 × 96 · 28 steps · guidance 5.5 · seed `1234` · style Ink × 0.6" in said
+    assert "Without these LoRAs: far away" in said
+    assert "Another model drew it (other, model)" in said
+    assert custom_ids(result.response) == [DRAW]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_what_was_read_is_drawn_after_a_look_at_it_and_after_a_restart_too(stage: Stage, restarts: bool):
+    found = await read(stage)
+    if restarts:
+        await stage.restart()
+    shown = await stage.member.click(found.response, custom_id=DRAW)
+    if restarts:
+        await stage.restart()
+
+    filled = values(shown)
+    await stage.member.submit_modal(shown, filled)
+
+    assert stage.bot._connection._view_store._modals == {}
+    assert filled == {
+        "prompt": "1girl, green hair",
+        "negative_prompt": "lowres, hat",
+        "size": ["portrait"],
+        "style": ["ink"],
+        "numbers": "Steps: 28, CFG scale: 5.5, Seed: 1234, Style weight: 0.6",
+    }
+    job = await stage.only_job()
+    request = job.request
+    assert (request.prompt, request.negative_prompt) == ("1girl, green hair", "lowres, hat")
+    assert (request.width, request.height, request.num_images) == (64, 96, 1)
+    assert (request.num_inference_steps, request.guidance_scale, request.seed) == (28, 5.5, 1234)
+    assert (request.style, request.adapter_weight) == ("ink", 0.6)
+    assert (job.origin.user_id, job.parent) == (stage.member.id, None)
+    await stage.draw()
+    assert len(stage.card(job).attachments) == 1
+
+
+async def test_what_a_member_leaves_empty_is_nothing_whatever_their_defaults_say(stage: Stage):
+    await stage.member.slash(stage.channel, "profile set", style="ink", negative_prompt="mine", pictures=3)
+    shown = await stage.member.click((await read(stage)).response, custom_id=DRAW)
+
+    await stage.member.submit_modal(
+        shown, {"prompt": "1girl", "negative_prompt": "", "size": ["square"], "style": ["-"], "numbers": ""}
+    )
+
+    request = (await stage.only_job()).request
+    assert (request.style, request.negative_prompt, request.num_images) == (None, "", 1)
+    assert (request.num_inference_steps, request.guidance_scale) == (4, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"numbers": "twenty steps"}, "Steps: 28, CFG scale: 7, Seed: 42"),
+        ({"numbers": "Steps: 61"}, "`steps` must be between 1 and 60"),
+        ({"numbers": "Seed: 4294967296"}, "`seed` must be between 0"),
+        ({"prompt": "  "}, "The prompt is empty"),
+    ],
+)
+async def test_what_a_member_made_of_the_form_is_checked_as_ever(stage: Stage, changes: dict[str, str], words: str):
+    shown = await stage.member.click((await read(stage)).response, custom_id=DRAW)
+
+    result = await stage.member.submit_modal(shown, values(shown) | changes)
+
+    assert words in refusal(result)
+    assert not result.deferred
+    assert await stage.all_jobs() == []
+
+
+async def test_the_rules_of_the_server_hold_for_what_was_read(stage: Stage):
+    shown = await stage.member.click((await read(stage)).response, custom_id=DRAW)
+    await house_rules(stage, max_steps=20)
+
+    result = await stage.member.submit_modal(shown, values(shown))
+
+    assert "at most 20 steps" in refusal(result)
+    assert await stage.all_jobs() == []
+
+
+@pytest.mark.parametrize("words", ["a ```` b", "long, " * 800])
+async def test_a_text_that_cannot_be_quoted_comes_as_a_file_and_is_drawn_from_it(stage: Stage, words: str):
+    found = await read(stage, f"{words}\nSteps: 9, Seed: 77, Size: 64x64")
+    (file,) = found.response.attachments
+    assert words.strip().encode() in await file.read()
+
+    shown = await stage.member.click(found.response, custom_id=DRAW)
+
+    filled = values(shown)
+    assert filled["prompt"] == words.strip()[:2000]
+    assert filled["numbers"] == "Steps: 9, Seed: 77"
+    if len(words) > 2000:
+        assert "the end of the words is left out" in texts(found.response)
+
+
+async def test_a_strangers_words_ping_nobody_and_hide_nothing(stage: Stage):
+    evil = f"@everyone <@{stage.other.id}> \u202egnp\u200b [click](https://evil.example)\nSteps: 4, Model: <@{stage.other.id}>"
+
+    result = await menu(stage, "Read settings", await post(stage, ("@everyone_(x).png", picture(evil))), stage.member)
+
+    said = texts(result.response)
+    stored = stage.env.backend.get_message(stage.channel.id, result.response.id)
+    assert (stored.ping_user_ids, stored.ping_role_ids, stored.mention_everyone) == ([], [], False)
+    assert "\u202e" not in said
+    assert f"drew it (<@{stage.other.id}>" not in said
+    quoted = next(part["content"] for part in parts(result.response) if part.get("content", "").startswith("```"))
+    assert "@everyone" not in said.replace(quoted, "")
+    assert "```" not in quoted[3:-3]
+
+
+async def test_the_first_picture_of_a_message_is_read_whatever_else_is_attached(stage: Stage):
+    message = await post(stage, ("notes.txt", b"Steps: 1"), ("two.png", picture("2girls\nSteps: 2")), ("three.png", picture()))
+
+    assert "2girls" in texts((await menu(stage, "Read settings", message)).response)
+
+
+async def test_a_card_of_ours_can_be_read_as_any_other_picture(stage: Stage):
+    first = await stage.finished()
+    stage.store.files = {key: picture("ours\nSteps: 4") for key in stage.store.files}
+    await stage.anime()
+    second = await stage.draw()
+    assert second.id != first.id
+
+    result = await menu(stage, "Read settings", stage.card(first), stage.other)
+
+    assert "says nothing about how it was made" in refusal_in_place(result)
+
+
+def refusal_in_place(result: Any) -> str:
+    """The sentence that took the place of an ephemeral "thinking…"."""
+    assert result.response.ephemeral
+    return result.response.content
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ([], "no PNG, JPEG or WebP picture"),
+        ([("notes.txt", b"Steps: 4")], "no PNG, JPEG or WebP picture"),
+        ([("plain.png", png())], "says nothing about how it was made"),
+        ([("empty.png", picture("  "))], "says nothing about how it was made"),
+        ([("broken.png", b"\x89PNG no picture")], "not a PNG, JPEG or WebP image"),
+        ([("big.png", b"\x89PNG" + bytes(11 * 2**20))], "at most 10 MiB"),
+        ([("much.png", picture("x" * 50_001))], "too much to be settings"),
+    ],
+)
+async def test_what_cannot_be_read_gets_one_sentence(stage: Stage, files: list[tuple[str, bytes]], words: str):
+    message = await post(stage, *files)
+
+    assert words in refusal(await menu(stage, "Read settings", message))
+
+
+async def test_a_press_on_a_message_without_settings_says_so(stage: Stage):
+    found = await read(stage)
+    stored = stage.env.backend.get_message(stage.channel.id, found.response.id)
+    for part in parts(found.response):
+        if part["type"] == 10:
+            part["content"] = "gone"
+    stored.components = [{"type": 1, "components": [{"type": 2, "style": 1, "label": "x", "custom_id": DRAW}]}]
+
+    assert "Use **Read settings** on the picture again" in refusal(await stage.member.click(found.response, custom_id=DRAW))
