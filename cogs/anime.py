@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -11,10 +10,8 @@ from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.chat.client import PastelBot
-from bot.chat.markdown import shorten
 from bot.chat.replies import origin_of
 from bot.domain.job import Origin
-from bot.domain.profile import Style
 from bot.domain.request import (
     MAX_ADAPTER_WEIGHT,
     MAX_GUIDANCE,
@@ -29,12 +26,11 @@ from bot.domain.request import (
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
 from bot.services.proposals import Proposal
+from cogs._choices import size_choices, style_choices
 from cogs._door import take_in
 from cogs._uploads import check_upload, read_upload
 
 DEFAULT_STRENGTH = 0.6  # img2img: keeps the composition, redraws the rest
-MAX_CHOICES = 25
-NAME_LENGTH = 100  # of a choice
 
 
 async def setup(bot: PastelBot) -> None:
@@ -59,7 +55,6 @@ class Anime(commands.Cog):
 def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
     """The command with the sizes and styles of the active model."""
     profile = generation.profile
-    sizes = [Choice(name=f"{size.name} · {size.width} × {size.height}", value=size.name) for size in profile.sizes]
 
     async def styles(interaction: discord.Interaction, current: str) -> list[Choice[str]]:
         return style_choices(await generation.styles(origin_of(interaction)), current)
@@ -77,7 +72,7 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         image="A picture to start from (PNG, JPEG or WebP, up to 10 MiB)",
         strength=f"How much of your picture may change (default {DEFAULT_STRENGTH:g})",
     )
-    @app_commands.choices(size=sizes[:MAX_CHOICES])
+    @app_commands.choices(size=size_choices(profile))
     @app_commands.autocomplete(style=styles)
     async def anime(  # noqa: PLR0913 - discord.py makes an option of every parameter
         interaction: discord.Interaction,
@@ -132,17 +127,3 @@ async def draw(
         return await generation.with_upload(proposal, data, DEFAULT_STRENGTH if strength is None else strength)
 
     await take_in(generation, interaction, complete)
-
-
-def style_choices(styles: Sequence[Style], current: str) -> list[Choice[str]]:
-    """Those of `styles` whose name, title or description holds what was typed, names that begin with it first."""
-    typed = current.strip().casefold()
-    fitting = [style for style in styles if typed in f"{style.name} {style.title} {style.description}".casefold()]
-    fitting.sort(key=lambda style: not style.title.casefold().startswith(typed))
-    return [
-        Choice(
-            name=shorten(f"{style.title} – {style.description}" if style.description else style.title, NAME_LENGTH),
-            value=style.name,
-        )
-        for style in fitting[:MAX_CHOICES]
-    ]
