@@ -23,13 +23,18 @@ TEXTS = (
     "🌱 **Subtle** and 🔥 **Strong** draw variations of one picture\n"
     "✏️ **Remix** lets you change the words first\n"
     "📋 **Details** shows every parameter to copy\n"
-    "🗑️ **Delete** removes the card and its pictures",
+    "🗑️ **Delete** removes the card and its pictures\n"
+    "🚩 **Report** shows a picture to the moderators of this server",
     "**More of `/anime`**\n"
     "`size`, `images`, `style` and `seed` do what they say; `negative_prompt` is what to leave out. "
     "Attach an `image` to start from your own picture; `strength` says how much of it may change.",
+    "**Your own defaults:** `/profile show` holds your style, size and more, for whenever you leave them out.",
+    "**In the menu of any message**, under *Apps*\n"
+    "**Remix**, **Details** and **Report** do what the buttons do\n"
+    "**Read settings** shows how a picture was made, if its file says so, and draws it here",
     "**What it costs:** 1 credit for a picture of 1024 × 1024 pixels and 28 steps; `/quota show` says what you have left. "
     "What fails or is cancelled costs nothing.",
-    "**Other commands:** `/queue show`, `/queue cancel`, `/about`",
+    "**Other commands:** `/queue show`, `/queue cancel`, `/profile set`, `/profile reset`, `/privacy show`, `/about`",
 )
 
 
