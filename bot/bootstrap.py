@@ -32,6 +32,7 @@ from bot.services.assembly import Ports, Services, build_services
 from bot.services.drain import Drain
 from bot.services.generation import GenerationService
 from bot.services.live_cards import EDIT_INTERVAL
+from bot.services.privacy import Privacy
 from bot.services.quotas import FixedLimits, Quotas
 from bot.services.server_queue import ServerQueue
 from bot.settings import SHIPPED_DATA, Settings
@@ -45,6 +46,8 @@ from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses
+from bot.storage.privacy import SqlitePrivacy
+from bot.storage.retention import SqliteRetention
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
@@ -150,6 +153,8 @@ async def open_works(
         credits=SqliteCredits(ground.database),
         limits=limits,
         pauses=SqlitePauses(ground.database),
+        records=SqlitePrivacy(ground.database),
+        shelf=SqliteRetention(ground.database),
         outbox=ground.outbox,
         store=ground.images,
         codec=PillowCodec(),
@@ -186,6 +191,7 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         bot.provide(GenerationService, works.generation)
         bot.provide(Quotas, works.services.quotas)
         bot.provide(ServerQueue, works.services.server_queue)
+        bot.provide(Privacy, works.services.privacy)
         yield Application(ground=ground, works=works, bot=bot)
 
 

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-EXTENSIONS = ("cogs.anime", "cogs.results", "cogs.queue", "cogs.quota", "cogs.help", "cogs.about")
+EXTENSIONS = ("cogs.anime", "cogs.results", "cogs.queue", "cogs.quota", "cogs.privacy", "cogs.help", "cogs.about")

@@ -1,0 +1,60 @@
+"""`/privacy`: what is stored of a member, as a file, and gone."""
+
+from __future__ import annotations
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.chat.actions import ERASE, Press
+from bot.chat.client import PastelBot
+from bot.chat.privacy_view import asked_by, export_view, outcome, privacy_view, question_view
+from bot.chat.replies import NOBODY, Interaction, actor_of, answer, defer_ephemeral, defer_silently, notice
+from bot.services.privacy import Privacy as PrivacyService
+
+
+async def setup(bot: PastelBot) -> None:
+    await bot.add_cog(Privacy(bot, bot.require(PrivacyService)))
+
+
+class Privacy(commands.GroupCog, group_name="privacy", group_description="What is stored about you"):
+    """Everything is for the member's eyes only, and about themselves only."""
+
+    def __init__(self, bot: PastelBot, privacy: PrivacyService) -> None:
+        self._bot = bot
+        self._privacy = privacy
+
+    async def cog_load(self) -> None:
+        self._bot.on_action(ERASE, self.erase)
+
+    @app_commands.command(name="show", description="What I keep of you, for how long, and who sees it")
+    async def show(self, interaction: discord.Interaction) -> None:
+        await defer_ephemeral(interaction)
+        guild_id = interaction.guild_id
+        holdings = await self._privacy.holdings(interaction.user.id)
+        times = await self._privacy.times(guild_id)
+        await answer(interaction, privacy_view(holdings, times, in_server=guild_id is not None))
+
+    @app_commands.command(name="export", description="Everything that is stored about you, as a file")
+    async def export(self, interaction: discord.Interaction) -> None:
+        await defer_ephemeral(interaction)
+        files = await self._privacy.export(interaction.user.id, max_bytes=interaction.filesize_limit)
+        for number, file in enumerate(files, start=1):
+            view, attachments = export_view(file, number, len(files))
+            if number == 1:
+                await answer(interaction, view, attachments)
+            else:
+                view.stop()
+                await interaction.followup.send(view=view, files=list(attachments), ephemeral=True, allowed_mentions=NOBODY)
+
+    @app_commands.command(name="delete", description="Delete everything that is stored about you, after one more question")
+    async def delete(self, interaction: discord.Interaction) -> None:
+        await defer_ephemeral(interaction)
+        holdings = await self._privacy.holdings(interaction.user.id)
+        await answer(interaction, question_view(interaction.user.id, holdings))
+
+    async def erase(self, interaction: Interaction, press: Press) -> None:
+        """The confirmation was pressed. Its message is replaced, so that nobody presses it twice."""
+        await defer_silently(interaction)
+        erased = await self._privacy.erase(asked_by(press), actor_of(interaction))
+        await answer(interaction, notice(outcome(erased)))
