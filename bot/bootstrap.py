@@ -16,6 +16,8 @@ from bot.chat.client import PastelBot
 from bot.chat.connection import connect
 from bot.chat.extensions import EXTENSIONS
 from bot.chat.messenger import DiscordMessenger
+from bot.chat.report_board import DiscordReportBoard
+from bot.chat.roster import DiscordRoster
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import Limits
 from bot.errors import FolderError
@@ -30,23 +32,33 @@ from bot.log import set_up_logging
 from bot.ports import Clock, LimitsSource, Messenger
 from bot.services.assembly import Ports, Services, build_services
 from bot.services.drain import Drain
+from bot.services.findings import Findings
 from bot.services.generation import GenerationService
+from bot.services.house_rules import HouseRules
 from bot.services.live_cards import EDIT_INTERVAL
+from bot.services.moderation import Moderation, Roster
+from bot.services.personal import Preferences
 from bot.services.privacy import Privacy
 from bot.services.quotas import FixedLimits, Quotas
+from bot.services.report_display import ReportBoard
+from bot.services.reports import Reports
 from bot.services.server_queue import ServerQueue
 from bot.settings import SHIPPED_DATA, Settings
 from bot.shutdown import drain_event, first_of, stop_event
 from bot.storage.catalog import load_catalog
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
+from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.images import DiskImageStore
 from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
+from bot.storage.moderation import SqliteModeration
 from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses
+from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
+from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
 from bot.telemetry import Metrics
 
@@ -139,7 +151,13 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
 
 @asynccontextmanager
 async def open_works(
-    ground: Ground, messenger: Messenger, *, limits: LimitsSource, edit_interval: float = EDIT_INTERVAL
+    ground: Ground,
+    messenger: Messenger,
+    *,
+    limits: LimitsSource,
+    board: ReportBoard | None = None,
+    roster: Roster | None = None,
+    edit_interval: float = EDIT_INTERVAL,
 ) -> AsyncGenerator[Works]:
     """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier.
 
@@ -153,6 +171,10 @@ async def open_works(
         credits=SqliteCredits(ground.database),
         limits=limits,
         pauses=SqlitePauses(ground.database),
+        house_rules=SqliteHouseRules(ground.database),
+        moderation=SqliteModeration(ground.database),
+        reports=SqliteReports(ground.database),
+        personal=SqlitePersonalDefaults(ground.database),
         records=SqlitePrivacy(ground.database),
         shelf=SqliteRetention(ground.database),
         outbox=ground.outbox,
@@ -163,6 +185,8 @@ async def open_works(
         clock=ground.clock,
         metrics=ground.metrics,
         classifier=classifier,
+        board=board,
+        roster=roster,
     )
     services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
     background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
@@ -185,12 +209,19 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
 
         bot = PastelBot(metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login)
         limits = operator_limits(settings)
-        works = await stack.enter_async_context(open_works(ground, DiscordMessenger(bot), limits=limits))
+        works = await stack.enter_async_context(
+            open_works(ground, DiscordMessenger(bot), limits=limits, board=DiscordReportBoard(bot), roster=DiscordRoster(bot))
+        )
         stack.push_async_callback(bot.close)
         stack.push_async_callback(works.background.stop)
         bot.provide(GenerationService, works.generation)
         bot.provide(Quotas, works.services.quotas)
         bot.provide(ServerQueue, works.services.server_queue)
+        bot.provide(Moderation, works.services.moderation)
+        bot.provide(Reports, works.services.reports)
+        bot.provide(HouseRules, works.services.house_rules)
+        bot.provide(Findings, works.services.findings)
+        bot.provide(Preferences, works.services.preferences)
         bot.provide(Privacy, works.services.privacy)
         yield Application(ground=ground, works=works, bot=bot)
 

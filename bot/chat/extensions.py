@@ -2,4 +2,17 @@
 
 from __future__ import annotations
 
-EXTENSIONS = ("cogs.anime", "cogs.results", "cogs.queue", "cogs.quota", "cogs.privacy", "cogs.help", "cogs.about")
+EXTENSIONS = (
+    "cogs.anime",
+    "cogs.results",
+    "cogs.queue",
+    "cogs.quota",
+    "cogs.settings",
+    "cogs.moderation",
+    "cogs.reports",
+    "cogs.profile",
+    "cogs.context_menus",
+    "cogs.privacy",
+    "cogs.help",
+    "cogs.about",
+)

@@ -23,7 +23,7 @@ from bot.domain.report import MAX_REPORT_LENGTH, Complaint, Outcome, Report, Rep
 Item = ui.Item[Any]
 
 REASON = "reason"
-SEEN_BY = "The moderators of this server see this and your name."
+SEEN_BY = "You may leave this empty. The moderators of this server see it and your name."
 THANKS = "Thank you. The moderators of this server have been shown your report."
 MAX_SHOWN = 4  # complaints; the reasons may be twice as long once they are escaped, and Discord takes 4,000 characters
 ALT_TEXT_LENGTH = 1024

@@ -7,6 +7,8 @@ import contextlib
 import logging
 import webbrowser
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from bot.bootstrap import Application, open_application, small_model
 from bot.chat.actions import Press
 from bot.chat.replies import Interaction, defer_public, origin_of
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
+from bot.domain.job import Actor
 from bot.domain.request import Draft
 from bot.errors import OperatorError
 from bot.log import set_up_logging
@@ -31,6 +34,7 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
     serve = _import_serve()
 
     async def ready(address: str) -> None:
+        await _choose_report_channel(app)
         print(f"\nPastel's demo: {address}\nCtrl-C ends it.\n", flush=True)  # noqa: T201 - what the visitor waits for
         if open_browser:
             await asyncio.to_thread(webbrowser.open, address)
@@ -72,6 +76,14 @@ def _with_small_model(settings: Settings) -> Settings:
     if settings.model is not None:
         return settings
     return settings.model_copy(update={"model": small_model(load_catalog(SHIPPED_DATA, settings.data_dir))})
+
+
+async def _choose_report_channel(app: Application) -> None:
+    """There is one channel, so reports stand in it too; without any, Report would only say that nobody listens."""
+    for guild in app.bot.guilds:
+        bot_itself = Actor(user_id=guild.me.id, guild_id=guild.id, manages_guild=True)
+        choose = partial(replace, report_channel=guild.text_channels[0].id)
+        await app.works.services.house_rules.revise(bot_itself, choose)
 
 
 def _draw_examples(app: Application) -> None:

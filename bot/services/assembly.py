@@ -26,12 +26,13 @@ from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
 from bot.services.gate import Gate
+from bot.services.findings import Findings
 from bot.services.generation import GenerationService
 from bot.services.house_rules import HouseRules, HouseRulesRepository
 from bot.services.inspection import Inspection
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.moderation import Moderation, ModerationRepository, Roster
-from bot.services.personal import PersonalRepository
+from bot.services.personal import PersonalRepository, Preferences
 from bot.services.privacy import MemberRecords, Privacy
 from bot.services.proposals import Proposals
 from bot.services.quotas import Credits, Quotas
@@ -85,6 +86,8 @@ class Services:
     house_rules: HouseRules
     moderation: Moderation
     reports: Reports
+    preferences: Preferences
+    findings: Findings
     drain: Drain
     privacy: Privacy
     eraser: Eraser
@@ -107,10 +110,7 @@ def build_services(
     estimator = Estimator(jobs=jobs, clock=clock, capacity=ports.generator.capacity)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    room = Mailroom(
-        outbox=ports.outbox, messenger=messenger, store=store, codec=ports.codec, cards=cards, clock=clock, metrics=metrics
-    )
-    delivery = Delivery(room=room, jobs=jobs, live=live, sleep=sleep)
+    delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, live=live, sleep=sleep)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     bench = Workbench(
         jobs=jobs,
@@ -146,6 +146,8 @@ def build_services(
         house_rules=HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, clock=clock),
         moderation=moderation,
         reports=reports,
+        findings=Findings(codec=ports.codec, proposals=proposals),
+        preferences=Preferences(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
         eraser=eraser,
@@ -153,6 +155,18 @@ def build_services(
         worker=worker,
         delivery=delivery,
         live=live,
+    )
+
+
+def _mailroom(ports: Ports, cards: CardAssembler) -> Mailroom:
+    return Mailroom(
+        outbox=ports.outbox,
+        messenger=ports.messenger,
+        store=ports.store,
+        codec=ports.codec,
+        cards=cards,
+        clock=ports.clock,
+        metrics=ports.metrics,
     )
 
 

@@ -27,9 +27,11 @@ from bot.domain.quota import UNLIMITED, Limits
 from bot.inference.image_files import PillowCodec
 from bot.ports import ImageCodec
 from bot.services.assembly import Ports, Services, build_services
+from bot.services.findings import Findings
 from bot.services.generation import GenerationService
 from bot.services.house_rules import HouseRules
 from bot.services.moderation import Moderation
+from bot.services.personal import Preferences
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.reports import Reports
@@ -117,6 +119,8 @@ class Stage:
         self.bot.provide(Moderation, self.services.moderation)
         self.bot.provide(Reports, self.services.reports)
         self.bot.provide(HouseRules, self.services.house_rules)
+        self.bot.provide(Findings, self.services.findings)
+        self.bot.provide(Preferences, self.services.preferences)
         self.bot.provide(Privacy, self.services.privacy)
         return self.bot
 
