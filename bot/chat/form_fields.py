@@ -20,8 +20,8 @@ Named = Sequence[tuple[str, str]]
 """Options as value and label."""
 
 
-def text_field(label: str, name: str, value: str, *, required: bool) -> ui.Label[Any]:
-    """A field of several lines for a prompt; `value` is cut to what it holds."""
+def text_field(label: str, name: str, value: str, *, required: bool, hint: str | None = None) -> ui.Label[Any]:
+    """A field of several lines for a prompt; `value` is cut to what it holds, `hint` stands below the label."""
     field: ui.TextInput[Any] = ui.TextInput(
         custom_id=name,
         style=TextStyle.paragraph,
@@ -29,7 +29,7 @@ def text_field(label: str, name: str, value: str, *, required: bool) -> ui.Label
         required=required,
         max_length=MAX_PROMPT_LENGTH,
     )
-    return ui.Label(text=label, component=field)
+    return ui.Label(text=label, description=hint, component=field)
 
 
 def choice_field(label: str, name: str, options: Named, chosen: str) -> ui.Label[Any]:

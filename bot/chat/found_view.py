@@ -15,7 +15,7 @@ from discord import ButtonStyle, TextStyle, ui
 from bot.chat.actions import FOUND, FOUND_FORM, NO_JOB, Press
 from bot.chat.card_text import words
 from bot.chat.cards import PINK
-from bot.chat.detail_view import FILE_NAME, MAX_TEXT
+from bot.chat.detail_view import FILE_NAME
 from bot.chat.form_fields import NO_STYLE, given_values
 from bot.chat.forms import NEGATIVE_PROMPT, PROMPT, SIZE, STYLE, Offer, add_words_and_looks
 from bot.chat.markdown import code_block, visible
@@ -27,6 +27,7 @@ from bot.domain.request import MAX_PROMPT_LENGTH, Draft
 
 NUMBERS, NUMBERS_LENGTH = "numbers", 200
 NAME_LENGTH = 60
+MAX_QUOTED = 2_600  # characters; Discord takes 4,000 in one message, and names in the other lines can double when escaped
 MAX_NAMED = 5  # LoRAs
 FENCE = "```"
 
@@ -41,7 +42,7 @@ def found_view(finding: Finding, picture: str, profile: ModelProfile) -> tuple[u
         ui.TextDisplay(f"### Settings of this picture\n-# {words(picture, NAME_LENGTH)}"), accent_colour=PINK
     )
     files: tuple[discord.File, ...] = ()
-    if "``" in text or len(text) > MAX_TEXT:  # cannot be quoted unchanged, or is too long
+    if "``" in text or len(text) > MAX_QUOTED:  # cannot be quoted unchanged, or is too long
         files = (discord.File(io.BytesIO(text.encode()), filename=FILE_NAME),)
         container.add_item(ui.File(files[0]))
     else:
@@ -109,7 +110,7 @@ def _here(finding: Finding, profile: ModelProfile) -> Iterator[str]:
     ]
     if adoption.style:
         facts.append(f"style {words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}")
-    yield f"**Here:** {' · '.join(facts)}"
+    yield f"**Drawn here:** {' · '.join(facts)}"
     if adoption.missing_loras:
         named = ", ".join(words(name, NAME_LENGTH) for name in adoption.missing_loras[:MAX_NAMED])
         more = len(adoption.missing_loras) - MAX_NAMED

@@ -62,7 +62,9 @@ def profile_form(defaults: PersonalDefaults, offer: Offer) -> ui.Modal:
     sizes = [(NOTHING, f"As the model has it ({profile.default_size})"), *size_options(profile)]
     form.add_item(choice_field("Style", STYLE, _with(styles, defaults.style), defaults.style or NO_STYLE))
     form.add_item(choice_field("Size", SIZE, _with(sizes, defaults.size), defaults.size or NOTHING))
-    form.add_item(text_field("Leave out", NEGATIVE_PROMPT, defaults.negative_prompt, required=False))
+    form.add_item(
+        text_field("Leave out", NEGATIVE_PROMPT, defaults.negative_prompt, required=False, hint=f"Empty: {AS_SERVER}")
+    )
     form.add_item(choice_field("Pictures at once", IMAGES, count_options(), str(defaults.num_images or 1)))
     spoilers = [(SHOWN, "Shown at once"), (HIDDEN, "Hidden behind a click")]
     form.add_item(choice_field("Your pictures are", SPOILER, spoilers, HIDDEN if defaults.spoiler else SHOWN))
