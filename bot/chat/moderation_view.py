@@ -72,8 +72,8 @@ def _job(job: Job) -> str:
 
 def _view(heading: str, lines: Sequence[str]) -> ui.LayoutView:
     view = ui.LayoutView(timeout=None)
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay(heading), ui.TextDisplay("\n".join(lines)), accent_colour=PINK)
-    view.add_item(container)
+    texts = (ui.TextDisplay[Any](text) for text in (heading, "\n".join(lines)))
+    view.add_item(ui.Container(*texts, accent_colour=PINK))
     return view
 
 

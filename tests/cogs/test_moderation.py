@@ -4,7 +4,8 @@ from typing import Any
 
 import discord
 import pytest
-from simcord.backend.models.channel import Overwrite, OverwriteType
+from simcord.backend.models.channel import Overwrite
+from simcord.enums import OverwriteType
 
 from bot.chat.roster import DiscordRoster
 from bot.domain.job import JobStatus

@@ -7,7 +7,8 @@ from typing import Any
 import discord
 import pytest
 import simcord
-from simcord.backend.models.channel import Overwrite, OverwriteType
+from simcord.backend.models.channel import Overwrite
+from simcord.enums import OverwriteType
 
 from bot.chat.report_view import THANKS
 from bot.domain.job import Job, Origin, Place
