@@ -39,7 +39,7 @@ from bot.services.live_cards import EDIT_INTERVAL
 from bot.services.moderation import Moderation, Roster
 from bot.services.personal import Preferences
 from bot.services.privacy import Privacy
-from bot.services.quotas import FixedLimits, Quotas
+from bot.services.quotas import OperatorLimits, Quotas
 from bot.services.report_display import ReportBoard
 from bot.services.reports import Reports
 from bot.services.server_queue import ServerQueue
@@ -249,12 +249,13 @@ async def run_bot(settings: Settings) -> None:
 
 def operator_limits(settings: Settings) -> LimitsSource:
     """What the settings say of members' use; 0 there is no limit."""
-    return FixedLimits(
+    return OperatorLimits(
         limits=Limits(
             daily_credits=settings.daily_credits or None,
             waiting_jobs=settings.max_waiting_jobs or None,
             operator_credits=settings.user_daily_credits or None,
-        )
+        ),
+        server_weights=settings.server_weights,
     )
 
 

@@ -6,16 +6,18 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
 
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styles and models of the checkout
 TOKEN_SHAPE = re.compile(r"[\w-]{10,}\.[\w-]{4,}\.[\w-]{20,}")  # user id, timestamp and signature, base64url each
 DEVICE_SHAPE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+ServerId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+ServerWeight = Annotated[float, Field(ge=0.1, le=10)]
 EXPECTED = {
     "data_dir": "the path of a folder",
     "device": "auto, cpu, mps, cuda or cuda:N",
@@ -25,6 +27,7 @@ EXPECTED = {
     "daily_credits": "a whole number of credits, or 0 for no limit",
     "user_daily_credits": "a whole number of credits, or 0 for no limit",
     "max_waiting_jobs": "a whole number of jobs, or 0 for no limit",
+    "server_weights": "ids of servers with weights from 0.1 to 10, such as 123456789012345678=2, 876543210987654321=0.5",
 }
 
 
@@ -50,6 +53,20 @@ class Settings(BaseSettings):
     daily_credits: int = Field(default=0, ge=0, description="Credits of a member a day in each server; 0 = no limit.")
     user_daily_credits: int = Field(default=0, ge=0, description="Credits of a member a day over all servers; 0 = no limit.")
     max_waiting_jobs: int = Field(default=10, ge=0, description="Waiting jobs of a member in each server; 0 = no limit.")
+
+    server_weights: Annotated[dict[ServerId, ServerWeight], NoDecode] = Field(
+        default={}, description="A server's share of the queue, where it is not 1: id=weight, id=weight."
+    )
+
+    @field_validator("server_weights", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+            raise ValueError("a server stands there twice")
+        return {name.strip(): weight.strip() for name, _, weight in pairs}
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -108,6 +125,7 @@ class _TokenOnly(Settings):
     daily_credits: Any = None
     user_daily_credits: Any = None
     max_waiting_jobs: Any = None
+    server_weights: Any = None
 
 
 def _token_alone() -> Settings | None:

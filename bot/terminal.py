@@ -22,7 +22,7 @@ from bot.domain.request import Draft
 from bot.errors import FolderError, GenerationError
 from bot.log import set_up_logging
 from bot.ports import MessengerError
-from bot.services.quotas import FixedLimits
+from bot.services.quotas import OperatorLimits
 from bot.settings import Settings
 from bot.shutdown import first_of
 
@@ -110,7 +110,7 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
         messenger = TerminalMessenger(bar)
         async with (
             open_ground(settings, state_dir=folder) as ground,
-            open_works(ground, messenger, limits=FixedLimits(limits=Limits()), edit_interval=EDIT_INTERVAL) as works,
+            open_works(ground, messenger, limits=OperatorLimits(limits=Limits()), edit_interval=EDIT_INTERVAL) as works,
         ):
             proposal = await works.generation.propose(draft, OPERATOR)
             await works.generation.submit(proposal, OPERATOR, HERE)

@@ -96,3 +96,15 @@ def test_reading_settings_leaves_the_environment_alone(tmp_path):
     load(need_token=False)
 
     assert "LOG_FORMAT" not in os.environ
+
+
+def test_servers_have_the_weights_that_the_operator_gave():
+    settings = load(need_token=False, SERVER_WEIGHTS="123456789012345678=2, 876543210987654321 = 0.5,")
+    assert settings.server_weights == {123456789012345678: 2.0, 876543210987654321: 0.5}
+
+
+@pytest.mark.parametrize("given", ["5", "5=", "5=0", "5=11", "5=nan", "x=1", "0=1", "-5=1", "5=1,5=2"])
+def test_a_wrong_weight_of_a_server_is_one_line(given):
+    lines = {line for line in problems(SERVER_WEIGHTS=given) if line.startswith("SERVER_WEIGHTS")}
+    assert len(lines) == 1
+    assert "must be ids of servers with weights from 0.1 to 10, such as" in lines.pop()

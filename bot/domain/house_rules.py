@@ -106,15 +106,15 @@ class GuildSettings:
         """Whether members may choose the style of that name; no style is always possible."""
         return style is None or not self.allowed_styles or style in self.allowed_styles
 
-    def limits(self, role_ids: Collection[int], operator: Limits, *, guild_weight: float = 1.0) -> Limits:
-        """What a member with these roles may use, within the operator's limits; `guild_weight` is the server's in the queue."""
+    def limits(self, role_ids: Collection[int], operator: Limits) -> Limits:
+        """What a member with these roles may use, within the operator's limits; their weight is the server's in the queue."""
         priorities = self.role_priorities
         share = _largest(priorities, role_ids, 1) / max(priorities.values(), default=1)
         return Limits(
             daily_credits=self._allowance(role_ids, operator.daily_credits),
             waiting_jobs=_smaller(self.waiting_jobs, operator.waiting_jobs),
             operator_credits=operator.operator_credits,
-            weight=operator.weight * guild_weight * share,
+            weight=operator.weight * share,
         )
 
     def _allowance(self, role_ids: Collection[int], operators: int | None) -> int | None:

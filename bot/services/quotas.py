@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -25,14 +26,15 @@ class Credits(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FixedLimits:
-    """Implements ports.LimitsSource: the same for everybody, everywhere."""
+class OperatorLimits:
+    """Implements ports.LimitsSource: the same for everybody, everywhere, but for a server's weight in the queue."""
 
     limits: Limits
+    server_weights: Mapping[int, float] = field(default_factory=dict[int, float])
 
     async def limits_for(self, origin: Origin) -> Limits:
-        del origin
-        return self.limits
+        weight = 1.0 if origin.guild_id is None else self.server_weights.get(origin.guild_id, 1.0)
+        return replace(self.limits, weight=self.limits.weight * weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ from bot.domain.job import Actor, JobStatus
 from bot.domain.quota import MAX_GRANT, Limits, Standing
 from bot.domain.request import Draft
 from bot.errors import InvalidRequestError, NotAllowedError, QuotaError
-from bot.services.quotas import FixedLimits
+from bot.services.quotas import OperatorLimits
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin, reply
 from tests.services.world import World
 
@@ -102,10 +103,13 @@ async def test_the_largest_grant_is_possible(world: World) -> None:
     assert standing.granted == MAX_GRANT
 
 
-async def test_fixed_limits_are_the_same_for_all() -> None:
+async def test_the_operators_limits_are_the_same_for_all_but_for_a_servers_weight() -> None:
     limits = Limits(daily_credits=3)
+    operator = OperatorLimits(limits=limits, server_weights={GUILD: 2.0})
 
-    assert await FixedLimits(limits=limits).limits_for(origin(guild_id=None)) is limits
+    assert await operator.limits_for(origin(guild_id=None)) == limits
+    assert await operator.limits_for(origin(guild_id=GUILD + 1)) == limits
+    assert await operator.limits_for(origin()) == replace(limits, weight=2.0)
 
 
 async def test_a_job_that_failed_or_was_cancelled_costs_nothing(world: World) -> None:
