@@ -102,14 +102,14 @@ def _here(finding: Finding, profile: ModelProfile) -> Iterator[str]:
     draft, found, adoption = finding.adoption.draft, finding.settings, finding.adoption
     size = profile.size(draft.size)
     facts = [
-        words(profile.title, NAME_LENGTH),
+        "a new seed" if draft.seed is None else f"seed `{draft.seed}`",
         f"{size.width} × {size.height}",
         f"{draft.num_inference_steps or profile.num_inference_steps} steps",
         f"guidance {profile.guidance_scale if draft.guidance_scale is None else draft.guidance_scale:g}",
-        "a new seed" if draft.seed is None else f"seed `{draft.seed}`",
     ]
     if adoption.style:
-        facts.append(f"style {words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}")
+        facts.append(f"{words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}")
+    facts.append(words(profile.title, NAME_LENGTH))
     yield f"**Drawn here:** {' · '.join(facts)}"
     if adoption.missing_loras:
         named = ", ".join(words(name, NAME_LENGTH) for name in adoption.missing_loras[:MAX_NAMED])

@@ -161,7 +161,7 @@ async def test_the_settings_of_a_picture_are_shown_to_whoever_asks_and_nobody_el
     said = texts(result.response)
     assert f"```\n{TEXT}\n```" in said
     assert "one\\.png" in said
-    assert "**Drawn here:** Test Model · 64 × 96 · 28 steps · guidance 5.5 · seed `1234` · style Ink × 0.6" in said
+    assert "**Drawn here:** seed `1234` · 64 × 96 · 28 steps · guidance 5.5 · Ink × 0.6 · Test Model" in said
     assert "Without these LoRAs: far away" in said
     assert "Another model drew it (other, model)" in said
     assert custom_ids(result.response) == [DRAW]
