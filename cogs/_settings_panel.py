@@ -13,7 +13,7 @@ from bot.chat.settings_controls import Offer, chosen_edit
 from bot.chat.settings_forms import setting_form, submitted_edit
 from bot.chat.settings_items import HISTORY, THEME, SettingsPress
 from bot.chat.settings_panel import panel
-from bot.chat.settings_text import Theme
+from bot.chat.settings_text import Theme, in_words
 from bot.domain.settings_json import to_values
 from bot.domain.settings_trail import Edit, Revision
 from bot.errors import InvalidRequestError
@@ -58,7 +58,7 @@ class Panel:
         try:
             notice = _told(await self._rules.revise(actor_of(interaction), edit()))
         except InvalidRequestError as error:
-            notice = f"⚠️ {error}"
+            notice = f"⚠️ {in_words(str(error))}"
         await self.show(interaction, press.page, notice)
 
     async def _older(self, interaction: Interaction, press: SettingsPress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import discord
@@ -17,7 +17,10 @@ from bot.domain.settings_trail import Change, Revision, TrailEntry, TrailPage
 FILE_NAME = "pastel-settings.json"
 NOTHING_CHANGED = "Nothing changed: it was so already."
 NO_HISTORY = "Nobody has changed a setting of this server yet. `/settings panel` is the place to begin."
-EXPORTED = "All settings of this server. `/settings import` takes this file, here or in another server."
+EXPORTED = (
+    "All settings of this server; `/settings import` takes them back. "
+    "Channels and roles stand in it by their ids, so for another server leave those lines out."
+)
 SEE_CHANGES = "-# `/settings history` shows who changed what, `/settings reset` takes it back"
 MANY = 6  # items before and after; from here on, what came and went is easier to read
 MAX_LINES = 3_400  # characters; Discord takes 4,000 in one message, and the rest of it needs some
@@ -66,8 +69,7 @@ def history_view(page: TrailPage) -> ui.LayoutView:
     """Who changed what, and when; newest first, with a button that goes on."""
     if not page.entries:
         return _view(ui.TextDisplay(NO_HISTORY), colour=GREY)
-    heading = ui.TextDisplay[Any]("## What changed")
-    parts: list[ui.Item[Any]] = [heading, ui.TextDisplay("\n".join(_told(page.entries)))]
+    parts: list[ui.Item[Any]] = [ui.TextDisplay("## What changed"), *map(_told, page.entries)]
     if page.older_than is not None:
         custom_id = SettingsPress(page=HISTORY, setting=str(page.older_than)).custom_id
         parts.append(ui.ActionRow(ui.Button(label="Older", style=ButtonStyle.secondary, custom_id=custom_id)))
@@ -80,11 +82,9 @@ def export_view(text: str) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
     return _view(ui.TextDisplay(EXPORTED), ui.File(file)), (file,)
 
 
-def _told(entries: Sequence[TrailEntry]) -> Iterator[str]:
-    for entry in entries:
-        change = entry.change
-        yield f"**{title(change.setting)}:** {before_and_after(change, ROOM_IN_HISTORY)}"
-        yield f"-# by <@{entry.changed_by}> {discord.utils.format_dt(entry.changed_at, 'f')}"
+def _told(entry: TrailEntry) -> ui.TextDisplay[Any]:
+    line = f"**{title(entry.change.setting)}:** {before_and_after(entry.change, ROOM_IN_HISTORY)}"
+    return ui.TextDisplay(f"{line}\n-# by <@{entry.changed_by}> {discord.utils.format_dt(entry.changed_at, 'f')}")
 
 
 def _items(value: Any) -> list[Any] | None:

@@ -15,9 +15,14 @@ from bot.chat.settings_controls import Offer, Values, select_for
 from bot.chat.settings_forms import FORM_SETTINGS, ROLE_NUMBERS
 from bot.chat.settings_items import THEME, SettingsPress
 from bot.chat.settings_text import SETTING_TEXTS, Theme, names_of, shown
+from bot.domain.house_rules import SETTING_NAMES
 
 Item = ui.Item[Any]
 
+FIRST_ID = 1_000
+"""Each select has an id of its own, since clients remember by it what was chosen; left to Discord, pages would share them."""
+
+HEADING = "## Settings of this server"
 HINT = "-# A change holds at once. `/settings history` shows who changed what."
 
 
@@ -29,7 +34,7 @@ def panel(theme: Theme, values: Values, offer: Offer, notice: str | None = None)
 
 
 def _parts(theme: Theme, values: Values, offer: Offer, notice: str | None) -> Iterator[Item]:
-    yield ui.TextDisplay(f"## {theme.emoji} {theme.heading}")
+    yield ui.TextDisplay(HEADING)
     yield ui.ActionRow(_themes(theme))
     if notice:
         yield ui.TextDisplay(notice)
@@ -52,19 +57,24 @@ def _themes(current: Theme) -> ui.Select[Any]:
 
 def _setting(theme: Theme, name: str, values: Values, offer: Offer) -> Iterator[Item]:
     custom_id = SettingsPress(page=theme, setting=name).custom_id
-    text = _text(name, values[name])
     if name in FORM_SETTINGS:
         label = "Set a role" if name in ROLE_NUMBERS else "Change"
         button: ui.Button[Any] = ui.Button(label=label, style=ButtonStyle.secondary, custom_id=custom_id)
-        yield ui.Section(text, accessory=button)
+        yield ui.Section(_text(name, shown(name, values[name])), accessory=button)
         return
-    yield ui.TextDisplay(text)
     select = select_for(name, custom_id, values, offer)
+    yield ui.TextDisplay(_text(name, "" if _says_it(select, values[name]) else shown(name, values[name])))
     if select is not None:
+        select.id = FIRST_ID + SETTING_NAMES.index(name)
         yield ui.ActionRow(select)
 
 
-def _text(name: str, value: Any) -> str:
-    meaning = SETTING_TEXTS[name].meaning
-    line = f"**{SETTING_TEXTS[name].title}:** {shown(name, value)}"
-    return f"{line}\n-# {meaning}" if meaning else line
+def _says_it(select: Item | None, value: Any) -> bool:
+    """Whether the select shows the value: its only choice, or by its placeholder that there is none."""
+    return select is not None and (not value or (isinstance(select, ui.Select) and select.max_values == 1))
+
+
+def _text(name: str, value: str) -> str:
+    text = SETTING_TEXTS[name]
+    line = f"**{text.title}:** {value}" if value else f"**{text.title}**"
+    return f"{line}\n-# {text.meaning}" if text.meaning else line

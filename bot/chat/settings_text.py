@@ -86,6 +86,13 @@ def title(name: str) -> str:
     return words(name, STYLE_LENGTH) if text is None else text.title
 
 
+def in_words(sentence: str) -> str:
+    """A refusal with the settings called as people call them; files of settings know them by their names."""
+    for name, text in SETTING_TEXTS.items():
+        sentence = sentence.replace(f"`{name}`", f"**{text.title}**")
+    return sentence
+
+
 def joined(items: Sequence[str], room: int) -> str:
     """As many of `items` as fit, and how many more there are; the first one always."""
     kept: list[str] = []
@@ -160,20 +167,20 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
     "daily_credits": SettingText(
         theme=Theme.ALLOWANCES,
         title="Daily credits",
-        meaning="For each member. 1 credit is one picture of 1024 × 1024 pixels and 28 steps.",
+        meaning="For each member. 1 credit is one 1024 × 1024 picture of 28 steps.",
         unset="as my host set it",
         shown=lambda value, _: in_credits(int(value)),
     ),
     "role_credits": SettingText(
         theme=Theme.ALLOWANCES,
         title="Daily credits of roles",
-        meaning="The largest that a member has counts.",
+        meaning="A member with several of them has the largest.",
         shown=_numbers(in_credits),
     ),
     "exempt_roles": SettingText(
         theme=Theme.ALLOWANCES,
         title="Roles without a daily limit",
-        meaning="My host's limit over all servers still holds.",
+        meaning="The limit over all servers still holds, if my host set one.",
         shown=_ROLES,
     ),
     "waiting_jobs": SettingText(
@@ -186,7 +193,7 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
     "role_priorities": SettingText(
         theme=Theme.ALLOWANCES,
         title="Priority of roles",
-        meaning=f"1 to {MAX_PRIORITY}: with 3, members get three turns in this server's queue while others get one.",
+        meaning=f"1 to {MAX_PRIORITY}. With 3, members get three turns for one of the others.",
         unset="the same for everybody",
         shown=_numbers(str),
     ),
@@ -233,7 +240,7 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
     "safety": SettingText(
         theme=Theme.SAFETY,
         title="Safety level",
-        meaning="Sexual pictures of minors are refused at every level, words and pictures.",
+        meaning="At every level, prompts that sexualise minors are refused.",
         shown=_one_of(SAFETY_NAMES),
     ),
     "blocked_words": SettingText(
