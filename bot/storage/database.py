@@ -83,7 +83,7 @@ class Database:
     async def rewrite(self) -> bool:
         """Write the file anew and empty its log, so that neither holds a byte of what was removed before.
 
-        Other writes wait meanwhile, about a second for 100 MB. False when a reader of another process was in the way: the
+        Other writes wait meanwhile, a few seconds for 100 MB. False when a reader of another process was in the way: the
         log is not empty then. Raises as `transaction`; it needs as much free space as the file has.
         """
         return await self._run(self._writer, rewrite)

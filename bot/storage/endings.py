@@ -29,6 +29,8 @@ WHERE id = :id AND status IN ('queued', 'running')
 RETURNING user_id
 """
 
+WAITING = "SELECT id FROM jobs WHERE user_id = ? AND status IN ('queued', 'running')"
+
 ADD_IMAGE = """--sql
 INSERT INTO images (job_id, image_index, key, seed, width, height, parameters, size_bytes)
 VALUES (:job_id, :image_index, :key, :seed, :width, :height, :parameters, :size_bytes)
@@ -65,13 +67,28 @@ def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int
 
 def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
     """CANCELLED, if it had not ended."""
+    user_id = _cancel(connection, job_id, now)
+    if user_id is None:
+        return False
+    turns.assign(connection, user_id)
+    return True
+
+
+def cancel_all(connection: sqlite3.Connection, user_id: int, *, now: datetime) -> None:
+    """CANCELLED, whatever of the member's had not ended."""
+    for row in connection.execute(WAITING, (user_id,)).fetchall():
+        _cancel(connection, row["id"], now)
+    turns.assign(connection, user_id)  # once: every turn that is dealt reads the whole line
+
+
+def _cancel(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> int | None:
+    """Whose it was, if it had not ended."""
     cancelled = connection.execute(CANCEL, {"id": job_id, "now": to_micros(now)}).fetchall()
     if not cancelled:
-        return False
+        return None
     _open_entry(connection, job_id, now)
     ledger.refund(connection, job_id, now=now)
-    turns.assign(connection, cancelled[0]["user_id"])
-    return True
+    return cancelled[0]["user_id"]
 
 
 def _end_attempt(

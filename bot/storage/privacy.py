@@ -151,8 +151,7 @@ def _begin(connection: sqlite3.Connection, user_id: int, now: datetime) -> tuple
     values = {"user_id": user_id, "now": to_micros(now)}
     connection.execute(ASK, values).fetchall()
     unfinished = connection.execute(UNFINISHED, (user_id,)).fetchall()
-    for row in unfinished:
-        endings.cancel(connection, row["id"], now=now)  # leaves alone what only waits to be shown
+    endings.cancel_all(connection, user_id, now=now)
     connection.execute(HIDE, values)
     connection.execute(FORGET_DEFAULTS, values)
     connection.execute(FORGET_REASONS, values)
