@@ -9,8 +9,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from bot.__main__ import main
+from bot.background import Background
 from bot.bootstrap import open_application
 from bot.errors import ModelError
+from bot.inference.classifier import TransformersClassifier
+from bot.inference.generator import DiffusersGenerator
 from bot.settings import SHIPPED_DATA, Settings
 from tests.inference.tiny_vit import build_vit
 
@@ -45,7 +48,8 @@ def move_away(judge: Path) -> None:
     judge.rename(judge.with_name("elsewhere"))
 
 
-def test_a_picture_that_passes_is_drawn_and_the_classifiers_thread_ends(tmp_path):
+def test_a_picture_that_passes_is_drawn_and_the_classifiers_thread_ends(monkeypatch, tmp_path):
+    monkeypatch.setattr("bot.inference.classifier.CLOSE_PATIENCE", 120.0)
     assert main(["draw", PROMPT, "--out", str(tmp_path / "a.png"), "--steps", "2"]) == 0
 
     with Image.open(tmp_path / "a.png") as picture:
@@ -89,6 +93,29 @@ async def test_the_classifier_is_loaded_before_anything_that_draws(monkeypatch):
         await app.works.background.stop()
 
     assert order == ["TransformersClassifier", "DiffusersGenerator"]
+
+
+async def test_the_classifier_is_closed_when_nobody_can_ask_it_any_more(monkeypatch):
+    order = []
+
+    def note(part, method):
+        whole = getattr(part, method)
+
+        async def noted(self):
+            order.append(part.__name__)
+            await whole(self)
+
+        monkeypatch.setattr(part, method, noted)
+
+    note(Background, "stop")
+    note(DiffusersGenerator, "close")
+    note(TransformersClassifier, "close")
+
+    async with open_application(Settings.load(need_token=False)):
+        pass
+
+    assert order[-1] == "TransformersClassifier"
+    assert {"Background", "DiffusersGenerator"} <= set(order[:-1])
 
 
 def test_doctor_says_whether_the_classifier_is_there(judge, capsys):

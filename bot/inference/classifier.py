@@ -104,8 +104,4 @@ class TransformersClassifier:
         return tuple(ratings)
 
     def _unload(self) -> None:
-        if self._loaded is not None:
-            from bot.inference.faults import free_memory
-
-            self._loaded = None
-            free_memory()
+        self._loaded = None

@@ -74,6 +74,7 @@ async def test_pictures_are_looked_at_off_the_loops_thread_in_batches_of_four(
         return look(self, pictures)
 
     monkeypatch.setattr(LoadedClassifier, "rate", watched)
+    monkeypatch.setattr("bot.inference.classifier.CLOSE_PATIENCE", 120.0)
     classifier = TransformersClassifier(profile_of(vit), device="cpu")
     await classifier.load()
     ratings = await classifier.ratings([noise_png(seed) for seed in range(6)])
