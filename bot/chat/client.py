@@ -17,12 +17,14 @@ from bot.chat.command_sync import sync_if_changed
 from bot.chat.freshness import Freshness
 from bot.chat.replies import Interaction
 from bot.chat.settings_items import SettingsItem, SettingsPress
+from bot.errors import NotFoundError
 from bot.ports import MetaRepository
 from bot.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
 MAX_RATELIMIT_WAIT = 60.0  # seconds; beyond it discord.py raises instead of sleeping, and the outbox waits
+NOT_OFFERED = "I do not offer this any more, so nothing happened. `/help` says what I do now."
 GUILD_READY_TIMEOUT = 2.0  # seconds after the last server before READY counts; discord.py's own default
 
 T = TypeVar("T")
@@ -148,14 +150,19 @@ class PastelBot(commands.AutoShardedBot):
         super().dispatch(event_name, *args, **kwargs)
 
     async def on_interaction(self, interaction: Interaction) -> None:
-        """Forms are found by their custom id, not in discord.py's memory, so that one opened before a restart still works."""
-        if interaction.type is not discord.InteractionType.modal_submit:
-            return
-        custom_id = str(cast("dict[str, Any]", interaction.data).get("custom_id", ""))
-        if press := Press.parse(custom_id):
+        """Forms are found by their custom id, not in discord.py's memory, so that one opened before a restart still works.
+
+        What is nobody's is refused here: Discord would only say that the interaction failed.
+        """
+        custom_id = str(cast("dict[str, Any]", interaction.data or {}).get("custom_id", ""))
+        press, setting = Press.parse(custom_id), SettingsPress.parse(custom_id)
+        is_form = interaction.type is discord.InteractionType.modal_submit
+        if is_form and press:
             await self._handle(self._forms.get(press.action), interaction, press)
-        elif setting := SettingsPress.parse(custom_id):
+        elif is_form and setting:
             await self.press_setting(interaction, setting)
+        elif is_form or (interaction.type is discord.InteractionType.component and not press and not setting):
+            await self._handle(None, interaction, custom_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         del args, kwargs  # they may hold a prompt
@@ -174,9 +181,11 @@ class PastelBot(commands.AutoShardedBot):
     async def _handle(
         self, handler: Callable[[Interaction, P], Awaitable[None]] | None, interaction: Interaction, press: P
     ) -> None:
-        if handler is None or replies.is_late(interaction):
+        if replies.is_late(interaction):
             return
         try:
+            if handler is None:
+                raise NotFoundError(NOT_OFFERED)
             await handler(interaction, press)
         except Exception as error:  # noqa: BLE001 - the sink decides; discord.py would only log it
             await errors.report(self.metrics, interaction, error)

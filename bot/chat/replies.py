@@ -161,13 +161,19 @@ def role_ids_of(interaction: Interaction) -> frozenset[int]:
 
 
 def actor_of(interaction: Interaction) -> Actor:
-    """Whoever presses, with the permissions that Discord computed for this channel; nobody moderates a DM."""
+    """Whoever presses, with the permissions that Discord computed for this channel; nobody moderates a DM.
+
+    A right that their roles do not give them in the whole server is one in this channel alone.
+    """
     in_guild = interaction.guild_id is not None
+    user = interaction.user
+    in_server = isinstance(user, discord.Member) and user.guild_permissions.manage_messages
     return Actor(
-        user_id=interaction.user.id,
+        user_id=user.id,
         guild_id=interaction.guild_id,
         manages_messages=in_guild and interaction.permissions.manage_messages,
         manages_guild=in_guild and interaction.permissions.manage_guild,
+        only_in=None if in_server else interaction.channel_id,
     )
 
 

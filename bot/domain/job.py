@@ -176,12 +176,16 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Whoever presses a button, with the rights that we looked up ourselves."""
+    """Whoever presses a button, with the rights that we looked up ourselves.
+
+    `only_in` is set where they may manage the messages of that one channel, and not of the whole server.
+    """
 
     user_id: int
     guild_id: int | None = None
     manages_messages: bool = False
     manages_guild: bool = False
+    only_in: int | None = None
 
     def owns(self, job: Job) -> bool:
         return self.user_id == job.origin.user_id
@@ -193,8 +197,9 @@ class Actor:
         return self.guild_id
 
     def may_remove(self, job: Job) -> bool:
-        """Cancel and delete belong to the owner, and to moderators of the job's own server."""
-        moderates = self.guild_id is not None and (self.manages_messages or self.manages_guild)
+        """Cancel and delete belong to the owner, and to moderators of the job's own server, or of its channel alone."""
+        manages = self.manages_messages and self.only_in in {None, job.reply.channel_id}
+        moderates = self.guild_id is not None and (manages or self.manages_guild)
         return self.owns(job) or (moderates and self.guild_id == job.origin.guild_id)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bot.domain.house_rules import GuildSettings
-from bot.domain.job import Job, Origin, Place
+from bot.domain.job import Actor, Job, Origin, Place
 from bot.domain.quota import counted
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Showing
@@ -63,13 +63,13 @@ def showing(settings: GuildSettings, place: Place, *, spoiler: bool) -> Showing:
     )
 
 
-def check_visible(job: Job, origin: Origin) -> None:
+def check_visible(job: Job, asking: Origin | Actor) -> None:
     """Whether they may know of the job: its owner may everywhere, others in its server alone.
 
     A custom id can be forged, so a job of elsewhere is as good as none; the sentence gives nothing away.
     """
-    here = origin.guild_id is not None and origin.guild_id == job.origin.guild_id
-    if not here and origin.user_id != job.origin.user_id:
+    here = asking.guild_id is not None and asking.guild_id == job.origin.guild_id
+    if not here and asking.user_id != job.origin.user_id:
         raise NotFoundError(JOB_GONE)
 
 

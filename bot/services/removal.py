@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from bot.domain.job import Actor, Job, JobId
-from bot.domain.policy import JOB_GONE
+from bot.domain.policy import JOB_GONE, check_visible
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.ports import Clock, ImageStore, JobRepository, Messenger, MessengerError
 from bot.services.delivery import Delivery
@@ -79,6 +79,7 @@ class Removal:
         job = await self.jobs.get(job_id)
         if job is None:
             raise NotFoundError(JOB_GONE)
+        check_visible(job, actor)
         if not actor.may_remove(job):
             raise NotAllowedError(NOT_YOURS)
         return job

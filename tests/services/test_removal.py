@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Actor, Job, JobStatus
-from bot.errors import InvalidRequestError, NotAllowedError, UserError
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.services.removal import CARD_STAYS
 from tests.examples import (
     GUILD,
@@ -42,10 +42,10 @@ async def test_strangers_neither_cancel_nor_delete(world: World) -> None:
     waiting, shown = await world.submit(1), await world.submit(2)
     foreign = Actor(user_id=MODERATOR, guild_id=GUILD + 1, manages_messages=True)
 
-    for actor in (STRANGER, foreign):
-        with pytest.raises(NotAllowedError):
+    for actor, refusal in ((STRANGER, NotAllowedError), (foreign, NotFoundError)):
+        with pytest.raises(refusal):
             await world.services.generation.cancel(waiting.id, actor)
-        with pytest.raises(NotAllowedError):
+        with pytest.raises(refusal):
             await world.services.generation.delete(shown.id, actor)
 
     assert await world.jobs.counts() == {"queued": 2}

@@ -1,0 +1,204 @@
+"""Every door is tried by everybody, on the real bot, also with events that no client would send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import discord
+import pytest
+import pytest_asyncio
+import simcord
+from simcord.backend.models.channel import Overwrite, OverwriteType
+
+from bot.chat.client import NOT_OFFERED
+from bot.domain.job import JobStatus
+from bot.domain.moderation import Block
+from bot.storage.moderation import SqliteModeration
+from tests.cogs.authorisation import DOORS, Cell, Door, Opens
+from tests.cogs.doors import attempt, custom_id_of, every_door, press, submit
+from tests.cogs.forgery import edited_custom_ids
+from tests.cogs.premises import OWNERS_WORD, SERVERS_WORD, Premises, Tables, Who, open_premises
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CELLS = [pytest.param(door, who, id=f"{door} by {who}") for door in DOORS for who in Who]
+BOOKKEEPING = {"sqlite_sequence", "users", "guilds"}  # who was ever met, and numbers given away
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What came of trying a door. `told` is what the visitor alone reads of it."""
+
+    door: Door
+    who: Who
+    result: simcord.InteractionResult
+    messages: tuple[Any, ...]
+    told: str
+    before: Tables
+    after: Tables
+    is_public: bool
+
+    @property
+    def changed(self) -> set[str]:
+        return {name for name, rows in self.before.items() if rows != self.after[name]}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def premises(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Premises]:
+    async with open_premises(tmp_path_factory.mktemp("premises")) as opened:
+        yield opened
+
+
+async def test_every_door_of_the_running_bot_stands_in_the_table_and_every_row_has_its_door(premises: Premises):
+    found = every_door(premises.stage.bot)
+
+    assert found - DOORS.keys() == set(), "Say in tests/cogs/authorisation.py who may use them."
+    assert DOORS.keys() - found == set(), "These doors are no more; take them out of tests/cogs/authorisation.py."
+    assert len(found) > 100
+
+
+@pytest.mark.parametrize(("name", "who"), CELLS)
+async def test_a_door_opens_to_those_to_whom_the_table_says(premises: Premises, name: str, who: Who):
+    tried = await _try(premises, name, who)
+
+    try:
+        _judge(premises, tried, tried.door.cell(who))
+        assert premises.stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+    finally:
+        if tried.changed or tried.is_public:
+            await premises.restore()
+
+
+async def _try(premises: Premises, name: str, who: Who) -> Attempt:
+    door = DOORS[name]
+    if door.while_paused:
+        await premises.pause_queues()
+    before, shown = await premises.tables(), premises.shown()
+    result = await attempt(premises, name, who, dict(door.options))
+    await premises.settle()
+    said = (result.response, *result.followups)
+    return Attempt(
+        door=door,
+        who=who,
+        result=result,
+        messages=tuple(message for message in said if message and message.id not in premises.props),
+        told=await _told(result),
+        before=before,
+        after=await premises.tables(),
+        is_public=premises.shown() != shown,
+    )
+
+
+async def _told(result: simcord.InteractionResult) -> str:
+    said = [result.modal, result.autocomplete_choices]
+    for message in (result.response, *result.followups):
+        if message:
+            files = [(await file.read()).decode(errors="replace") for file in message.attachments]
+            said += [message.content, message.components, files]
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _judge(premises: Premises, tried: Attempt, cell: Cell) -> None:
+    assert tried.result.acknowledged
+    if cell not in {Opens.TO_ALL, Opens.ANEW}:
+        _reveals_nothing(tried)
+    if isinstance(cell, str):
+        _is_refused(tried, cell)
+    elif cell is Opens.EMPTY:
+        assert tried.result.autocomplete_choices == []
+        assert tried.changed == set()
+    else:
+        _is_done(tried)
+        if cell is Opens.TO_ALL:
+            assert tried.door.tells in tried.told
+        else:
+            _leaves_alone(premises, tried)
+
+
+def _is_refused(tried: Attempt, sentence: str) -> None:
+    """One sentence for the visitor alone, and nothing else anywhere."""
+    (said,) = tried.messages
+    assert said.ephemeral
+    assert sentence in said.content
+    assert tried.result.modal is None
+    assert tried.changed == set()
+    assert not tried.is_public
+
+
+def _is_done(tried: Attempt) -> None:
+    """What a door is for has happened; refusals are plain content, and answers never are."""
+    assert [message.content for message in tried.messages if message.content] == []
+    assert tried.changed - BOOKKEEPING == tried.door.changes
+    assert tried.result.autocomplete_choices != []
+
+
+def _reveals_nothing(tried: Attempt) -> None:
+    assert SERVERS_WORD not in tried.told
+    if tried.who not in {Who.OWNER, Who.DIRECT}:
+        assert OWNERS_WORD not in tried.told
+
+
+def _leaves_alone(premises: Premises, tried: Attempt) -> None:
+    """Whatever is of the owner or the server is as it was; but the owner may change what is theirs."""
+    if tried.who in {Who.OWNER, Who.DIRECT}:
+        return
+    for name, rows in tried.before.items():
+        assert premises.protected(rows) <= tried.after[name], name
+
+
+@pytest.mark.parametrize("who", Who)
+@pytest.mark.parametrize("custom_id", ["pastel:nonsense:0123456789abcdef", "pastel:delete", "somebody-elses", "x" * 100])
+async def test_what_nobody_offers_is_refused_and_not_left_unanswered(premises: Premises, custom_id: str, who: Who):
+    visitor, before = premises.visitors[who], await premises.tables()
+
+    for used in (await press(premises, visitor, custom_id), await submit(premises, visitor, custom_id, {"prompt": "x"})):
+        assert used.response is not None
+        assert used.response.ephemeral
+        assert used.response.content == NOT_OFFERED
+
+    assert await premises.tables() == before
+
+
+async def test_a_thousand_edited_custom_ids_of_a_member_change_nothing(premises: Premises):
+    before, visitor = await premises.tables(), premises.visitors[Who.OTHER]
+
+    for number, custom_id in enumerate(edited_custom_ids(premises, visitor, 1_000)):
+        await (submit if number % 3 == 0 else press)(premises, visitor, custom_id)
+
+    assert await premises.tables() == before
+    assert premises.stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+
+
+async def test_a_blocked_member_still_gets_rid_of_what_is_theirs(premises: Premises):
+    owner = premises.visitors[Who.OWNER]
+    block = Block(
+        guild_id=owner.server.guild.id, user_id=owner.actor.id, reason="", blocked_by=1, blocked_at=premises.stage.clock.now()
+    )
+    await SqliteModeration(premises.stage.database).block(block)
+
+    await attempt(premises, "press cancel", Who.OWNER, {})
+    await attempt(premises, "press delete", Who.OWNER, {})
+
+    waiting, done = [await premises.stage.job(premises.jobs[name]) for name in ("waiting", "done")]
+    assert (waiting.status, done.deleted_at is None) == (JobStatus.CANCELLED, False)
+    await premises.restore()
+
+
+@pytest.mark.parametrize(("where", "may"), [("drawings", True), ("annex", False)])
+async def test_who_moderates_one_channel_removes_pictures_there_and_nowhere_else(premises: Premises, where: str, may: bool):
+    member = premises.visitors[Who.OTHER]
+    channel = member.channel if where == "drawings" else member.server.names["channel"]
+    granted = discord.Permissions(manage_messages=True).value
+    backend = premises.stage.env.backend
+    backend.set_overwrite(channel.id, Overwrite(target_id=member.actor.id, type=OverwriteType.MEMBER, allow=granted))
+    try:
+        await press(premises, replace(member, channel=channel), custom_id_of(premises, "delete"))
+    finally:
+        backend.delete_overwrite(channel.id, member.actor.id)
+
+    job = await premises.stage.job(premises.jobs["done"])
+    assert (job.deleted_at is not None) == may
+    await premises.restore()
