@@ -157,7 +157,7 @@ class JobRepository(Protocol):
     async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
         """Store a job, its reservation, its member and its server; a known interaction gives the job it made before.
 
-        Raises QuotaError when `limits` forbid a new one.
+        Raises QuotaError when `limits` forbid a new one, NotAllowedError for a member who is blocked in the server.
         """
         ...
 

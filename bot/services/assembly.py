@@ -25,8 +25,8 @@ from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
-from bot.services.gate import Gate
 from bot.services.findings import Findings
+from bot.services.gate import Gate
 from bot.services.generation import GenerationService
 from bot.services.house_rules import HouseRules, HouseRulesRepository
 from bot.services.inspection import Inspection
@@ -171,14 +171,7 @@ def _mailroom(ports: Ports, cards: CardAssembler) -> Mailroom:
 
 
 def _gate(ports: Ports, catalog: Catalog) -> Gate:
-    return Gate(
-        rules=ports.house_rules,
-        moderation=ports.moderation,
-        personal=ports.personal,
-        operator=ports.limits,
-        catalog=catalog,
-        clock=ports.clock,
-    )
+    return Gate(rules=ports.house_rules, personal=ports.personal, operator=ports.limits, catalog=catalog)
 
 
 def _reports(ports: Ports, moderation: Moderation, removal: Removal) -> Reports:

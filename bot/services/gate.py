@@ -17,9 +17,8 @@ from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Showing
 from bot.errors import NotAllowedError
-from bot.ports import Clock, LimitsSource
+from bot.ports import LimitsSource
 from bot.services.house_rules import HouseRulesRepository
-from bot.services.moderation import ModerationRepository
 from bot.services.personal import PersonalRepository
 
 NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
@@ -35,17 +34,16 @@ class Permit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
-    """Reads a server's rules, its blocks and a member's own defaults afresh each time, so that changes hold at once.
+    """Reads a server's rules and a member's own defaults afresh each time, so that changes hold at once.
 
-    Implements ports.LimitsSource; `operator` is what the operator allows.
+    Blocks are looked up where the job is stored, in that transaction. Implements ports.LimitsSource; `operator` is what the
+    operator allows.
     """
 
     rules: HouseRulesRepository
-    moderation: ModerationRepository
     personal: PersonalRepository
     operator: LimitsSource
     catalog: Catalog
-    clock: Clock
 
     async def admit(self, request: GenerationRequest, origin: Origin) -> Permit:
         """Raises NotAllowedError, with the sentence of the first rule that forbids it."""
@@ -53,7 +51,6 @@ class Gate:
         if place is None:
             raise NotAllowedError(NO_PLACE)
         settings = await self.settings(origin.guild_id)
-        await self._check_block(origin)
         policy.check_place(settings, place)
         policy.check_roles(settings, origin.role_ids)
         policy.check_amount(settings, request)
@@ -81,13 +78,6 @@ class Gate:
         """Raises NotFoundError for a job of another server, NotAllowedError where only its owner may draw from it again."""
         policy.check_visible(job, origin)
         policy.check_reuse(await self.settings(origin.guild_id), job, origin)
-
-    async def _check_block(self, origin: Origin) -> None:
-        if origin.guild_id is None:
-            return
-        block = await self.moderation.block_of(origin.guild_id, origin.user_id, now=self.clock.now())
-        if block is not None:
-            raise NotAllowedError(block.sentence)
 
     def _check_words(self, request: GenerationRequest, settings: GuildSettings, *, age_restricted: bool) -> None:
         """Of the member and of the style that they chose: its trigger words are drawn as well."""

@@ -25,10 +25,6 @@ NO_PICTURE = (
 class ModerationRepository(Protocol):
     """Blocks and members' jobs, on disk."""
 
-    async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
-        """The block that holds now."""
-        ...
-
     async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:
         """Those that hold now, newest first."""
         ...

@@ -14,6 +14,7 @@ from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, ImageStore, JobRepository
 from bot.services.gate import Gate
 
+PICTURES_GONE = "These pictures are no longer stored, so there is nothing to vary. Reroll draws the same words again."
 UPLOAD_GONE = "The picture that this one started from is no longer stored. Use `/anime` and attach it again."
 WITH_PICTURES = frozenset({JobStatus.SUCCEEDED, JobStatus.DELIVERED, JobStatus.UNDELIVERABLE})
 
@@ -147,5 +148,7 @@ class Proposals:
         if job.status not in WITH_PICTURES:
             raise InvalidRequestError("There is no picture yet to vary. Wait until this one is finished, or use Reroll.")
         indexes = {image.index for image in await self._jobs.images(job.id)}
+        if not indexes:
+            raise NotFoundError(PICTURES_GONE)
         if image_index not in indexes:
             raise NotFoundError(f"There is no picture {image_index + 1} here; choose 1 to {len(indexes)}.")

@@ -8,11 +8,13 @@ from datetime import datetime
 from statistics import median
 
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId, NewJob, new_job_id
+from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
 from bot.domain.quota import Limits
+from bot.errors import NotAllowedError
 from bot.ports import Ahead, Recovery, Submission
 from bot.storage import endings, ledger, queue, turns
 from bot.storage.database import Database
+from bot.storage.moderation import find_block
 from bot.storage.people import remember_guild, remember_user
 from bot.storage.rows import image_from_row, job_from_row, new_job_row, to_micros
 
@@ -157,6 +159,7 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     known = connection.execute("SELECT * FROM jobs WHERE interaction_id = ?", (origin.interaction_id,)).fetchone()
     if known is not None:
         return Submission(job=job_from_row(known), created=False)
+    _check_block(connection, origin, now)
     payment = ledger.check(connection, new, limits, now=now)
     remember_user(connection, origin.user_id, now=now)
     if origin.guild_id is not None:
@@ -167,6 +170,13 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     ledger.reserve(connection, job, payment, now=now)
     turns.assign(connection, origin.user_id)
     return Submission(job=job, created=True)
+
+
+def _check_block(connection: sqlite3.Connection, origin: Origin, now: datetime) -> None:
+    """Here and not before: a block cancels what waits, so nothing may come in between the two."""
+    block = None if origin.guild_id is None else find_block(connection, origin.guild_id, origin.user_id, now=now)
+    if block is not None:
+        raise NotAllowedError(block.sentence)
 
 
 def _mark_deleted(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> tuple[str, ...]:

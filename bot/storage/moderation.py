@@ -60,15 +60,6 @@ class SqliteModeration:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
-        values = {"guild_id": guild_id, "user_id": user_id, "now": to_micros(now)}
-
-        def select(connection: sqlite3.Connection) -> Block | None:
-            row = connection.execute(FIND, values).fetchone()
-            return None if row is None else _block(row)
-
-        return await self._database.read(select)
-
     async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:
         values = {"guild_id": guild_id, "limit": limit, "now": to_micros(now)}
         return await self._database.read(lambda connection: tuple(_block(row) for row in connection.execute(ALL, values)))
@@ -110,6 +101,13 @@ class SqliteModeration:
             return None if row is None else job_from_row(row)
 
         return await self._database.read(select)
+
+
+def find_block(connection: sqlite3.Connection, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
+    """The block that holds now; inside somebody's transaction, it holds until that ends."""
+    values = {"guild_id": guild_id, "user_id": user_id, "now": to_micros(now)}
+    row = connection.execute(FIND, values).fetchone()
+    return None if row is None else _block(row)
 
 
 def _key(guild_id: int, user_id: int, by: int, now: datetime) -> dict[str, int]:

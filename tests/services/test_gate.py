@@ -9,14 +9,14 @@ import pytest
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Origin, Place
 from bot.domain.moderation import Block
-from bot.domain.quota import Limits
+from bot.domain.quota import UNLIMITED, Limits
 from bot.domain.request import Draft
 from bot.domain.safety import Rating, SafetyLevel, Showing, Spoilers
 from bot.errors import NotAllowedError, NotFoundError, QuotaError
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.moderation import SqliteModeration
 from bot.storage.personal import SqlitePersonalDefaults
-from tests.examples import CATALOG, CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, origin, reply
+from tests.examples import CATALOG, CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, new_job, origin, reply
 from tests.services.world import World
 
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
@@ -80,6 +80,15 @@ async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(world
         await draw(world, origin(1))
     await draw(world, origin(2, user_id=OTHER))
     await draw(world, origin(3, guild_id=None))
+
+
+async def test_a_block_that_comes_between_gate_and_queue_still_holds(world: World) -> None:
+    """It cancels what waits; a job that slipped in behind it would be drawn."""
+    await block(world)
+
+    with pytest.raises(NotAllowedError, match="have blocked you"):
+        await world.jobs.add(new_job(), limits=UNLIMITED, now=world.clock.now())
+    assert await world.jobs.counts() == {}
 
 
 async def test_a_block_ends_by_itself(world: World) -> None:

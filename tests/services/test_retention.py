@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.house_rules import GuildSettings
-from bot.domain.job import Job
+from bot.domain.job import Job, VariationStrength
 from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
 from bot.domain.request import InitImage
-from bot.errors import FolderError
+from bot.errors import FolderError, NotFoundError
 from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import GUILD, MEMBER, origin, request
 from tests.services.world import World, until
@@ -44,6 +44,17 @@ async def test_pictures_go_after_their_days_and_not_before(world: World) -> None
     assert (await world.job(job.id)).request == job.request
     assert world.messenger.ways[-1] != "delete"  # the card in Discord stays as it is
     assert await world.services.retention.enforce() == 0
+
+
+async def test_pictures_that_went_can_be_drawn_again_but_not_varied(world: World) -> None:
+    await keep(world, pictures=7)
+    job = await world.delivered()
+    world.clock.advance(8 * DAY)
+    await world.services.retention.enforce()
+
+    with pytest.raises(NotFoundError, match="no longer stored, so there is nothing to vary"):
+        await world.services.generation.propose_variation(job.id, 0, VariationStrength.SUBTLE, origin())
+    await world.services.generation.propose_reroll(job.id, origin())
 
 
 async def test_words_take_their_pictures_along(world: World) -> None:

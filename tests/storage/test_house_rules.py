@@ -69,7 +69,7 @@ async def test_a_block_holds_until_its_end_or_until_it_is_lifted(store: Store) -
         guild_id=GUILD, user_id=MEMBER, reason="flood", blocked_by=MODERATOR, blocked_at=NOW, ends_at=NOW + timedelta(hours=1)
     )
     await moderation.block(block)
-    assert await moderation.block_of(GUILD, MEMBER, now=NOW) == block
-    assert await moderation.block_of(GUILD, MEMBER, now=NOW + timedelta(hours=1)) is None
+    assert await moderation.blocks(GUILD, limit=2, now=NOW) == (block,)
+    assert await moderation.blocks(GUILD, limit=2, now=NOW + timedelta(hours=1)) == ()
     assert await moderation.unblock(GUILD, MEMBER, by=MODERATOR, now=NOW)
-    assert await moderation.block_of(GUILD, MEMBER, now=NOW) is None
+    assert await moderation.blocks(GUILD, limit=2, now=NOW) == ()

@@ -284,7 +284,7 @@ async def test_blocks_stay_as_the_servers_record(store: Store) -> None:
 
     await erase(store.database)
 
-    assert await moderation.block_of(200, 100, now=NOW) == block
+    assert await moderation.blocks(200, limit=2, now=NOW) == (block,)
 
 
 async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Store) -> None:
