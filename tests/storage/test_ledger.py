@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Job
 from bot.domain.quota import UNLIMITED, Limits, Standing, day_of
 from bot.errors import DatabaseError, QuotaError
+from bot.storage import ledger
 from bot.storage.audit import audit
 from bot.storage.database import Database
 from tests.storage.samples import NOW, Store, images, new_job
@@ -18,6 +20,7 @@ from tests.storage.samples import NOW, Store, images, new_job
 EVENING = NOW.replace(hour=23, minute=59, second=59)
 MORNING = EVENING + timedelta(seconds=2)
 THREE = Limits(daily_credits=3)
+Post = Callable[..., None]
 
 
 async def standing(store: Store, *, now: datetime = NOW, user_id: int = 100, guild_id: int | None = 200) -> Standing:
@@ -92,6 +95,12 @@ async def test_pictures_that_cannot_be_shown_are_paid_back_once(store: Store) ->
 
     assert await standing(store) == Standing()
     assert [posting[0] for posting in await purses(store, job)] == ["reserve", "charge", "refund"]
+
+
+@pytest.mark.parametrize("post", [ledger.charge, ledger.refund])
+async def test_nothing_is_charged_or_refunded_that_was_not_reserved(store: Store, post: Post) -> None:
+    with pytest.raises(sqlite3.IntegrityError, match="has no reservation to (charge|refund)"):
+        await store.database.transaction(lambda connection: post(connection, "0" * 16, now=NOW))
 
 
 async def test_every_server_and_the_direct_messages_have_an_allowance_of_their_own(store: Store) -> None:
