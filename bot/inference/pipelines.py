@@ -98,6 +98,7 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
     _refuse_gaps(profile, text2img)
     text2img.scheduler = build_scheduler(text2img.scheduler.config, profile, prediction)
     text2img.to(place.device)
+    _freeze(text2img)
     text2img.set_progress_bar_config(disable=True)
     return LoadedModel(
         profile=profile,
@@ -106,6 +107,14 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
         preview=LatentPreview.for_sdxl() if profile.family == "sdxl" else LatentPreview.fitted(text2img.vae),
         model_hash=model_hash,
     )
+
+
+def _freeze(pipeline: Any) -> None:
+    """peft freezes what it adds a LoRA to, and torch 2.13 multiplies frozen weights in another order on some CPUs: a model that
+    once held a LoRA would differ from itself in the last bit.
+    """
+    for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2):
+        part.requires_grad_(requires_grad=False)
 
 
 def _img2img_of(text2img: Any) -> Any:

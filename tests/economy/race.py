@@ -9,16 +9,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from bot.domain.delivery import DeliveryFault
-from bot.domain.job import Origin
+from bot.domain.job import Origin, Place
 from bot.domain.quota import Limits
 from bot.errors import QuotaError
 from bot.services.proposals import Proposal
 from bot.storage.audit import audit
-from tests.examples import GUILD, reply, request
+from tests.examples import CHANNEL, GUILD, reply, request
 from tests.services.world import World, open_world
 from tests.storage.samples import memory_folder
 
 ALLOWANCE, REQUESTS = 3, 4
+HERE = Place(channel_id=CHANNEL)
 LUCK = 20  # the seed
 
 
@@ -39,7 +40,7 @@ async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
 
     async def ask(number: int) -> None:
         user_id = 1 + number % members
-        origin = Origin(interaction_id=number, user_id=user_id, guild_id=GUILD)
+        origin = Origin(interaction_id=number, user_id=user_id, guild_id=GUILD, place=HERE)
         try:
             await world.services.generation.submit(Proposal(request=request(seed=number)), origin, reply())
         except QuotaError:

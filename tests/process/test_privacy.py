@@ -54,6 +54,7 @@ async def test_a_member_deletes_everything_within_a_minute_while_others_draw(hou
     await house.status(fired, "delivered")
     others = await local.answer(await local.command(ren, "anime", prompt="green coat", images=2))
     waiting = await local.answer(await local.command(mika, "anime", prompt=f"{SECRET} again", images=4, steps=60))
+    await found(house, "SELECT 1 FROM jobs GROUP BY NULL HAVING COUNT(*) = 3")  # answered is not stored yet
 
     await local.answer(await local.forge(mika, fired.response, erase_id(mika.id)))
     await found(house, "SELECT 1 FROM erasures WHERE closed_at IS NOT NULL")

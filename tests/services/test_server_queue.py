@@ -7,7 +7,7 @@ import pytest
 from bot.domain.card import QueuePosition
 from bot.domain.job import Actor, JobStatus
 from bot.domain.quota import Limits
-from bot.errors import InvalidRequestError, NotAllowedError
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin
 from tests.services.world import World, drawing, until
 
@@ -89,7 +89,7 @@ async def test_who_manages_the_server_cancels_any_of_its_jobs_without_managing_m
 
     assert cancelled.status is JobStatus.CANCELLED
     foreign = await world.submit(2, origin=origin(2, guild_id=GUILD + 1))
-    with pytest.raises(NotAllowedError):
+    with pytest.raises(NotFoundError):
         await world.services.generation.cancel(foreign.id, A_MANAGER)
 
 

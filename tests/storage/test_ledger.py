@@ -99,7 +99,7 @@ async def test_pictures_that_cannot_be_shown_are_paid_back_once(store: Store) ->
 
 @pytest.mark.parametrize("post", [ledger.charge, ledger.refund])
 async def test_nothing_is_charged_or_refunded_that_was_not_reserved(store: Store, post: Post) -> None:
-    with pytest.raises(sqlite3.IntegrityError, match="has no reservation to (charge|refund)"):
+    with pytest.raises(sqlite3.IntegrityError, match=r"has no reservation to (charge|refund)"):
         await store.database.transaction(lambda connection: post(connection, "0" * 16, now=NOW))
 
 
