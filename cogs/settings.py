@@ -86,8 +86,9 @@ class Settings(
     @app_commands.describe(file="A file that /settings export gave, changed or not; what it does not name stays")
     async def import_file(self, interaction: discord.Interaction, file: discord.Attachment) -> None:
         await defer_ephemeral(interaction)
-        data = await read_settings_file(file)
-        await answer(interaction, changed_view(await self._rules.load(actor_of(interaction), data)))
+        actor = actor_of(interaction)
+        actor.managed_guild()  # nobody else makes us fetch a file; `load` checks it for itself
+        await answer(interaction, changed_view(await self._rules.load(actor, await read_settings_file(file))))
 
     @app_commands.command(name="reset", description="Let a setting, or everything, be as in the beginning")
     @app_commands.describe(setting="Which one")
