@@ -40,7 +40,8 @@ BUCKETS = (
 )
 CROP = 128  # pixels; convolutions learn as much from squares as from whole pictures, in more and smaller steps
 AUTOENCODER = Schedule(steps=5600, learning_rate=1e-3, ema_decay=0.999, seed=SEED + 1)
-DENOISER = Schedule(steps=2000, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)
+DENOISER = Schedule(steps=5000, learning_rate=6e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)
+FURTHER = Schedule(steps=1500, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)  # after `restore`
 TEXT = Schedule(steps=2000, learning_rate=1e-3, ema_decay=0.995, seed=SEED + 3)
 
 
@@ -102,10 +103,11 @@ def train_denoiser(options: Options) -> None:
     tokenizer = build_tokenizer(options.state / "tokenizer")
     denoiser = Denoiser(DenoiserShape(), tokenizer, SEED)
     latents = open_latents(options.state, BUCKETS)
-    denoiser.load_state_dict(_read_text(options), strict=False)
+    text = _read_text(options)
+    denoiser.load_state_dict(text, strict=False)
     examples = Examples(buckets=BUCKETS, latents=latents, portrait=partial(portrait_at, SEED))
     task = DenoiserTask(denoiser.to(options.device), tokenizer, examples, batch_size=64, seed=SEED + 2)
-    Training(task, DENOISER, options.state, "denoiser").run(threads=options.threads)
+    Training(task, DENOISER if text else FURTHER, options.state, "denoiser").run(threads=options.threads)
 
 
 def _read_text(options: Options) -> dict[str, Tensor]:

@@ -150,6 +150,19 @@ async def test_a_styles_trigger_words_are_judged_like_the_members_own(world: Wor
     await draw(world, origin(2))
 
 
+async def test_leaving_clothes_out_is_judged_like_saying_so(world: World) -> None:
+    with pytest.raises(NotAllowedError):
+        await draw(world, origin(1), prompt="1girl, beach", negative_prompt="clothes")
+    await draw(world, origin(2), prompt="1girl, beach", negative_prompt="nude")
+
+
+async def test_the_operator_is_asked_about_the_member_who_asks(world: World) -> None:
+    await draw(world, origin(1))
+    assert world.asked == origin(1)
+    await world.services.quotas.statement(origin(2, user_id=OTHER))
+    assert world.asked == origin(2, user_id=OTHER)
+
+
 async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(world: World) -> None:
     assert not (await draw(world, origin(1))).spoiler
     await SqlitePersonalDefaults(world.database).change(MEMBER, lambda old: replace(old, spoiler=True), now=world.clock.now())

@@ -59,6 +59,7 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
+    asked: Origin | None = None
     classifier: FakeClassifier | None = None
     board: RecordingBoard = field(default_factory=RecordingBoard)
     roster: FakeRoster = field(default_factory=FakeRoster)
@@ -94,8 +95,8 @@ class World:
         return self.services
 
     async def limits_for(self, origin: Origin) -> Limits:
-        """Implements ports.LimitsSource."""
-        del origin
+        """Implements ports.LimitsSource; remembers who asked."""
+        self.asked = origin
         return self.limits
 
     async def add(self, interaction_id: int = 1, **changes: object) -> Job:
