@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.house_rules import GuildSettings
-from bot.domain.job import Origin, Place
+from bot.domain.job import Origin, Place, VariationStrength
 from bot.domain.moderation import Block
 from bot.domain.quota import UNLIMITED, Limits
 from bot.domain.request import Draft
@@ -16,7 +16,7 @@ from bot.errors import NotAllowedError, NotFoundError, QuotaError
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.moderation import SqliteModeration
 from bot.storage.personal import SqlitePersonalDefaults
-from tests.examples import CATALOG, CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, new_job, origin, reply
+from tests.examples import CATALOG, CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, new_job, origin, reply, request
 from tests.services.world import World
 
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
@@ -233,3 +233,26 @@ async def test_a_member_is_offered_the_styles_of_the_server(world: World) -> Non
     assert [style.name for style in await service.styles(origin())] == ["pastel"]
     await rule(world, lambda settings: replace(settings, allowed_styles=frozenset({"ink"})))
     assert await service.styles(origin()) == ()
+
+
+async def test_words_are_judged_whichever_way_they_come_in(world: World) -> None:
+    """Slash command, buttons, form and attachment; a picture of before the rule gives nobody a way around it."""
+    job = await world.delivered(request=request(prompt="a cat"))
+    await rule(world, lambda settings: replace(settings, blocked_words=("cat",)))
+    service = world.services.generation
+    harmless = await service.propose(Draft(prompt="a dog"), origin())
+
+    for number, proposal in enumerate(
+        (
+            await service.propose(Draft(prompt="a cat"), origin()),
+            await service.propose_reroll(job.id, origin()),
+            await service.propose_variation(job.id, 0, VariationStrength.STRONG, origin()),
+            await service.propose_remix(job.id, Draft(prompt="two cats"), origin()),
+            await service.with_upload(await service.propose(Draft(prompt="c a t"), origin()), b"sketch", 0.6),
+        ),
+        start=2,
+    ):
+        with pytest.raises(NotAllowedError, match="moderators of this server"):
+            await service.submit(proposal, origin(number), reply())
+    assert await world.jobs.counts() == {"delivered": 1}
+    await service.submit(await service.with_upload(harmless, b"sketch", 0.6), origin(9), reply())
