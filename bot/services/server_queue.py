@@ -8,12 +8,11 @@ from typing import Protocol
 
 from bot.domain.job import Actor
 from bot.domain.waiting import Pause, QueueOverview
-from bot.errors import InvalidRequestError, NotAllowedError
+from bot.errors import InvalidRequestError
 from bot.ports import Clock, JobRepository
 from bot.services.estimates import Estimator
 from bot.services.worker import Worker
 
-ONLY_MANAGERS = "Only those who may manage this server can do that."
 ALREADY_PAUSED = "The queue of this server is already paused. `/queue resume` lets it go on."
 NOT_PAUSED = "The queue of this server is not paused."
 
@@ -46,24 +45,18 @@ class ServerQueue:
 
     async def overview(self, actor: Actor, *, limit: int) -> QueueOverview:
         """What runs and waits in the actor's server, in queue order."""
-        guild_id = _managed(actor)
+        guild_id = actor.managed_guild()
         jobs = await self.jobs.waiting_in(guild_id)
         entries = await self.estimator.entries(jobs[:limit])
         return QueueOverview(entries=entries, total=len(jobs), pause=await self.pauses.current(guild_id))
 
     async def pause(self, actor: Actor) -> None:
         """Claim no more jobs of the server; what runs is finished. Raises InvalidRequestError when it is paused already."""
-        if not await self.pauses.pause(_managed(actor), by=actor.user_id, now=self.clock.now()):
+        if not await self.pauses.pause(actor.managed_guild(), by=actor.user_id, now=self.clock.now()):
             raise InvalidRequestError(ALREADY_PAUSED)
 
     async def resume(self, actor: Actor) -> None:
         """Raises InvalidRequestError when it is not paused."""
-        if not await self.pauses.resume(_managed(actor), by=actor.user_id, now=self.clock.now()):
+        if not await self.pauses.resume(actor.managed_guild(), by=actor.user_id, now=self.clock.now()):
             raise InvalidRequestError(NOT_PAUSED)
         self.worker.wake()
-
-
-def _managed(actor: Actor) -> int:
-    if actor.guild_id is None or not actor.manages_guild:
-        raise NotAllowedError(ONLY_MANAGERS)
-    return actor.guild_id
