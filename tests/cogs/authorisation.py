@@ -14,7 +14,7 @@ from bot.chat.errors import OUTDATED
 from bot.domain import job, moderation
 from bot.domain.policy import JOB_GONE
 from bot.services import moderation as moderating
-from bot.services import privacy, quotas, removal, reports, server_queue
+from bot.services import privacy, quotas, removal, reports
 from tests.cogs.premises import OWNERS_WORD, SERVERS_WORD, Who
 
 
@@ -47,7 +47,7 @@ class Door:
 
 
 _ALL, _NEW, _OWN, _NONE = Opens.TO_ALL, Opens.ANEW, Opens.FOR_OWN, Opens.EMPTY
-_GONE, _NOT_YOURS, _MANAGERS, _QUEUES = JOB_GONE, removal.NOT_YOURS, job.ONLY_MANAGERS, server_queue.ONLY_MANAGERS
+_GONE, _NOT_YOURS, _MANAGERS = JOB_GONE, removal.NOT_YOURS, job.ONLY_MANAGERS
 _CREDITS, _MODERATORS, _NO_PICTURE = quotas.ONLY_MODERATORS, moderation.ONLY_MODERATORS, moderating.NO_PICTURE
 _NO_REPORT, _OWN_PICTURE, _NOBODY_LISTENS = reports.NO_REPORT, reports.OWN_PICTURE, reports.NO_MODERATORS
 _NOT_YOU, _BLOCKED = privacy.NOT_YOURS, "have blocked you from drawing here"
@@ -65,7 +65,7 @@ DECIDES    = ( _MODERATORS,  _MODERATORS, _ALL,        _ALL,        _NO_REPORT, 
 MODERATES  = ( _MODERATORS,  _MODERATORS, _ALL,        _ALL,        _OWN,        _MODERATORS,     _MODERATORS)
 REMOVES_IT = ( _MODERATORS,  _MODERATORS, _ALL,        _ALL,        _NO_PICTURE, _MODERATORS,     _MODERATORS)
 GRANTS     = ( _CREDITS,     _CREDITS,    _CREDITS,    _ALL,        _OWN,        _CREDITS,        _CREDITS)
-RUNS_QUEUE = ( _QUEUES,      _QUEUES,     _QUEUES,     _ALL,        _OWN,        _QUEUES,         _QUEUES)
+RUNS_QUEUE = ( _MANAGERS,   _MANAGERS,   _MANAGERS,   _ALL,        _OWN,        _MANAGERS,       _MANAGERS)
 MANAGES    = ( _MANAGERS,    _MANAGERS,   _MANAGERS,   _ALL,        _OWN,        _MANAGERS,       _MANAGERS)
 CHANNELS   = ( _MANAGERS,    _MANAGERS,   _MANAGERS,   _ALL,        _OWN,        _NO_CHANNELS,    _MANAGERS)
 ERASES     = ( _ALL,         _NOT_YOU,    _NOT_YOU,    _NOT_YOU,    _NOT_YOU,    _ALL,            _NOT_YOU)
