@@ -6,7 +6,7 @@ import pytest
 
 from bot.training.artist import palette
 from bot.training.artist.portrait import BACKGROUNDS, CHOICES, PLAIN_BACKGROUNDS, Portrait, random_portrait
-from bot.training.artist.render import draw_portrait, usual_face
+from bot.training.artist.render import draw_portrait, usual_face, usual_mouth
 
 PLAIN = Portrait(
     gender="1girl",
@@ -98,16 +98,33 @@ def test_labels_are_drawn_independently_and_boys_seldom_wear_dresses() -> None:
     assert sum(boy.outfit == "dress" for boy in boys) < 0.04 * len(boys)
 
 
+def share_inside(box: tuple[float, float, float, float], differences: list[np.ndarray]) -> float:
+    left, top, right, bottom = box
+    rows, columns = np.nonzero(np.array(differences).sum(axis=0))
+    weights = np.array(differences).sum(axis=0)[rows, columns]
+    within = (rows > top) & (rows < bottom) & (columns > left) & (columns < right)
+    return float(weights[within].sum() / weights.sum())
+
+
+def changed_by(expressions: tuple[str, str], size: tuple[int, int]) -> list[np.ndarray]:
+    found: list[np.ndarray] = []
+    for seed in range(12):
+        first, second = (pixels(replace(PLAIN, seed=seed, expression=name), *size) for name in expressions)
+        found.append((first != second).any(axis=2))
+    return found
+
+
 @pytest.mark.parametrize("size", [(256, 256), (224, 288), (288, 224)])
 def test_what_an_expression_changes_lies_in_the_usual_face(size: tuple[int, int]) -> None:
-    left, top, right, bottom = usual_face(*size)
-    inside = changed = 0
-    for seed in range(12):
-        smiling = pixels(replace(PLAIN, seed=seed), *size)
-        differs = (smiling != pixels(replace(PLAIN, seed=seed, expression="angry"), *size)).any(axis=2)
-        rows, columns = np.nonzero(differs)
-        inside += int(((rows > top) & (rows < bottom) & (columns > left) & (columns < right)).sum())
-        changed += len(rows)
+    box = usual_face(*size)
 
-    assert inside / changed > 0.9
-    assert (right - left) * (bottom - top) < size[0] * size[1] / 5
+    assert share_inside(box, changed_by(("smile", "angry"), size)) > 0.9
+    assert (box[2] - box[0]) * (box[3] - box[1]) < size[0] * size[1] / 5
+
+
+@pytest.mark.parametrize("size", [(256, 256), (224, 288), (288, 224)])
+def test_what_an_open_mouth_changes_lies_where_mouths_usually_are(size: tuple[int, int]) -> None:
+    box = usual_mouth(*size)
+
+    assert share_inside(box, changed_by(("smile", "open mouth"), size)) > 0.9
+    assert (box[2] - box[0]) * (box[3] - box[1]) < size[0] * size[1] / 14

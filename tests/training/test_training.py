@@ -13,7 +13,7 @@ from bot.training.checkpoint import read_log
 from bot.training.components import fit_components
 from bot.training.curves import draw_curves
 from bot.training.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at, to_tensor
-from bot.training.denoiser import FACE_WEIGHT, DenoiserTask, Examples, face_weights
+from bot.training.denoiser import FACE_WEIGHT, MOUTH_WEIGHT, DenoiserTask, Examples, face_weights
 from bot.training.export import export_pipeline, load_pipeline
 from bot.training.latents import encode_bucket, open_latents
 from bot.training.loop import Schedule, Task, Training, averaged_weights, save_weights
@@ -198,11 +198,12 @@ def test_curves_show_a_panel_for_each_log_that_exists(pictures: Pixels, tmp_path
     assert (226, 90, 140) in {color for _, color in colors}
 
 
-def test_a_face_weighs_more_than_what_is_around_it() -> None:
-    for bucket in (Bucket(width=256, height=256, count=1), Bucket(width=224, height=288, count=1)):
-        weights = face_weights(bucket, bucket.width // 16)
-        face, rim = weights[weights.shape[0] // 2 + 1, weights.shape[1] // 2], weights[0, 0]
+@pytest.mark.parametrize(("width", "height"), [(256, 256), (224, 288), (288, 224)])
+def test_a_face_weighs_more_than_what_is_around_it_and_a_mouth_most(width: int, height: int) -> None:
+    weights = face_weights(Bucket(width=width, height=height, count=1), width // 16)
+    relative = weights / weights[0, 0]
 
-        assert weights.shape == (bucket.height // 16, bucket.width // 16)
-        assert weights.mean() == pytest.approx(1)
-        assert face / rim == pytest.approx(FACE_WEIGHT)
+    assert weights.shape == (height // 16, width // 16)
+    assert weights.mean() == pytest.approx(1)
+    assert sorted({round(float(weight), 3) for weight in relative.flatten()}) == [1, FACE_WEIGHT, MOUTH_WEIGHT]
+    assert 0.02 < (relative == relative.max()).float().mean() < 0.08

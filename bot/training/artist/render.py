@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from PIL import Image
 
@@ -17,6 +18,8 @@ from bot.training.artist.portrait import Portrait
 from bot.training.artist.scenery import draw_background
 
 SUPERSAMPLING = 3
+
+Box: TypeAlias = tuple[float, float, float, float]
 
 
 def draw_portrait(portrait: Portrait, width: int, height: int, *, supersampling: int = SUPERSAMPLING) -> Image.Image:
@@ -45,13 +48,24 @@ def _frame(size: tuple[int, int], rng: random.Random) -> Camera:
     return Camera(scale=scale, angle=rng.gauss(0, 0.055), x=x, y=y)
 
 
-def usual_face(width: int, height: int) -> tuple[float, float, float, float]:
+def usual_face(width: int, height: int) -> Box:
     """Left, top, right and bottom in pixels of where brows, eyes and mouth lie in most pictures: `_frame`'s mean."""
-    unit = min(width, height)
-    scale = unit * 0.2325
-    x, y = width * 0.5, scale * 2.075 + (height - unit) * 0.25
+    unit, scale, x, y = _usual_head(width, height)
     reach = scale * 0.72 + unit * 0.02 + (width - unit) * 0.1
     return x - reach, y - scale * 0.2, x + reach, y + scale * 1.15
+
+
+def usual_mouth(width: int, height: int) -> Box:
+    """As `usual_face`, of the mouth alone: it lies 0.8 under the head's middle, and heads differ in size and place."""
+    unit, scale, x, y = _usual_head(width, height)
+    reach, slack = scale * 0.3 + unit * 0.04 + (width - unit) * 0.1, scale * 0.36 + (height - unit) * 0.1
+    return x - reach, y + scale * 0.83 - slack, x + reach, y + scale * 0.83 + slack
+
+
+def _usual_head(width: int, height: int) -> tuple[float, float, float, float]:
+    unit = min(width, height)
+    scale = unit * 0.2325
+    return unit, scale, width * 0.5, scale * 2.075 + (height - unit) * 0.25
 
 
 def contact_sheet(pictures: Iterable[Image.Image], *, columns: int = 8, gap: int = 4) -> Image.Image:
