@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot import __version__
-from bot.bootstrap import RANDOM_MODEL, default_model
 from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import OperatorError, SettingsError
+from bot.ground import RANDOM_MODEL, default_model
 from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
 from bot.inference.loading import check_weights

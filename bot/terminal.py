@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from bot.bootstrap import open_ground, open_works
+from bot.bootstrap import open_works
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId, JobStatus, Origin, Place, ReplyTarget
@@ -20,6 +20,7 @@ from bot.domain.progress import Phase, Progress
 from bot.domain.quota import Limits
 from bot.domain.request import Draft
 from bot.errors import FolderError, GenerationError
+from bot.ground import open_ground
 from bot.log import set_up_logging
 from bot.ports import MessengerError
 from bot.services.quotas import OperatorLimits

@@ -4,9 +4,10 @@ import threading
 
 import pytest
 
-from bot.bootstrap import default_model, open_application, open_ground
+from bot.bootstrap import open_application
 from bot.domain.profile import Catalog
 from bot.errors import FolderError, ModelError
+from bot.ground import default_model, open_ground
 from bot.settings import Settings
 
 
@@ -72,12 +73,12 @@ async def test_missing_weights_end_the_start_before_anything_is_opened(settings,
 
 
 def test_without_the_small_model_random_weights_show_the_way(monkeypatch):
-    monkeypatch.setattr("bot.bootstrap.cuda_device_count", lambda: 0)
+    monkeypatch.setattr("bot.ground.cuda_device_count", lambda: 0)
 
     assert default_model(Catalog()) == "tiny-random"
 
 
 def test_a_gpu_means_the_seed_model(monkeypatch):
-    monkeypatch.setattr("bot.bootstrap.cuda_device_count", lambda: 1)
+    monkeypatch.setattr("bot.ground.cuda_device_count", lambda: 1)
 
     assert default_model(Catalog()) == "animagine-xl"

@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot.bootstrap import Application, open_application, small_model
+from bot.bootstrap import Application, open_application
 from bot.chat.actions import Press
 from bot.chat.replies import Interaction, defer_public, origin_of
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
 from bot.domain.job import Actor
 from bot.domain.request import Draft
 from bot.errors import OperatorError
+from bot.ground import small_model
 from bot.log import set_up_logging
 from bot.settings import SHIPPED_DATA, Settings
 from bot.shutdown import first_of, stop_event

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bot.bootstrap import SMALL_MODEL
 from bot.domain.prompt import resolve
 from bot.domain.request import Draft, GenerationRequest
+from bot.ground import SMALL_MODEL
 from bot.inference.generator import DiffusersGenerator
 from bot.settings import SHIPPED_DATA
 from bot.storage.catalog import load_catalog

@@ -1,0 +1,124 @@
+"""What the bot stands on before it knows Discord: settings, catalogue, weights on disk, the open database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bot.domain.profile import Catalog, ModelProfile
+from bot.errors import FolderError
+from bot.inference.classifier_files import check_classifier
+from bot.inference.cuda_probe import cuda_device_count
+from bot.inference.loading import check_weights
+from bot.ports import Clock
+from bot.settings import SHIPPED_DATA, Settings
+from bot.storage.catalog import load_catalog
+from bot.storage.database import Database
+from bot.storage.images import DiskImageStore
+from bot.storage.jobs import SqliteJobs
+from bot.storage.lock import DataFolderLock
+from bot.storage.meta import SqliteMeta
+from bot.storage.outbox import SqliteOutbox
+from bot.telemetry import Metrics
+
+RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
+SMALL_MODEL = "mini"  # needs no GPU
+
+log = logging.getLogger(__name__)
+
+
+class SystemClock:
+    """Implements ports.Clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What everything stands on: settings, catalogue and storage, open and checked."""
+
+    settings: Settings
+    catalog: Catalog
+    profile: ModelProfile
+    clock: Clock
+    metrics: Metrics
+    database: Database
+    jobs: SqliteJobs
+    outbox: SqliteOutbox
+    meta: SqliteMeta
+    images: DiskImageStore
+
+
+@asynccontextmanager
+async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> AsyncGenerator[Ground]:
+    """Check and open everything that can be known without Discord.
+
+    `state_dir` holds database and pictures (default: DATA_DIR); models and styles always come from DATA_DIR.
+    Raises FolderError, ModelError, DatabaseError.
+    """
+    state = state_dir or settings.data_dir
+    clock = SystemClock()
+    await asyncio.to_thread(_make_folder, state)
+    catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
+    profile = catalog.profile(settings.model or default_model(catalog))
+    if profile.name == RANDOM_MODEL:
+        await asyncio.to_thread(_make_random_model, profile)
+    await asyncio.to_thread(check_weights, profile)
+    if profile.classifier is not None:
+        await asyncio.to_thread(check_classifier, profile.classifier)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(DataFolderLock(state))
+        database = await stack.enter_async_context(Database.open(state / "pastel.db"))
+        jobs = SqliteJobs(database)
+        images = DiskImageStore(state / "images", clock)
+        await images.sweep(await jobs.known_keys())  # here, while nobody writes pictures
+        yield Ground(
+            settings=settings,
+            catalog=catalog,
+            profile=profile,
+            clock=clock,
+            metrics=Metrics(),
+            database=database,
+            jobs=jobs,
+            outbox=SqliteOutbox(database),
+            meta=SqliteMeta(database),
+            images=images,
+        )
+
+
+def default_model(catalog: Catalog) -> str:
+    """animagine-xl where CUDA is found, else the small model, and random weights where that was not shipped."""
+    return "animagine-xl" if cuda_device_count() else small_model(catalog)
+
+
+def small_model(catalog: Catalog) -> str:
+    """The model that needs no GPU: the one that ships, else random weights."""
+    mini = catalog.profiles.get(SMALL_MODEL)
+    has_weights = mini is not None and mini.source.folder is not None and mini.source.folder.is_dir()
+    return SMALL_MODEL if has_weights else RANDOM_MODEL
+
+
+def _make_random_model(profile: ModelProfile) -> None:
+    from bot.training.tiny import build_tiny_sdxl
+
+    if profile.source.folder is not None and not profile.source.folder.exists():
+        log.info("Making the random model in %s", profile.source.folder)
+        build_tiny_sdxl(profile.source.folder, seed=0)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".pastel-write-test"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise FolderError(
+            f"DATA_DIR {folder} cannot be written ({error.strerror}). Change its owner or set another folder."
+        ) from None

@@ -1,0 +1,28 @@
+"""What the layers ask of one another. Adapters implement these; services know nothing else of them.
+
+All coroutines run on the event loop and do not block it. Times are UTC and aware. Import from here; the modules below are
+how the page is cut.
+"""
+
+from bot.ports.delivery import Messenger, MessengerError, Outbox
+from bot.ports.jobs import Ahead, JobRepository, Recovery, Submission
+from bot.ports.pictures import ImageCodec, ImageGenerator, ImageStore, OnProgress, PictureClassifier
+from bot.ports.surroundings import Clock, LimitsSource, MetaRepository
+
+__all__ = [
+    "Ahead",
+    "Clock",
+    "ImageCodec",
+    "ImageGenerator",
+    "ImageStore",
+    "JobRepository",
+    "LimitsSource",
+    "Messenger",
+    "MessengerError",
+    "MetaRepository",
+    "OnProgress",
+    "Outbox",
+    "PictureClassifier",
+    "Recovery",
+    "Submission",
+]

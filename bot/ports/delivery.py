@@ -1,0 +1,76 @@
+"""How a finished job reaches its card: the outbox that remembers it, the messenger that shows it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from bot.domain.card import JobCard
+from bot.domain.delivery import DeliveryFault, OutboxEntry
+from bot.domain.job import JobId, ReplyTarget
+from bot.errors import PastelError
+
+
+class Outbox(Protocol):
+    """Finished jobs whose cards are not shown yet; one entry a job, kept until it is shown or given up."""
+
+    async def due(self, *, now: datetime, limit: int) -> tuple[OutboxEntry, ...]:
+        """Entries whose time has come, oldest first."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest open entry wants to be tried."""
+        ...
+
+    async def delivered(self, job_id: JobId, *, channel_id: int, message_id: int, now: datetime) -> None:
+        """Close the entry, remember the message; SUCCEEDED becomes DELIVERED."""
+        ...
+
+    async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault) -> None:
+        """Count the attempt and wait until `at`."""
+        ...
+
+    async def give_up(self, job_id: JobId, fault: DeliveryFault, *, now: datetime) -> None:
+        """Close the entry; SUCCEEDED becomes UNDELIVERABLE, with a refund in place of the charge."""
+        ...
+
+    async def start_post(self, job_id: JobId, *, now: datetime) -> OutboxEntry:
+        """Remember, before posting, that a post was tried; the first time stays."""
+        ...
+
+
+class MessengerError(PastelError):
+    """Discord refused or lost a message; `retry_after` is seconds, where Discord said so.
+
+    RATE_LIMITED with `retry_after` concerns that channel; without it Discord refuses everything (Cloudflare's ban), and
+    delivery stops all requests but one probe a minute.
+    """
+
+    def __init__(self, fault: DeliveryFault, detail: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(f"{fault}: {detail}" if detail else str(fault))
+        self.fault = fault
+        self.retry_after = retry_after
+
+
+class Messenger(Protocol):
+    """Shows cards. Edits replace the whole card and may be repeated; all raise MessengerError."""
+
+    async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
+        """Edit the interaction's original response; returns its message id."""
+        ...
+
+    async def edit_by_id(self, reply: ReplyTarget, card: JobCard) -> int:
+        """Edit by channel and message id with the bot's own token; returns the message id."""
+        ...
+
+    async def post(self, reply: ReplyTarget, card: JobCard, *, nonce: str) -> int:
+        """Post a new message; the same nonce within minutes gives the same message. Returns its id."""
+        ...
+
+    async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
+        """Look for a card of the job that we posted after `since`; None when there is none or we may not look."""
+        ...
+
+    async def delete(self, reply: ReplyTarget) -> None:
+        """Delete the card's message; a message that is gone is no error."""
+        ...

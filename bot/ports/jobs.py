@@ -1,0 +1,117 @@
+"""Who keeps jobs and their queue, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.domain.image import StoredImage
+from bot.domain.job import Job, JobId, NewJob
+from bot.domain.quota import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What `JobRepository.add` did: `created` is False when the interaction was seen before."""
+
+    job: Job
+    created: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What was found running although nobody runs it."""
+
+    requeued: tuple[JobId, ...]
+    failed: tuple[JobId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What runs or waits before a job: how many, and their work in megapixel-steps. `paused`: the job waits for its server."""
+
+    jobs: int
+    work: float
+    paused: bool = False
+
+
+class JobRepository(Protocol):
+    """Jobs and their pictures on disk. Every method is one transaction.
+
+    Methods that take `attempt` are fenced: they change nothing and return False when the job is no longer RUNNING under
+    that attempt. Every move to SUCCEEDED, FAILED or CANCELLED writes the outbox entry and the ledger's posting with it.
+    """
+
+    async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
+        """Store a job, its reservation, its member and its server; a known interaction gives the job it made before.
+
+        Raises QuotaError when `limits` forbid a new one, NotAllowedError for a member who is blocked in the server.
+        """
+        ...
+
+    async def get(self, job_id: JobId) -> Job | None: ...
+
+    async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
+
+    async def claim(self, *, now: datetime, lease_until: datetime) -> Job | None:
+        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or all of it is paused."""
+        ...
+
+    async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool: ...
+
+    async def finish(self, job_id: JobId, attempt: int, images: Sequence[StoredImage], *, now: datetime) -> bool:
+        """SUCCEEDED, with its pictures and the charge."""
+        ...
+
+    async def fail(self, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
+        """FAILED, with the sentence to show and the refund."""
+        ...
+
+    async def put_back(self, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
+        """QUEUED again. `aborted`: a shutdown took it back, which does not count as a try."""
+        ...
+
+    async def cancel(self, job_id: JobId, *, now: datetime) -> bool:
+        """CANCELLED, from QUEUED or RUNNING, with the refund; False when it was in neither."""
+        ...
+
+    async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
+        """Put RUNNING jobs back, or fail those whose tries are used up.
+
+        At start nobody else runs (`expired_only=False`: every RUNNING job is an orphan); later only expired leases count.
+        """
+        ...
+
+    async def ahead(self, job_id: JobId) -> Ahead | None:
+        """None when the job does not wait."""
+        ...
+
+    async def waiting(self, user_id: int) -> tuple[Job, ...]:
+        """A member's QUEUED and RUNNING jobs in queue order."""
+        ...
+
+    async def waiting_in(self, guild_id: int) -> tuple[Job, ...]:
+        """The same of a whole server."""
+        ...
+
+    async def backlog(self) -> int:
+        """How many jobs run, or wait where the queue is not paused."""
+        ...
+
+    async def counts(self) -> dict[str, int]:
+        """Jobs by status."""
+        ...
+
+    async def pace(self) -> float | None:
+        """Seconds a megapixel-step, over the last finished jobs; None before the first."""
+        ...
+
+    async def set_message(self, job_id: JobId, *, channel_id: int, message_id: int) -> None:
+        """Where the card is, once Discord said it."""
+        ...
+
+    async def mark_deleted(self, job_id: JobId, *, now: datetime) -> tuple[str, ...]:
+        """Forget a finished job's pictures; returns the keys of the files to remove."""
+        ...
