@@ -1,4 +1,4 @@
-"""A server's rules applied to one request: where, who, how much, whose, and how its pictures may be shown.
+"""The rules of a server, and the bot's own, applied to one request: where, who, how much, whose, and how it may be shown.
 
 Everything here is pure and raises NotAllowedError or NotFoundError with a sentence for the member.
 """
@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Actor, Job, Origin, Place
+from bot.domain.profile import ModelProfile
 from bot.domain.quota import counted
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Showing
@@ -16,6 +17,7 @@ from bot.errors import NotAllowedError, NotFoundError
 
 JOB_GONE = "This picture was deleted or is no longer known here. Start a new one with `/anime`."
 OTHERS_MAY_NOT = "The moderators of this server let only the member who asked for a picture draw from it again."
+MIN_UNSEEN_STRENGTH = 0.5  # half of the steps draw anew; below, what comes out may be what was given, whatever that shows
 MAX_NAMED = 5  # channels or roles in a sentence; Discord shows them by name, and a mention in it pings nobody
 
 
@@ -53,6 +55,16 @@ def check_style(settings: GuildSettings, request: GenerationRequest) -> None:
     if not settings.offers(request.style):
         names = ", ".join(f"`{name}`" for name in sorted(settings.allowed_styles))
         raise NotAllowedError(f"This server does not offer that style. Choose another ({names}), or none.")
+
+
+def check_start(request: GenerationRequest, profile: ModelProfile) -> None:
+    """Whether the picture that the request starts from changes enough, where no classifier looks at what comes out."""
+    start = request.init_image
+    if start is not None and profile.classifier is None and start.strength < MIN_UNSEEN_STRENGTH:
+        raise NotAllowedError(
+            f"Nobody checks what {profile.title} draws, so at least half of a given picture has to change. "
+            f"Use `/anime` with the picture and a `strength` of {MIN_UNSEEN_STRENGTH:g} or more."
+        )
 
 
 def showing(settings: GuildSettings, place: Place, *, spoiler: bool) -> Showing:

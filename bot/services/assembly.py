@@ -125,7 +125,7 @@ def build_services(
     )
     worker = Worker(bench)
     removal = Removal(jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, clock=clock)
-    gate = _gate(ports, catalog)
+    gate = _gate(ports, profile, catalog)
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, store=store, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
@@ -170,8 +170,8 @@ def _mailroom(ports: Ports, cards: CardAssembler) -> Mailroom:
     )
 
 
-def _gate(ports: Ports, catalog: Catalog) -> Gate:
-    return Gate(rules=ports.house_rules, personal=ports.personal, operator=ports.limits, catalog=catalog)
+def _gate(ports: Ports, profile: ModelProfile, catalog: Catalog) -> Gate:
+    return Gate(rules=ports.house_rules, personal=ports.personal, operator=ports.limits, profile=profile, catalog=catalog)
 
 
 def _reports(ports: Ports, moderation: Moderation, removal: Removal) -> Reports:

@@ -11,7 +11,7 @@ from bot.domain import policy
 from bot.domain.house_rules import UNCHANGED, GuildSettings
 from bot.domain.job import Job, Origin
 from bot.domain.personal import PersonalDefaults
-from bot.domain.profile import Catalog
+from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.prompt_rules import check_words
 from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
@@ -37,12 +37,13 @@ class Gate:
     """Reads a server's rules and a member's own defaults afresh each time, so that changes hold at once.
 
     Blocks are looked up where the job is stored, in that transaction. Implements ports.LimitsSource; `operator` is what the
-    operator allows.
+    operator allows, `profile` the model that is drawn with.
     """
 
     rules: HouseRulesRepository
     personal: PersonalRepository
     operator: LimitsSource
+    profile: ModelProfile
     catalog: Catalog
 
     async def admit(self, request: GenerationRequest, origin: Origin) -> Permit:
@@ -55,6 +56,7 @@ class Gate:
         policy.check_roles(settings, origin.role_ids)
         policy.check_amount(settings, request)
         policy.check_style(settings, request)
+        policy.check_start(request, self.profile)
         self._check_words(request, settings, age_restricted=place.age_restricted)
         spoiler = (await self.preferences(origin.user_id)).spoiler
         return Permit(
@@ -75,9 +77,10 @@ class Gate:
         return await self.personal.get(user_id)
 
     async def check_reuse(self, job: Job, origin: Origin) -> None:
-        """Raises NotFoundError for a job of another server, NotAllowedError where only its owner may draw from it again."""
+        """Raises NotFoundError for a job of another server, NotAllowedError where they, or anybody, may not draw from it again."""
         policy.check_visible(job, origin)
         policy.check_reuse(await self.settings(origin.guild_id), job, origin)
+        policy.check_start(job.request, self.profile)
 
     def _check_words(self, request: GenerationRequest, settings: GuildSettings, *, age_restricted: bool) -> None:
         """Of the member and of the style that they chose: its trigger words are drawn as well."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bot.domain.job import Job, JobId, JobStatus, Origin, Parent, Relation, VariationStrength
 from bot.domain.personal import filled
-from bot.domain.policy import JOB_GONE
+from bot.domain.policy import JOB_GONE, check_start
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import random_seed, reseeded, resolve, to_draft
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
@@ -96,7 +96,8 @@ class Proposals:
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
         """Start from a member's file (img2img): check it, fit it to the request's size, store it."""
         request = proposal.request
-        replace(request, init_image=InitImage(key="", strength=strength))  # checks the strength before anything is stored
+        started = replace(request, init_image=InitImage(key="", strength=strength))  # checks the strength's range
+        check_start(started, self.profile)  # the gate asks again; here, before anything is stored
         return replace(proposal, request=replace(request, init_image=await self._stored(data, strength, request)))
 
     async def _stored(self, data: bytes, strength: float, request: GenerationRequest) -> InitImage:

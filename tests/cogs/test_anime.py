@@ -53,7 +53,7 @@ async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(stage: Stage
 async def test_every_option_reaches_the_request(stage: Stage):
     await stage.anime(
         "1girl", negative_prompt="hat", size="portrait", images=3, seed=7, steps=9, guidance_scale=4.5, style="pastel",
-        style_weight=0.5, image=("start.png", png()), strength=0.3,
+        style_weight=0.5, image=("start.png", png()), strength=0.7,
     )  # fmt: skip
 
     request = (await stage.only_job()).request
@@ -62,7 +62,7 @@ async def test_every_option_reaches_the_request(stage: Stage):
     assert (request.seed, request.num_inference_steps, request.guidance_scale) == (7, 9, 4.5)
     assert (request.style, request.adapter_weight) == ("pastel", 0.5)
     assert isinstance(request.init_image, InitImage)
-    assert request.init_image.strength == 0.3
+    assert request.init_image.strength == 0.7
 
 
 async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(stage: Stage):

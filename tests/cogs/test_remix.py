@@ -75,7 +75,7 @@ async def test_an_empty_remix_is_refused_and_nothing_public_stays(stage: Stage):
 
 
 async def test_a_remix_keeps_the_picture_that_the_parent_started_from(stage: Stage):
-    first = await stage.finished(image=("start.png", png()), strength=0.4)
+    first = await stage.finished(image=("start.png", png()), strength=0.7)
     shown = await stage.press(first, "remix")
 
     await stage.member.submit_modal(

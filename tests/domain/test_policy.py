@@ -5,9 +5,10 @@ import pytest
 from bot.domain import policy
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Place
+from bot.domain.request import InitImage
 from bot.domain.safety import Rating, SafetyLevel, Spoilers
 from bot.errors import NotAllowedError, NotFoundError
-from tests.examples import CHANNEL, GUILD, OTHER, job, origin, request
+from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, OTHER, PROFILE, job, origin, request
 
 HERE = Place(channel_id=CHANNEL)
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
@@ -141,3 +142,13 @@ def test_others_may_draw_from_a_picture_unless_the_server_forbids_it() -> None:
     policy.check_reuse(settings, job(), origin())
     with pytest.raises(NotAllowedError, match="only the member who asked"):
         policy.check_reuse(settings, job(), origin(user_id=OTHER))
+
+
+def test_where_nobody_looks_at_pictures_at_least_half_of_a_given_one_has_to_change() -> None:
+    slightly, half = (request(init_image=InitImage(key="k", strength=strength)) for strength in (0.49, 0.5))
+
+    with pytest.raises(NotAllowedError, match=r"Test Model.*`/anime`.*`strength` of 0\.5 or more"):
+        policy.check_start(slightly, PROFILE)
+    policy.check_start(half, PROFILE)
+    policy.check_start(request(), PROFILE)
+    policy.check_start(slightly, CLASSIFIED_PROFILE)

@@ -10,13 +10,27 @@ from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Origin, Place, VariationStrength
 from bot.domain.moderation import Block
 from bot.domain.quota import UNLIMITED, Limits
-from bot.domain.request import Draft
+from bot.domain.request import Draft, InitImage
 from bot.domain.safety import Rating, SafetyLevel, Showing, Spoilers
 from bot.errors import NotAllowedError, NotFoundError, QuotaError
+from bot.services.proposals import Proposal
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.moderation import SqliteModeration
 from bot.storage.personal import SqlitePersonalDefaults
-from tests.examples import CATALOG, CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, new_job, origin, reply, request
+from tests.examples import (
+    CATALOG,
+    CHANNEL,
+    CLASSIFIED_PROFILE,
+    GUILD,
+    MEMBER,
+    MODERATOR,
+    OTHER,
+    PASTEL,
+    new_job,
+    origin,
+    reply,
+    request,
+)
 from tests.services.world import World
 
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
@@ -256,3 +270,36 @@ async def test_words_are_judged_whichever_way_they_come_in(world: World) -> None
             await service.submit(proposal, origin(number), reply())
     assert await world.jobs.counts() == {"delivered": 1}
     await service.submit(await service.with_upload(harmless, b"sketch", 0.6), origin(9), reply())
+
+
+async def test_a_given_picture_that_would_hardly_change_is_refused_whichever_way_it_comes_in_where_nobody_looks(
+    world: World,
+) -> None:
+    """A classifier would look at what comes out; without one, a job of before the rule gives nobody a way around it."""
+    service = world.services.generation
+    older = await world.delivered(request=request(init_image=InitImage(key=await world.store.save_upload(b"x"), strength=0.3)))
+    fresh = await service.propose(Draft(prompt="a cat"), origin())
+    stored = dict(world.store.files)
+
+    for attempt in (
+        lambda: service.with_upload(fresh, b"sketch", 0.3),
+        lambda: service.propose_reroll(older.id, origin()),
+        lambda: service.propose_variation(older.id, 0, VariationStrength.STRONG, origin()),
+        lambda: service.remix_draft(older.id, origin()),
+        lambda: service.propose_remix(older.id, Draft(prompt="a dog"), origin()),
+        lambda: service.submit(Proposal(request=older.request), origin(9), reply()),
+    ):
+        with pytest.raises(NotAllowedError, match=r"`strength` of 0\.5 or more"):
+            await attempt()
+    assert world.store.files == stored
+    assert await world.jobs.counts() == {"delivered": 1}
+    await service.submit(await service.with_upload(fresh, b"sketch", 0.5), origin(2), reply())
+
+
+async def test_with_a_classifier_a_given_picture_may_stay_nearly_as_it_is(world: World) -> None:
+    service = world.build(profile=CLASSIFIED_PROFILE).generation
+    fresh = await service.propose(Draft(prompt="a cat"), origin())
+
+    job = (await service.submit(await service.with_upload(fresh, b"sketch", 0.05), origin(), reply())).job
+
+    await service.propose_remix(job.id, Draft(prompt="a dog"), origin())
