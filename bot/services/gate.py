@@ -77,7 +77,7 @@ class Gate:
         return await self.personal.get(user_id)
 
     async def check_reuse(self, job: Job, origin: Origin) -> None:
-        """Raises NotFoundError for a job of another server, NotAllowedError where they, or anybody, may not draw from it again."""
+        """Raises NotFoundError for a job of another server, NotAllowedError where they may not draw from it, or nobody may."""
         policy.check_visible(job, origin)
         policy.check_reuse(await self.settings(origin.guild_id), job, origin)
         policy.check_start(job.request, self.profile)
