@@ -14,16 +14,6 @@ from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
 
-SAMPLER_NAMES: Mapping[str, str] = {
-    "EulerAncestralDiscreteScheduler": "Euler a",
-    "EulerDiscreteScheduler": "Euler",
-    "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "DDIMScheduler": "DDIM",
-    "UniPCMultistepScheduler": "UniPC",
-    "LCMScheduler": "LCM",
-}
-"""The diffusers schedulers that a profile may name (all of order 1: a step is one call of the UNet), as A1111 calls them."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSize:
@@ -85,10 +75,10 @@ class ModelProfile:
     """One model with everything that its pictures depend on.
 
     `family` says which styles fit ("sdxl", "mini"). `original_size` and `target_size` are (height, width) micro-conditioning,
-    None = the picture's own size. `prompt_prefix` and `prompt_suffix` are comma-separated quality tags. `scheduler` is a
-    diffusers class name. `clip_skip` counts as diffusers does (None is A1111's 2). Without a `classifier` nobody looks at what
-    the pictures show, and `unclassified` says why nobody needs to; a profile's file must give one of the two. `steering` holds
-    the tags for pictures that may go as far as a rating.
+    None = the picture's own size. `prompt_prefix` and `prompt_suffix` are comma-separated quality tags. `scheduler` is a key of
+    `bot.domain.sampler.SAMPLERS`. `clip_skip` counts as diffusers does (None is A1111's 2). Without a `classifier` nobody looks
+    at what the pictures show, and `unclassified` says why nobody needs to; a profile's file must give one of the two.
+    `steering` holds the tags for pictures that may go as far as a rating.
     """
 
     name: str

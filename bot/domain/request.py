@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
+
+QualityName = Literal["draft", "standard", "best"]
+"""How much work a member wants in a picture; what that means is the profile's to say."""
 
 MAX_PROMPT_LENGTH = 2_000  # characters; Discord itself would let 6,000 through
 MAX_IMAGES = 4
@@ -51,6 +54,9 @@ class Draft:
     seed: int | None = None
     style: str | None = None
     adapter_weight: float | None = None
+    quality: QualityName | None = None
+    scheduler: str | None = None
+    guidance_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +75,9 @@ class GenerationRequest:
     (`bot.domain.prompt.compose`). `width` and `height` are pixels. Picture i of a plain request uses `seed + i`
     (as A1111 does), so that each can be made again alone; in a variation all pictures share `seed`, and the last blend's
     seed counts up instead. `rating` is how far the picture may go where it was asked for: the profile's tags for it steer the
-    drawing, and so belong to what the picture depends on (None: nothing steers).
+    drawing, and so belong to what the picture depends on (None: nothing steers). `scheduler` is a key of
+    `bot.domain.sampler.SAMPLERS` (None: the profile's). `guidance_interval` is the share of the steps, (start, end), between
+    which guidance acts (None: in all of them); see `is_guided`.
 
     Raises InvalidRequestError, with a sentence for the member, when a value is out of range.
     """
@@ -88,6 +96,8 @@ class GenerationRequest:
     blends: tuple[NoiseBlend, ...] = ()
     init_image: InitImage | None = None
     rating: Rating | None = None
+    scheduler: str | None = None
+    guidance_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompt", clean_prompt(self.prompt, "prompt"))
@@ -101,6 +111,8 @@ class GenerationRequest:
         check_range("style_weight", self.adapter_weight, 0, MAX_ADAPTER_WEIGHT)
         if self.init_image is not None:
             check_range("strength", self.init_image.strength, MIN_STRENGTH, MAX_STRENGTH)
+        if self.guidance_interval is not None:
+            check_interval(self.guidance_interval)
         if self.width < 8 or self.height < 8 or self.width % 8 or self.height % 8:
             raise InvalidRequestError("Width and height must be multiples of 8. Choose one of the sizes in the list.")
         if len(self.blends) > MAX_BLENDS:
@@ -112,6 +124,13 @@ class GenerationRequest:
     def work(self) -> float:
         """Size of the job in megapixel-steps: what the queue's ETA and the price count."""
         return self.num_images * self.num_inference_steps * self.width * self.height / 1e6
+
+    def is_guided(self, step: int, steps: int) -> bool:
+        """Whether guidance acts in `step` (from 0) of the `steps` that run, counted as diffusers' guiders do."""
+        if self.guidance_scale <= 1:
+            return False
+        start, end = self.guidance_interval or (0.0, 1.0)
+        return int(start * steps) <= step < int(end * steps)
 
     def image_seeds(self, index: int) -> ImageSeeds:
         """The seeds of picture `index` (from 0)."""
@@ -128,12 +147,13 @@ class GenerationRequest:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `to_dict` wrote."""
-        init, rating = values.get("init_image"), values.get("rating")
+        init, rating, interval = (values.get(key) for key in ("init_image", "rating", "guidance_interval"))
         blends = tuple(NoiseBlend(**blend) for blend in values.get("blends", ()))
-        plain = {key: value for key, value in values.items() if key not in {"blends", "init_image", "rating"}}
+        nested = {"blends", "init_image", "rating", "guidance_interval"}
         return cls(
-            **plain,
+            **{key: value for key, value in values.items() if key not in nested},
             blends=blends,
+            guidance_interval=(interval[0], interval[1]) if interval else None,
             init_image=InitImage(**init) if init else None,
             rating=Rating(rating) if rating else None,
         )
@@ -152,6 +172,13 @@ def clean_prompt(text: str, what: str) -> str:
             f"The {what} has {len(line):,} characters; at most {MAX_PROMPT_LENGTH:,} are possible. Shorten it and try again."
         )
     return line
+
+
+def check_interval(interval: tuple[float, float]) -> None:
+    """Raises InvalidRequestError unless both are shares and something lies between them."""
+    start, end = interval
+    if not 0 <= start < end <= 1:  # also catches NaN
+        raise InvalidRequestError("`guidance_interval` must be two shares of the steps, the first smaller, from 0 to 1.")
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:

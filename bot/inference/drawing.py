@@ -24,6 +24,7 @@ from bot.inference.metadata import encode_png
 from bot.inference.noise import cpu_generator, initial_noise
 from bot.inference.parameters import Recipe, parameters_text
 from bot.inference.pipelines import LoadedModel
+from bot.inference.schedulers import build_scheduler
 
 PREVIEW_SECONDS = 2.0  # Discord lets a message be edited about that often
 
@@ -128,8 +129,14 @@ class _Drawer:
             "callback_on_step_end": self._callback(index),
         }
         pipeline, special = self._img2img(index) if self._order.init_image else self._text2img(index)
-        with torch.no_grad():
-            latents: torch.Tensor = pipeline(**arguments, **special).images
+        own = pipeline.scheduler
+        if request.scheduler is not None:
+            pipeline.scheduler = build_scheduler(own.config, profile, scheduler=request.scheduler)
+        try:
+            with torch.no_grad():
+                latents: torch.Tensor = pipeline(**arguments, **special).images
+        finally:
+            pipeline.scheduler = own
         return latents
 
     def _text2img(self, index: int) -> tuple[Any, dict[str, Any]]:

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 
 from bot import __version__
-from bot.domain.profile import SAMPLER_NAMES, ModelProfile, Style
+from bot.domain.profile import ModelProfile, Style
 from bot.domain.prompt import compose
 from bot.domain.request import GenerationRequest
+from bot.domain.sampler import SAMPLER_NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +39,14 @@ def parameters_text(recipe: Recipe) -> str:
 
 def _fields(recipe: Recipe) -> dict[str, str | int | None]:
     request, profile = recipe.request, recipe.profile
+    scheduler = request.scheduler or profile.scheduler
     seeds = request.image_seeds(recipe.index)
     last = seeds.blends[-1] if seeds.blends else None
     chain = "; ".join(f"{blend.seed} {blend.strength:g}" for blend in seeds.blends) if len(seeds.blends) > 1 else None
     hashes = f"{recipe.style.lora_name}: {recipe.adapter_hash}" if recipe.style and recipe.adapter_hash else None
     return {
         "Steps": request.num_inference_steps,
-        "Sampler": SAMPLER_NAMES.get(profile.scheduler, profile.scheduler),
+        "Sampler": SAMPLER_NAMES.get(scheduler, scheduler),
         "CFG scale": f"{request.guidance_scale:g}",
         "Seed": seeds.seed,
         "Size": f"{request.width}x{request.height}",

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import diffusers
 
-from bot.domain.profile import SAMPLER_NAMES, ModelProfile
+from bot.domain.profile import ModelProfile
+from bot.domain.sampler import SAMPLERS
 from bot.errors import ModelError
 from bot.inference.weights import Header
 
 logger = logging.getLogger(__name__)
+
+# Of every sampler's options: a model's own configuration may have one switched on, and its sampler would belie its name.
+OPTIONS_OFF = dict.fromkeys((option for sampler in SAMPLERS.values() for option in sampler.options), False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,17 +39,37 @@ def sampling_of_file(header: Header) -> Sampling:
     )
 
 
-def build_scheduler(config: Any, profile: ModelProfile, sampling: Sampling | None = None) -> Any:
-    """The profile's scheduler on the model's own configuration; v-prediction if profile, file or model says so."""
-    if profile.scheduler not in SAMPLER_NAMES:
-        raise ModelError(f"The model {profile.name!r} names the scheduler {profile.scheduler!r}, which Pastel does not know.")
+def build_scheduler(
+    config: Any, profile: ModelProfile, sampling: Sampling | None = None, *, scheduler: str | None = None
+) -> Any:
+    """`scheduler`, a key of SAMPLERS (None: the profile's), on the model's own configuration; v-prediction if profile, file or
+    model says so.
+
+    `config` may also be that of a scheduler which this made; what the file said (`sampling`) is in it already then.
+    """
+    name = scheduler or profile.scheduler
+    sampler = SAMPLERS.get(name)
+    if sampler is None:
+        raise ModelError(f"The model {profile.name!r} names the scheduler {name!r}, which Pastel does not know.")
     found = sampling or Sampling()
     if found.v_prediction and profile.prediction_type != "v_prediction":
         logger.info("The file of %s is marked as v-prediction; that wins over its profile.", profile.name)
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = OPTIONS_OFF | dict.fromkeys(sampler.options, True)
     if found.v_prediction or profile.prediction_type == "v_prediction":
         overrides["prediction_type"] = "v_prediction"
     if found.zero_terminal_snr or profile.rescale_betas_zero_snr:
         # trailing: only then the first step is the one with a signal of zero (arXiv:2305.08891)
         overrides |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    return getattr(diffusers, profile.scheduler).from_config(config, **overrides)
+    return _on_config(getattr(diffusers, sampler.scheduler), config, overrides)
+
+
+def _on_config(kind: Any, config: Any, overrides: Mapping[str, Any]) -> Any:
+    """As `kind.from_config` does it, without its warning for each setting of another class that `kind` does not know.
+
+    Those are kept in the new scheduler's configuration as well, for the next one that is built on it.
+    """
+    known = inspect.signature(kind.__init__).parameters
+    own = {key: value for key, value in config.items() if key in known or key.startswith("_")}
+    scheduler = kind.from_config(own, **{key: value for key, value in overrides.items() if key in known})
+    scheduler.register_to_config(**{key: value for key, value in config.items() if key not in own})
+    return scheduler

@@ -8,10 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bot.domain.profile import SAMPLER_NAMES, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Steering, Style
+from bot.domain.profile import ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Steering, Style
 from bot.domain.rating_scale import RatingScale
 from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MIN_GUIDANCE
 from bot.domain.safety import Rating
+from bot.domain.sampler import SAMPLERS
 
 PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
 MAX_SIDE = 4096  # pixels; a typing error beyond it would only fail after minutes
@@ -29,8 +30,8 @@ def _safetensors(value: str) -> str:
 
 
 def _scheduler(value: str) -> str:
-    if value not in SAMPLER_NAMES:
-        raise ValueError(f"must be one of {', '.join(sorted(SAMPLER_NAMES))}")
+    if value not in SAMPLERS:
+        raise ValueError(f"must be one of {', '.join(sorted(SAMPLERS))}")
     return value
 
 

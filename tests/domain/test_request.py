@@ -21,6 +21,7 @@ from bot.domain.request import (
     NoiseBlend,
     clean_prompt,
 )
+from bot.domain.sampler import SAMPLERS
 from bot.errors import InvalidRequestError
 from tests.examples import request
 
@@ -86,12 +87,56 @@ def test_a_cleaned_prompt_is_one_line_without_control_characters(text: str) -> N
     assert clean_prompt(cleaned, "prompt") == cleaned
 
 
-@given(seed=SEEDS, blends=BLENDS, weight=st.floats(0, MAX_ADAPTER_WEIGHT), strength=st.floats(0.05, 1.0))
-def test_a_request_survives_json(seed: int, blends: tuple[NoiseBlend, ...], weight: float, strength: float) -> None:
+@given(
+    seed=SEEDS,
+    blends=BLENDS,
+    weight=st.floats(0, MAX_ADAPTER_WEIGHT),
+    strength=st.floats(0.05, 1.0),
+    scheduler=st.sampled_from([None, *SAMPLERS]),
+    interval=st.sampled_from([None, (0.0, 0.5), (0.25, 1.0)]),
+)
+def test_a_request_survives_json(
+    seed: int,
+    blends: tuple[NoiseBlend, ...],
+    weight: float,
+    strength: float,
+    scheduler: str | None,
+    interval: tuple[float, float] | None,
+) -> None:
     before = request(
-        seed=seed, blends=blends, style="pastel", adapter_weight=weight, init_image=InitImage(key="k", strength=strength)
+        seed=seed,
+        blends=blends,
+        style="pastel",
+        adapter_weight=weight,
+        init_image=InitImage(key="k", strength=strength),
+        scheduler=scheduler,
+        guidance_interval=interval,
     )
     assert GenerationRequest.from_dict(json.loads(json.dumps(before.to_dict()))) == before
+
+
+def test_a_request_that_was_stored_before_schedulers_were_kept_takes_the_profiles() -> None:
+    stored = request().to_dict()
+    del stored["scheduler"], stored["guidance_interval"]
+
+    read = GenerationRequest.from_dict(stored)
+
+    assert (read.scheduler, read.guidance_interval) == (None, None)
+
+
+@pytest.mark.parametrize("interval", [(0.5, 0.5), (0.6, 0.5), (-0.1, 0.5), (0.5, 1.1), (math.nan, 1.0)])
+def test_an_interval_without_guidance_or_outside_of_the_steps_is_refused(interval: tuple[float, float]) -> None:
+    with pytest.raises(InvalidRequestError, match="guidance_interval"):
+        request(guidance_interval=interval)
+
+
+def test_guidance_acts_between_the_ends_of_its_interval() -> None:
+    asked = request(num_inference_steps=10, guidance_interval=(0.2, 0.8))
+
+    assert [step for step in range(10) if asked.is_guided(step, 10)] == [2, 3, 4, 5, 6, 7]
+    assert [step for step in range(5) if asked.is_guided(step, 5)] == [1, 2, 3]  # img2img runs fewer
+    assert all(request().is_guided(step, 10) for step in range(10))
+    assert not any(request(guidance_scale=1.0).is_guided(step, 10) for step in range(10))
 
 
 def test_variations_of_variations_end_at_a_limit() -> None:

@@ -1,0 +1,32 @@
+"""The samplers that a profile or a request may name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampler:
+    """`title` is what A1111 calls it, `scheduler` the diffusers class, `options` what of it is switched on."""
+
+    title: str
+    scheduler: str
+    options: tuple[str, ...] = ()
+
+
+SAMPLERS: Mapping[str, Sampler] = {
+    "EulerAncestralDiscreteScheduler": Sampler(title="Euler a", scheduler="EulerAncestralDiscreteScheduler"),
+    "EulerDiscreteScheduler": Sampler(title="Euler", scheduler="EulerDiscreteScheduler"),
+    "DPMSolverMultistepScheduler": Sampler(title="DPM++ 2M", scheduler="DPMSolverMultistepScheduler"),
+    "DPMSolverMultistepScheduler+use_karras_sigmas": Sampler(
+        title="DPM++ 2M Karras", scheduler="DPMSolverMultistepScheduler", options=("use_karras_sigmas",)
+    ),
+    "DDIMScheduler": Sampler(title="DDIM", scheduler="DDIMScheduler"),
+    "UniPCMultistepScheduler": Sampler(title="UniPC", scheduler="UniPCMultistepScheduler"),
+    "LCMScheduler": Sampler(title="LCM", scheduler="LCMScheduler"),
+}
+"""By the diffusers class, with `+option` for what is switched on. A step of each is one call of the UNet."""
+
+SAMPLER_NAMES: Mapping[str, str] = {name: sampler.title for name, sampler in SAMPLERS.items()}
+"""What A1111 calls each."""
