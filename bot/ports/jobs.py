@@ -77,6 +77,10 @@ class JobRepository(Protocol):
         """CANCELLED, from QUEUED or RUNNING, with the refund; False when it was in neither."""
         ...
 
+    async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
+        """The same for all that a member waits for in a server; returns which."""
+        ...
+
     async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
         """Put RUNNING jobs back, or fail those whose tries are used up.
 

@@ -92,7 +92,7 @@ class Moderation:
             ends_at=block_end(now, duration),
         )
         await self.records.block(block)
-        return Blocked(block=block, cancelled=await self._cancel_waiting(actor, guild_id, user_id))
+        return Blocked(block=block, cancelled=await self.removal.cancel_all(user_id, guild_id))
 
     async def unblock(self, actor: Actor, user_id: int) -> None:
         """Raises InvalidRequestError when the member is not blocked."""
@@ -124,17 +124,6 @@ class Moderation:
             raise InvalidRequestError(NOT_BOTS)
         if rank is Rank.MANAGER:
             raise NotAllowedError(NOT_MANAGERS)
-
-    async def _cancel_waiting(self, actor: Actor, guild_id: int, user_id: int) -> int:
-        cancelled = 0
-        for job in await self.jobs.waiting(user_id):
-            if job.origin.guild_id == guild_id:
-                try:
-                    await self.removal.cancel(job.id, actor)
-                except (InvalidRequestError, NotFoundError):  # it ended by itself meanwhile
-                    continue
-                cancelled += 1
-        return cancelled
 
     async def _find(self, guild_id: int, reference: JobId | MessageReference) -> Job:
         if isinstance(reference, MessageReference):

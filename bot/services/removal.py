@@ -44,6 +44,14 @@ class Removal:
             raise InvalidRequestError(ENDED)
         return await self._removable(job_id, actor)
 
+    async def cancel_all(self, user_id: int, guild_id: int) -> int:
+        """Stop all that a member waits for in a server, and say how many jobs that were; whether one may is the caller's."""
+        cancelled = await self.jobs.cancel_all(user_id, guild_id=guild_id, now=self.clock.now())
+        for job_id in cancelled:
+            self.worker.abort_job(job_id)
+        self.delivery.wake()
+        return len(cancelled)
+
     async def delete(self, job_id: JobId, actor: Actor) -> None:
         """Remove card and pictures, cancelling first where the job still waits or runs.
 

@@ -29,7 +29,10 @@ WHERE id = :id AND status IN ('queued', 'running')
 RETURNING user_id
 """
 
-WAITING = "SELECT id FROM jobs WHERE user_id = ? AND status IN ('queued', 'running')"
+WAITING = """--sql
+SELECT id FROM jobs
+WHERE user_id = :user_id AND status IN ('queued', 'running') AND (:guild_id IS NULL OR guild_id = :guild_id)
+"""
 
 ADD_IMAGE = """--sql
 INSERT INTO images (job_id, image_index, key, seed, width, height, parameters, size_bytes)
@@ -74,11 +77,15 @@ def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> b
     return True
 
 
-def cancel_all(connection: sqlite3.Connection, user_id: int, *, now: datetime) -> None:
-    """CANCELLED, whatever of the member's had not ended."""
-    for row in connection.execute(WAITING, (user_id,)).fetchall():
+def cancel_all(
+    connection: sqlite3.Connection, user_id: int, *, now: datetime, guild_id: int | None = None
+) -> tuple[JobId, ...]:
+    """CANCELLED, whatever of the member's had not ended, in one server or (None) everywhere; returns which."""
+    waiting = connection.execute(WAITING, {"user_id": user_id, "guild_id": guild_id}).fetchall()
+    for row in waiting:
         _cancel(connection, row["id"], now)
     turns.assign(connection, user_id)  # once: every turn that is dealt reads the whole line
+    return tuple(row["id"] for row in waiting)
 
 
 def _cancel(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> int | None:

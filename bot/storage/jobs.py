@@ -109,6 +109,11 @@ class SqliteJobs:
     async def cancel(self, job_id: JobId, *, now: datetime) -> bool:
         return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now))
 
+    async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
+        return await self._database.transaction(
+            lambda connection: endings.cancel_all(connection, user_id, now=now, guild_id=guild_id)
+        )
+
     async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
         return await self._database.transaction(
             lambda connection: queue.recover(connection, now=now, expired_only=expired_only)

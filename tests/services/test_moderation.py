@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from bot.domain.job import Actor, JobStatus, Origin, Place
 from bot.domain.moderation import Rank
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.services.moderation import Moderation
+from bot.storage import turns
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, MODERATOR, OTHER, new_job, origin, reply
 from tests.services.world import World, drawing, until
 
@@ -76,6 +78,23 @@ async def test_a_block_cancels_what_waits_and_what_is_drawn_in_this_server_and_g
     assert JobStatus.CANCELLED not in {await world.status(elsewhere), await world.status(others)}
     standing = (await world.services.quotas.statement(asking(9))).standing
     assert (standing.reserved, standing.spent) == (0, 0)
+
+
+async def test_a_block_deals_the_members_line_anew_once_however_much_waited(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 6):
+        await world.submit(number, origin=asking(number))
+    assign, dealt = turns.assign, list[int]()
+
+    def counted(connection: sqlite3.Connection, user_id: int) -> None:
+        dealt.append(user_id)
+        assign(connection, user_id)
+
+    monkeypatch.setattr(turns, "assign", counted)
+    blocked = await world.services.moderation.block(A_MODERATOR, MEMBER)
+
+    assert (blocked.cancelled, dealt) == (5, [MEMBER])
 
 
 async def test_nobody_blocks_themselves_a_bot_or_who_manages_the_server(world: World) -> None:

@@ -55,6 +55,23 @@ async def test_a_waiting_job_can_be_cancelled_and_is_refunded(store: Store, *, c
     assert await store.jobs.claim(now=LATER, lease_until=LATER) is None
 
 
+async def test_all_that_a_member_waits_for_in_one_server_is_cancelled_and_refunded(store: Store) -> None:
+    done = await store.succeeded(1, user_id=1, guild_id=1)
+    running = await store.running(2, user_id=1, guild_id=1)
+    waiting = await store.add(3, user_id=1, guild_id=1)
+    elsewhere = [await store.add(4, user_id=1, guild_id=2), await store.add(5, user_id=1, guild_id=None)]
+    others = await store.add(6, user_id=2, guild_id=1)
+
+    cancelled = await store.jobs.cancel_all(1, guild_id=1, now=LATER)
+
+    assert set(cancelled) == {running.id, waiting.id}
+    for job in (running, waiting):
+        assert (await store.get(job.id)).status is JobStatus.CANCELLED
+        assert set(await store.postings(job.id)) == {"reserve", "refund"}
+    assert (await store.get(done.id)).status is JobStatus.SUCCEEDED
+    assert {(await store.get(job.id)).status for job in (*elsewhere, others)} == {JobStatus.QUEUED}
+
+
 async def test_a_cancelled_job_cannot_be_finished_by_its_worker(store: Store) -> None:
     job = await store.running()
     await store.jobs.cancel(job.id, now=LATER)
