@@ -79,9 +79,9 @@ class ContextMenus(commands.Cog):
         if text is None:
             raise NotFoundError(NO_FINDING)
         origin = origin_of(interaction)
-        finding = await self._findings.in_text(text, origin)
+        draft = await self._findings.to_fill_in(text, origin)
         offer = Offer(profile=self._generation.profile, styles=await self._generation.styles(origin))
-        await show_form(interaction, found_form(finding.adoption.draft, offer))
+        await show_form(interaction, found_form(draft, offer))
 
     async def draw(self, interaction: Interaction, press: Press) -> None:
         """Refuse at once what can be refused at once."""

@@ -146,7 +146,7 @@ def build_services(
         house_rules=HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, clock=clock),
         moderation=moderation,
         reports=reports,
-        findings=Findings(codec=ports.codec, proposals=proposals),
+        findings=Findings(codec=ports.codec, proposals=proposals, gate=gate),
         preferences=Preferences(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
@@ -171,7 +171,15 @@ def _mailroom(ports: Ports, cards: CardAssembler) -> Mailroom:
 
 
 def _gate(ports: Ports, profile: ModelProfile, catalog: Catalog) -> Gate:
-    return Gate(rules=ports.house_rules, personal=ports.personal, operator=ports.limits, profile=profile, catalog=catalog)
+    return Gate(
+        rules=ports.house_rules,
+        blocks=ports.moderation,
+        personal=ports.personal,
+        operator=ports.limits,
+        profile=profile,
+        catalog=catalog,
+        clock=ports.clock,
+    )
 
 
 def _reports(ports: Ports, moderation: Moderation, removal: Removal) -> Reports:

@@ -7,8 +7,10 @@ import asyncio
 from bot.domain.a1111 import parse
 from bot.domain.adoption import Finding, adopt
 from bot.domain.job import Origin
+from bot.domain.request import Draft
 from bot.errors import InvalidRequestError
 from bot.ports import ImageCodec
+from bot.services.gate import Gate
 from bot.services.proposals import Proposals
 
 NO_TEXT = (
@@ -19,9 +21,10 @@ NO_TEXT = (
 class Findings:
     """Reads strangers' pictures. What comes out is a draft for a form; what a member makes of it is checked as any other."""
 
-    def __init__(self, *, codec: ImageCodec, proposals: Proposals) -> None:
+    def __init__(self, *, codec: ImageCodec, proposals: Proposals, gate: Gate) -> None:
         self._codec = codec
         self._proposals = proposals
+        self._gate = gate
 
     async def in_picture(self, data: bytes, origin: Origin) -> Finding:
         """Raises InvalidRequestError for what is no picture, and for one that says nothing."""
@@ -35,3 +38,8 @@ class Findings:
         settings = await asyncio.to_thread(parse, text)  # a hostile text takes it half a second
         adoption = adopt(settings, self._proposals.profile, await self._proposals.offered_styles(origin))
         return Finding(text=text, settings=settings, adoption=adoption)
+
+    async def to_fill_in(self, text: str, origin: Origin) -> Draft:
+        """What the form is filled with that draws it here. Raises NotAllowedError for a member who is blocked."""
+        await self._gate.check_block(origin)
+        return (await self.in_text(text, origin)).adoption.draft

@@ -6,10 +6,13 @@ Every way in ends in `Admission.submit`, which asks here, so a rule holds for co
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
 from bot.domain import policy
 from bot.domain.house_rules import UNCHANGED, GuildSettings
 from bot.domain.job import Job, Origin
+from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.prompt_rules import check_words
@@ -17,11 +20,19 @@ from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Showing
 from bot.errors import NotAllowedError
-from bot.ports import LimitsSource
+from bot.ports import Clock, LimitsSource
 from bot.services.house_rules import HouseRulesRepository
 from bot.services.personal import PersonalRepository
 
 NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
+
+
+class Blocks(Protocol):
+    """Who may not draw, on disk."""
+
+    async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
+        """The one that holds now."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +47,17 @@ class Permit:
 class Gate:
     """Reads a server's rules and a member's own defaults afresh each time, so that changes hold at once.
 
-    Blocks are looked up where the job is stored, in that transaction. Implements ports.LimitsSource; `operator` is what the
-    operator allows, `profile` the model that is drawn with.
+    What counts of a block is the look where the job is stored, in that transaction; the one here spares a member a form.
+    Implements ports.LimitsSource; `operator` is what the operator allows, `profile` the model that is drawn with.
     """
 
     rules: HouseRulesRepository
+    blocks: Blocks
     personal: PersonalRepository
     operator: LimitsSource
     profile: ModelProfile
     catalog: Catalog
+    clock: Clock
 
     async def admit(self, request: GenerationRequest, origin: Origin) -> Permit:
         """Raises NotAllowedError, with the sentence of the first rule that forbids it."""
@@ -76,9 +89,18 @@ class Gate:
         """A member's own defaults."""
         return await self.personal.get(user_id)
 
+    async def check_block(self, origin: Origin) -> None:
+        """Raises NotAllowedError for a member who is blocked where they ask."""
+        if origin.guild_id is None:
+            return
+        block = await self.blocks.block_of(origin.guild_id, origin.user_id, now=self.clock.now())
+        if block is not None:
+            raise NotAllowedError(block.sentence)
+
     async def check_reuse(self, job: Job, origin: Origin) -> None:
         """Raises NotFoundError for a job of another server, NotAllowedError where they may not draw from it, or nobody may."""
         policy.check_visible(job, origin)
+        await self.check_block(origin)
         policy.check_reuse(await self.settings(origin.guild_id), job, origin)
         policy.check_start(job.request, self.profile)
 

@@ -11,6 +11,7 @@ from bot.domain.moderation import Block, Rank, block_end, checked_reason, modera
 from bot.domain.picture_reference import MessageReference, parse_picture
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
 from bot.ports import Clock, JobRepository
+from bot.services.gate import Blocks
 from bot.services.removal import Removal
 
 NOT_YOURSELF = "You cannot block yourself."
@@ -22,7 +23,7 @@ NO_PICTURE = (
 )
 
 
-class ModerationRepository(Protocol):
+class ModerationRepository(Blocks, Protocol):
     """Blocks and members' jobs, on disk."""
 
     async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:

@@ -64,6 +64,9 @@ class SqliteModeration:
         values = {"guild_id": guild_id, "limit": limit, "now": to_micros(now)}
         return await self._database.read(lambda connection: tuple(_block(row) for row in connection.execute(ALL, values)))
 
+    async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
+        return await self._database.read(lambda connection: find_block(connection, guild_id, user_id, now=now))
+
     async def block(self, block: Block) -> None:
         def store(connection: sqlite3.Connection) -> None:
             found = connection.execute(FIND, _key(block.guild_id, block.user_id, block.blocked_by, block.blocked_at)).fetchone()

@@ -59,6 +59,7 @@ EVERYBODY  = ( _OWN,         _OWN,        _OWN,        _OWN,        _OWN,       
 DRAWS      = ( _OWN,         _OWN,        _OWN,        _OWN,        _OWN,        _OWN,            _BLOCKED)
 REUSES     = ( _NEW,         _NEW,        _NEW,        _NEW,        _GONE,       _NEW,            _BLOCKED)
 SEES       = ( _ALL,         _ALL,        _ALL,        _ALL,        _GONE,       _ALL,            _ALL)
+FILLS_IN   = ( _ALL,         _ALL,        _ALL,        _ALL,        _GONE,       _ALL,            _BLOCKED)
 REMOVES    = ( _ALL,         _NOT_YOURS,  _ALL,        _ALL,        _GONE,       _ALL,            _NOT_YOURS)
 REPORTS    = ( _OWN_PICTURE, _ALL,        _ALL,        _ALL,        _GONE,       _NOBODY_LISTENS, _ALL)
 DECIDES    = ( _MODERATORS,  _MODERATORS, _ALL,        _ALL,        _NO_REPORT,  _MODERATORS,     _MODERATORS)
@@ -110,21 +111,21 @@ MEMBERS: Mapping[str, Door] = {
     "typing /queue cancel job": _shows(LISTS_OWN),
 }
 CARDS: Mapping[str, Door] = {
-    "menu Remix": _shows(SEES, OWNERS_WORD),
+    "menu Remix": _shows(FILLS_IN, OWNERS_WORD),
     "menu Details": _shows(SEES, OWNERS_WORD),
     "menu Report": _shows(REPORTS),
     "menu Read settings": _shows(EVERYBODY),
     "press reroll": _changes(cells=REUSES, tables=NEW_JOB),
     "press subtle": _changes(cells=REUSES, tables=NEW_JOB),
     "press strong": _changes(cells=REUSES, tables=NEW_JOB),
-    "press remix": _shows(SEES, OWNERS_WORD),
+    "press remix": _shows(FILLS_IN, OWNERS_WORD),
     "form remixed": _changes(WORDS, cells=REUSES, tables=NEW_JOB),
     "press details": _shows(SEES, OWNERS_WORD),
     "press cancel": _changes(cells=REMOVES, tables=CANCELS),
     "press delete": _changes(cells=REMOVES, tables=DELETES),
     "press report": _shows(REPORTS),
     "form reported": _changes({"reason": "bad"}, cells=REPORTS, tables=frozenset({"reports", "complaints"})),
-    "press found": _shows(EVERYBODY),
+    "press found": _shows(DRAWS),
     "form adopted": _changes({**WORDS, "numbers": ""}, cells=DRAWS, tables=NEW_JOB),
     "press profile": _shows(EVERYBODY),
     "form profiled": _changes({"style": "ink", "negative_prompt": "x"}, cells=EVERYBODY, tables=DEFAULTS),

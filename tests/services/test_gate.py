@@ -96,6 +96,22 @@ async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(world
     await draw(world, origin(3, guild_id=None))
 
 
+async def test_a_blocked_member_gets_no_form_to_fill_in_for_nothing(world: World) -> None:
+    job = await world.delivered(origin=origin(1, user_id=OTHER))
+    generation, findings = world.services.generation, world.services.findings
+    await block(world, minutes=5)
+
+    for question in (generation.remix_draft(job.id, origin()), findings.to_fill_in("a cat", origin())):
+        with pytest.raises(NotAllowedError, match="Their reason: spam"):
+            await question
+
+    assert (await findings.in_text("a cat", origin())).adoption.draft.prompt == "a cat"
+    assert (await findings.to_fill_in("a cat", origin(user_id=OTHER))).prompt == "a cat"
+    assert (await findings.to_fill_in("a cat", origin(guild_id=None))).prompt == "a cat"
+    world.clock.advance(5 * 60)
+    assert (await generation.remix_draft(job.id, origin())).prompt == job.request.prompt
+
+
 async def test_a_block_that_comes_between_gate_and_queue_still_holds(world: World) -> None:
     """It cancels what waits; a job that slipped in behind it would be drawn."""
     await block(world)
