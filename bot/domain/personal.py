@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from bot.domain.house_rules import MAX_STYLE_NAME, GuildSettings
 from bot.domain.profile import Catalog, ImageSize, ModelProfile
+from bot.domain.quality import with_quality
 from bot.domain.request import MAX_IMAGES, Draft, check_range, clean_prompt
 from bot.errors import InvalidRequestError
 
@@ -82,18 +83,21 @@ def _named(text: str) -> str | None:
 def filled(
     draft: Draft, *, personal: PersonalDefaults, settings: GuildSettings, profile: ModelProfile, catalog: Catalog
 ) -> Draft:
-    """The draft with its gaps filled: from the member's own defaults, then the server's, then the model's.
+    """The draft with its gaps filled: from the member's own defaults, then the server's, then the model's at the quality given.
 
     No default breaks the server's limits where the model offers anything within them; what the member gave is left alone,
     but for NOTHING, which becomes nothing.
     """
+    style = _style(draft.style, (personal.style, settings.default_style), settings, profile, catalog)
+    steps = draft.num_inference_steps
+    draft = with_quality(replace(draft, style=style), profile, settings)
+    default_steps = _given(draft.num_inference_steps, profile.num_inference_steps)
     return replace(
         draft,
-        style=_style(draft.style, (personal.style, settings.default_style), settings, profile, catalog),
         negative_prompt=_words(draft.negative_prompt, personal.negative_prompt or settings.default_negative_prompt),
         size=_size(personal.size, settings, profile) if draft.size is None else draft.size,
         num_images=_given(draft.num_images, _within(personal.num_images or 1, settings.max_images)),
-        num_inference_steps=_given(draft.num_inference_steps, _within(profile.num_inference_steps, settings.max_steps)),
+        num_inference_steps=_given(steps, _within(default_steps, settings.max_steps)),
     )
 
 

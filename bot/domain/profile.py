@@ -13,6 +13,8 @@ from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
+QualityName = Literal["draft", "standard", "best"]
+"""How much work a member wants in a picture; what that means is the profile's to say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,27 @@ class Steering:
 UNSTEERED = Steering()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What a member's choice of quality means for a model; None is as the profile has it.
+
+    `style` is a LoRA that was distilled to draw in few steps (Style.is_distilled), `adapter_weight` its weight (None: its own).
+    `bot.domain.quality` says what happens beside a member's own style.
+    """
+
+    num_inference_steps: int
+    guidance_scale: float | None = None
+    guidance_interval: tuple[float, float] | None = None
+    scheduler: str | None = None
+    style: str | None = None
+    adapter_weight: float | None = None
+
+
 def _no_steering() -> Mapping[Rating, Steering]:
+    return MappingProxyType({})
+
+
+def _no_quality() -> Mapping[QualityName, Quality]:
     return MappingProxyType({})
 
 
@@ -78,7 +100,8 @@ class ModelProfile:
     None = the picture's own size. `prompt_prefix` and `prompt_suffix` are comma-separated quality tags. `scheduler` is a key of
     `bot.domain.sampler.SAMPLERS`. `clip_skip` counts as diffusers does (None is A1111's 2). Without a `classifier` nobody looks
     at what the pictures show, and `unclassified` says why nobody needs to; a profile's file must give one of the two.
-    `steering` holds the tags for pictures that may go as far as a rating.
+    `steering` holds the tags for pictures that may go as far as a rating. `guidance_interval` is as in GenerationRequest.
+    `quality` says what members may choose beside the profile's own figures, which are "standard".
     """
 
     name: str
@@ -96,6 +119,7 @@ class ModelProfile:
     clip_skip: int | None = None
     num_inference_steps: int
     guidance_scale: float
+    guidance_interval: tuple[float, float] | None = None
     sizes: tuple[ImageSize, ...]
     default_size: str
     prompt_prefix: str = ""
@@ -106,6 +130,7 @@ class ModelProfile:
     classifier: ClassifierProfile | None = None
     unclassified: str = ""
     steering: Mapping[Rating, Steering] = field(default_factory=_no_steering)
+    quality: Mapping[QualityName, Quality] = field(default_factory=_no_quality)
 
     def size(self, name: str | None) -> ImageSize:
         """The size called `name` (None: the default). Raises InvalidRequestError that lists the names."""
@@ -119,7 +144,10 @@ class ModelProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """A LoRA that a member picks by name: hub `repo` + `weight_name`, or a local `file`."""
+    """A LoRA that a member picks by name: hub `repo` + `weight_name`, or a local `file`.
+
+    One that `is_distilled` is no look: it lets a model draw in few steps, is named by a profile's quality and not offered.
+    """
 
     name: str
     title: str
@@ -133,6 +161,7 @@ class Style:
     adapter_weight: float = 1.0
     trigger_words: str = ""
     description: str = ""
+    is_distilled: bool = False
 
     @property
     def lora_name(self) -> str:
@@ -158,16 +187,18 @@ class Catalog:
             raise ModelError(f"There is no model profile called {name!r}. Set MODEL to one of: {names}.") from None
 
     def styles_for(self, profile: ModelProfile) -> tuple[Style, ...]:
-        """The styles that fit `profile`, by title."""
-        fitting = (style for style in self.styles.values() if profile.family in style.families)
-        return tuple(sorted(fitting, key=lambda style: style.title.casefold()))
+        """The styles that members may pick with `profile`, by title."""
+        return tuple(style for style in self._fitting(profile) if not style.is_distilled)
 
     def style(self, name: str, profile: ModelProfile) -> Style:
-        """Raises InvalidRequestError with the names that fit `profile`."""
-        fitting = self.styles_for(profile)
+        """Any style that fits `profile`. Raises InvalidRequestError with the names of those that members may pick."""
         wanted = name.strip().casefold()
-        for style in fitting:
+        for style in self._fitting(profile):
             if wanted in {style.name.casefold(), style.title.casefold()}:
                 return style
-        names = ", ".join(f"`{style.name}`" for style in fitting[:20]) or "none for this model"
+        names = ", ".join(f"`{style.name}`" for style in self.styles_for(profile)[:20]) or "none for this model"
         raise InvalidRequestError(f"There is no style of that name. Available: {names}.")
+
+    def _fitting(self, profile: ModelProfile) -> tuple[Style, ...]:
+        fitting = (style for style in self.styles.values() if profile.family in style.families)
+        return tuple(sorted(fitting, key=lambda style: style.title.casefold()))

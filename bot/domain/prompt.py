@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, Style
+from bot.domain.quality import distilled_quality, with_quality
 from bot.domain.request import MAX_SEED, Draft, GenerationRequest
+from bot.domain.sampler import check_steps
 
 Number = TypeVar("Number", int, float)
 
@@ -33,13 +35,15 @@ def compose(request: GenerationRequest, profile: ModelProfile, style: Style | No
 
 
 def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> GenerationRequest:
-    """Fill the draft's gaps from the profile and check it; a missing seed is drawn at random.
+    """Fill the draft's gaps from its quality and the profile and check it; a missing seed is drawn at random.
 
     Raises InvalidRequestError with a sentence for the member.
     """
+    draft = with_quality(draft, profile)
     size = profile.size(draft.size)
     style = catalog.style(draft.style, profile) if draft.style and draft.style.strip() else None
-    weight = draft.adapter_weight
+    steps = _given(draft.num_inference_steps, profile.num_inference_steps)
+    check_steps(draft.scheduler or profile.scheduler, steps)
     return GenerationRequest(
         profile=profile.name,
         prompt=draft.prompt,
@@ -47,26 +51,44 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
         width=size.width,
         height=size.height,
         num_images=1 if draft.num_images is None else draft.num_images,
-        num_inference_steps=_given(draft.num_inference_steps, profile.num_inference_steps),
+        num_inference_steps=steps,
         guidance_scale=_given(draft.guidance_scale, profile.guidance_scale),
         seed=random_seed() if draft.seed is None else draft.seed,
         style=style.name if style else None,
-        adapter_weight=_given(weight, style.adapter_weight if style else 1.0),
+        adapter_weight=_given(draft.adapter_weight, style.adapter_weight if style else 1.0),
+        scheduler=draft.scheduler,
+        guidance_interval=draft.guidance_interval or profile.guidance_interval,
     )
 
 
 def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
-    """The request as a draft, to fill a form with; the seed is left open so that a remix is a new picture."""
+    """The request as a draft, to fill a form with; the seed is left open so that a remix is a new picture.
+
+    What a distilled LoRA drew has its quality in place of the LoRA and of its figures, which suit no other style.
+    """
     sizes = (size.name for size in profile.sizes if (size.width, size.height) == (request.width, request.height))
-    return Draft(
+    draft = Draft(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
         size=next(sizes, None),
         num_images=request.num_images,
+    )
+    if (name := distilled_quality(request, profile)) is not None:
+        quality = profile.quality[name]
+        return replace(
+            draft,
+            quality=name,
+            num_inference_steps=_unless(request.num_inference_steps, quality.num_inference_steps),
+            guidance_scale=_unless(request.guidance_scale, quality.guidance_scale),
+        )
+    return replace(
+        draft,
         num_inference_steps=request.num_inference_steps,
         guidance_scale=request.guidance_scale,
         style=request.style,
         adapter_weight=request.adapter_weight if request.style else None,
+        scheduler=request.scheduler,
+        guidance_interval=request.guidance_interval,
     )
 
 
@@ -82,6 +104,10 @@ def random_seed() -> int:
 
 def _given(value: Number | None, default: Number) -> Number:
     return default if value is None else value
+
+
+def _unless(value: Number, default: Number | None) -> Number | None:
+    return None if value == default else value
 
 
 def _join_new(*before: str, around: str, suffix: str = "") -> str:

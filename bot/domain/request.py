@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+from bot.domain.profile import QualityName
 from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
-
-QualityName = Literal["draft", "standard", "best"]
-"""How much work a member wants in a picture; what that means is the profile's to say."""
 
 MAX_PROMPT_LENGTH = 2_000  # characters; Discord itself would let 6,000 through
 MAX_IMAGES = 4
@@ -43,7 +41,7 @@ class InitImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a member gave; None means "the profile's default". Nothing in it has been checked."""
+    """What a member gave; None means "as the quality has it, or else the profile". Nothing in it has been checked."""
 
     prompt: str
     negative_prompt: str = ""

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.errors import InvalidRequestError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampler:
-    """`title` is what A1111 calls it, `scheduler` the diffusers class, `options` what of it is switched on."""
+    """`title` is what A1111 calls it, `scheduler` the diffusers class, `options` what of it is switched on.
+
+    More than `max_steps` it cannot do (None: no limit of its own).
+    """
 
     title: str
     scheduler: str
     options: tuple[str, ...] = ()
+    max_steps: int | None = None
 
 
 SAMPLERS: Mapping[str, Sampler] = {
@@ -24,9 +30,16 @@ SAMPLERS: Mapping[str, Sampler] = {
     ),
     "DDIMScheduler": Sampler(title="DDIM", scheduler="DDIMScheduler"),
     "UniPCMultistepScheduler": Sampler(title="UniPC", scheduler="UniPCMultistepScheduler"),
-    "LCMScheduler": Sampler(title="LCM", scheduler="LCMScheduler"),
+    "LCMScheduler": Sampler(title="LCM", scheduler="LCMScheduler", max_steps=50),
 }
 """By the diffusers class, with `+option` for what is switched on. A step of each is one call of the UNet."""
 
 SAMPLER_NAMES: Mapping[str, str] = {name: sampler.title for name, sampler in SAMPLERS.items()}
 """What A1111 calls each."""
+
+
+def check_steps(name: str, steps: int) -> None:
+    """Raises InvalidRequestError when the sampler `name` cannot do so many steps."""
+    sampler = SAMPLERS.get(name)
+    if sampler is not None and sampler.max_steps is not None and steps > sampler.max_steps:
+        raise InvalidRequestError(f"The sampler {sampler.title} does at most {sampler.max_steps} steps. Ask for fewer.")

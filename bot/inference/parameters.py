@@ -54,6 +54,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
         "Model": profile.name,
         "Clip skip": profile.clip_skip + 2 if profile.clip_skip is not None else None,  # A1111's 2 is diffusers' None
         "CFG Rescale": f"{profile.guidance_rescale:g}" if profile.guidance_rescale else None,
+        "Guidance interval": f"{interval[0]:g} to {interval[1]:g}" if (interval := request.guidance_interval) else None,
         "Denoising strength": f"{request.init_image.strength:g}" if request.init_image else None,
         "Variation seed": last.seed if last else None,
         "Variation seed strength": f"{last.strength:g}" if last else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,9 +30,10 @@ def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
     problems: list[str] = []
     profiles = _read_all("profiles", "models", _profile, shipped_dir, data_dir, problems)
     styles = _read_all("styles", "loras", _style, shipped_dir, data_dir, problems)
-    if problems:
+    catalog = Catalog(profiles=profiles, styles=styles)
+    if problems := problems or list(_missing_styles(catalog)):
         raise ModelError(*problems)
-    return Catalog(profiles=profiles, styles=styles)
+    return catalog
 
 
 def _read_all(
@@ -54,6 +55,15 @@ def _read_all(
         except (OSError, ValueError) as error:  # ValueError: TOML, UTF-8, the name
             problems.append(f"{path}: {str(error).splitlines()[0]}")
     return found
+
+
+def _missing_styles(catalog: Catalog) -> Iterator[str]:
+    for name, profile in catalog.profiles.items():
+        for quality, figures in profile.quality.items():
+            style = catalog.styles.get(figures.style) if figures.style else None
+            if figures.style and (style is None or profile.family not in style.families):
+                fault = f"there is no style {figures.style!r} for {profile.family!r}"
+                yield f"profiles/{name}.toml: quality.{quality}.style: {fault}"
 
 
 def _profile(values: Mapping[str, object], name: str, resolve: Resolve) -> ModelProfile:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bot.domain.profile import ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Steering, Style
+from bot.domain.profile import ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Quality, Steering, Style
 from bot.domain.rating_scale import RatingScale
 from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MIN_GUIDANCE
 from bot.domain.safety import Rating
@@ -35,10 +35,20 @@ def _scheduler(value: str) -> str:
     return value
 
 
+def _interval(value: list[float]) -> list[float]:
+    if not 0 <= value[0] < value[1] <= 1:
+        raise ValueError("must be [start, end], two shares of the steps from 0 to 1")
+    return value
+
+
+Number = TypeVar("Number", int, float)
 Text = Annotated[str, Field(min_length=1)]
 TagLine = Annotated[str, Field(max_length=2000, pattern=r"^[^\r\n]*$")]
 Repo = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
 WeightsFile = Annotated[str, AfterValidator(_safetensors)]
+Scheduler = Annotated[str, AfterValidator(_scheduler)]
+Guidance = Annotated[float, Field(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)]
+Interval = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_interval)]
 Positive = Annotated[int, Field(ge=1, le=MAX_SIDE * 4)]
 Side = Annotated[int, Field(ge=64, le=MAX_SIDE, multiple_of=8)]
 
@@ -128,6 +138,33 @@ class SteeringToml(Toml):
     negative_prompt: TagLine = ""
 
 
+class QualityToml(Toml):
+    """`[quality.draft]` or `[quality.best]`; see Quality."""
+
+    num_inference_steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
+    guidance_scale: Guidance | None = None
+    guidance_interval: Interval | None = None
+    scheduler: Scheduler | None = None
+    style: Text | None = None
+    adapter_weight: Annotated[float, Field(ge=0, le=MAX_ADAPTER_WEIGHT)] | None = None
+
+    @model_validator(mode="after")
+    def _weight_of_something(self) -> Self:
+        if self.adapter_weight is not None and self.style is None:
+            raise ValueError("adapter_weight belongs to style")
+        return self
+
+    def quality(self) -> Quality:
+        return Quality(
+            num_inference_steps=self.num_inference_steps,
+            guidance_scale=self.guidance_scale,
+            guidance_interval=_pair(self.guidance_interval),
+            scheduler=self.scheduler,
+            style=self.style,
+            adapter_weight=self.adapter_weight,
+        )
+
+
 class ProfileToml(Toml):
     """`profiles/NAME.toml`; see ModelProfile for the meaning of each field. Sizes are `name = [width, height]`."""
 
@@ -138,13 +175,14 @@ class ProfileToml(Toml):
     vae: SourceToml | None = None
     licence: LicenceToml
     variant: Annotated[str, Field(pattern=r"^\w+$")] | None = None
-    scheduler: Annotated[str, AfterValidator(_scheduler)] = "EulerAncestralDiscreteScheduler"
+    scheduler: Scheduler = "EulerAncestralDiscreteScheduler"
     prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
     rescale_betas_zero_snr: bool = False
     guidance_rescale: Annotated[float, Field(ge=0, le=1)] = 0.0
     clip_skip: Annotated[int, Field(ge=1, le=8)] | None = None
     num_inference_steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
-    guidance_scale: Annotated[float, Field(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)]
+    guidance_scale: Guidance
+    guidance_interval: Interval | None = None
     sizes: Annotated[dict[str, list[Side]], Field(min_length=1, max_length=MAX_SIZES)]
     default_size: Text
     prompt_prefix: TagLine = ""
@@ -155,6 +193,7 @@ class ProfileToml(Toml):
     classifier: ClassifierToml | None = None
     unclassified: Annotated[TagLine, Field(min_length=1)] | None = None
     steering: dict[Literal["general", "sensitive", "questionable", "explicit"], SteeringToml] = {}
+    quality: dict[Literal["draft", "best"], QualityToml] = {}
 
     @field_validator("sizes")
     @classmethod
@@ -199,6 +238,8 @@ class ProfileToml(Toml):
                 Rating(rating): Steering(prompt=tags.prompt, negative_prompt=tags.negative_prompt)
                 for rating, tags in self.steering.items()
             },
+            guidance_interval=_pair(self.guidance_interval),
+            quality={name: quality.quality() for name, quality in self.quality.items()},
             **{field: getattr(self, field) for field in same},
         )
 
@@ -217,6 +258,7 @@ class StyleToml(Toml):
     adapter_weight: Annotated[float, Field(ge=0, le=MAX_ADAPTER_WEIGHT)] = 1.0
     trigger_words: TagLine = ""
     description: TagLine = ""
+    is_distilled: bool = False
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -228,6 +270,7 @@ class StyleToml(Toml):
 
     def style(self, name: str, resolve: Resolve) -> Style:
         same = ("title", "url", "repo", "revision", "weight_name", "adapter_weight", "trigger_words", "description")
+        same += ("is_distilled",)
         return Style(
             name=name,
             families=tuple(self.families),
@@ -237,5 +280,5 @@ class StyleToml(Toml):
         )
 
 
-def _pair(values: list[int] | None) -> tuple[int, int] | None:
+def _pair(values: list[Number] | None) -> tuple[Number, Number] | None:
     return (values[0], values[1]) if values else None
