@@ -91,6 +91,7 @@ class Background:
         if self._classifier is not None:
             await self._classifier.load()
         await self._generator.load()
+        self._worker.wake()  # only now the generator knows how many jobs it can draw at once
 
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:

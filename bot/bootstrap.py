@@ -87,7 +87,13 @@ async def open_works(
 
     `edit_interval` is seconds between two edits of one live card.
     """
-    generator = DiffusersGenerator(ground.profile, ground.catalog, device=ground.settings.device)
+    generator = DiffusersGenerator(
+        ground.profile,
+        ground.catalog,
+        device=ground.settings.device,
+        batch=ground.settings.max_batch or None,
+        reproducible=ground.settings.reproducible,
+    )
     wanted = ground.profile.classifier
     classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
     ports = Ports(

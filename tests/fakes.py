@@ -90,7 +90,7 @@ class FakeGenerator:
             if outcome is not None:
                 raise outcome
             await self.gate.wait()
-            on_progress(progress(request, request.num_inference_steps, image=request.num_images - 1))
+            on_progress(progress(request, request.num_images * request.num_inference_steps))
         finally:
             await self.letting_go.wait()
             self.ended.append(request)
@@ -131,14 +131,13 @@ class FakeClassifier:
         pass
 
 
-def progress(request: GenerationRequest, step: int, image: int = 0, preview: bytes | None = None) -> Progress:
-    """A report after `step` steps of picture `image`."""
+def progress(request: GenerationRequest, step: int, preview: bytes | None = None) -> Progress:
+    """A report after `step` steps of all pictures together."""
     return Progress(
         phase=Phase.DENOISING,
-        image=image,
         num_images=request.num_images,
         step=step,
-        steps=request.num_inference_steps,
+        steps=request.num_images * request.num_inference_steps,
         preview=preview,
     )
 

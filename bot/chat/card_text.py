@@ -113,10 +113,11 @@ def _provenance(parent: Parent, link: ParentLink | None) -> str:
 def _phase(progress: Progress) -> str:
     if progress.phase is Phase.LOADING:
         return "Loading the model…"
-    which = f"Picture {progress.image + 1} of {progress.num_images} · " if progress.num_images > 1 else ""
+    several = progress.num_images > 1
     if progress.phase is Phase.DECODING:
-        return f"{which}finishing touches" if which else "Finishing touches"
-    return f"{which}step {progress.step} of {progress.steps}" if which else f"Step {progress.step} of {progress.steps}"
+        return f"{progress.decoded} of {progress.num_images} pictures finished" if several else "Finishing touches"
+    step, steps = progress.step // progress.num_images, progress.steps // progress.num_images
+    return f"{progress.num_images} pictures · step {step} of {steps}" if several else f"Step {step} of {steps}"
 
 
 def _relative(when: datetime) -> str:

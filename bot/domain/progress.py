@@ -16,16 +16,17 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """One report. `image` counts from 0; `step` counts the finished steps of that picture, of `steps`.
+    """One report. A job's pictures are drawn side by side: `step` counts the finished steps of all of them, of `steps`.
 
-    `preview` is a small WebP of what is visible so far (longest side at most 512), not in every report.
+    `decoded` is how many pictures are finished. `preview` is a small WebP of what is visible so far of one of them (longest
+    side at most 512), not in every report.
     """
 
     phase: Phase
-    image: int = 0
     num_images: int = 1
     step: int = 0
     steps: int = 0
+    decoded: int = 0
     preview: bytes | None = field(default=None, repr=False)
 
     @property
@@ -33,4 +34,4 @@ class Progress:
         """0 to 1 over all pictures of the job."""
         if self.phase is Phase.LOADING or not self.steps:
             return 0.0
-        return min(1.0, (self.image + self.step / self.steps) / self.num_images)
+        return min(1.0, self.step / self.steps)

@@ -1,82 +1,107 @@
-"""One request on the drawing thread: pictures one after another, each as diffusers alone would draw it."""
+"""One request under way in the engine: its pictures, its progress, its answer."""
 
 from __future__ import annotations
 
-import io
+import threading
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import torch
 from PIL import Image
 
 from bot.domain.image import GeneratedImage, GenerationResult
-from bot.domain.profile import Style
 from bot.domain.progress import Phase, Progress
-from bot.domain.prompt import compose
-from bot.domain.request import GenerationRequest
-from bot.errors import GenerationError
-from bot.inference.adapters import Adapter, Adapters
+from bot.inference.adapters import Adapter
 from bot.inference.control import DrawingControl
-from bot.inference.decoding import decode
-from bot.inference.faults import free_memory, is_out_of_memory
 from bot.inference.metadata import encode_png
-from bot.inference.noise import cpu_generator, initial_noise
 from bot.inference.parameters import Recipe, parameters_text
 from bot.inference.pipelines import LoadedModel
-from bot.inference.schedulers import build_scheduler
+from bot.inference.preparing import Order
+from bot.inference.trajectory import Trajectory
 
 PREVIEW_SECONDS = 2.0  # Discord lets a message be edited about that often
+FIRST_PREVIEW = 2  # steps of a picture after which it is shown first; after one, it is a blur of colours
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A request with what was looked up for it."""
+class Drawing:
+    """Belongs to the drawing thread, but for `encode` and `fail`. One of `answer` and `fail` is called, once."""
 
-    request: GenerationRequest
-    style: Style | None
-    init_image: Image.Image | None
+    def __init__(
+        self,
+        order: Order,
+        control: DrawingControl,
+        *,
+        answer: Callable[[GenerationResult], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self.order = order
+        self.control = control
+        self.pictures: Sequence[Trajectory] = ()
+        self.undecoded = order.request.num_images
+        self.adapter: Adapter | None = None
+        self._answer = answer
+        self._fail = fail
+        self._ended = False
+        self._started = time.monotonic()
+        self._last_preview: float | None = None
+        self._finished: dict[int, GeneratedImage] = {}
+        self._lock = threading.Lock()
 
+    @property
+    def ended(self) -> bool:
+        """Answered or failed: nothing of it is to be drawn any more."""
+        return self._ended
 
-def draw(model: LoadedModel, adapters: Adapters, order: Order, control: DrawingControl) -> GenerationResult:
-    """Draw all pictures. Raises GenerationError, DrawingStoppedError, or what torch raises."""
-    started = time.monotonic()
-    adapter = adapters.activate(order.style, order.request.adapter_weight)
-    drawer = _Drawer(model, order, adapter, control)
-    images = tuple(drawer.draw(index) for index in range(order.request.num_images))
-    return GenerationResult(images=images, seconds=time.monotonic() - started)
+    def start(self, pictures: Sequence[Trajectory]) -> None:
+        """The clock of the previews starts too, so that a wait for the turn is not counted."""
+        self.pictures = pictures
+        self._started = time.monotonic()
 
+    def wants_preview(self) -> bool:
+        """Once early, then now and then; not when the picture itself follows."""
+        first = self.pictures[0]
+        if first.done or first.step < min(FIRST_PREVIEW, first.steps - 1):
+            return False
+        now = time.monotonic()
+        if self._last_preview is not None and now - self._last_preview < PREVIEW_SECONDS:
+            return False
+        self._last_preview = now
+        return True
 
-def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Image | None:
-    """The picture that img2img starts from, in the request's size. Raises GenerationError."""
-    if data is None or request.init_image is None:
-        return None
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-        if image.size != (request.width, request.height):
-            raise GenerationError("The image to start from has another size than the request.", retryable=False)
-        return image.convert("RGB")
+    def progress(self, phase: Phase, preview: bytes | None = None) -> Progress:
+        total = len(self.pictures)
+        return Progress(
+            phase=phase,
+            num_images=total,
+            step=sum(picture.step for picture in self.pictures),
+            steps=sum(picture.steps for picture in self.pictures),
+            decoded=total - self.undecoded,
+            preview=preview,
+        )
 
+    def encode(self, index: int, image: Image.Image, model: LoadedModel) -> None:
+        """Make the file of one decoded picture; the last one answers. Takes a tenth of a second at 1024 x 1024."""
+        try:
+            finished = self._finished_image(index, image, model)
+        except Exception as error:  # noqa: BLE001  # whoever waits must hear of it
+            self.fail(error)
+            return
+        with self._lock:
+            self._finished[index] = finished
+            complete = len(self._finished) == len(self.pictures) and not self._ended
+            self._ended = self._ended or complete
+        if complete:
+            images = tuple(self._finished[i] for i in range(len(self.pictures)))
+            self._answer(GenerationResult(images=images, seconds=time.monotonic() - self._started))
 
-class _Drawer:
-    """Draws the pictures of one order."""
-
-    def __init__(self, model: LoadedModel, order: Order, adapter: Adapter | None, control: DrawingControl) -> None:
-        self._model = model
-        self._order = order
-        self._adapter = adapter
-        self._control = control
-        self._last_preview = time.monotonic()
-
-    def draw(self, index: int) -> GeneratedImage:
-        request = self._order.request
-        image = self._with_recovery(index)
+    def _finished_image(self, index: int, image: Image.Image, model: LoadedModel) -> GeneratedImage:
+        request = self.order.request
         recipe = Recipe(
             request=request,
             index=index,
-            profile=self._model.profile,
-            style=self._order.style,
-            model_hash=self._model.model_hash,
-            adapter_hash=self._adapter.hash if self._adapter else None,
+            profile=model.profile,
+            style=self.order.style,
+            model_hash=model.model_hash,
+            adapter_hash=self.adapter.hash if self.adapter else None,
         )
         text = parameters_text(recipe)
         return GeneratedImage(
@@ -87,107 +112,10 @@ class _Drawer:
             data=encode_png(image, text),
         )
 
-    def _with_recovery(self, index: int) -> Image.Image:
-        """When memory runs out: free what is free, decode in tiles, and try once more.
-
-        The second try is outside the `except` block, since a caught error keeps its frames' tensors alive.
-        """
-        try:
-            return self._draw_once(index)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        free_memory()
-        vae = self._model.text2img.vae
-        vae.to(dtype=self._model.text2img.unet.dtype)  # img2img may have been stopped while it was in float32
-        vae.enable_tiling()
-        try:
-            return self._draw_once(index)
-        finally:
-            vae.disable_tiling()
-
-    def _draw_once(self, index: int) -> Image.Image:
-        self._control.check()
-        latents = self._denoised(index)
-        self._control.check()
-        self._control.report(self._progress(Phase.DECODING, index, self._steps))
-        return decode(self._model.text2img, latents)
-
-    def _denoised(self, index: int) -> torch.Tensor:
-        request, profile = self._order.request, self._model.profile
-        composed = compose(request, profile, self._order.style)
-        arguments: dict[str, Any] = {
-            "prompt": composed.prompt,
-            "negative_prompt": composed.negative_prompt or None,
-            "num_inference_steps": request.num_inference_steps,
-            "guidance_scale": request.guidance_scale,
-            "guidance_rescale": profile.guidance_rescale,
-            "clip_skip": profile.clip_skip,
-            "original_size": profile.original_size,
-            "target_size": profile.target_size,
-            "output_type": "latent",
-            "callback_on_step_end": self._callback(index),
-        }
-        pipeline, special = self._img2img(index) if self._order.init_image else self._text2img(index)
-        own = pipeline.scheduler
-        if request.scheduler is not None:
-            pipeline.scheduler = build_scheduler(own.config, profile, scheduler=request.scheduler)
-        try:
-            with torch.no_grad():
-                latents: torch.Tensor = pipeline(**arguments, **special).images
-        finally:
-            pipeline.scheduler = own
-        return latents
-
-    def _text2img(self, index: int) -> tuple[Any, dict[str, Any]]:
-        request, pipeline = self._order.request, self._model.text2img
-        seeds = request.image_seeds(index)
-        generator = cpu_generator(seeds.seed)
-        scale = pipeline.vae_scale_factor
-        shape = (1, pipeline.unet.config.in_channels, request.height // scale, request.width // scale)
-        # float16 noise is float32's rounded; diffusers draws it in the text encoder's type
-        dtype = pipeline.text_encoder_2.dtype
-        noise = initial_noise(shape, generator, seeds.blends, device=self._model.device, dtype=dtype)
-        size = {"width": request.width, "height": request.height}
-        return pipeline, {"latents": noise, "generator": generator, **size}
-
-    def _img2img(self, index: int) -> tuple[Any, dict[str, Any]]:
-        request, pipeline = self._order.request, self._model.img2img
-        seeds = request.image_seeds(index)
-        pipeline.blends = seeds.blends
-        steps = request.num_inference_steps
-        strength = request.init_image.strength if request.init_image else 1.0
-        if int(steps * strength) < 1:  # diffusers would run no step and fail on an empty tensor
-            strength = 1 / steps
-        return pipeline, {"image": self._order.init_image, "strength": strength, "generator": cpu_generator(seeds.seed)}
-
-    @property
-    def _steps(self) -> int:
-        """How many steps run: img2img leaves out the first ones."""
-        request = self._order.request
-        if request.init_image is None:
-            return request.num_inference_steps
-        return max(1, int(request.num_inference_steps * request.init_image.strength))
-
-    def _callback(self, index: int) -> Any:
-        def on_step_end(pipeline: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-            del timestep
-            self._control.check()
-            preview = self._preview(pipeline, values["latents"]) if step + 1 < self._steps else None
-            self._control.report(self._progress(Phase.DENOISING, index, step + 1, preview))
-            return values
-
-        return on_step_end
-
-    def _preview(self, pipeline: Any, latents: torch.Tensor) -> bytes | None:
-        if time.monotonic() - self._last_preview < PREVIEW_SECONDS:
-            return None
-        self._last_preview = time.monotonic()
-        scheduler = pipeline.scheduler
-        # Euler and its kin carry the noise on top of the picture; DDIM and its kin keep the sum's deviation at 1
-        sigma = float(scheduler.sigmas[scheduler.step_index]) if float(scheduler.init_noise_sigma) > 1 else 0.0
-        return self._model.preview.render(latents, sigma)
-
-    def _progress(self, phase: Phase, index: int, step: int, preview: bytes | None = None) -> Progress:
-        total = self._order.request.num_images
-        return Progress(phase=phase, image=index, num_images=total, step=step, steps=self._steps, preview=preview)
+    def fail(self, error: BaseException) -> None:
+        """The first end counts."""
+        with self._lock:
+            first = not self._ended
+            self._ended = True
+        if first:
+            self._fail(error)

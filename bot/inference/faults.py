@@ -6,6 +6,8 @@ import gc
 
 import torch
 
+NO_MEMORY = "This does not fit into the memory of the bot's GPU. Choose a smaller size."
+
 # How drivers, torch and its libraries say it; not every one of them raises torch.OutOfMemoryError.
 OUT_OF_MEMORY = (
     "out of memory",

@@ -4,40 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.progress import Phase, Progress
 from bot.domain.request import GenerationRequest
-from bot.errors import GenerationError, GeneratorDeadError, InvalidRequestError
+from bot.errors import GenerationError, GeneratorDeadError
+from bot.inference.calls import Call
 from bot.inference.control import DrawingControl, DrawingStoppedError
 from bot.inference.libraries import import_libraries
 from bot.ports import OnProgress
 
 if TYPE_CHECKING:
-    from bot.inference.adapters import Adapters
-    from bot.inference.pipelines import LoadedModel
+    from bot.inference.studio import Studio
 
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
 DEAD = "The GPU stopped working ({fault}) and only a restart of the bot helps; the queue is on disk, nothing is lost."
+WATCH_INTERVAL = 1.0  # seconds between looks at whether a step hangs
 CLOSE_PATIENCE = 3.0  # seconds; a drawing was stopped before and lets go within a step, only weights take longer
-NO_MEMORY = "This does not fit into the memory of the bot's GPU. Choose a smaller size."
+OTHER_MODEL = "This was asked of the model `{asked}`; the bot draws with `{loaded}` now. Ask anew."
 CLOSING = "The bot is shutting down; the job will be drawn after its restart."
 
 logger = logging.getLogger(__name__)
-Value = TypeVar("Value")
 
 
 class DiffusersGenerator:
-    """Implements ports.ImageGenerator with a diffusers SDXL pipeline in this process.
+    """Implements ports.ImageGenerator with the step engine in this process.
 
-    Everything that touches torch, its import included, runs on one thread named "pastel-inference". A second call of
-    `generate` waits until the first is done. `device` is "auto", "cpu", "cuda", "cuda:N" or "mps"; `cache_dir` None is
-    the hub's own cache.
+    Everything that touches torch, its import included, runs on one thread named "pastel-inference", but for files and
+    previews, which a small pool encodes. `batch` is how many pictures a call of the UNet may hold (None: measured when the
+    weights are there); `reproducible` fills every call up to the same number of rows, so that a picture does not depend on
+    its company. `device` is "auto", "cpu", "cuda", "cuda:N" or "mps"; `cache_dir` None is the hub's
+    own cache.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class DiffusersGenerator:
         cache_dir: Path | None = None,
         offline: bool = False,
         seconds_per_image: float = SECONDS_PER_IMAGE,
+        batch: int | None = None,
+        reproducible: bool = False,
     ) -> None:
         self._profile = profile
         self._catalog = catalog
@@ -56,143 +63,177 @@ class DiffusersGenerator:
         self._cache_dir = cache_dir
         self._offline = offline
         self._seconds_per_image = seconds_per_image
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pastel-inference")
-        self._running: set[DrawingControl] = set()
-        self._loaded: tuple[LoadedModel, Adapters] | None = None  # written on the thread only
+        self._batch = batch
+        self._reproducible = reproducible
+        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._studio: Studio | None = None  # written on the thread only
+        self._calls: set[Call] = set()
+        self._left: Future[None] = Future()  # done when the thread has let go
         self._dead: str | None = None
         self._closed = False
-        self._farewell: Future[None] | None = None
-        self._settling: set[asyncio.Event] = set()  # one a cancelled caller; set when `close` gives the thread up
 
     @property
     def capacity(self) -> int:
-        return 1
+        """What the measured step times say; 1 until the weights are there."""
+        return self._studio.engine.batch if self._studio is not None else 1
 
     @property
     def ready(self) -> bool:
-        return self._loaded is not None and self._dead is None and not self._closed
+        return self._studio is not None and self._dead is None and not self._closed
 
     async def load(self) -> None:
-        await self._on_thread(self._load, DrawingControl(lambda _: None, self._seconds_per_image))
+        call = Call(DrawingControl(lambda _: None, self._seconds_per_image))
+        await self._finished(call, lambda: self._answer_loaded(call))
 
     async def generate(
         self, request: GenerationRequest, *, init_image: bytes | None, on_progress: OnProgress
     ) -> GenerationResult:
         loop = asyncio.get_running_loop()
-        if self._loaded is None:  # said here, since the thread may be busy with loading for minutes
+        if self._studio is None:  # said here, since the thread may be busy with loading for minutes
             on_progress(Progress(phase=Phase.LOADING, num_images=request.num_images))
         control = DrawingControl(
             lambda progress: _tell(loop, on_progress, progress), self._seconds_per_image * request.num_images
         )
-        return await self._on_thread(lambda: self._generate(request, init_image, control), control)
+        call = Call(control)
+        return await self._finished(call, lambda: self._admit(request, init_image, call))
 
     async def close(self) -> None:
         """Stop what is drawn within a step and wait until the thread has let go. May be called twice.
 
-        Nothing can interrupt the reading or fetching of weights; it is waited for CLOSE_PATIENCE seconds, and the process
-        must then end without the thread.
+        Nothing can interrupt the reading or fetching of weights, or a step that hangs; it is waited for CLOSE_PATIENCE
+        seconds, and the process must then end without the thread.
         """
-        if self._farewell is None:
-            self._closed = True
-            for control in self._running:
-                control.stop()
-            self._farewell = self._executor.submit(self._unload)
-            self._executor.shutdown(wait=False)
+        self._closed = True
+        for call in self._calls:
+            call.control.stop()
+        if self._thread is None:
+            return
+        self._inbox.put(_wake)
         try:
             async with asyncio.timeout(CLOSE_PATIENCE):
-                await asyncio.shield(asyncio.wrap_future(self._farewell))
-            await asyncio.to_thread(self._executor.shutdown)  # idle now, so its thread ends at once
+                await asyncio.shield(asyncio.wrap_future(self._left))
+            await asyncio.to_thread(self._thread.join)  # it is at its last line
         except TimeoutError:
-            for given_up in self._settling:
-                given_up.set()
-            logger.warning("The weights are still being read; the process ends without waiting for them")
+            for call in self._calls:
+                call.give_up()
+            logger.warning("The drawing thread does not let go; the process ends without waiting for it")
 
-    async def _on_thread(self, work: Callable[[], Value], control: DrawingControl) -> Value:
-        """Run `work` on the thread. Cancelling the caller stops it, and ends only when the thread has let go."""
+    async def _finished(self, call: Call, work: Callable[[], None]) -> Any:
+        """Hand `work` to the thread and wait for the answer. Cancelling the caller stops the drawing, and ends only when the
+        thread has let go.
+        """
         if self._closed:
             raise GenerationError(CLOSING)
-        self._running.add(control)
-        future = asyncio.wrap_future(self._executor.submit(self._guarded, work))
+        if self._dead is not None:
+            raise GeneratorDeadError(self._dead)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="pastel-inference")
+            self._thread.start()
+        self._calls.add(call)
+        self._inbox.put(work)
         try:
-            return await asyncio.shield(future)
+            return await self._watched(call)
         except asyncio.CancelledError:
-            control.stop()
-            await self._settled(future)
+            call.control.stop()
+            await call.settled()
             raise
         except DrawingStoppedError:
             raise GenerationError(CLOSING) from None
         finally:
-            self._running.discard(control)
+            self._calls.discard(call)
 
-    async def _settled(self, future: asyncio.Future[Value]) -> None:
-        """Wait for the thread although the waiting task is being cancelled, however often, until `close` gives it up."""
-        given_up = asyncio.Event()
-        self._settling.add(given_up)
-        waiter = asyncio.ensure_future(given_up.wait())
-        while not future.done() and not given_up.is_set():
-            try:
-                await asyncio.wait([future, waiter], return_when=asyncio.FIRST_COMPLETED)
-            except asyncio.CancelledError:
-                continue
-        waiter.cancel()
-        self._settling.discard(given_up)
-        if future.done() and not future.cancelled():
-            future.exception()  # seen: it ended because we stopped it
+    async def _watched(self, call: Call) -> Any:
+        """The answer. A step that does not end cannot be stopped: its device is given up, and the process has to end."""
+        while not call.future.done():
+            await asyncio.wait([call.future], timeout=WATCH_INTERVAL)
+            hang = self._studio.engine.hang() if self._studio is not None else None
+            if hang is not None and self._dead is None:
+                self._die(hang)
+        return call.future.result()
+
+    def _die(self, fault: str, cause: BaseException | None = None) -> None:
+        """From now on every call raises GeneratorDeadError, those that wait included."""
+        self._dead = DEAD.format(fault=fault)
+        for call in tuple(self._calls):
+            error = GeneratorDeadError(self._dead)
+            error.__cause__ = cause
+            call.fail(error)
 
     # What follows runs on the thread.
 
-    def _guarded(self, work: Callable[[], Value]) -> Value:
-        if self._dead is not None:
-            raise GeneratorDeadError(self._dead)
+    def _work(self) -> None:
         try:
-            return work()
-        except Exception as error:
-            from bot.inference.faults import is_device_lost, is_out_of_memory
+            while not self._closed:
+                busy = self._studio is not None and self._studio.engine.busy
+                with suppress(queue.Empty):
+                    self._inbox.get(block=not busy)()
+                if self._studio is not None and self._dead is None:
+                    self._guarded(self._studio.engine.turn)
+            while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
+                self._inbox.get()()
+            self._unload()
+        finally:
+            self._left.set_result(None)
 
-            if is_out_of_memory(error):
-                raise GenerationError(NO_MEMORY, retryable=False) from error
-            if not is_device_lost(error):
-                raise
-            fault = str(error).strip().splitlines()[0]
-            self._dead = DEAD.format(fault=fault)
-            raise GeneratorDeadError(self._dead) from error
+    def _guarded(self, work: Callable[[], object]) -> None:
+        """Whatever happens, the thread goes on, and all who wait hear of it."""
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001
+            from bot.inference.faults import is_device_lost
 
-    def _load(self) -> tuple[LoadedModel, Adapters]:
-        if self._loaded is None:
+            if is_device_lost(error):
+                self._die(str(error).strip().splitlines()[0], error)
+            elif self._studio is not None:
+                self._studio.engine.abandon(error)
+
+    def _answer_loaded(self, call: Call) -> None:
+        try:
+            self._opened()
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller
+            call.fail(error)
+        else:
+            call.answer(None)
+
+    def _admit(self, request: GenerationRequest, init_image: bytes | None, call: Call) -> None:
+        try:
+            call.control.check()
+            if request.profile != self._profile.name:
+                raise GenerationError(OTHER_MODEL.format(asked=request.profile, loaded=self._profile.name), retryable=False)
+            studio = self._opened()
+            drawing = studio.drawing(request, self._catalog, init_image, call.control, answer=call.answer, fail=call.fail)
+        except Exception as error:  # noqa: BLE001  # it belongs to the caller
+            call.fail(error)
+            return
+        self._guarded(lambda: studio.engine.admit(drawing))
+
+    def _opened(self) -> Studio:
+        """The model with its engine, loaded at the first call. Raises ModelError."""
+        if self._studio is None:
             import_libraries()
-            from bot.inference.adapters import Adapters
-            from bot.inference.pipelines import load_model
+            from bot.inference.studio import EngineSettings, open_studio
 
-            model = load_model(self._profile, device=self._device, cache_dir=self._cache_dir, offline=self._offline)
-            self._loaded = model, Adapters(model.text2img, cache_dir=self._cache_dir, offline=self._offline)
-            logger.info("The model %s is loaded on %s.", self._profile.name, model.device)
-        return self._loaded
-
-    def _generate(self, request: GenerationRequest, init_image: bytes | None, control: DrawingControl) -> GenerationResult:
-        control.check()
-        if request.profile != self._profile.name:
-            raise GenerationError(
-                f"This was asked of the model `{request.profile}`; the bot draws with `{self._profile.name}` now. Ask anew.",
-                retryable=False,
+            settings = EngineSettings(batch=self._batch, reproducible=self._reproducible)
+            self._studio = open_studio(
+                self._profile, settings, device=self._device, cache_dir=self._cache_dir, offline=self._offline
             )
-        model, adapters = self._load()
-        from bot.inference.drawing import Order, draw, read_init_image
-
-        try:
-            style = self._catalog.style(request.style, self._profile) if request.style else None
-        except InvalidRequestError as error:
-            raise GenerationError(str(error), retryable=False) from error
-        order = Order(request=request, style=style, init_image=read_init_image(init_image, request))
-        return draw(model, adapters, order, control)
+        return self._studio
 
     def _unload(self) -> None:
         """Free the memory; a test or a demo may load another model in the same process."""
-        if self._loaded is not None:
+        if self._studio is not None:
             from bot.inference.faults import free_memory
 
-            self._loaded = None
+            self._studio.close(DrawingStoppedError())
+            self._studio = None
             free_memory()
 
 
+def _wake() -> None:
+    """Nothing to do but to look around."""
+
+
 def _tell(loop: asyncio.AbstractEventLoop, on_progress: OnProgress, progress: Progress) -> None:
-    loop.call_soon_threadsafe(on_progress, progress)
+    with suppress(RuntimeError):  # a loop that is closed waits for nobody
+        loop.call_soon_threadsafe(on_progress, progress)

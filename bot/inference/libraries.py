@@ -21,4 +21,4 @@ def import_libraries() -> None:
         for library in (diffusers_logging, transformers_logging):
             library.set_verbosity(logging.CRITICAL)
             library.disable_progress_bar()
-        import bot.inference.drawing  # noqa: F401 # pyright: ignore[reportUnusedImport] # for its imports
+        import bot.inference.studio  # noqa: F401 # pyright: ignore[reportUnusedImport] # for its imports

@@ -19,7 +19,7 @@ class ImageGenerator(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many requests may be in `generate` at once."""
+        """How many requests may be in `generate` at once; known for good when the weights are loaded."""
         ...
 
     @property

@@ -133,9 +133,8 @@ class Attempt:
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.phase is Phase.DENOISING:
-            done = progress.image * progress.steps + progress.step
-            self._bench.metrics.steps.inc(max(0, done - self._steps_seen))
-            self._steps_seen = max(done, self._steps_seen)
+            self._bench.metrics.steps.inc(max(0, progress.step - self._steps_seen))
+            self._steps_seen = max(progress.step, self._steps_seen)
         if not self._bench.inspection.shows_previews(self.job):
             progress = replace(progress, preview=None)
         if self._abort_reason is None:

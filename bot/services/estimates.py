@@ -8,19 +8,19 @@ from datetime import timedelta
 from bot.domain.card import QueuePosition
 from bot.domain.job import Job
 from bot.domain.waiting import QueueEntry
-from bot.ports import Clock, JobRepository
+from bot.ports import Clock, ImageGenerator, JobRepository
 
 
 class Estimator:
     """Turns the work that lies ahead of a job into times.
 
-    `capacity` is how many jobs are drawn at once; the work ahead is shared by them.
+    The work ahead is shared by as many jobs as `generator` draws at once.
     """
 
-    def __init__(self, *, jobs: JobRepository, clock: Clock, capacity: int) -> None:
+    def __init__(self, *, jobs: JobRepository, clock: Clock, generator: ImageGenerator) -> None:
         self._jobs = jobs
         self._clock = clock
-        self._capacity = max(1, capacity)
+        self._generator = generator
 
     async def position(self, job: Job) -> QueuePosition | None:
         """None when the job does not wait any more."""
@@ -32,7 +32,7 @@ class Estimator:
         pace = await self._jobs.pace()
         if pace is None:
             return QueuePosition(ahead=ahead.jobs)
-        starts_at = self._clock.now() + timedelta(seconds=ahead.work * pace / self._capacity)
+        starts_at = self._clock.now() + timedelta(seconds=ahead.work * pace / max(1, self._generator.capacity))
         return QueuePosition(
             ahead=ahead.jobs, starts_at=starts_at, done_at=starts_at + timedelta(seconds=job.request.work * pace)
         )

@@ -13,6 +13,7 @@ from bot.services.incidents import report
 from bot.services.signals import Signal, rest
 
 UPKEEP_INTERVAL: Final = 10.0  # seconds; a dead worker's job runs again at most a lease and an upkeep later
+MAX_CAPACITY: Final = 16  # jobs at once, whatever the generator says
 IDLE_INTERVAL: Final = 15.0  # seconds between looks at the queue that nobody asked for
 ABORT_PATIENCE: Final = 8.0  # seconds that an aborted drawing gets to let go before its job is put back all the same
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Draws up to `generator.capacity` jobs at once.
+    """Draws up to `generator.capacity` jobs at once; that may change when the weights are loaded (`wake` then).
 
     The order of events on `stop`: no more claims; the running attempts get their grace; the rest are aborted and put back.
     """
@@ -41,7 +42,7 @@ class Worker:
         if self._stopping.is_set():
             return
         await self._recover(expired_only=False)
-        loops = [(f"worker-{number}", self._claim_and_draw()) for number in range(self._bench.generator.capacity)]
+        loops = [(f"worker-{number}", self._claim_and_draw(number)) for number in range(MAX_CAPACITY)]
         loops.append(("worker-upkeep", self._keep_up()))
         self._tasks = frozenset(asyncio.create_task(loop, name=name) for name, loop in loops)
         try:
@@ -79,9 +80,13 @@ class Worker:
         if attempt is not None:
             attempt.abort(AbortReason.CANCELLED)
 
-    async def _claim_and_draw(self) -> None:
+    async def _claim_and_draw(self, number: int) -> None:
+        """Loop `number`; it sleeps while the generator has no room for so many."""
         while not self._stopping.is_set():
             woken = self._signal.listen()
+            if number >= self._bench.generator.capacity:
+                await woken.wait()
+                continue
             job = await self._claim()
             if job is None:
                 await rest(woken, IDLE_INTERVAL, self._bench.sleep)

@@ -82,12 +82,12 @@ def test_a_card_whose_servers_queue_is_paused_says_so_and_promises_no_time():
 
 
 def test_a_running_card_shows_how_far_it_is_and_the_preview():
-    progress = Progress(phase=Phase.DENOISING, image=1, num_images=4, step=14, steps=28)
+    progress = Progress(phase=Phase.DENOISING, num_images=4, step=42, steps=112)
 
     rendered = render(card(JobStatus.RUNNING, 4, files=files(1), progress=progress))
 
     assert "**37 %**" in text(rendered)
-    assert "Picture 2 of 4 · step 14 of 28" in text(rendered)
+    assert "4 pictures · step 10 of 28" in text(rendered)
     assert [len(part["items"]) for part in components(rendered) if part["type"] == 12] == [1]
     assert actions(rendered) == ["cancel"]
 
@@ -202,7 +202,7 @@ CARDS = st.builds(
     | st.builds(
         Progress,
         phase=st.sampled_from(Phase),
-        image=st.integers(0, 3),
+        decoded=st.integers(0, 3),
         num_images=st.integers(1, 4),
         step=st.integers(0, 60),
         steps=st.integers(0, 60),

@@ -82,5 +82,5 @@ def test_a_subtle_variation_moves_less_than_a_strong_one() -> None:
 
 def test_progress_is_counted_over_all_pictures() -> None:
     assert Progress(phase=Phase.LOADING).fraction == 0
-    assert Progress(phase=Phase.DENOISING, image=1, num_images=4, step=5, steps=10).fraction == pytest.approx(0.375)
-    assert Progress(phase=Phase.DECODING, image=3, num_images=4, step=10, steps=10).fraction == 1
+    assert Progress(phase=Phase.DENOISING, num_images=4, step=15, steps=40).fraction == pytest.approx(0.375)
+    assert Progress(phase=Phase.DECODING, num_images=4, step=40, steps=40).fraction == 1

@@ -41,6 +41,7 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_generator(models: TinyModels, *styles: Style, **settings: object) -> DiffusersGenerator:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     catalog = tiny_catalog(profile, *(styles or (pastel_style(),)))
+    settings = {"batch": 4} | settings  # not measured: tests must not depend on how busy the machine is
     return DiffusersGenerator(profile, catalog, device="cpu", cache_dir=models.cache_dir, offline=True, **settings)
 
 

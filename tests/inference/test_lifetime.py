@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bot.domain.image import GenerationResult
 from bot.domain.progress import Phase
 from bot.errors import GenerationError, ModelError
 from bot.inference.generator import DiffusersGenerator
@@ -17,12 +16,12 @@ from tests.tiny_sdxl import TinyModels
 
 
 async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.inference import drawing, pipelines
+    from bot.inference import engine, studio
 
     seen: list[threading.Thread] = []
-    load, once = pipelines.load_model, drawing.draw
-    monkeypatch.setattr(pipelines, "load_model", lambda *a, **k: (seen.append(threading.current_thread()), load(*a, **k))[1])
-    monkeypatch.setattr(drawing, "draw", lambda *a: (seen.append(threading.current_thread()), once(*a))[1])
+    load, once = studio.load_model, engine.denoise
+    monkeypatch.setattr(studio, "load_model", lambda *a, **k: (seen.append(threading.current_thread()), load(*a, **k))[1])
+    monkeypatch.setattr(engine, "denoise", lambda *a: (seen.append(threading.current_thread()), once(*a))[1])
     generator = make_generator(models)
     reports = Reports()
     assert not generator.ready
@@ -39,7 +38,7 @@ async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModel
 async def test_cancel_stops_within_one_step_and_the_next_picture_is_unharmed(shared_generator: DiffusersGenerator) -> None:
     before = await draw(shared_generator, make_request())
     reports, third, steps = Reports(), asyncio.Event(), list[int]()
-    unet = shared_generator._loaded[0].text2img.unet
+    unet = shared_generator._studio.model.text2img.unet
     counting = unet.register_forward_hook(lambda *_: steps.append(1))
 
     def on_progress(progress: Any) -> None:
@@ -80,17 +79,18 @@ async def test_a_cancelled_request_that_still_waits_for_the_thread_is_never_draw
 async def test_the_coroutine_ends_only_when_the_thread_has_let_go_however_often_it_is_cancelled(
     shared_generator: DiffusersGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.inference import drawing
+    from bot.inference import engine
 
     entered, release, left = threading.Event(), threading.Event(), threading.Event()
+    denoise = engine.denoise
 
-    def stuck(*_: Any) -> GenerationResult:
+    def stuck(*arguments: Any) -> None:
         entered.set()
         release.wait()
+        denoise(*arguments)
         left.set()
-        return GenerationResult(images=(), seconds=0)
 
-    monkeypatch.setattr(drawing, "draw", stuck)
+    monkeypatch.setattr(engine, "denoise", stuck)
     task = asyncio.create_task(draw(shared_generator, make_request()))
     await asyncio.to_thread(entered.wait)
     for _ in range(3):
@@ -133,7 +133,7 @@ async def test_closing_stops_the_running_request_and_refuses_later_ones(models: 
 async def test_closing_does_not_wait_for_weights_that_are_still_being_read(
     models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.inference import pipelines
+    from bot.inference import studio
 
     reading, release = threading.Event(), threading.Event()
 
@@ -142,7 +142,7 @@ async def test_closing_does_not_wait_for_weights_that_are_still_being_read(
         release.wait()
         raise ModelError("too late")
 
-    monkeypatch.setattr(pipelines, "load_model", slow)
+    monkeypatch.setattr(studio, "load_model", slow)
     monkeypatch.setattr("bot.inference.generator.CLOSE_PATIENCE", 0.0)
     generator = make_generator(models)
     task = asyncio.create_task(generator.load())

@@ -17,6 +17,7 @@ from tests.inference.conftest import draw, make_generator, make_request, noise_p
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, SEED_NEGATIVE_PROMPT, TinyModels
 
 PROMPT = "1girl, green hair"
+CROWD = 3  # of 255: what the rounding of a shared call may change
 
 
 def tutorial_pipeline(models: TinyModels, cls: Any = None, dtype: torch.dtype = torch.float32) -> Any:
@@ -109,14 +110,13 @@ async def test_in_float16_as_on_cuda_pictures_equal_plain_diffusers_too_whatever
     assert np.array_equal(pixels(third.images[0].data), wanted)
 
 
-async def test_each_picture_of_a_request_equals_the_one_drawn_alone(shared_generator: DiffusersGenerator) -> None:
+async def test_each_picture_of_a_request_is_the_one_drawn_alone_up_to_rounding(shared_generator: DiffusersGenerator) -> None:
     together = await draw(shared_generator, make_request(num_images=3))
     alone = [await draw(shared_generator, make_request(seed=42 + index)) for index in range(3)]
 
     assert [image.seed for image in together.images] == [42, 43, 44]
-    assert [pixels(image.data).tobytes() for image in together.images] == [
-        pixels(one.images[0].data).tobytes() for one in alone
-    ]
+    for one, other in zip(together.images, alone, strict=True):
+        assert np.abs(pixels(one.data).astype(int) - pixels(other.images[0].data).astype(int)).max() <= CROWD
 
 
 @pytest.mark.parametrize("with_image", [False, True], ids=["text2img", "img2img"])

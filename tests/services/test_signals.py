@@ -12,7 +12,7 @@ from bot.services.estimates import Estimator
 from bot.services.incidents import without_words
 from bot.services.signals import Signal, rest
 from tests.examples import job, request
-from tests.fakes import START, FakeClock
+from tests.fakes import START, FakeClock, FakeGenerator
 from tests.services.world import until
 
 
@@ -64,7 +64,7 @@ class QueueOf:
 async def test_the_work_ahead_is_shared_by_all_who_draw(capacity: int, starts: float, ends: float) -> None:
     asked = job(request=request(width=1000, height=1000, num_inference_steps=5))  # 5 megapixel-steps at 2 s
     queue = QueueOf(Ahead(jobs=2, work=10), 2.0)
-    estimator = Estimator(jobs=queue, clock=FakeClock(), capacity=capacity)  # type: ignore[arg-type]
+    estimator = Estimator(jobs=queue, clock=FakeClock(), generator=FakeGenerator(capacity=capacity))  # type: ignore[arg-type]
 
     position = await estimator.position(asked)
 

@@ -1,0 +1,53 @@
+"""One call of the UNet for many pictures."""
+
+# torch and diffusers are partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from bot.inference.trajectory import Trajectory
+
+PADDED_ROWS = (1, 2, 4, 8, 16, 32)  # shapes that compiled code and CUDA graphs are made for
+
+
+def padded_rows(rows: int, buckets: Sequence[int]) -> int:
+    """The smallest bucket that holds `rows`, or `rows` where none does."""
+    return min((bucket for bucket in buckets if bucket >= rows), default=rows)
+
+
+def denoise(unet: Any, pictures: Sequence[Trajectory], buckets: Sequence[int] = ()) -> None:
+    """Take one step with each picture; all are of one group. Nobody has moved when the UNet raises.
+
+    Rows are filled up to a bucket with copies of the first row, which nobody reads.
+    """
+    inputs = torch.cat([picture.inputs() for picture in pictures])
+    conditions = [picture.conditions for picture in pictures]
+    embeddings = torch.cat([one.embeddings for one in conditions])
+    pooled = torch.cat([one.pooled for one in conditions])
+    time_ids = torch.cat([one.time_ids for one in conditions])
+    times = torch.stack([picture.timestep for picture in pictures for _ in range(picture.rows)]).float()
+    rows = len(inputs)
+    missing = padded_rows(rows, buckets) - rows
+    if missing:
+        inputs, embeddings, pooled, time_ids, times = (
+            torch.cat([part, part[:1].expand(missing, *part.shape[1:])])
+            for part in (inputs, embeddings, pooled, time_ids, times)
+        )
+    with torch.no_grad():
+        prediction: torch.Tensor = unet(
+            inputs,
+            times.to(inputs.device, non_blocking=True),
+            encoder_hidden_states=embeddings,
+            added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
+            return_dict=False,
+        )[0]
+        start = 0
+        for picture in pictures:
+            end = start + picture.rows
+            picture.advance(prediction[start:end])
+            start = end

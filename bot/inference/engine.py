@@ -1,0 +1,249 @@
+"""The step engine: requests of different members share calls of the UNet, and join and leave between any two steps."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+
+from bot.domain.progress import Phase
+from bot.errors import GenerationError
+from bot.inference.control import DrawingStoppedError
+from bot.inference.decoding import decode
+from bot.inference.denoising import denoise
+from bot.inference.drawing import Drawing
+from bot.inference.faults import NO_MEMORY, free_memory, is_device_lost, is_out_of_memory
+from bot.inference.step_times import StepTimes
+from bot.inference.trajectory import Group, Trajectory
+from bot.inference.turns import GroupOrder, next_pictures
+
+if TYPE_CHECKING:
+    from bot.inference.adapters import Adapter, Adapters
+    from bot.inference.pipelines import LoadedModel
+    from bot.inference.preparing import Preparer
+
+SLOW = 10.0  # times the usual duration of a call that are worth a line in the log
+SLOW_SECONDS = 1.0  # below, ten times the usual is nothing
+HANGS, HANG_SECONDS = 100.0, 120.0  # a call that takes so many times its usual, and so many seconds at least, never ends
+FIRST_CALLS_SECONDS = 1800.0  # the same while nothing is usual yet: kernels may be compiled
+
+logger = logging.getLogger(__name__)
+
+
+class Engine:
+    """Owns all drawings that were admitted. Every method runs on the drawing thread; `turn` is one call of the UNet or one
+    decoded picture, so between two turns nothing waits longer than that.
+
+    `batch` is how many pictures a call may hold; `buckets` are the row counts that calls are filled up to. A call that runs
+    out of memory is halved, and so are all later ones of its size. Raises only what ends the device.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        adapters: Adapters,
+        preparer: Preparer,
+        files: Executor,
+        *,
+        batch: int,
+        buckets: Sequence[int] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.batch = batch
+        self.times = StepTimes()
+        self._model = model
+        self._adapters = adapters
+        self._preparer = preparer
+        self._files = files
+        self._buckets = buckets
+        self._clock = clock
+        self._drawings: list[Drawing] = []
+        self._active: dict[tuple[tuple[str, float], ...], Adapter | None] = {}
+        self._order: GroupOrder[Group] = GroupOrder()
+        self._undecoded: deque[tuple[Drawing, int]] = deque()
+        self._decoded_last = False
+        self._alone: set[Trajectory] = set()
+        self._room: float | None = None  # pictures x latents' area that did not run out of memory
+        self._turns = 0
+        self._call: tuple[float, float | None] | None = None  # when the one under way began, and its usual seconds
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._drawings)
+
+    def admit(self, drawing: Drawing) -> None:
+        """Begin with a request; what is wrong with it goes to its caller."""
+        try:
+            drawing.control.check()
+            drawing.adapter = self._activate(drawing)
+            drawing.start(self._preparer.prepare(drawing.order))
+            self._drawings.append(drawing)
+        except Exception as error:  # noqa: BLE001  # one request must not end the others
+            self._end(drawing, error)
+
+    def turn(self) -> None:
+        """Do one thing for whoever's turn it is."""
+        self._drop_stopped()
+        waiting = self._groups()
+        if self._undecoded and (not waiting or not self._decoded_last):
+            self._decoded_last = True
+            self._decode(*self._undecoded.popleft())
+        elif waiting:
+            self._decoded_last = False
+            self._step(waiting[self._order.choose(waiting, self._clock())])
+
+    def abandon(self, error: BaseException) -> None:
+        """End everything with `error`."""
+        for drawing in tuple(self._drawings):
+            self._end(drawing, error)
+
+    def hang(self) -> str | None:
+        """What to say of a call that does not end, else None. May be asked from any thread."""
+        call = self._call
+        if call is None:
+            return None
+        began, usual = call
+        seconds = self._clock() - began
+        if seconds < (FIRST_CALLS_SECONDS if usual is None else max(HANG_SECONDS, HANGS * usual)):
+            return None
+        return f"a step has not ended after {seconds:.0f} s"
+
+    # One call of the UNet.
+
+    def _groups(self) -> dict[Group, list[tuple[Drawing, Trajectory]]]:
+        groups: dict[Group, list[tuple[Drawing, Trajectory]]] = {}
+        for drawing in self._drawings:
+            for picture in drawing.pictures:
+                if not picture.done:
+                    groups.setdefault(picture.group, []).append((drawing, picture))
+        return groups
+
+    def _step(self, group: Sequence[tuple[Drawing, Trajectory]]) -> None:
+        owners = {picture: drawing for drawing, picture in group}
+        pictures = self._chosen(tuple(owners))
+        drawings = list(dict.fromkeys(owners[picture] for picture in pictures))
+        try:
+            self._activate(drawings[0])
+            self._timed_call(pictures)
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            shrinks, fault = is_out_of_memory(error), error
+        else:
+            self._after_step(drawings, pictures, owners)
+            return
+        if shrinks:  # outside the except block: a caught error keeps its frames' tensors alive
+            free_memory()
+            self._room = len(pictures) * pictures[0].group.area / 2
+            logger.warning("%d pictures in one call did not fit into memory", len(pictures))
+        else:
+            self._alone.update(pictures)
+        if len(pictures) == 1:
+            sentence = GenerationError(NO_MEMORY, retryable=False)
+            sentence.__cause__ = fault
+            self._end(drawings[0], sentence if shrinks else fault)
+
+    def _chosen(self, pictures: Sequence[Trajectory]) -> list[Trajectory]:
+        """Those who are suspected of a fault go one by one, so that it hits nobody else."""
+        area = pictures[0].group.area
+        most = self.batch if self._room is None else min(self.batch, max(1, int(self._room / area)))
+        chosen = next_pictures(pictures, most)
+        suspects = [picture for picture in chosen if picture in self._alone]
+        return suspects[:1] or chosen
+
+    def _timed_call(self, pictures: Sequence[Trajectory]) -> None:
+        rows, area = sum(picture.rows for picture in pictures), pictures[0].group.area
+        usual = self.times.usual(rows, area)
+        began = self._clock()
+        self._call = began, usual
+        try:
+            denoise(self._model.text2img.unet, pictures, self._buckets)
+        finally:
+            self._call = None
+        took = self._clock() - began
+        self.times.add(rows, area, took)
+        if usual is not None and took > max(SLOW_SECONDS, SLOW * usual):
+            logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", len(pictures), took, usual)
+
+    def _after_step(
+        self, drawings: Sequence[Drawing], pictures: Sequence[Trajectory], owners: dict[Trajectory, Drawing]
+    ) -> None:
+        self._turns += 1
+        for picture in pictures:
+            picture.last_turn = self._turns
+            self._alone.discard(picture)
+            if picture.done:
+                owner = owners[picture]
+                self._undecoded.append((owner, list(owner.pictures).index(picture)))
+        for drawing in drawings:
+            drawing.control.report(drawing.progress(Phase.DENOISING))
+            if drawing.wants_preview():
+                self._files.submit(self._show, drawing, drawing.pictures[0].predicted)
+
+    def _show(self, drawing: Drawing, predicted: torch.Tensor) -> None:
+        """On a thread of the pool: a preview must not hold the next step up."""
+        preview = self._model.preview.render(predicted, 0.0)
+        if not drawing.ended and drawing.undecoded:
+            drawing.control.report(drawing.progress(Phase.DENOISING, preview))
+
+    # One finished picture.
+
+    def _decode(self, drawing: Drawing, index: int) -> None:
+        drawing.control.report(drawing.progress(Phase.DECODING))
+        try:
+            image = self._decoded(drawing.pictures[index].latents)
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            self._end(drawing, GenerationError(NO_MEMORY, retryable=False) if is_out_of_memory(error) else error)
+            return
+        drawing.undecoded -= 1
+        self._files.submit(drawing.encode, index, image, self._model)
+        if not drawing.undecoded:
+            self._drawings.remove(drawing)
+
+    def _decoded(self, latents: torch.Tensor) -> Image.Image:
+        """When memory runs out: free what is free, and decode once more, in tiles."""
+        try:
+            return decode(self._model.text2img, latents)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        free_memory()
+        vae = self._model.text2img.vae
+        vae.enable_tiling()
+        try:
+            return decode(self._model.text2img, latents)
+        finally:
+            vae.disable_tiling()
+
+    # Joining and leaving.
+
+    def _activate(self, drawing: Drawing) -> Adapter | None:
+        """Give the model the drawing's LoRAs, unless it has them."""
+        key = drawing.order.adapters
+        if key not in self._active:
+            self._active = {}  # a switch that fails leaves the bare model
+            adapter = self._adapters.activate(drawing.order.style, drawing.order.request.adapter_weight)
+            self._active = {key: adapter}
+        return self._active[key]
+
+    def _drop_stopped(self) -> None:
+        for drawing in tuple(self._drawings):
+            try:
+                drawing.control.check()
+            except (DrawingStoppedError, GenerationError) as error:
+                self._end(drawing, error)
+
+    def _end(self, drawing: Drawing, error: BaseException) -> None:
+        if drawing in self._drawings:
+            self._drawings.remove(drawing)
+        self._undecoded = deque(entry for entry in self._undecoded if entry[0] is not drawing)
+        self._alone.difference_update(drawing.pictures)
+        drawing.fail(error)

@@ -1,0 +1,154 @@
+"""From a request to the pictures that the engine takes steps with."""
+
+# torch and diffusers are partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from bot.domain.profile import Style
+from bot.domain.prompt import compose
+from bot.domain.request import GenerationRequest
+from bot.errors import GenerationError
+from bot.inference.noise import cpu_generator, initial_noise
+from bot.inference.pipelines import LoadedModel
+from bot.inference.schedulers import build_scheduler
+from bot.inference.text import Conditioning, PromptEncoder
+from bot.inference.trajectory import Conditions, Group, Guidance, Trajectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A request with what was looked up for it; `adapters` are the LoRAs' names with their weights."""
+
+    request: GenerationRequest
+    style: Style | None
+    init_image: Image.Image | None
+
+    @property
+    def adapters(self) -> tuple[tuple[str, float], ...]:
+        weight = self.request.adapter_weight
+        return ((self.style.name, weight),) if self.style is not None and weight else ()
+
+
+def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Image | None:
+    """The picture that img2img starts from, in the request's size. Raises GenerationError."""
+    if data is None or request.init_image is None:
+        return None
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        if image.size != (request.width, request.height):
+            raise GenerationError("The image to start from has another size than the request.", retryable=False)
+        return image.convert("RGB")
+
+
+def steps_of(request: GenerationRequest) -> int:
+    """How many steps a picture takes: img2img leaves out the first ones, but runs one at least."""
+    if request.init_image is None:
+        return request.num_inference_steps
+    return max(1, int(request.num_inference_steps * request.init_image.strength))
+
+
+class Preparer:
+    """Makes trajectories for one model. The LoRAs of the order must be active: text encoders have their share in them."""
+
+    def __init__(self, model: LoadedModel, encoder: PromptEncoder) -> None:
+        self._model = model
+        self._encoder = encoder
+
+    def prepare(self, order: Order) -> list[Trajectory]:
+        """One for each picture of the order. Runs the text encoders, and for img2img the VAE."""
+        profile = self._model.profile
+        composed = compose(order.request, profile, order.style)
+        variant = ", ".join(f"{name}:{weight:g}" for name, weight in order.adapters)
+        text = self._encoder.encode(composed.prompt, composed.negative_prompt, clip_skip=profile.clip_skip, variant=variant)
+        conditions = self._conditions(order.request, text)
+        return [self._trajectory(order, index, conditions) for index in range(order.request.num_images)]
+
+    def _conditions(self, request: GenerationRequest, text: Conditioning) -> Conditions:
+        """The six numbers are the same for img2img, as long as the model knows no aesthetic scores."""
+        pipeline, profile = self._model.text2img, self._model.profile
+        size = (request.height, request.width)
+        time_ids = pipeline._get_add_time_ids(
+            profile.original_size or size,
+            (0, 0),
+            profile.target_size or size,
+            dtype=text.prompt_embeds.dtype,
+            text_encoder_projection_dim=int(pipeline.text_encoder_2.config.projection_dim),
+        )
+        device = self._model.device
+        if request.guidance_scale <= 1:
+            return Conditions(
+                embeddings=text.prompt_embeds.to(device), pooled=text.pooled.to(device), time_ids=time_ids.to(device)
+            )
+        return Conditions(
+            embeddings=torch.cat([text.negative_prompt_embeds, text.prompt_embeds]).to(device),
+            pooled=torch.cat([text.negative_pooled, text.pooled]).to(device),
+            time_ids=torch.cat([time_ids, time_ids]).to(device),
+        )
+
+    def _trajectory(self, order: Order, index: int, conditions: Conditions) -> Trajectory:
+        request, model = order.request, self._model
+        scheduler = self._scheduler(request)
+        scheduler.set_timesteps(request.num_inference_steps, device="cpu")
+        generator = cpu_generator(request.image_seeds(index).seed)
+        begin = request.num_inference_steps - steps_of(request)
+        scheduler.set_begin_index(begin)
+        timesteps: torch.Tensor = scheduler.timesteps[begin:]
+        dtype = conditions.embeddings.dtype
+        if order.init_image is None:
+            latents = self._noise(request, index, generator, dtype) * scheduler.init_noise_sigma
+        else:
+            latents = self._encoded(order.init_image, request, index, scheduler, timesteps, generator, dtype)
+        acts = tuple(request.is_guided(step, len(timesteps)) for step in range(len(timesteps)))
+        return Trajectory(
+            group=Group(
+                height=latents.shape[-2],
+                width=latents.shape[-1],
+                tokens=conditions.embeddings.shape[1],
+                adapters=order.adapters,
+            ),
+            scheduler=scheduler,
+            timesteps=timesteps,
+            latents=latents,
+            conditions=conditions,
+            guidance=Guidance(scale=request.guidance_scale, acts=acts, rescale=model.profile.guidance_rescale),
+            generator=generator,
+        )
+
+    def _scheduler(self, request: GenerationRequest) -> Any:
+        """Its own for each picture: it counts steps and keeps what multistep methods remember."""
+        own = self._model.text2img.scheduler
+        if request.scheduler is None:
+            return own.from_config(own.config)
+        return build_scheduler(own.config, self._model.profile, scheduler=request.scheduler)
+
+    def _noise(self, request: GenerationRequest, index: int, generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:
+        pipeline = self._model.text2img
+        scale = pipeline.vae_scale_factor
+        shape = (1, pipeline.unet.config.in_channels, request.height // scale, request.width // scale)
+        blends = request.image_seeds(index).blends
+        return initial_noise(shape, generator, blends, device=self._model.device, dtype=dtype)
+
+    def _encoded(
+        self,
+        image: Image.Image,
+        request: GenerationRequest,
+        index: int,
+        scheduler: Any,
+        timesteps: torch.Tensor,
+        generator: torch.Generator,
+        dtype: torch.dtype,
+    ) -> torch.Tensor:
+        pipeline = self._model.img2img
+        pipeline.blends = request.image_seeds(index).blends
+        pipeline.scheduler = scheduler  # it lays the noise over the picture
+        pixels = pipeline.image_processor.preprocess(image)
+        with torch.no_grad():
+            latents: torch.Tensor = pipeline.prepare_latents(pixels, timesteps[:1], 1, 1, dtype, self._model.device, generator)
+        return latents
