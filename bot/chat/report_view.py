@@ -27,7 +27,8 @@ SEEN_BY = "You may leave this empty. The moderators of this server see it and yo
 THANKS = "Thank you. The moderators of this server have been shown your report."
 MAX_SHOWN = 4  # complaints; the reasons may be twice as long once they are escaped, and Discord takes 4,000 characters
 ALT_TEXT_LENGTH = 1024
-_OUTCOMES = {Outcome.REMOVED: "🗑️ Pictures removed", Outcome.DISMISSED: "✅ Dismissed"}
+_OUTCOMES = {Outcome.REMOVED: "**🗑️ Pictures removed** by", Outcome.DISMISSED: "**✅ Dismissed** by"}
+_BY_AUTHOR = "**🗑️ Pictures deleted** by their author"
 
 
 def report_form(job_id: JobId) -> ui.Modal:
@@ -61,7 +62,7 @@ def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
     yield ui.TextDisplay("\n".join(_complaints(report)))
     if files:
         yield ui.MediaGallery(*(discord.MediaGalleryItem(file, description=file.description, spoiler=True) for file in files))
-    steps = list(_steps(report))
+    steps = list(_steps(report, job))
     if steps:
         yield ui.TextDisplay("\n".join(steps))
     buttons = list(_buttons(report))
@@ -90,15 +91,16 @@ def _complaint(complaint: Complaint) -> str:
     return f"> {reason}\n-# reported by <@{complaint.reporter_id}> {when}"
 
 
-def _steps(report: Report) -> Iterator[str]:
+def _steps(report: Report, job: Job) -> Iterator[str]:
     if report.blocked is not None:
-        yield _step("🚫 Author blocked", report.blocked)
+        yield _step("**🚫 Author blocked** by", report.blocked)
     if report.outcome is not None and report.closed is not None:
-        yield _step(_OUTCOMES[report.outcome], report.closed)
+        by_author = report.outcome is Outcome.REMOVED and report.closed.by == job.origin.user_id
+        yield _step(_BY_AUTHOR if by_author else _OUTCOMES[report.outcome], report.closed)
 
 
 def _step(what: str, step: Step) -> str:
-    return f"**{what}** by <@{step.by}> {discord.utils.format_dt(step.at, 'f')}"
+    return f"{what} <@{step.by}> {discord.utils.format_dt(step.at, 'f')}"
 
 
 def _buttons(report: Report) -> Iterator[ui.Button[Any]]:

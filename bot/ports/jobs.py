@@ -116,6 +116,6 @@ class JobRepository(Protocol):
         """Where the card is, once Discord said it."""
         ...
 
-    async def mark_deleted(self, job_id: JobId, *, now: datetime) -> tuple[str, ...]:
-        """Forget a finished job's pictures; returns the keys of the files to remove."""
+    async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:
+        """Forget a finished job's pictures and close the report about them; returns the keys of the files to remove."""
         ...

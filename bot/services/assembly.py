@@ -124,17 +124,20 @@ def build_services(
         sleep=sleep,
     )
     worker = Worker(bench)
-    removal = Removal(jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, clock=clock)
+    display = _report_display(ports)
+    removal = Removal(
+        jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
+    )
     gate = _gate(ports, profile, catalog)
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, store=store, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
-    reports = _reports(ports, moderation, removal)
+    reports = _reports(ports, display, moderation, removal)
     eraser = Eraser(
         erasures=ports.records,
         shelf=ports.shelf,
         store=store,
-        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=reports.display),
+        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display),
         clock=clock,
         metrics=metrics,
         sleep=sleep,
@@ -182,8 +185,8 @@ def _gate(ports: Ports, profile: ModelProfile, catalog: Catalog) -> Gate:
     )
 
 
-def _reports(ports: Ports, moderation: Moderation, removal: Removal) -> Reports:
-    display = ReportDisplay(
+def _report_display(ports: Ports) -> ReportDisplay:
+    return ReportDisplay(
         records=ports.reports,
         rules=ports.house_rules,
         jobs=ports.jobs,
@@ -192,6 +195,9 @@ def _reports(ports: Ports, moderation: Moderation, removal: Removal) -> Reports:
         board=ports.board,
         metrics=ports.metrics,
     )
+
+
+def _reports(ports: Ports, display: ReportDisplay, moderation: Moderation, removal: Removal) -> Reports:
     return Reports(
         records=ports.reports,
         display=display,

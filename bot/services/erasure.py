@@ -41,6 +41,8 @@ class Erasures(Protocol):
     async def begin(self, user_id: int, *, now: datetime) -> tuple[JobId, ...] | None:
         """Write the wish down, cancel what waits or runs (with the refund), take everything out of use, in one transaction.
 
+        Open reports about it are closed.
+
         Returns the jobs that had not come to their end; None when nothing was ever stored of the member.
         """
         ...

@@ -11,6 +11,7 @@ from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, User
 from bot.ports import Clock, ImageStore, JobRepository, Messenger, MessengerError
 from bot.services.delivery import Delivery
 from bot.services.live_cards import LiveCards
+from bot.services.report_display import ReportDisplay
 from bot.services.worker import Worker
 
 NOT_YOURS = "Only the member who asked for this picture and the moderators of its server may do that."
@@ -30,6 +31,7 @@ class Removal:
     worker: Worker
     delivery: Delivery
     live: LiveCards
+    reports: ReportDisplay
     clock: Clock
 
     async def cancel(self, job_id: JobId, actor: Actor) -> Job:
@@ -52,18 +54,19 @@ class Removal:
         self.delivery.wake()
         return len(cancelled)
 
-    async def delete(self, job_id: JobId, actor: Actor) -> None:
-        """Remove card and pictures, cancelling first where the job still waits or runs.
+    async def delete(self, job_id: JobId, actor: Actor) -> bool:
+        """Remove card and pictures, cancelling first where the job still waits or runs, and close the report about them.
 
         The order: the database first, so that no delivery starts any more; then the card, which a delivery under way may
-        have moved; then the files. A deletion that was cut off can be repeated. Raises NotFoundError, NotAllowedError.
+        have moved; then the files, and what moderators are shown. A deletion that was cut off can be repeated.
+        False: the message of the report stays as it was. Raises NotFoundError, NotAllowedError, UserError when the card stays.
         """
         job = await self._removable(job_id, actor)
         if job.deleted_at is not None and job.reply.message_id is None:  # where its card is was forgotten, by an erasure
             raise NotFoundError(JOB_GONE)
         if job.status.is_waiting:
             await self._cancel(job)
-        keys = await self.jobs.mark_deleted(job_id, now=self.clock.now())
+        keys = await self.jobs.mark_deleted(job_id, by=actor.user_id, now=self.clock.now())
         self.delivery.wake()
         await self.live.close(job_id)
         await self.delivery.settle(job_id)
@@ -75,6 +78,8 @@ class Removal:
             raise UserError(CARD_STAYS) from None
         finally:
             await self.store.delete(keys)
+            told = await self.reports.show_end(job_id)
+        return told
 
     async def _cancel(self, job: Job) -> bool:
         if not job.status.is_waiting or not await self.jobs.cancel(job.id, now=self.clock.now()):

@@ -110,6 +110,13 @@ class ReportDisplay:
                 return False
         return True
 
+    async def show_end(self, job_id: JobId) -> bool:
+        """Bring the message of a closed report about the job up to date, where there is one; False as in `show`."""
+        report = await self._records.latest(job_id)
+        if report is None or report.is_open or report.message is None:
+            return True
+        return await self.show(report.id)
+
     async def catch_up(self) -> None:
         """Show what an earlier process kept and did not show; once, after the login. Never raises."""
         try:

@@ -72,19 +72,9 @@ class Reports:
 
         UserError: the pictures are gone, but Discord kept the card or the report's message as it was.
         """
-        report = await self._open_report(job_id, actor)
-        card_stays: UserError | None = None
-        try:
-            await self.removal.delete(job_id, actor)
-        except NotFoundError:
-            pass  # its member was faster
-        except NotAllowedError:
-            raise
-        except UserError as error:
-            card_stays = error
-        await self._close(report, Outcome.REMOVED, actor)
-        if card_stays is not None:
-            raise card_stays
+        await self._open_report(job_id, actor)
+        if not await self.removal.delete(job_id, actor):
+            raise UserError(MESSAGE_STAYS)
 
     async def block_author(self, job_id: JobId, actor: Actor) -> None:
         """Block whoever asked for the picture, without an end. Raises as Moderation.block, and InvalidRequestError."""

@@ -10,12 +10,14 @@ from statistics import median
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
 from bot.domain.quota import Limits
+from bot.domain.report import Step
 from bot.errors import NotAllowedError
 from bot.ports import Ahead, Recovery, Submission
 from bot.storage import endings, ledger, queue, turns
 from bot.storage.database import Database
 from bot.storage.moderation import find_block
 from bot.storage.people import remember_guild, remember_user
+from bot.storage.reports import close_about_job
 from bot.storage.rows import image_from_row, job_from_row, new_job_row, to_micros
 
 PACE_WINDOW = 20  # jobs; enough to outvote one that waited for the weights to load
@@ -151,8 +153,8 @@ class SqliteJobs:
         values = {"id": job_id, "channel_id": channel_id, "message_id": message_id}
         await self._database.transaction(lambda connection: connection.execute(SET_MESSAGE, values).rowcount)
 
-    async def mark_deleted(self, job_id: JobId, *, now: datetime) -> tuple[str, ...]:
-        return await self._database.transaction(lambda connection: _mark_deleted(connection, job_id, now))
+    async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:
+        return await self._database.transaction(lambda connection: _mark_deleted(connection, job_id, Step(by=by, at=now)))
 
     async def known_keys(self) -> frozenset[str]:
         """The addresses of all files that a job still needs, for `DiskImageStore.sweep`."""
@@ -184,8 +186,9 @@ def _check_block(connection: sqlite3.Connection, origin: Origin, now: datetime) 
         raise NotAllowedError(block.sentence)
 
 
-def _mark_deleted(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> tuple[str, ...]:
-    connection.execute(MARK_DELETED, {"id": job_id, "now": to_micros(now)})
+def _mark_deleted(connection: sqlite3.Connection, job_id: JobId, step: Step) -> tuple[str, ...]:
+    connection.execute(MARK_DELETED, {"id": job_id, "now": to_micros(step.at)})
+    close_about_job(connection, job_id, step)
     # Files that a crash keeps from being removed after this are found by the sweep of the next start.
     rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
     return tuple(row["key"] for row in rows)

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.privacy import Erasure, Holdings, MemberData, ShownCard
+from bot.domain.report import Step
 from bot.storage import endings, member_data
 from bot.storage.database import Database
+from bot.storage.reports import close_about_member
 from bot.storage.rows import from_micros, to_micros
 
 KNOWN = "SELECT 1 FROM users WHERE id = ?"
@@ -153,6 +155,7 @@ def _begin(connection: sqlite3.Connection, user_id: int, now: datetime) -> tuple
     unfinished = connection.execute(UNFINISHED, (user_id,)).fetchall()
     endings.cancel_all(connection, user_id, now=now)
     connection.execute(HIDE, values)
+    close_about_member(connection, Step(by=user_id, at=now))
     connection.execute(FORGET_DEFAULTS, values)
     connection.execute(FORGET_REASONS, values)
     return tuple(row["id"] for row in unfinished)

@@ -36,6 +36,16 @@ CLOSE = """--sql
 UPDATE reports SET outcome = :outcome, closed_by = :by, closed_at = :at WHERE id = :id AND closed_at IS NULL
 """
 
+# Only what was deleted: whoever asks for it may do so before the job has ended, which changes nothing.
+CLOSE_ABOUT_JOB = """--sql
+UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at
+WHERE closed_at IS NULL AND job_id = (SELECT id FROM jobs WHERE id = :job_id AND deleted_at IS NOT NULL)
+"""
+CLOSE_ABOUT_MEMBER = """--sql
+UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at
+WHERE closed_at IS NULL AND job_id IN (SELECT id FROM jobs WHERE user_id = :by AND deleted_at IS NOT NULL)
+"""
+
 
 class SqliteReports:
     """Implements services.reports.ReportRepository. Closed reports stay, as the trail of who did what."""
@@ -71,6 +81,16 @@ class SqliteReports:
     async def close(self, report_id: int, outcome: Outcome, step: Step) -> bool:
         values = {**_step_values(report_id, step), "outcome": outcome}
         return await self._database.transaction(lambda connection: connection.execute(CLOSE, values).rowcount == 1)
+
+
+def close_about_job(connection: sqlite3.Connection, job_id: JobId, step: Step) -> None:
+    """Close the open report about a job that was deleted."""
+    connection.execute(CLOSE_ABOUT_JOB, {"job_id": job_id, "by": step.by, "at": to_micros(step.at)})
+
+
+def close_about_member(connection: sqlite3.Connection, step: Step) -> None:
+    """Close the open reports about what the member, who takes the step, had deleted."""
+    connection.execute(CLOSE_ABOUT_MEMBER, {"by": step.by, "at": to_micros(step.at)})
 
 
 def _file(

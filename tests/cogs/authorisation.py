@@ -129,7 +129,7 @@ CARDS: Mapping[str, Door] = {
     "form adopted": _changes({**WORDS, "numbers": ""}, cells=DRAWS, tables=NEW_JOB),
     "press profile": _shows(EVERYBODY),
     "form profiled": _changes({"style": "ink", "negative_prompt": "x"}, cells=EVERYBODY, tables=DEFAULTS),
-    "press erase": _changes(cells=ERASES, tables=DELETES | CANCELS | DEFAULTS | {"erasures"}),
+    "press erase": _changes(cells=ERASES, tables=DELETES | CANCELS | DEFAULTS | {"erasures", "reports"}),
 }
 MODERATORS: Mapping[str, Door] = {
     "/moderation block": _changes({"member": "$victim"}, cells=MODERATES, tables=BLOCKS),

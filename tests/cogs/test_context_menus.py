@@ -137,7 +137,7 @@ async def test_a_card_of_another_bots_is_not_believed(stage: Stage):
 async def test_a_deleted_picture_is_said_to_be_gone(stage: Stage):
     first = await stage.finished()
     card = stage.card(first)
-    await stage.jobs.mark_deleted(first.id, now=stage.clock.now())
+    await stage.jobs.mark_deleted(first.id, by=900, now=stage.clock.now())
 
     assert "was deleted" in refusal(await menu(stage, "Details", card))
 

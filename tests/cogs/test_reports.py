@@ -204,6 +204,18 @@ async def test_remove_deletes_the_card_and_says_who_did_it(stage: Stage, desk: A
     assert custom_ids(message) == [f"pastel:reportblock:{job.id}"]
 
 
+async def test_a_reported_picture_that_its_author_deletes_closes_the_report_in_one_sentence(stage: Stage, desk: Any):
+    job, _ = await reported(stage, desk)
+
+    await stage.press(job, "delete")
+
+    (message,) = desk.history()
+    assert "Report closed" in texts(message)
+    assert f"Pictures deleted** by their author <@{stage.member.id}> <t:" in texts(message)
+    assert message.attachments == []
+    assert custom_ids(message) == [f"pastel:reportblock:{job.id}"]
+
+
 async def test_block_blocks_the_author_and_leaves_the_other_buttons(stage: Stage, desk: Any):
     job, message = await reported(stage, desk)
 

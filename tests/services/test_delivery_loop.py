@@ -17,7 +17,7 @@ FAR_IN_TIME = 20 * 60.0  # seconds; no token lives that long
 
 async def test_a_job_that_was_deleted_meanwhile_is_closed_quietly(world: World) -> None:
     job = await world.drawn()
-    await world.jobs.mark_deleted(job.id, now=world.clock.now())
+    await world.jobs.mark_deleted(job.id, by=900, now=world.clock.now())
 
     await world.services.delivery.deliver_due()
 

@@ -189,13 +189,67 @@ async def test_remove_takes_card_and_pictures_away_and_says_who_did_it(world: Wo
     assert shown.pictures == ()
 
 
-async def test_remove_of_what_its_member_deleted_closes_the_report(world: World, job: Job) -> None:
+@pytest.mark.parametrize(("way", "by"), [("delete", MEMBER), ("moderation", MODERATOR), ("erasure", MEMBER)])
+async def test_a_reported_picture_that_goes_another_way_closes_its_report_and_says_so(
+    world: World, job: Job, way: str, by: int
+) -> None:
     await world.services.reports.report(job.id, REPORTER, "")
-    await world.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
 
-    await world.services.reports.remove(job.id, A_MODERATOR)
+    if way == "delete":
+        await world.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
+    elif way == "moderation":
+        await world.services.moderation.remove(A_MODERATOR, job.id)
+    else:
+        await world.services.privacy.erase(MEMBER, Actor(user_id=MEMBER))
+        await asyncio.gather(*await world.services.eraser.resume())
+
+    shown = world.board.only
+    assert (shown.report.outcome, shown.report.closed) == (Outcome.REMOVED, Step(by=by, at=world.clock.now()))
+    assert shown.pictures == ()
+    assert await latest(world, job) == shown.report
+    with pytest.raises(InvalidRequestError, match="already closed"):
+        await world.services.reports.remove(job.id, A_MODERATOR)
+
+
+async def test_a_report_that_nobody_was_shown_and_whose_picture_is_gone_is_not_shown_any_more(world: World, job: Job) -> None:
+    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+    with pytest.raises(UserError):
+        await world.services.reports.report(job.id, REPORTER, "")
+
+    await world.services.generation.delete(job.id, A_MODERATOR)
+    await world.services.reports.display.catch_up()
+
+    assert world.board.messages == {}
+    assert not (await latest(world, job)).is_open
+
+
+async def test_a_deletion_is_done_although_the_reports_message_cannot_be_changed(world: World, job: Job) -> None:
+    await world.services.reports.report(job.id, REPORTER, "")
+    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+
+    await world.services.generation.delete(job.id, A_MODERATOR)
+
+    assert not (await latest(world, job)).is_open
+    assert world.messenger.ways[-1] == "delete"
+
+
+async def test_remove_tells_when_the_reports_message_cannot_be_changed(world: World, job: Job) -> None:
+    await world.services.reports.report(job.id, REPORTER, "")
+    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+
+    with pytest.raises(UserError, match="could not change the message"):
+        await world.services.reports.remove(job.id, A_MODERATOR)
 
     assert (await latest(world, job)).outcome is Outcome.REMOVED
+
+
+async def test_a_dismissed_report_stays_dismissed_when_the_picture_goes(world: World, job: Job) -> None:
+    await world.services.reports.report(job.id, REPORTER, "")
+    await world.services.reports.dismiss(job.id, A_MODERATOR)
+
+    await world.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
+
+    assert (await latest(world, job)).outcome is Outcome.DISMISSED
 
 
 async def test_a_card_that_discord_keeps_is_told_and_the_report_closed(world: World, job: Job) -> None:

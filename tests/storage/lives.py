@@ -51,7 +51,7 @@ async def draw_after_an_abort(store: Store, number: int, ack: Ack) -> None:
 async def draw_and_delete(store: Store, number: int, ack: Ack) -> None:
     await draw(store, number, ack)
     job = await start(store, number, ack)
-    await store.jobs.mark_deleted(job.id, now=LATER)
+    await store.jobs.mark_deleted(job.id, by=900, now=LATER)
     ack(job.id, JobStatus.DELIVERED)
 
 

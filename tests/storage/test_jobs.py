@@ -157,18 +157,18 @@ async def test_deleting_forgets_the_pictures_once_and_gives_their_keys(store: St
     job = await store.succeeded(num_images=2)
     keys = tuple(image.key for image in images(await store.get(job.id)))
 
-    assert await store.jobs.mark_deleted(job.id, now=NOW) == keys
+    assert await store.jobs.mark_deleted(job.id, by=900, now=NOW) == keys
 
     assert (await store.get(job.id)).deleted_at == NOW
     assert await store.jobs.images(job.id) == ()
-    assert await store.jobs.mark_deleted(job.id, now=NOW + timedelta(days=1)) == ()
+    assert await store.jobs.mark_deleted(job.id, by=900, now=NOW + timedelta(days=1)) == ()
     assert (await store.get(job.id)).deleted_at == NOW
 
 
 async def test_a_job_that_still_waits_is_not_deleted(store: Store) -> None:
     job = await store.add()
 
-    assert await store.jobs.mark_deleted(job.id, now=NOW) == ()
+    assert await store.jobs.mark_deleted(job.id, by=900, now=NOW) == ()
 
     assert (await store.get(job.id)).deleted_at is None
 
@@ -177,7 +177,7 @@ async def test_known_keys_are_the_pictures_and_the_uploads_of_jobs_that_are_not_
     kept = await store.succeeded(1, init_image=InitImage(key="uploads/shared.png", strength=0.5))
     gone = await store.succeeded(2, init_image=InitImage(key="uploads/shared.png", strength=0.5))
     alone = await store.succeeded(3, init_image=InitImage(key="uploads/alone.png", strength=0.5))
-    await store.jobs.mark_deleted(gone.id, now=NOW)
-    await store.jobs.mark_deleted(alone.id, now=NOW)
+    await store.jobs.mark_deleted(gone.id, by=900, now=NOW)
+    await store.jobs.mark_deleted(alone.id, by=900, now=NOW)
 
     assert await store.jobs.known_keys() == {f"2026/11/{kept.id}-1-0.png", "uploads/shared.png"}

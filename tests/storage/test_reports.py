@@ -12,6 +12,7 @@ from bot.domain.report import Complaint, Filed, Outcome, ReportMessage, Step
 from bot.storage.moderation import SqliteModeration
 from bot.storage.reports import SqliteReports
 from tests.storage.conftest import Store
+from tests.storage.erasures import LATER, erase
 from tests.storage.samples import NOW
 
 GUILD = 200
@@ -55,6 +56,39 @@ async def test_a_second_complaint_of_the_same_member_changes_nothing_even_after_
 
     assert again == Filed(report=first.report, is_new=False)
     assert (after.report.id, after.is_new) == (first.report.id, False)
+
+
+async def test_a_deletion_closes_the_open_report_about_that_picture_alone(store: Store) -> None:
+    gone, kept, waiting = await store.succeeded(1), await store.succeeded(2), await store.add(3)
+    for job in (gone, kept, waiting):
+        await filed(store, job.id)
+
+    for job in (gone, waiting):
+        await store.jobs.mark_deleted(job.id, by=900, now=NOW)
+        await store.jobs.mark_deleted(job.id, by=901, now=NOW + HOUR)
+
+    reports = SqliteReports(store.database)
+    ended, still, undone = [await reports.latest(job.id) for job in (gone, kept, waiting)]
+    assert ended is not None
+    assert (ended.outcome, ended.closed) == (Outcome.REMOVED, STEP)
+    assert still is not None
+    assert still.is_open
+    assert undone is not None
+    assert undone.is_open  # what has not ended cannot be deleted
+
+
+async def test_an_erasure_closes_the_open_reports_about_the_members_pictures_alone(store: Store) -> None:
+    own, dismissed, others = [await store.succeeded(1), await store.succeeded(2), await store.succeeded(3, user_id=101)]
+    found = [await filed(store, job.id) for job in (own, dismissed, others)]
+    reports = SqliteReports(store.database)
+    await reports.close(found[1].report.id, Outcome.DISMISSED, STEP)
+
+    await erase(store.database, own.origin.user_id)
+
+    first, second, third = [await reports.get(filing.report.id) for filing in found]
+    assert (first.outcome, first.closed) == (Outcome.REMOVED, Step(by=own.origin.user_id, at=LATER))
+    assert (second.outcome, second.closed) == (Outcome.DISMISSED, STEP)
+    assert third.is_open
 
 
 async def test_another_member_opens_a_new_report_after_the_end_of_the_first(store: Store) -> None:

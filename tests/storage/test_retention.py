@@ -104,7 +104,7 @@ async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: 
 
     assert UPLOAD.key not in (await shelf.expired(GUILD, before=SOON, words=False)).keys
     await store.jobs.cancel(young.id, now=NOW)
-    await store.jobs.mark_deleted(young.id, now=NOW)
+    await store.jobs.mark_deleted(young.id, by=900, now=NOW)
     assert (await shelf.expired(GUILD, before=SOON, words=False)).keys.count(UPLOAD.key) == 1
 
 

@@ -254,7 +254,7 @@ class Repository(RuleBasedStateMachine):
     @precondition(lambda self: self.models)
     @rule(number=picks)
     def delete(self, number: int) -> None:
-        self.run(self.store.jobs.mark_deleted(self.pick(number).job.id, now=self.now))
+        self.run(self.store.jobs.mark_deleted(self.pick(number).job.id, by=900, now=self.now))
 
     @rule(seconds=st.integers(1, 40) | st.just(6 * 3_600))
     def wait(self, seconds: int) -> None:
