@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from bot.domain.homoglyphs import homoglyphs
+from bot.domain.prompt_weights import without_numbers
 
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # blank, but letters or symbols by their category
 _VOICED = frozenset("\u3099\u309a")  # make another kana; all other marks are decoration or leave the letter what it is
@@ -57,10 +58,10 @@ Reading = tuple[Word, ...]
 
 def readings(prompt: str) -> tuple[Reading, ...]:
     """The ways in which somebody may read the prompt; a rule is broken when it is broken in one of them."""
-    text = without_syntax(prompt)
-    bases = [_words(text, _PLAIN_WORD)]
-    if any(symbol in text for symbol in _SYMBOLS):
-        bases.append(_words(text, _SYMBOL_WORD))
+    # what the model takes for a weight is none of its words, although it may look like an age: n(u:7)de
+    texts = dict.fromkeys((without_syntax(prompt), without_syntax(without_numbers(prompt))))
+    bases = [_words(text, _PLAIN_WORD) for text in texts]
+    bases += [_words(text, _SYMBOL_WORD) for text in texts if any(symbol in text for symbol in _SYMBOLS)]
     return tuple(reading for base in bases for reading in _variants(base))
 
 

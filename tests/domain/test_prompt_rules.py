@@ -29,6 +29,9 @@ ABOUT_MINORS = (*REFUSED_MINORS, *REFUSED_MINORS_DISGUISED)
 SEXUAL = (*REFUSED_SEXUAL, *REFUSED_SEXUAL_DISGUISED)
 CASES = st.sampled_from((*ALLOWED, *ABOUT_MINORS, *SEXUAL))
 BRACKETS = st.sampled_from([("(", ")"), ("((", "))"), ("[", "]"), ("{", "}"), ("", ""), ("(", ":1.2)"), (r"\(", r"\)")])
+PIECES = st.sampled_from(
+    ["{}", "{}", "{}", "({})", "[{}]", "({}:1.2)", "({}:7)", "({}: 12.5 )", "(({}:3):-4)", "{}(:99)", "{}[]"]
+)
 SPACES = st.sampled_from(["", " ", "   ", "\n", "\t"])
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=60)  # lone surrogates too
 
@@ -105,6 +108,22 @@ def test_white_space_and_brackets_around_tags_change_no_verdict(data: st.DataObj
         tags.append(data.draw(SPACES) + before + tag + after + data.draw(SPACES))
 
     assert verdict(Case(", ".join(tags), case.negative_prompt), adult=adult) is verdict(case, adult=adult)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["n(u:7)de", "(n:4)(u:5)(de:9)", "nu(:9)de", "nu(de:12.50)", "((n:2):9)u[d]e", r"n\\u(d:-4)e"]
+)
+def test_a_word_in_pieces_of_different_weights_is_read_as_the_word(prompt: str) -> None:
+    assert broken_rule(f"1girl, {prompt}", adult=False) is Rule.SEXUAL
+
+
+@given(st.data(), st.sampled_from([case for case in REFUSED_SEXUAL if case.disguisable]))
+@settings(deadline=None)
+def test_no_weights_inside_of_words_let_anything_through(data: st.DataObject, case: Case) -> None:
+    """Each piece of a word in brackets of its own, with any number that the model would take for a weight."""
+    pieces = [data.draw(PIECES).format(letter) if letter.isalpha() else letter for letter in case.prompt]
+
+    assert verdict(Case("".join(pieces), case.negative_prompt)) is not None
 
 
 @given(ANYTHING, ANYTHING, st.booleans(), st.lists(ANYTHING, max_size=3))
