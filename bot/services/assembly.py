@@ -107,7 +107,7 @@ def build_services(
 ) -> Services:
     """`edit_interval` is seconds between two edits of one live card."""
     jobs, clock, metrics, messenger, store = ports.jobs, ports.clock, ports.metrics, ports.messenger, ports.store
-    estimator = Estimator(jobs=jobs, clock=clock, capacity=ports.generator.capacity)
+    estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
     delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, live=live, sleep=sleep)
