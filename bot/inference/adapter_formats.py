@@ -5,7 +5,8 @@ Some formats it refuses with a list of keys, some it half applies with a line in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from bot.inference.weights import Header
 
@@ -16,6 +17,16 @@ UNSUPPORTED: Mapping[str, str] = {
     "dora_scale": "DoRA",
     "lora_magnitude_vector": "DoRA",
     "oft_": "OFT",
+    "vera_lambda": "VeRA",
+    "emb_params": "textual inversion",
+}
+UNSUPPORTED_ENDINGS: Mapping[str, str] = {  # too short to be looked for anywhere in a key
+    ".on_input": "IA3 (LyCORIS)",
+    ".a1.weight": "GLoRA (LyCORIS)",
+    ".diff": "full weights (LyCORIS)",
+    ".diff_b": "full weights (LyCORIS)",
+    ".w_norm": "norms (LyCORIS)",
+    ".b_norm": "norms (LyCORIS)",
 }
 DOWN_ENDINGS = ("lora_down.weight", "lora_A.weight", "lora.down.weight", "lora_linear_layer.down.weight")
 OTHER_ARCHITECTURES = (
@@ -36,9 +47,8 @@ class AdapterFormatError(Exception):
 def check_adapter(header: Header, cross_attention_dim: int) -> None:
     """`cross_attention_dim` is the width of the text that the UNet sees (2048 for SDXL). Raises AdapterFormatError."""
     keys = tuple(header.shapes)
-    for mark, name in UNSUPPORTED.items():
-        if any(mark in key for key in keys):
-            raise AdapterFormatError(f"is in the format {name}, which cannot be used; a plain LoRA or LoCon is needed")
+    if (name := _unsupported(keys)) is not None:
+        raise AdapterFormatError(f"is in the format {name}, which cannot be used; a plain LoRA or LoCon is needed")
     if not any(key.endswith(DOWN_ENDINGS) for key in keys):
         what = (
             "is a whole checkpoint, not a LoRA" if any("diffusion_model." in key for key in keys) else "holds no LoRA weights"
@@ -55,6 +65,13 @@ def check_adapter(header: Header, cross_attention_dim: int) -> None:
 def count_modules(header: Header) -> int:
     """How many modules of the model the file changes."""
     return sum(key.endswith(DOWN_ENDINGS) for key in header.shapes)
+
+
+def _unsupported(keys: Sequence[str]) -> str | None:
+    """The name of a format that diffusers would refuse, or drop parts of without a word."""
+    anywhere = (name for mark, name in UNSUPPORTED.items() if any(mark in key for key in keys))
+    at_the_end = (name for ending, name in UNSUPPORTED_ENDINGS.items() if any(key.endswith(ending) for key in keys))
+    return next(chain(anywhere, at_the_end), None)
 
 
 def _sees_text(key: str) -> bool:
