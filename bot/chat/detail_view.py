@@ -16,6 +16,8 @@ from bot.domain.image import StoredImage
 from bot.domain.job import Job
 from bot.domain.profile import Style
 from bot.domain.prompt import ComposedPrompt
+from bot.domain.prompt_fit import PromptFit
+from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
 from bot.domain.quota import in_credits, price
 
 MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
@@ -31,7 +33,8 @@ def details_view(
     """
     texts = list(_texts(job, images, composed))
     view = ui.LayoutView(timeout=None)
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, style)), accent_colour=PINK)
+    fit = PromptFit.read(images[0].parameters) if images else None
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, style, fit)), accent_colour=PINK)
     view.add_item(container)
     if "``" in "".join(texts) or sum(map(len, texts)) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)
@@ -42,12 +45,25 @@ def details_view(
     return view, ()
 
 
-def _heading(job: Job, model: str, style: Style | None) -> str:
+def _heading(job: Job, model: str, style: Style | None, fit: PromptFit | None) -> str:
     lines = ["### Details", f"-# Job `{job.id}` · model {words(model, 100)}"]
     if style is not None:
         lines[-1] += f" · style {words(style.title, 100)} × {job.request.adapter_weight:g}"
     lines[-1] += f" · {in_credits(price(job.request))}"
+    if fit is not None:
+        lines[-1] += f" · {fit.tokens} token{'' if fit.tokens == 1 else 's'}"
+        lines += _what_did_not_fit(fit)
     return "\n".join(lines)
+
+
+def _what_did_not_fit(fit: PromptFit) -> Iterator[str]:
+    dropped = {"prompt": fit.dropped_words, "negative prompt": fit.dropped_negative_words}
+    ends = [f"the last {f'{count} words' if count > 1 else 'word'} of the {name}" for name, count in dropped.items() if count]
+    if ends:
+        yield (
+            f"{' and '.join(ends).capitalize()} did not fit: the model reads {MAX_CHUNKS} parts of {CHUNK_TOKENS} tokens, "
+            "and a BREAK begins a new one."
+        )
 
 
 def _texts(job: Job, images: Sequence[StoredImage], composed: ComposedPrompt) -> Iterator[str]:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from bot.domain.image import GeneratedImage, GenerationResult
 from bot.domain.progress import Phase, Progress
+from bot.domain.prompt_fit import PromptFit
 from bot.inference.adapters import Adapter
 from bot.inference.control import DrawingControl
 from bot.inference.metadata import encode_png
@@ -41,6 +42,7 @@ class Drawing:
         self._answer = answer
         self._fail = fail
         self._ended = False
+        self._fit: PromptFit | None = None
         self._started = time.monotonic()
         self._last_preview: float | None = None
         self._finished: dict[int, GeneratedImage] = {}
@@ -51,9 +53,10 @@ class Drawing:
         """Answered or failed: nothing of it is to be drawn any more."""
         return self._ended
 
-    def start(self, pictures: Sequence[Trajectory]) -> None:
+    def start(self, pictures: Sequence[Trajectory], fit: PromptFit) -> None:
         """The clock of the previews starts too, so that a wait for the turn is not counted."""
         self.pictures = pictures
+        self._fit = fit
         self._started = time.monotonic()
 
     def wants_preview(self) -> bool:
@@ -102,6 +105,7 @@ class Drawing:
             style=self.order.style,
             model_hash=model.model_hash,
             adapter_hash=self.adapter.hash if self.adapter else None,
+            fit=self._fit,
         )
         text = parameters_text(recipe)
         return GeneratedImage(

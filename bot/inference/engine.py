@@ -82,7 +82,7 @@ class Engine:
         try:
             drawing.control.check()
             drawing.adapter = self._activate(drawing)
-            drawing.start(self._preparer.prepare(drawing.order))
+            drawing.start(*self._preparer.prepare(drawing.order))
             self._drawings.append(drawing)
         except Exception as error:  # noqa: BLE001  # one request must not end the others
             self._end(drawing, error)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bot import __version__
 from bot.domain.profile import ModelProfile, Style
 from bot.domain.prompt import compose
+from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.domain.sampler import SAMPLER_NAMES
 
@@ -22,6 +23,7 @@ class Recipe:
     style: Style | None = None
     model_hash: str | None = None
     adapter_hash: str | None = None
+    fit: PromptFit | None = None
 
 
 def parameters_text(recipe: Recipe) -> str:
@@ -60,6 +62,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
         "Variation seed strength": f"{last.strength:g}" if last else None,
         "Variation chain": chain,
         "Lora hashes": hashes,
+        **(recipe.fit.pairs() if recipe.fit else {}),
         "RNG": "CPU",
         "Version": f"Pastel {__version__}",
     }

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bot.domain.profile import Style
 from bot.domain.prompt import compose
+from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError
 from bot.inference.noise import cpu_generator, initial_noise
@@ -61,14 +62,14 @@ class Preparer:
         self._model = model
         self._encoder = encoder
 
-    def prepare(self, order: Order) -> list[Trajectory]:
-        """One for each picture of the order. Runs the text encoders, and for img2img the VAE."""
+    def prepare(self, order: Order) -> tuple[list[Trajectory], PromptFit]:
+        """A trajectory for each picture of the order. Runs the text encoders, and for img2img the VAE."""
         profile = self._model.profile
         composed = compose(order.request, profile, order.style)
         variant = ", ".join(f"{name}:{weight:g}" for name, weight in order.adapters)
         text = self._encoder.encode(composed.prompt, composed.negative_prompt, clip_skip=profile.clip_skip, variant=variant)
         conditions = self._conditions(order.request, text)
-        return [self._trajectory(order, index, conditions) for index in range(order.request.num_images)]
+        return [self._trajectory(order, index, conditions) for index in range(order.request.num_images)], text.fit
 
     def _conditions(self, request: GenerationRequest, text: Conditioning) -> Conditions:
         """The six numbers are the same for img2img, as long as the model knows no aesthetic scores."""

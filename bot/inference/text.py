@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from compel import EmbeddingsProvider, ReturnedEmbeddingsType
 
+from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import Part, parse, plain_text
 from bot.inference.chunks import Chunker
 
@@ -25,16 +26,19 @@ class Conditioning:
     """What diffusers' `encode_prompt` gives for one picture, both prompts with the same number of chunks n.
 
     `prompt_embeds` and `negative_prompt_embeds` are (1, 77 * n, C), `pooled` and `negative_pooled` (1, P). They may be shared:
-    never change them in place. `tokens` counts the whole prompt, `dropped_tokens` and `dropped_words` what of it was left out.
+    never change them in place. `tokens` counts the whole prompt, `dropped_tokens` what of it was left out.
     """
 
     prompt_embeds: torch.Tensor
     pooled: torch.Tensor
     negative_prompt_embeds: torch.Tensor
     negative_pooled: torch.Tensor
-    tokens: int
     dropped_tokens: int
-    dropped_words: int
+    fit: PromptFit
+
+    @property
+    def tokens(self) -> int:
+        return self.fit.tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +82,12 @@ class PromptEncoder:
                 pooled=shown.pooled,
                 negative_prompt_embeds=self._padded(left_out.embeds, length, 0, variant),
                 negative_pooled=left_out.pooled,
-                tokens=shown.tokens,
                 dropped_tokens=shown.dropped_tokens,
-                dropped_words=shown.dropped_words,
+                fit=PromptFit(
+                    tokens=shown.tokens,
+                    dropped_words=shown.dropped_words,
+                    dropped_negative_words=left_out.dropped_words,
+                ),
             )
 
     def _padded(self, embeds: torch.Tensor, length: int, skip: int, variant: str) -> torch.Tensor:

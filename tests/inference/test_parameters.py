@@ -7,6 +7,7 @@ import pytest
 
 from bot import __version__
 from bot.domain.profile import ModelSource
+from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import InitImage, NoiseBlend
 from bot.inference.parameters import Recipe, parameters_text
 from tests.inference.conftest import make_request
@@ -56,6 +57,15 @@ def test_variations_and_img2img_are_told() -> None:
 
 def test_clip_skip_counts_as_a1111_does() -> None:
     assert "Clip skip: 3" in text_of(profile=tiny_profile(ModelSource(repo="a/b"), clip_skip=1, guidance_rescale=0.2))
+
+
+def test_how_much_of_the_prompt_was_read_is_told_and_can_be_read_back() -> None:
+    fit = PromptFit(tokens=301, dropped_words=14, dropped_negative_words=2)
+
+    assert "Tokens: 301, Dropped words: 14, Dropped negative words: 2, " in text_of(fit=fit)
+    assert PromptFit.read(text_of(fit=fit)) == fit
+    assert "Dropped" not in text_of(fit=PromptFit(tokens=3))
+    assert PromptFit.read(text_of()) is None
 
 
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\u2028", "\u0085", "\x0b"])

@@ -11,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
 from bot.inference.chunks import Chunker
 from bot.inference.text import MAX_CACHED, PromptEncoder
@@ -181,7 +182,7 @@ def test_a_long_prompt_is_cut_behind_a_comma_into_chunks_encoded_like_prompts(pi
 
     wanted = [by_diffusers(pipeline, text)[0] for text in (first, second)]
     assert torch.equal(found.prompt_embeds, torch.cat(wanted, dim=1))
-    assert (found.tokens, found.dropped_tokens, found.dropped_words) == (77, 0, 0)
+    assert (found.tokens, found.dropped_tokens, found.fit.dropped_words) == (77, 0, 0)
 
 
 @pytest.mark.parametrize("zeros_for_empty", [True, False], indirect=True)
@@ -203,12 +204,12 @@ def test_the_shorter_of_both_prompts_is_filled_up_with_empty_chunks(
 
 
 def test_what_does_not_fit_is_counted(encoder: PromptEncoder) -> None:
-    found = encoder.encode("one, two BREAK three BREAK four BREAK five, six seven", "")
+    found = encoder.encode("one, two BREAK three BREAK four BREAK five, six seven", " BREAK ".join("abcd"))
 
     assert found.prompt_embeds.shape[1] == MAX_CHUNKS * LENGTH
     assert found.tokens == len("one,twothreefourfive,sixseven")
     assert found.dropped_tokens == len("five,sixseven")
-    assert found.dropped_words == 3
+    assert found.fit == PromptFit(tokens=found.tokens, dropped_words=3, dropped_negative_words=1)
 
 
 def test_no_word_is_dropped_for_the_sake_of_a_tidy_cut(encoder: PromptEncoder) -> None:
