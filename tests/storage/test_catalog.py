@@ -4,16 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.profile import Catalog, ModelSource
+from bot.domain.profile import Catalog, ModelSource, Quality
 from bot.domain.safety import Rating
-from bot.errors import InvalidRequestError, ModelError
+from bot.errors import ModelError
 from bot.storage.catalog import load_catalog
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
-SEED_NEGATIVE = (
-    "lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, worst quality, "
-    "low quality, normal quality, jpeg artifacts, signature, watermark, username, blurry"
-)
 PROFILE = """
 title = "Mine"
 family = "sdxl"
@@ -44,6 +40,21 @@ thresholds = { sensitive = 0.3 }
 name = "Apache License 2.0"
 """
 )
+QUALIFIED = (
+    PROFILE
+    + """
+[quality.draft]
+num_inference_steps = 6
+guidance_scale = 1.2
+scheduler = "LCMScheduler"
+style = "lcm"
+adapter_weight = 0.9
+
+[quality.best]
+num_inference_steps = 40
+guidance_interval = [0.1, 0.8]
+"""
+)
 STYLE = """
 title = "Ink"
 families = ["sdxl"]
@@ -69,28 +80,32 @@ def problems_of(folder: Path, profile: str | None = None, style: str | None = No
     return "\n".join(caught.value.lines)
 
 
-def test_animagine_xl_is_shipped_with_the_settings_of_its_card_and_the_seed(tmp_path: Path) -> None:
-    profile = load_catalog(SHIPPED, tmp_path).profile("animagine-xl")
+def test_a_quality_is_read_with_everything_that_it_names(tmp_path: Path) -> None:
+    qualities = catalog_of(tmp_path, QUALIFIED).profile("mine").quality
 
-    assert (profile.source.repo, profile.variant) == ("Linaqruf/animagine-xl", "fp16")
-    assert profile.negative_prompt == SEED_NEGATIVE
-    assert (profile.num_inference_steps, profile.guidance_scale) == (50, 12.0)
-    assert profile.scheduler == "EulerAncestralDiscreteScheduler"
-    assert (profile.original_size, profile.target_size) == ((4096, 4096), (1024, 1024))
-    assert (profile.size(None).width, profile.size(None).height) == (1024, 1024)
-    assert len(profile.sizes) == 9
-    assert "openrail++" in profile.licence.name
-    assert profile.licence.url.startswith("https://")
+    assert qualities == {
+        "draft": Quality(num_inference_steps=6, guidance_scale=1.2, scheduler="LCMScheduler", style="lcm", adapter_weight=0.9),
+        "best": Quality(num_inference_steps=40, guidance_interval=(0.1, 0.8)),
+    }
 
 
-def test_every_shipped_profile_has_sizes_and_a_licence_and_the_pastel_style_fits_sdxl(tmp_path: Path) -> None:
-    catalog = load_catalog(SHIPPED, tmp_path)
-
-    assert {"animagine-xl", "animagine-xl-3.1", "animagine-xl-4", "tiny-random"} <= set(catalog.profiles)
-    pastel = catalog.style("pastel", catalog.profile("animagine-xl"))
-    assert (pastel.repo, pastel.weight_name) == ("Linaqruf/pastel-anime-xl-lora", "pastel-anime-xl.safetensors")
-    with pytest.raises(InvalidRequestError):
-        catalog.style("pastel", catalog.profile("tiny-random"))
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("[quality.best]", "[quality.standard]", "quality.standard"),
+        ("num_inference_steps = 6", "num_inference_steps = 61", "quality.draft.num_inference_steps"),
+        ("num_inference_steps = 40\n", "", "quality.best.num_inference_steps: is missing"),
+        ('"LCMScheduler"', '"MagicScheduler"', "quality.draft.scheduler: must be one of DDIMScheduler"),
+        ("[0.1, 0.8]", "[0.8, 0.1]", "quality.best.guidance_interval: must be [start, end]"),
+        ("[0.1, 0.8]", "[0.1]", "quality.best.guidance_interval"),
+        ('style = "lcm"\n', "", "quality.draft: adapter_weight belongs to style"),
+        ('style = "lcm"', 'style = "pastel-mini"', "quality.draft.style: there is no style 'pastel-mini' for 'sdxl'"),
+        ('style = "lcm"', 'style = "nowhere"', "quality.draft.style: there is no style 'nowhere' for 'sdxl'"),
+    ],
+)
+def test_a_wrong_quality_is_refused_with_its_field(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    assert old in QUALIFIED
+    assert complaint in problems_of(tmp_path, QUALIFIED.replace(old, new))
 
 
 def test_the_operators_file_wins_over_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
@@ -194,14 +209,6 @@ def test_a_classifiers_folder_is_looked_for_where_models_are(tmp_path: Path) -> 
 
     assert classifier is not None
     assert classifier.source.folder == tmp_path / "models" / "judge"
-
-
-def test_every_shipped_profile_has_a_classifier_or_says_why_it_needs_none(tmp_path: Path) -> None:
-    profiles = load_catalog(SHIPPED, tmp_path).profiles
-
-    unclassified = {name for name, profile in profiles.items() if profile.classifier is None}
-    assert unclassified == {"mini", "tiny-random"}
-    assert all(profiles[name].unclassified for name in unclassified)
 
 
 def test_a_profile_that_says_nothing_about_a_classifier_is_refused(tmp_path: Path) -> None:
