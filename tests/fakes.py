@@ -279,6 +279,10 @@ class RecordingBoard:
         self.channels: list[int] = []
         self.edits = 0
         self.faults: deque[MessengerError] = deque()
+        self.lacking: dict[int, str] = {}
+
+    def lacking_right(self, guild_id: int, channel_id: int) -> str | None:
+        return self.lacking.get(channel_id)
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:
         self._fail()

@@ -16,6 +16,8 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.report import ReportMessage, ReportNotice
 from bot.ports import MessengerError
 
+# In this order: without the first, Discord counts the others as missing too, and without the second the third.
+POSTING_RIGHTS: Final = {"view_channel": "View Channel", "send_messages": "Send Messages", "attach_files": "Attach Files"}
 CALL_LIMIT: Final = 90.0  # seconds; as for cards, four pictures over a slow line take a while
 
 
@@ -24,6 +26,14 @@ class DiscordReportBoard:
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
+
+    def lacking_right(self, guild_id: int, channel_id: int) -> str | None:
+        guild = self._client.get_guild(guild_id)
+        if guild is None:
+            return None
+        channel = guild.get_channel(channel_id)  # the cache holds those too that we may not see
+        granted = discord.Permissions.none() if channel is None else channel.permissions_for(guild.me)
+        return next((name for right, name in POSTING_RIGHTS.items() if not getattr(granted, right)), None)
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:
         async with _call():

@@ -146,7 +146,9 @@ def build_services(
         generation=GenerationService(proposals=proposals, admission=admission, removal=removal, jobs=jobs, estimator=estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
-        house_rules=HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, clock=clock),
+        house_rules=HouseRules(
+            repository=ports.house_rules, profile=profile, catalog=catalog, posting=ports.board, clock=clock
+        ),
         moderation=moderation,
         reports=reports,
         findings=Findings(codec=ports.codec, proposals=proposals, gate=gate),

@@ -39,17 +39,27 @@ class HouseRulesRepository(Protocol):
         ...
 
 
+class PostingRights(Protocol):
+    """What Discord lets us do in servers, as far as is known without asking it."""
+
+    def lacking_right(self, guild_id: int, channel_id: int) -> str | None:
+        """The first right that we lack to post reports there, as Discord calls it; None also where nothing is known."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HouseRules:
     """Everything raises NotAllowedError for an actor who does not manage the server where they ask.
 
     A change holds from the next request on, since the gate reads afresh each time. A style that is new in the settings must be
-    one that was found; one that stood there before may be gone, so that other settings can still be changed.
+    one that was found; one that stood there before may be gone, so that other settings can still be changed. The same holds
+    for the report channel and our rights in it. `posting` None: there is no Discord.
     """
 
     repository: HouseRulesRepository
     profile: ModelProfile
     catalog: Catalog
+    posting: PostingRights | None
     clock: Clock
 
     @property
@@ -67,6 +77,7 @@ class HouseRules:
     async def revise(self, actor: Actor, edit: Edit) -> Revision:
         """Raises InvalidRequestError, with a sentence, for what cannot be set; then nothing has changed."""
         guild_id = actor.managed_guild()
+        await self._check_report_channel(guild_id, edit)
 
         def checked(before: GuildSettings) -> GuildSettings:
             after = edit(before)
@@ -94,6 +105,18 @@ class HouseRules:
     async def load(self, actor: Actor, file: bytes) -> Revision:
         """Take over what a file says, all of it or nothing; what it does not name stays."""
         return await self.revise(actor, overwrite(file))
+
+    async def _check_report_channel(self, guild_id: int, edit: Edit) -> None:
+        """Before the change and not within it, where the thread of the database asks."""
+        before = await self.repository.get(guild_id)
+        chosen = edit(before).report_channel
+        if self.posting is None or chosen is None or chosen == before.report_channel:
+            return
+        right = self.posting.lacking_right(guild_id, chosen)
+        if right is not None:
+            raise InvalidRequestError(
+                f"I could not post reports in <#{chosen}>: I lack **{right}** there. Allow it, then choose the channel again."
+            )
 
     def _check_styles(self, before: GuildSettings, after: GuildSettings) -> None:
         for name in sorted(_style_names(after) - _style_names(before)):

@@ -16,7 +16,7 @@ from bot.domain.report import Complaint, Filed, Outcome, Report, ReportMessage, 
 from bot.errors import UserError
 from bot.ports import ImageCodec, ImageStore, JobRepository, MessengerError
 from bot.services.cards import describe
-from bot.services.house_rules import HouseRulesRepository
+from bot.services.house_rules import HouseRulesRepository, PostingRights
 from bot.services.incidents import report as report_incident
 from bot.telemetry import Metrics
 
@@ -58,7 +58,7 @@ class ReportRepository(Protocol):
         ...
 
 
-class ReportBoard(Protocol):
+class ReportBoard(PostingRights, Protocol):
     """Shows reports to moderators; raises MessengerError."""
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:

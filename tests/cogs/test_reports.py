@@ -11,8 +11,10 @@ from simcord.backend.models.channel import Overwrite
 from simcord.enums import OverwriteType
 
 from bot.chat.report_view import THANKS
-from bot.domain.job import Job, Origin, Place
+from bot.domain.job import Actor, Job, Origin, Place
 from bot.domain.report import Outcome, Report
+from bot.domain.settings_edits import assign
+from bot.errors import InvalidRequestError
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.reports import SqliteReports
 from tests.cogs.stage import Stage, custom_ids, parts, texts
@@ -176,6 +178,27 @@ async def test_where_the_bot_may_not_post_the_report_is_kept_and_the_member_told
     assert report is not None
     assert report.is_open
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("denied", ["view_channel", "send_messages", "attach_files"])
+async def test_a_report_channel_where_the_bot_may_not_post_is_refused_with_what_is_missing(stage: Stage, denied: str):
+    desk = stage.guild.create_text_channel("reports")
+    refused = discord.Permissions(**{denied: True}).value
+    overwrite = Overwrite(target_id=stage.env.backend.bot_user.id, type=OverwriteType.MEMBER, deny=refused)
+    stage.env.backend.set_overwrite(desk.id, overwrite)
+
+    said = refusal(await stage.manager.slash(stage.channel, "settings reports", channel=desk))
+
+    assert f"<#{desk.id}>: I lack **{denied.replace('_', ' ').title()}** there" in said
+    assert (await SqliteHouseRules(stage.database).get(stage.guild.id)).report_channel is None
+
+
+async def test_a_channel_of_another_server_is_no_report_channel(stage: Stage):
+    away = stage.env.create_guild("Another club").create_text_channel("drawings")
+    actor = Actor(user_id=stage.manager.id, guild_id=stage.guild.id, manages_guild=True)
+
+    with pytest.raises(InvalidRequestError, match=r"\*\*View Channel\*\*"):
+        await stage.services.house_rules.revise(actor, assign("report_channel", str(away.id)))
 
 
 @pytest.mark.parametrize("where", ["gone", "elsewhere"])

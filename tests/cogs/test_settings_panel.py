@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import discord
 import pytest
 import simcord
 from simcord.actors import _component_interaction  # what a forged client sends, which no actor would
+from simcord.backend.models.channel import Overwrite
 from simcord.components import walk_components
+from simcord.enums import OverwriteType
 
 from bot.chat.settings_text import Theme, names_of
 from bot.domain.house_rules import UNCHANGED, GuildSettings
@@ -132,6 +135,17 @@ async def test_the_option_for_nothing_takes_a_value_back(panel: Panel, name: str
     await panel.select(name, "-")
 
     assert await panel.settings() == UNCHANGED
+
+
+async def test_a_report_channel_without_rights_is_refused_on_the_panel(panel: Panel):
+    await panel.open("safety")
+    refused = discord.Permissions(attach_files=True).value
+    everybody = Overwrite(target_id=panel.stage.guild.id, type=OverwriteType.ROLE, deny=refused)
+    panel.stage.env.backend.set_overwrite(panel.gallery.id, everybody)
+
+    assert "**Attach Files**" in await panel.select("report_channel", panel.gallery)
+
+    assert (await panel.settings()).report_channel is None
 
 
 async def test_the_report_channel_is_set_and_taken_back(panel: Panel):

@@ -53,6 +53,30 @@ async def test_nobody_else_reads_or_changes_a_servers_settings(rules: HouseRules
     assert (await rules.history(MANAGER)).entries == ()
 
 
+async def test_a_channel_where_i_may_not_post_is_no_report_channel_whichever_way_it_is_chosen(rules: HouseRules, world: World):
+    world.board.lacking = {70: "Send Messages"}
+
+    for attempt in (
+        rules.revise(MANAGER, assign("report_channel", "70")),
+        rules.load(MANAGER, b'{"pastel_settings": 1, "max_steps": 5, "report_channel": "70"}'),
+    ):
+        with pytest.raises(InvalidRequestError, match=r"reports in <#70>.*\*\*Send Messages\*\*"):
+            await attempt
+
+    assert await rules.read(MANAGER) == UNCHANGED
+    await rules.revise(MANAGER, assign("report_channel", "71"))
+
+
+async def test_a_report_channel_that_i_may_no_longer_post_in_keeps_nobody_from_changing_the_rest(
+    rules: HouseRules, world: World
+):
+    await rules.revise(MANAGER, assign("report_channel", "70"))
+    world.board.lacking = {70: "Send Messages"}
+
+    await rules.revise(MANAGER, assign("max_steps", 5))
+    await rules.revise(MANAGER, assign("report_channel", None))
+
+
 async def test_a_change_stands_in_the_trail_with_who_when_and_what_was_before(rules: HouseRules, world: World):
     await rules.revise(MANAGER, assign("max_steps", 20))
     world.clock.advance(60)
@@ -251,6 +275,8 @@ async def test_a_change_holds_from_the_next_request_on(rules: HouseRules, world:
 async def test_settings_outlive_the_process(rules: HouseRules, world: World):
     await rules.revise(MANAGER, assign("max_steps", 20))
 
-    again = HouseRules(repository=SqliteHouseRules(world.database), profile=PROFILE, catalog=CATALOG, clock=world.clock)
+    again = HouseRules(
+        repository=SqliteHouseRules(world.database), profile=PROFILE, catalog=CATALOG, posting=None, clock=world.clock
+    )
 
     assert (await again.read(MANAGER)).max_steps == 20
