@@ -51,7 +51,7 @@ class Background:
             "eraser": self._eraser.run(),
             "retention": self._retention.run(),
             "reports": self._reports.display.catch_up(),
-            "loop-lag": measure_lag(self._metrics),
+            "loop-lag": measure_lag(self._metrics.loop_lag_seconds.observe),
         }
         self._tasks = [asyncio.create_task(work, name=name) for name, work in works.items()]
         for task in self._tasks:

@@ -59,13 +59,13 @@ async def serve_health(port: int, checks: Mapping[str, Check], metrics: Metrics)
         await runner.cleanup()
 
 
-async def measure_lag(metrics: Metrics) -> None:
-    """Record how late the loop wakes a sleeper, until cancelled."""
+async def measure_lag(observe: Callable[[float], object]) -> None:
+    """Tell `observe` how late, in seconds, the loop wakes a sleeper, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + LAG_PERIOD
         await asyncio.sleep(LAG_PERIOD)
-        metrics.loop_lag_seconds.observe(max(0.0, loop.time() - due))
+        observe(max(0.0, loop.time() - due))
 
 
 async def _holds(check: Check) -> bool:

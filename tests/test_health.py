@@ -74,7 +74,7 @@ async def test_a_port_in_use_is_one_sentence():
 
 async def test_loop_lag_is_recorded():
     metrics = Metrics()
-    probe = asyncio.create_task(measure_lag(metrics))
+    probe = asyncio.create_task(measure_lag(metrics.loop_lag_seconds.observe))
 
     def measured() -> float:
         return metrics.registry.get_sample_value("pastel_loop_lag_seconds_count") or 0
