@@ -8,6 +8,7 @@ from discord.app_commands import Choice
 
 from bot.chat.markdown import shorten
 from bot.domain.profile import ModelProfile, Style
+from bot.domain.quality import names_of
 
 MAX_CHOICES = 25  # Discord's limit
 NAME_LENGTH = 100  # of a choice
@@ -32,3 +33,11 @@ def size_choices(profile: ModelProfile, current: str = "") -> list[Choice[str]]:
     typed = current.strip().casefold()
     labels = [(size.name, f"{size.name} · {size.width} × {size.height}") for size in profile.sizes]
     return [Choice(name=label, value=name) for name, label in labels if typed in label.casefold()][:MAX_CHOICES]
+
+
+def quality_choices(profile: ModelProfile) -> list[Choice[str]]:
+    """The model's qualities by name and steps."""
+    steps = {name: quality.num_inference_steps for name, quality in profile.quality.items()}
+    return [
+        Choice(name=f"{name} · {steps.get(name, profile.num_inference_steps)} steps", value=name) for name in names_of(profile)
+    ]

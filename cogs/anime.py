@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord import app_commands
@@ -12,6 +12,8 @@ from discord.ext import commands
 from bot.chat.client import PastelBot
 from bot.chat.replies import origin_of
 from bot.domain.job import Origin
+from bot.domain.profile import QualityName
+from bot.domain.quality import WEIGHT_OF_NOTHING
 from bot.domain.request import (
     MAX_ADAPTER_WEIGHT,
     MAX_GUIDANCE,
@@ -26,7 +28,7 @@ from bot.domain.request import (
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
 from bot.services.proposals import Proposal
-from cogs._choices import size_choices, style_choices
+from cogs._choices import quality_choices, size_choices, style_choices
 from cogs._door import take_in
 from cogs._uploads import check_upload, read_upload
 
@@ -66,13 +68,14 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         images="How many pictures at once (default 1)",
         seed="The same seed with the same words gives the same picture (default: random)",
         steps=f"More steps take longer and may be finer (default {profile.num_inference_steps})",
+        quality="Draft is quick, best takes its time (default standard); steps and guidance of your own win",
         guidance_scale=f"How closely to follow the prompt (default {profile.guidance_scale:g})",
         style="A style on top of the model; type to search",
         style_weight="How strongly the style shows (default: its own)",
         image="A picture to start from (PNG, JPEG or WebP, up to 10 MiB)",
         strength=f"How much of your picture may change (default {DEFAULT_STRENGTH:g})",
     )
-    @app_commands.choices(size=size_choices(profile))
+    @app_commands.choices(size=size_choices(profile), quality=quality_choices(profile))
     @app_commands.autocomplete(style=styles)
     async def anime(  # noqa: PLR0913 - discord.py makes an option of every parameter
         interaction: discord.Interaction,
@@ -81,6 +84,7 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         size: str | None = None,
         images: Range[int, 1, MAX_IMAGES] | None = None,
         seed: Range[int, 0, MAX_SEED] | None = None,
+        quality: str | None = None,
         steps: Range[int, 1, MAX_STEPS] | None = None,
         guidance_scale: Range[float, MIN_GUIDANCE, MAX_GUIDANCE] | None = None,
         style: str | None = None,
@@ -96,6 +100,7 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
             num_inference_steps=steps,
             guidance_scale=guidance_scale,
             seed=seed,
+            quality=cast("QualityName | None", quality),  # another one is refused where it is looked up
             style=style,
             adapter_weight=style_weight,
         )
@@ -114,7 +119,7 @@ async def draw(
     """Refuse at once what can be refused at once; everything else happens after the first answer."""
     proposal = await generation.propose(draft, origin_of(interaction))
     if draft.adapter_weight is not None and proposal.request.style is None:
-        raise InvalidRequestError("`style_weight` needs a `style`. Choose one, or leave the weight out.")
+        raise InvalidRequestError(WEIGHT_OF_NOTHING)
     if image is not None:
         check_upload(image)
     elif strength is not None:

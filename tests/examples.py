@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.domain.job import Job, JobStatus, NewJob, Origin, Place, ReplyTarget
-from bot.domain.profile import Catalog, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Style
+from bot.domain.profile import Catalog, ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Quality, Style
 from bot.domain.rating_scale import RatingScale
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
@@ -31,6 +31,7 @@ PROFILE = ModelProfile(
     default_size="square",
     prompt_prefix="masterpiece, best quality",
     negative_prompt="lowres, bad anatomy",
+    quality={"draft": Quality(num_inference_steps=2), "best": Quality(num_inference_steps=6, guidance_scale=8.0)},
 )
 CLASSIFIED_PROFILE = replace(
     PROFILE,

@@ -14,6 +14,7 @@ from bot.domain.profile import ModelProfile, Quality, QualityName
 from bot.domain.request import Draft, GenerationRequest
 from bot.errors import InvalidRequestError
 
+WEIGHT_OF_NOTHING = "`style_weight` needs a `style`. Choose one, or leave the weight out."
 ORDER: tuple[QualityName, ...] = get_args(QualityName)
 
 
@@ -25,7 +26,7 @@ def names_of(profile: ModelProfile) -> tuple[QualityName, ...]:
 def with_quality(draft: Draft, profile: ModelProfile, settings: GuildSettings | None = None) -> Draft:
     """The draft with its quality's figures in its gaps, and without the name. `settings` None: every LoRA may be used.
 
-    Raises InvalidRequestError for a quality that the model does not have.
+    Raises InvalidRequestError for a quality that the model does not have, and for a style's weight where the LoRA is no style.
     """
     if draft.quality is None:
         return draft
@@ -33,6 +34,8 @@ def with_quality(draft: Draft, profile: ModelProfile, settings: GuildSettings | 
     has_style = draft.style is not None and bool(draft.style.strip())
     if quality.style is not None and (has_style or not (settings is None or settings.offers(quality.style))):
         quality = Quality(num_inference_steps=(profile.num_inference_steps + 1) // 2)
+    if quality.style is not None and draft.adapter_weight is not None:
+        raise InvalidRequestError(WEIGHT_OF_NOTHING)
     filled = replace(
         draft,
         quality=None,

@@ -65,12 +65,24 @@ async def test_every_option_reaches_the_request(stage: Stage):
     assert request.init_image.strength == 0.7
 
 
+async def test_a_quality_sets_steps_and_guidance_where_the_member_gave_none(stage: Stage):
+    await stage.anime("1girl", quality="best", guidance_scale=4.5)
+
+    request = (await stage.only_job()).request
+    assert (request.num_inference_steps, request.guidance_scale) == (6, 4.5)
+
+
 async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(stage: Stage):
     command = stage.bot.tree.get_command("anime")
     assert command is not None
     options = {option["name"]: option for option in command.to_dict(stage.bot.tree)["options"]}
 
     assert [choice["value"] for choice in options["size"]["choices"]] == ["square", "portrait"]
+    assert [choice["name"] for choice in options["quality"]["choices"]] == [
+        "draft · 2 steps",
+        "standard · 4 steps",
+        "best · 6 steps",
+    ]
     assert (options["images"]["min_value"], options["images"]["max_value"]) == (1, 4)
     assert (options["seed"]["min_value"], options["seed"]["max_value"]) == (0, 2**32 - 1)
     assert (options["steps"]["min_value"], options["steps"]["max_value"]) == (1, 60)

@@ -112,6 +112,12 @@ def test_a_quality_that_the_model_does_not_have_is_refused_with_those_that_it_ha
         ask(QUICK, quality="best")
 
 
+def test_the_weight_of_a_style_is_refused_where_a_draft_has_only_its_own_lora() -> None:
+    with pytest.raises(InvalidRequestError, match="needs a `style`"):
+        ask(quality="draft", adapter_weight=0.5)
+    assert ask(quality="draft", style="pastel", adapter_weight=0.5).adapter_weight == 0.5
+
+
 def test_more_steps_than_the_sampler_can_do_are_refused() -> None:
     assert ask(quality="draft", num_inference_steps=50).num_inference_steps == 50
     with pytest.raises(InvalidRequestError, match="LCM does at most 50 steps"):
