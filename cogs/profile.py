@@ -10,14 +10,14 @@ from discord.ext import commands
 from bot.chat.actions import PROFILE, PROFILE_FORM, Press
 from bot.chat.client import PastelBot
 from bot.chat.forms import Offer
-from bot.chat.profile_view import profile_form, profile_view, wanted
+from bot.chat.profile_view import NO_STYLE_AT_ALL, profile_form, profile_view, wanted
 from bot.chat.replies import Interaction, answer, defer_ephemeral, defer_silently, origin_of, show_form
-from bot.domain.personal import PersonalDefaults, edit_of
+from bot.domain.personal import STYLELESS, PersonalDefaults, edit_of
 from bot.domain.request import MAX_IMAGES
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
 from bot.services.personal import Preferences
-from cogs._choices import size_choices, style_choices
+from cogs._choices import MAX_CHOICES, size_choices, style_choices
 
 NOTHING_GIVEN = "Say what to change, for example `/profile set size:`, or press **Change** under `/profile show`."
 SAVED, FORGOTTEN = "-# ✅ Saved", "-# ✅ Forgotten; everything is as the server and the model have it"
@@ -46,7 +46,7 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
 
     @app_commands.command(name="set", description="Set some of your own defaults; what you leave out stays as it is")
     @app_commands.describe(
-        style="Your style; - for none of your own",
+        style="Your style; none for no style at all, - for the server's",
         size="Your size; - for the model's",
         negative_prompt="What your pictures leave out; - for nothing of your own",
         pictures="How many pictures at once",
@@ -69,7 +69,10 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
 
     @set.autocomplete("style")
     async def styles(self, interaction: discord.Interaction, current: str) -> list[Choice[str]]:
-        return style_choices(await self._generation.styles(origin_of(interaction)), current)
+        chosen = style_choices(await self._generation.styles(origin_of(interaction)), current)
+        if current.strip().casefold() in NO_STYLE_AT_ALL.casefold():
+            chosen.insert(0, Choice(name=NO_STYLE_AT_ALL, value=STYLELESS))
+        return chosen[:MAX_CHOICES]
 
     @set.autocomplete("size")
     async def sizes(self, interaction: discord.Interaction, current: str) -> list[Choice[str]]:

@@ -23,13 +23,14 @@ from bot.chat.form_fields import (
 )
 from bot.chat.forms import IMAGES, NEGATIVE_PROMPT, SIZE, STYLE, Offer
 from bot.chat.replies import Interaction
-from bot.domain.personal import NOTHING, PersonalDefaults, PersonalEdit, edit_of
+from bot.domain.personal import NOTHING, STYLELESS, PersonalDefaults, PersonalEdit, edit_of
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import counted
 
 SPOILER, HIDDEN, SHOWN = "spoiler", "hidden", "shown"
 NAME_LENGTH, WORDS_LENGTH = 80, 600
 AS_SERVER = "as the server has it"
+NO_STYLE_AT_ALL = "No style, even where the server has one"
 HINT = (
     "-# They fill what you leave out of `/anime`, in every server, within that server's limits. "
     "What you give there counts before them; `-` as style or negative prompt means none."
@@ -58,7 +59,7 @@ def profile_form(defaults: PersonalDefaults, offer: Offer) -> ui.Modal:
     """A form filled with `defaults`. A default that is not offered here stays among the choices, so that it is not lost."""
     profile = offer.profile
     form = ui.Modal(title="Your defaults", custom_id=Press(action=PROFILE_FORM, job_id=NO_JOB).custom_id)
-    styles = [(NO_STYLE, "As the server has it"), *style_options(offer.styles)[1:]]
+    styles = [(NO_STYLE, "As the server has it"), (STYLELESS, NO_STYLE_AT_ALL), *style_options(offer.styles)[1:]]
     sizes = [(NOTHING, f"As the model has it ({profile.default_size})"), *size_options(profile)]
     form.add_item(choice_field("Style", STYLE, _with(styles, defaults.style), defaults.style or NO_STYLE))
     form.add_item(choice_field("Size", SIZE, _with(sizes, defaults.size), defaults.size or NOTHING))
@@ -95,6 +96,8 @@ def _lines(defaults: PersonalDefaults, profile: ModelProfile, catalog: Catalog) 
 def _style(name: str | None, profile: ModelProfile, catalog: Catalog) -> str:
     if name is None:
         return AS_SERVER
+    if name == STYLELESS:
+        return "none, even where the server has one"
     titles = {style.name: style.title for style in catalog.styles_for(profile)}
     return words(titles[name], NAME_LENGTH) if name in titles else f"{words(name, NAME_LENGTH)} (not offered any more)"
 

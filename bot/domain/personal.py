@@ -13,6 +13,7 @@ from bot.domain.request import MAX_IMAGES, Draft, check_range, clean_prompt
 from bot.errors import InvalidRequestError
 
 NOTHING = "-"  # a style or negative prompt of this means none, not even the default
+STYLELESS = "none"  # as one's own style: none, not even the server's
 MAX_SIZE_NAME = 100  # characters; the value of a choice
 
 
@@ -20,8 +21,9 @@ MAX_SIZE_NAME = 100  # characters; the value of a choice
 class PersonalDefaults:
     """What a member wants where they say nothing, in every server. None and "": as the server and the model have it.
 
-    `spoiler` hides their pictures behind a click everywhere. Raises InvalidRequestError, with a sentence, for values out of
-    range; whether a style or size exists depends on the model, and is asked when it is used.
+    A `style` of STYLELESS is no style, whatever the server has. `spoiler` hides their pictures behind a click everywhere.
+    Raises InvalidRequestError, with a sentence, for values out of range; whether a style or size exists depends on the model,
+    and is asked when it is used.
     """
 
     style: str | None = None
@@ -60,13 +62,13 @@ def edit_of(
 ) -> PersonalEdit:
     """An edit of what is given; None leaves as it is, and NOTHING or blanks mean no default of one's own.
 
-    Nor is one picture, since that is everybody's.
+    Nor is one picture, since that is everybody's. A style of STYLELESS is one's own wish for none.
     """
 
     def edit(before: PersonalDefaults) -> PersonalDefaults:
         images = before.num_images if num_images is None else num_images
         return PersonalDefaults(
-            style=before.style if style is None else _named(style),
+            style=before.style if style is None else _style_named(style),
             size=before.size if size is None else _named(size),
             negative_prompt=before.negative_prompt if negative_prompt is None else _named(negative_prompt) or "",
             num_images=None if images == 1 else images,
@@ -80,6 +82,11 @@ def _named(text: str) -> str | None:
     return None if text.strip() in {"", NOTHING} else text.strip()
 
 
+def _style_named(text: str) -> str | None:
+    name = _named(text)
+    return STYLELESS if name is not None and name.casefold() == STYLELESS else name
+
+
 def filled(
     draft: Draft, *, personal: PersonalDefaults, settings: GuildSettings, profile: ModelProfile, catalog: Catalog
 ) -> Draft:
@@ -88,7 +95,8 @@ def filled(
     No default breaks the server's limits where the model offers anything within them; what the member gave is left alone,
     but for NOTHING, which becomes nothing.
     """
-    style = _style(draft.style, (personal.style, settings.default_style), settings, profile, catalog)
+    defaults = () if personal.style == STYLELESS else (personal.style, settings.default_style)
+    style = _style(draft.style, defaults, settings, profile, catalog)
     steps = draft.num_inference_steps
     draft = with_quality(replace(draft, style=style), profile, settings)
     default_steps = _given(draft.num_inference_steps, profile.num_inference_steps)

@@ -119,7 +119,7 @@ async def test_styles_and_sizes_are_found_while_typing_as_the_server_offers_them
     styles = await stage.member.autocomplete(stage.channel, "profile set", "style", "")
     sizes = await stage.member.autocomplete(stage.channel, "profile set", "size", "96")
 
-    assert [choice["value"] for choice in styles] == ["ink"]
+    assert [choice["value"] for choice in styles] == ["none", "ink"]
     assert [(choice["name"], choice["value"]) for choice in sizes] == [("portrait · 64 × 96", "portrait")]
 
 
@@ -176,7 +176,7 @@ async def test_a_style_that_this_server_does_not_offer_stays_in_the_form(stage: 
     (styles,) = [part for part in parts_of(shown.modal) if part["custom_id"] == "style"]
     await stage.member.submit_modal(shown, UNTOUCHED | {"style": ["ink"]})
 
-    assert [option["value"] for option in styles["options"]] == ["-", "ink", "pastel"]
+    assert [option["value"] for option in styles["options"]] == ["-", "ink", "none", "pastel"]
     assert (await own(stage)).style == "ink"
 
 
@@ -234,6 +234,27 @@ async def test_the_servers_defaults_come_after_ones_own(stage: Stage):
     await put(stage, style="ink", negative_prompt="mine")
     request = await asked(stage)
     assert (request.style, request.negative_prompt) == ("ink", "mine")
+
+
+@pytest.mark.parametrize("way", ["command", "form"])
+async def test_a_member_may_want_no_style_where_the_server_has_a_default_one(stage: Stage, way: str):
+    await house_rules(stage, default_style="pastel")
+    if way == "command":
+        (choice,) = await stage.member.autocomplete(stage.channel, "profile set", "style", "no st")
+        await put(stage, style=choice["value"])
+    else:
+        await stage.member.submit_modal(await shown_form(stage), UNTOUCHED | {"style": ["none"]})
+
+    assert (await asked(stage)).style is None
+    assert "**Style:** none, even where the server has one" in texts(
+        (await stage.member.slash(stage.channel, "profile show")).response
+    )
+    fields = {part["custom_id"]: part for part in parts_of((await shown_form(stage)).modal)}
+    assert [option["value"] for option in fields["style"]["options"] if option.get("default")] == ["none"]
+    assert (await asked(stage, style="ink")).style == "ink"
+
+    await put(stage, style="-")
+    assert (await asked(stage)).style == "pastel"
 
 
 async def test_ones_defaults_keep_within_the_servers_limits(stage: Stage):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.domain.house_rules import UNCHANGED
-from bot.domain.personal import NO_PREFERENCES, PersonalDefaults, edit_of, filled
+from bot.domain.personal import NO_PREFERENCES, STYLELESS, PersonalDefaults, edit_of, filled
 from bot.domain.profile import Catalog, ImageSize
 from bot.domain.request import Draft
 from bot.errors import InvalidRequestError
@@ -93,6 +93,13 @@ def test_an_own_style_that_the_model_has_not_gives_way_to_the_servers(own: str):
     assert fill(personal=PersonalDefaults(style=own), default_style="pastel").style == "pastel"
 
 
+def test_no_style_at_all_can_be_ones_own_default_and_what_is_given_counts_before_it():
+    own = PersonalDefaults(style=STYLELESS)
+
+    assert fill(personal=own, default_style="pastel").style is None
+    assert fill(Draft(prompt="1girl", style="ink"), personal=own, default_style="pastel").style == "ink"
+
+
 def test_a_style_that_the_server_does_not_offer_is_no_default():
     assert fill(personal=PersonalDefaults(style="ink"), allowed_styles=frozenset({"pastel"})).style is None
 
@@ -146,6 +153,14 @@ def test_an_edit_changes_what_is_given_and_nothing_else():
     assert edit_of()(before) == before
     assert edit_of(size="large")(before) == replace(before, size="large")
     assert edit_of(spoiler=False, num_images=4)(before) == replace(before, spoiler=False, num_images=4)
+
+
+@pytest.mark.parametrize("word", ["none", " None "])
+def test_none_as_a_style_is_no_style_at_all_and_a_dash_takes_that_back(word: str):
+    styleless = edit_of(style=word)(PersonalDefaults(style="ink"))
+
+    assert styleless == PersonalDefaults(style=STYLELESS)
+    assert edit_of(style="-")(styleless) == NO_PREFERENCES
 
 
 @pytest.mark.parametrize("nothing", ["-", "", "  "])
