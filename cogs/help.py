@@ -15,7 +15,8 @@ from bot.chat.replies import answer
 TEXTS = (
     "## Pastel draws anime\n"
     "Type `/anime` and say what you want to see. Tags work best:\n"
-    "> 1girl, green hair, beanie, sweater, outdoors, night",
+    "> 1girl, green hair, beanie, sweater, outdoors, night\n"
+    "`(hat:1.3)` makes a tag count more, `[hat]` less.",
     "**While you wait** the card shows your place in the queue and then how far the drawing is. "
     "You can close Discord: the pictures come anyway.",
     "**Under each result**\n"
@@ -26,7 +27,7 @@ TEXTS = (
     "🗑️ **Delete** removes the card and its pictures\n"
     "🚩 **Report** shows a picture to the moderators of this server",
     "**More of `/anime`**\n"
-    "`size`, `images`, `style` and `seed` do what they say; `negative_prompt` is what to leave out. "
+    "`size`, `images`, `style`, `quality` and `seed` do what they say; `negative_prompt` is what to leave out. "
     "Attach an `image` to start from your own picture; `strength` says how much of it may change.",
     "**Your own defaults:** `/profile show` holds your style, size and more, for whenever you leave them out.",
     "**In the menu of any message**, under *Apps*\n"
