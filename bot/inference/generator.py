@@ -128,7 +128,7 @@ class DiffusersGenerator:
         if self._dead is not None:
             raise GeneratorDeadError(self._dead)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="pastel-inference")
+            self._thread = threading.Thread(target=self._work, name="pastel-inference", daemon=True)
             self._thread.start()
         self._calls.add(call)
         self._inbox.put(work)

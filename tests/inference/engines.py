@@ -1,0 +1,91 @@
+"""The engine without its thread: a test takes the turns itself."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.domain.image import GenerationResult
+from bot.domain.profile import ModelSource
+from bot.domain.progress import Progress
+from bot.domain.request import GenerationRequest
+from bot.inference.control import DrawingControl
+from bot.inference.engine import Engine
+from bot.inference.preparing import Preparer
+from bot.inference.studio import EngineSettings, Studio, open_studio
+from bot.inference.text import PromptEncoder
+from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
+
+
+class AtOnce(Executor):
+    """Does what is submitted before `submit` returns."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # noqa: BLE001  # as an executor does
+            future.set_exception(error)
+        return future
+
+
+@dataclass(kw_only=True)
+class Ticket:
+    """What one request has been told."""
+
+    control: DrawingControl
+    reports: list[Progress] = field(default_factory=list)
+    result: GenerationResult | None = None
+    error: BaseException | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.result is not None or self.error is not None
+
+
+class Bench:
+    """An engine over the tiny model, with a clock that the test sets."""
+
+    def __init__(self, studio: Studio, *, batch: int, buckets: tuple[int, ...] = ()) -> None:
+        self.studio = studio
+        self.now = 0.0
+        model = studio.model
+        self.engine = Engine(
+            model,
+            studio.adapters,
+            Preparer(model, PromptEncoder(model.text2img)),
+            AtOnce(),
+            batch=batch,
+            buckets=buckets,
+            clock=lambda: self.now,
+        )
+        self.catalog = tiny_catalog(model.profile, pastel_style())
+
+    def admit(self, request: GenerationRequest, init_image: bytes | None = None) -> Ticket:
+        reports: list[Progress] = []
+        ticket = Ticket(control=DrawingControl(reports.append, 3600.0), reports=reports)
+
+        def answer(result: GenerationResult) -> None:
+            assert not ticket.ended
+            ticket.result = result
+
+        def fail(error: BaseException) -> None:
+            assert not ticket.ended
+            ticket.error = error
+
+        self.engine.admit(self.studio.drawing(request, self.catalog, init_image, ticket.control, answer=answer, fail=fail))
+        return ticket
+
+    def run(self, most: int = 500) -> int:
+        """Take turns until nothing is left; returns how many it took."""
+        for turn in range(most):
+            if not self.engine.busy:
+                return turn
+            self.engine.turn()
+        raise AssertionError(f"still busy after {most} turns")
+
+
+def open_tiny_studio(models: TinyModels) -> Studio:
+    profile = tiny_profile(ModelSource(repo=MODEL_REPO))
+    return open_studio(profile, EngineSettings(batch=4), device="cpu", cache_dir=models.cache_dir, offline=True)
