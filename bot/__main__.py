@@ -107,10 +107,12 @@ _COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor}
 
 
 def leave(code: int) -> NoReturn:
-    """End the process; a thread that is deep in reading weights cannot be stopped and must not hold the exit."""
+    """End the process; a thread that is deep in reading weights, or in a step, cannot be stopped and must not hold the exit,
+    nor may the interpreter be taken apart under it.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
-    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+    if threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)
 
