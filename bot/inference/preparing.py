@@ -99,7 +99,8 @@ class Preparer:
         scheduler.set_timesteps(request.num_inference_steps, device="cpu")
         generator = cpu_generator(request.image_seeds(index).seed)
         begin = request.num_inference_steps - steps_of(request)
-        scheduler.set_begin_index(begin)
+        if hasattr(scheduler, "set_begin_index"):  # DDIM finds its place by the timestep
+            scheduler.set_begin_index(begin)
         timesteps: torch.Tensor = scheduler.timesteps[begin:]
         dtype = conditions.embeddings.dtype
         if order.init_image is None:
