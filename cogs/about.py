@@ -47,7 +47,11 @@ class About(commands.Cog):
 
     def _model(self) -> list[str]:
         profile = self._generation.profile
-        return [f"**Model:** {_linked(profile.title, profile.url)} · {_licence(profile.licence)}"]
+        loras = self._generation.catalog.quality_styles(profile)
+        return [
+            f"**Model:** {_linked(profile.title, profile.url)} · {_licence(profile.licence)}",
+            *(f"**For drafts:** {_linked(style.title, style.url)} · {_licence(style.licence)}" for style in loras),
+        ]
 
     def _styles(self) -> list[str]:
         return list(self._style_lines())

@@ -199,6 +199,11 @@ class Catalog:
         names = ", ".join(f"`{style.name}`" for style in self.styles_for(profile)[:20]) or "none for this model"
         raise InvalidRequestError(f"There is no style of that name. Available: {names}.")
 
+    def quality_styles(self, profile: ModelProfile) -> tuple[Style, ...]:
+        """The LoRAs that the qualities of `profile` draw with."""
+        names = dict.fromkeys(quality.style for quality in profile.quality.values() if quality.style)
+        return tuple(self.styles[name] for name in names if name in self.styles)
+
     def _fitting(self, profile: ModelProfile) -> tuple[Style, ...]:
         fitting = (style for style in self.styles.values() if profile.family in style.families)
         return tuple(sorted(fitting, key=lambda style: style.title.casefold()))

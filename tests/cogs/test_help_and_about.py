@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot import __version__
-from bot.domain.profile import Catalog, Licence, Style
+from bot.domain.profile import Catalog, Licence, Quality, Style
 from cogs.about import source_url
 from tests.cogs.stage import Stage, open_stage, texts
-from tests.examples import CATALOG, PROFILE
+from tests.examples import CATALOG, PASTEL, PROFILE
 
 
 async def test_help_tells_how_to_start_and_what_the_buttons_do(stage: Stage):
@@ -32,6 +32,18 @@ async def test_about_names_version_model_and_licences(tmp_path: Path):
     assert "[Fair AI](https://example.org/fair)" in said
     assert "Pastel Anime · licence MIT" in said
     assert "Pixel Art" not in said
+
+
+async def test_about_names_the_licence_of_the_lora_that_drafts_are_drawn_with(tmp_path: Path):
+    lcm = replace(PASTEL, name="lcm", title="LCM", licence=Licence(name="Open RAIL"), is_distilled=True)
+    profile = replace(PROFILE, quality={"draft": Quality(num_inference_steps=2, style="lcm")})
+    catalog = Catalog(profiles={PROFILE.name: profile}, styles={"lcm": lcm, "pastel": PASTEL})
+    async with open_stage(tmp_path, profile=profile, catalog=catalog) as stage:
+        result = await stage.member.slash(stage.channel, "about")
+
+    said = texts(result.response)
+    assert "**For drafts:** LCM · licence Open RAIL" in said
+    assert said.count("LCM") == 1
 
 
 async def test_about_fits_into_one_message_with_a_hundred_styles(tmp_path: Path):
