@@ -1,4 +1,4 @@
-"""The command line: `python -m bot run | demo | draw | doctor | train-lora`.
+"""The command line: `python -m bot run | demo | draw | doctor | bench | train-lora`.
 
 Exit codes: 0 all well, 2 wrong usage, 130 interrupted; the others stand in bot.errors. A fault of the operator's is one line on
 stderr and never a traceback.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bot import __version__
+from bot.bench import command as bench_command
 from bot.errors import PastelError, UserError
 from bot.settings import Settings, has_desktop
 from bot.training import lora_command
@@ -59,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--guidance-scale", type=float, metavar="X")
     draw.add_argument("--style", metavar="NAME")
     commands.add_parser("doctor", help="check token, database, model, GPU and disk, and say what to do")
+    bench_command.add_arguments(
+        commands.add_parser("bench", help="measure the step engine beside diffusers' own pipeline: table, JSON and plot")
+    )
     lora_command.add_arguments(commands.add_parser("train-lora", help="train a style on a folder of captioned pictures"))
     return parser
 
@@ -103,7 +107,7 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     return await examine()
 
 
-_COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor}
+_COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor, "bench": bench_command.run}
 
 
 def leave(code: int) -> NoReturn:

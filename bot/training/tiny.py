@@ -95,8 +95,7 @@ def _unet() -> UNet2DConditionModel:
 
 
 def _vae() -> AutoencoderKL:
-    """Scaled by a factor of 8 as SDXL's; the last layer is set so that pictures use the range of colours."""
-    import torch
+    """Scaled by a factor of 8 as SDXL's."""
     from diffusers import AutoencoderKL
 
     vae: Any = AutoencoderKL(
@@ -112,13 +111,21 @@ def _vae() -> AutoencoderKL:
         scaling_factor=0.13025,
         force_upcast=True,
     )
+    spread_colours(vae)
+    return vae
+
+
+def spread_colours(vae: Any) -> None:
+    """Set the last layer of a random VAE so that what it makes of noise is neither flat nor black."""
+    import torch
+
+    latents = torch.randn(1, vae.config.latent_channels, 16, 16, device=vae.device, dtype=vae.dtype)
     with torch.no_grad():
-        decoded = vae.decode(torch.randn(1, LATENT_CHANNELS, 16, 16) / vae.config.scaling_factor).sample
+        decoded = vae.decode(latents / vae.config.scaling_factor).sample
         mean, std = decoded.mean(dim=(0, 2, 3)), decoded.std(dim=(0, 2, 3))
         gain = PIXEL_STD / std
         vae.decoder.conv_out.weight.mul_(gain[:, None, None, None])
         vae.decoder.conv_out.bias.sub_(mean).mul_(gain)
-    return vae
 
 
 def _text_config(width: int) -> CLIPTextConfig:

@@ -1,0 +1,60 @@
+"""The arguments of `python -m bot bench`. Imports no torch, so that the command line stays quick."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from bot.bench.options import CPU_STEPS, SECONDS, BenchOptions, parse_members
+from bot.domain.request import MAX_STEPS, check_range
+from bot.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is left out has BenchOptions' default."""
+    add = parser.add_argument
+    add("--model", metavar="NAME", help="a model profile (default: the setting MODEL, as the bot)")
+    add(
+        "--random-weights",
+        nargs="?",
+        const="base",
+        choices=("base", "tiny"),
+        metavar="SIZE",
+        help="an SDXL with random weights, made on the spot without a download (base: full size, for a GPU; or tiny)",
+    )
+    add(
+        "--steps",
+        type=int,
+        metavar="N",
+        help=f"the usual step count; others are mixed in (default: the profile's; CPU: {CPU_STEPS})",
+    )
+    add("--members", metavar="LIST", help="how many ask at once, one scenario each (default: 1,4,16)")
+    add("--seconds", type=float, metavar="X", help=f"time for each scenario (default: {SECONDS:g})")
+    add("--quick", action="store_true", help="a look, too short for figures to be quoted")
+    add("--out", type=Path, metavar="FOLDER", help="where MODEL.json and MODEL.png go (default: bench under DATA_DIR)")
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Measure and write; returns the exit code. Raises UserError for the arguments, OperatorError for all around them."""
+    options = read_options(arguments)
+    settings = Settings.load(need_token=False)
+    from bot.bench.session import bench
+
+    await bench(settings, options)
+    return 0
+
+
+def read_options(arguments: argparse.Namespace) -> BenchOptions:
+    """Raises InvalidRequestError."""
+    given: dict[str, Any] = {
+        name: getattr(arguments, name)
+        for name in ("model", "random_weights", "steps", "seconds", "out")
+        if getattr(arguments, name) is not None
+    }
+    if arguments.members is not None:
+        given["members"] = parse_members(arguments.members)
+    options = BenchOptions(**given)
+    check_range("--steps", options.steps or 1, 1, MAX_STEPS)
+    check_range("--seconds", options.seconds, 0, 24 * 3600)
+    return options.quick() if arguments.quick else options

@@ -1,0 +1,36 @@
+"""All that a bench needs of torch, on one set of weights."""
+
+from __future__ import annotations
+
+from bot.domain.request import GenerationRequest
+from bot.inference.bench.device import DeviceProbe
+from bot.inference.bench.flops import Work, count_work
+from bot.inference.bench.shared import SharedGenerator
+from bot.inference.bench.stock import StockPipeline
+from bot.inference.pipelines import LoadedModel
+
+
+class Field:
+    """diffusers' own pipeline and the bot's generator on the same modules; only one of them may draw at a time."""
+
+    def __init__(self, model: LoadedModel, *, batch: int | None, reproducible: bool) -> None:
+        self.profile = model.profile
+        self.stock = StockPipeline(model)
+        self.generator = SharedGenerator(model, batch=batch, reproducible=reproducible)
+        self.probe = DeviceProbe(model)
+        self._model = model
+        self._work: dict[tuple[int, int], Work] = {}
+
+    def flops(self, request: GenerationRequest) -> int:
+        """What its picture takes."""
+        return self._counted(request.width, request.height).of(request)
+
+    def step_flops(self, pictures: int, *, width: int, height: int) -> int:
+        """Of one guided step of so many pictures."""
+        return 2 * pictures * self._counted(width, height).step_row
+
+    def _counted(self, width: int, height: int) -> Work:
+        """Takes seconds for the first time."""
+        if (width, height) not in self._work:
+            self._work[width, height] = count_work(self._model, width=width, height=height)
+        return self._work[width, height]
