@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import discord
 
+from bot.chat.sight import sight_of
 from bot.domain.job import TOKEN_LIFE, Actor, Origin, Place, ReplyTarget
 from bot.errors import NotAllowedError
 from bot.telemetry import Metrics
@@ -126,13 +127,14 @@ async def _take_back(interaction: Interaction) -> None:
 
 
 def origin_of(interaction: Interaction) -> Origin:
-    """Who asks, with which roles, and by which event."""
+    """Who asks, with which roles, what they can see, and by which event."""
     return Origin(
         interaction_id=interaction.id,
         user_id=interaction.user.id,
         guild_id=interaction.guild_id,
         role_ids=role_ids_of(interaction),
         place=place_of(interaction),
+        sight=sight_of(interaction),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -90,12 +90,18 @@ class Place:
     age_restricted: bool = False
 
 
+def _sees_nothing(channel_id: int) -> bool:
+    del channel_id
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
     """Who asked, and the event that carried it; `interaction_id` is unique, so a replayed event is one job.
 
-    `role_ids` and `place` decide what the member may do at this moment; they are not stored. Without a place nothing is
-    allowed.
+    `role_ids`, `place` and `sight` decide what the member may do at this moment; they are not stored. Without a place nothing
+    is allowed. `sight` says of a channel of the server whether they can see it, or moderate the server; False where that is
+    not known.
     """
 
     interaction_id: int
@@ -103,6 +109,12 @@ class Origin:
     guild_id: int | None = None  # None in a DM
     role_ids: frozenset[int] = field(default=frozenset(), compare=False)
     place: Place | None = field(default=None, compare=False)
+    sight: Callable[[int], bool] = field(default=_sees_nothing, compare=False, repr=False)
+
+    def sees(self, channel_id: int) -> bool:
+        """Whether they may know what stands in a channel of the server. Who sees a thread sees its channel."""
+        here = self.place is not None and channel_id in {self.place.channel_id, self.place.parent_id}
+        return here or self.sight(channel_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,12 +76,15 @@ def showing(settings: GuildSettings, place: Place, *, spoiler: bool) -> Showing:
 
 
 def check_visible(job: Job, asking: Origin | Actor) -> None:
-    """Whether they may know of the job: its owner may everywhere, others in its server alone.
+    """Whether they may know of the job: its owner may everywhere, others in its server alone, if they see its card's channel.
 
-    A custom id can be forged, so a job of elsewhere is as good as none; the sentence gives nothing away.
+    A custom id can be forged, so a job of elsewhere is as good as none; the sentence gives nothing away. An Actor is told no
+    more of a job than whether they may remove it, so they need not see the channel.
     """
+    if asking.user_id == job.origin.user_id:
+        return
     here = asking.guild_id is not None and asking.guild_id == job.origin.guild_id
-    if not here and asking.user_id != job.origin.user_id:
+    if not here or (isinstance(asking, Origin) and not asking.sees(job.reply.channel_id)):
         raise NotFoundError(JOB_GONE)
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bot.domain.house_rules import GuildSettings
-from bot.domain.job import Job, Origin
+from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
 from bot.domain.profile import Catalog
 from bot.domain.safety import SafetyLevel, Spoilers
@@ -234,7 +234,8 @@ async def _furnish(stage: Stage, server: Server, word: str) -> None:
 
 
 async def _report(stage: Stage, job_id: str) -> None:
-    origin = Origin(interaction_id=1, user_id=stage.other.id, guild_id=stage.guild.id)
+    place = Place(channel_id=stage.channel.id)
+    origin = Origin(interaction_id=1, user_id=stage.other.id, guild_id=stage.guild.id, place=place)
     with stage.env.time_context():
         await stage.services.reports.report(job_id, origin, "")
 

@@ -16,8 +16,9 @@ from simcord.backend.models.channel import Overwrite, OverwriteType
 from bot.chat.client import NOT_OFFERED
 from bot.domain.job import JobStatus
 from bot.domain.moderation import Block
+from bot.domain.policy import JOB_GONE
 from bot.storage.moderation import SqliteModeration
-from tests.cogs.authorisation import DOORS, Cell, Door, Opens
+from tests.cogs.authorisation import DOORS, FILLS_IN, REPORTS, REUSES, SEES, Cell, Door, Opens
 from tests.cogs.doors import attempt, custom_id_of, every_door, press, submit
 from tests.cogs.forgery import edited_custom_ids
 from tests.cogs.premises import OWNERS_WORD, SERVERS_WORD, Premises, Tables, Who, open_premises
@@ -25,6 +26,7 @@ from tests.cogs.premises import OWNERS_WORD, SERVERS_WORD, Premises, Tables, Who
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CELLS = [pytest.param(door, who, id=f"{door} by {who}") for door in DOORS for who in Who]
+CARD_DOORS = [name for name, door in DOORS.items() if door.cells in {FILLS_IN, REPORTS, REUSES, SEES}]
 BOOKKEEPING = {"sqlite_sequence", "users", "guilds"}  # who was ever met, and numbers given away
 
 
@@ -185,6 +187,30 @@ async def test_a_blocked_member_still_gets_rid_of_what_is_theirs(premises: Premi
     waiting, done = [await premises.stage.job(premises.jobs[name]) for name in ("waiting", "done")]
     assert (waiting.status, done.deleted_at is None) == (JobStatus.CANCELLED, False)
     await premises.restore()
+
+
+@pytest.mark.parametrize("name", CARD_DOORS)
+@pytest.mark.parametrize(
+    ("who", "hidden", "is_told"),
+    [(Who.OTHER, True, False), (Who.OTHER, False, True), (Who.OWNER, True, True), (Who.MODERATOR, True, True)],
+)
+async def test_from_another_channel_a_card_is_known_to_those_who_can_see_its_own(
+    premises: Premises, name: str, who: Who, hidden: bool, is_told: bool
+):
+    visitor, backend = premises.visitors[who], premises.stage.env.backend
+    if hidden:
+        denied = discord.Permissions(view_channel=True).value
+        overwrite = Overwrite(target_id=visitor.actor.id, type=OverwriteType.MEMBER, deny=denied)
+        backend.set_overwrite(visitor.channel.id, overwrite)
+    premises.visitors[who] = replace(visitor, channel=visitor.server.names["listed_channel"])
+    try:
+        tried = await _try(premises, name, who)
+        _judge(premises, tried, tried.door.cell(who) if is_told else JOB_GONE)
+    finally:
+        premises.visitors[who] = visitor
+        if hidden:
+            backend.delete_overwrite(visitor.channel.id, visitor.actor.id)
+        await premises.restore()
 
 
 @pytest.mark.parametrize(("where", "may"), [("drawings", True), ("annex", False)])

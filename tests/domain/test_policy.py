@@ -122,6 +122,18 @@ def test_a_job_is_known_in_its_server_and_to_its_owner_everywhere() -> None:
     policy.check_visible(job(), origin(guild_id=None))
 
 
+def test_who_asks_from_another_channel_has_to_see_that_of_the_card_unless_the_picture_is_theirs() -> None:
+    elsewhere = Place(channel_id=99)
+    blind = replace(origin(user_id=OTHER), place=elsewhere)
+
+    for unseen in (blind, replace(blind, place=None), replace(blind, sight=lambda channel_id: channel_id == 99)):
+        with pytest.raises(NotFoundError, match="no longer known"):
+            policy.check_visible(job(), unseen)
+    policy.check_visible(job(), replace(blind, sight=lambda channel_id: channel_id == CHANNEL))
+    policy.check_visible(job(), replace(blind, place=Place(channel_id=99, parent_id=CHANNEL)))
+    policy.check_visible(job(), replace(origin(), place=elsewhere))
+
+
 @pytest.mark.parametrize("guild_id", [GUILD + 1, None])
 def test_strangers_from_elsewhere_learn_nothing_of_a_job(guild_id: int | None) -> None:
     with pytest.raises(NotFoundError, match="no longer known"):
