@@ -29,6 +29,22 @@ async def send(stage: Stage, custom_id: str, actor: Any = None, message: Any = N
         stored.flags |= 1 << 15
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_told"), [(discord.ChannelType.public_thread, True), (discord.ChannelType.private_thread, False)]
+)
+async def test_a_card_in_a_private_thread_is_known_to_its_people_alone(stage: Stage, kind: discord.ChannelType, is_told: bool):
+    made = stage.env.backend.create_thread(stage.channel.id, "a thread", stage.member.id, type=kind.value)
+    (thread,) = [thread for thread in stage.channel.threads if thread.id == made.id]
+    await stage.member.slash(thread, "anime", prompt="owlsecret")
+    hidden = await stage.draw()
+    shown = await stage.finished()
+
+    told = await send(stage, f"pastel:details:{hidden.id}", stage.other, stage.card(shown))
+
+    assert ("owlsecret" in texts(told.response)) is is_told
+    assert ("no longer known" in texts(told.response)) is not is_told
+
+
 async def test_a_reroll_of_somebody_elses_picture_is_a_new_job_of_whoever_pressed(stage: Stage):
     first = await stage.finished(seed=5)
 
