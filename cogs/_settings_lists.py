@@ -10,13 +10,10 @@ from bot.chat.markdown import shorten, visible
 from bot.domain.house_rules import MAX_WORD_LENGTH
 from bot.domain.settings_edits import assign, exclude, include
 from bot.services.house_rules import HouseRules
+from cogs._channels import DrawnIn
 from cogs._settings_door import revise, settings_for_choices
 
 MAX_CHOICES, CHOICE_LENGTH = 25, 100
-
-DrawnIn = (
-    discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.ForumChannel | discord.Thread
-)  # a category would allow nothing
 
 
 class AllowedChannels(app_commands.Group, name="channels", description="Where I draw"):
@@ -28,11 +25,11 @@ class AllowedChannels(app_commands.Group, name="channels", description="Where I 
 
     @app_commands.command(name="add", description="Let me draw in this channel; with the first one, in no other")
     async def add(self, interaction: discord.Interaction, channel: DrawnIn) -> None:
-        await revise(self._rules, interaction, include("allowed_channels", str(channel.id)))
+        await revise(self._rules, interaction, include("allowed_channels", channel))
 
     @app_commands.command(name="remove", description="Take a channel out of the list; without any, I draw in all of them")
     async def remove(self, interaction: discord.Interaction, channel: DrawnIn) -> None:
-        await revise(self._rules, interaction, exclude("allowed_channels", str(channel.id)))
+        await revise(self._rules, interaction, exclude("allowed_channels", channel))
 
     @app_commands.command(name="clear", description="Let me draw in every channel")
     async def clear(self, interaction: discord.Interaction) -> None:

@@ -17,6 +17,7 @@ from bot.domain.request import MAX_PROMPT_LENGTH
 from bot.domain.settings_edits import assign
 from bot.domain.settings_json import to_values
 from bot.services.house_rules import HouseRules
+from cogs._channels import PostedIn
 from cogs._settings_door import revise
 from cogs._settings_lists import AllowedChannels, BlockedWords, RoleList, Styles
 from cogs._settings_numbers import Allowance, Keep, Limit, Priority
@@ -124,5 +125,5 @@ class Settings(
         await revise(self._rules, interaction, assign("others_may_reuse", who == str(True)))
 
     @app_commands.command(name="reports", description="Where I post what members report; leave it out for nowhere")
-    async def reports(self, interaction: discord.Interaction, channel: discord.TextChannel | None = None) -> None:
-        await revise(self._rules, interaction, assign("report_channel", None if channel is None else str(channel.id)))
+    async def reports(self, interaction: discord.Interaction, channel: PostedIn | None = None) -> None:
+        await revise(self._rules, interaction, assign("report_channel", channel))

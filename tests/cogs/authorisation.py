@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
-from bot.chat.errors import OUTDATED
 from bot.domain import job, moderation
 from bot.domain.policy import JOB_GONE
 from bot.services import moderation as moderating
@@ -51,7 +50,6 @@ _GONE, _NOT_YOURS, _MANAGERS = JOB_GONE, removal.NOT_YOURS, job.ONLY_MANAGERS
 _CREDITS, _MODERATORS, _NO_PICTURE = quotas.ONLY_MODERATORS, moderation.ONLY_MODERATORS, moderating.NO_PICTURE
 _NO_REPORT, _OWN_PICTURE, _NOBODY_LISTENS = reports.NO_REPORT, reports.OWN_PICTURE, reports.NO_MODERATORS
 _NOT_YOU, _BLOCKED = privacy.NOT_YOURS, "have blocked you from drawing here"
-_NO_CHANNELS = OUTDATED  # discord.py finds no server to look a channel up in
 
 # fmt: off
 #              owner         other        moderator    manager      stranger     owner in DM      blocked
@@ -68,7 +66,6 @@ REMOVES_IT = ( _MODERATORS,  _MODERATORS, _ALL,        _ALL,        _NO_PICTURE,
 GRANTS     = ( _CREDITS,     _CREDITS,    _CREDITS,    _ALL,        _OWN,        _CREDITS,        _CREDITS)
 RUNS_QUEUE = ( _MANAGERS,   _MANAGERS,   _MANAGERS,   _ALL,        _OWN,        _MANAGERS,       _MANAGERS)
 MANAGES    = ( _MANAGERS,    _MANAGERS,   _MANAGERS,   _ALL,        _OWN,        _MANAGERS,       _MANAGERS)
-CHANNELS   = ( _MANAGERS,    _MANAGERS,   _MANAGERS,   _ALL,        _OWN,        _NO_CHANNELS,    _MANAGERS)
 ERASES     = ( _ALL,         _NOT_YOU,    _NOT_YOU,    _NOT_YOU,    _NOT_YOU,    _ALL,            _NOT_YOU)
 LISTS_OWN  = ( _OWN,         _NONE,       _NONE,       _NONE,       _NONE,       _OWN,            _NONE)
 LISTS_SET  = ( _NONE,        _NONE,       _NONE,       _ALL,        _OWN,        _NONE,           _NONE)
@@ -159,9 +156,9 @@ SETTINGS: Mapping[str, Door] = {
     "/settings safety": _changes({"level": "strict"}),
     "/settings spoilers": _changes({"pictures": "never"}),
     "/settings reuse": _changes({"who": "False"}),
-    "/settings reports": _changes(),
-    "/settings channels add": _changes({"channel": "$channel"}, cells=CHANNELS),
-    "/settings channels remove": _changes({"channel": "$listed_channel"}, cells=CHANNELS),
+    "/settings reports": _changes({"channel": "$channel"}),
+    "/settings channels add": _changes({"channel": "$channel"}),
+    "/settings channels remove": _changes({"channel": "$listed_channel"}),
     "/settings channels clear": _changes(),
     "/settings roles add": _changes({"role": "$role"}),
     "/settings roles remove": _changes({"role": "$listed_role"}),

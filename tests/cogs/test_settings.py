@@ -6,9 +6,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import Mock
 
+import discord
 import pytest
 import simcord
+from discord.app_commands import AppCommandChannel, TransformerError
 
 from bot.chat.settings_changes import NOTHING_CHANGED
 from bot.domain.house_rules import SETTING_NAMES, UNCHANGED, GuildSettings
@@ -16,6 +19,7 @@ from bot.domain.job import Actor
 from bot.domain.settings_edits import assign
 from bot.domain.settings_json import MAX_FILE_BYTES, to_values
 from bot.services.house_rules import PAGE_LENGTH
+from cogs._channels import ChannelId
 from tests.cogs.stage import Stage, texts
 
 
@@ -331,3 +335,14 @@ async def test_the_lists_that_appear_while_typing_offer_what_there_is_to_moderat
     await desk.show_commands_to(stage.moderator)
     assert await offered("words remove", "word", "", stage.moderator) == []
     assert await offered("styles disallow", "style", "", stage.moderator) == []
+
+
+async def test_a_forged_category_is_no_channel_to_draw_in():
+    interaction = Mock(spec_set=discord.Interaction)
+    gallery = Mock(spec_set=AppCommandChannel, id=5, type=discord.ChannelType.text)
+    category = Mock(spec_set=AppCommandChannel, id=6, type=discord.ChannelType.category)
+    drawn_in = ChannelId(discord.ChannelType.text)
+
+    assert await drawn_in.transform(interaction, gallery) == "5"
+    with pytest.raises(TransformerError):
+        await drawn_in.transform(interaction, category)

@@ -1,0 +1,50 @@
+"""Channels as options of commands."""
+
+from __future__ import annotations
+
+from discord import AppCommandOptionType, ChannelType
+from discord.app_commands import AppCommandChannel, AppCommandThread, Transform, Transformer, TransformerError
+
+from bot.chat.replies import Interaction
+
+
+class ChannelId(Transformer):
+    """The id of a channel of one of `kinds`.
+
+    discord.py's own looks the channel up in the server, so that in a direct message it fails before anybody is asked whether
+    they may.
+    """
+
+    def __init__(self, *kinds: ChannelType) -> None:
+        self._kinds = list(kinds)
+
+    @property
+    def type(self) -> AppCommandOptionType:
+        return AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[ChannelType]:
+        return self._kinds
+
+    async def transform(self, interaction: Interaction, value: AppCommandChannel | AppCommandThread, /) -> str:
+        del interaction
+        if value.type not in self._kinds:
+            raise TransformerError(value, self.type, self)
+        return str(value.id)
+
+
+PostedIn = Transform[str, ChannelId(ChannelType.text, ChannelType.news)]
+DrawnIn = Transform[  # a category would allow nothing
+    str,
+    ChannelId(
+        ChannelType.text,
+        ChannelType.news,
+        ChannelType.voice,
+        ChannelType.stage_voice,
+        ChannelType.forum,
+        ChannelType.media,
+        ChannelType.news_thread,
+        ChannelType.private_thread,
+        ChannelType.public_thread,
+    ),
+]
