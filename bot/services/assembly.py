@@ -133,15 +133,8 @@ def build_services(
     admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
     reports = _reports(ports, display, moderation, removal)
-    eraser = Eraser(
-        erasures=ports.records,
-        shelf=ports.shelf,
-        store=store,
-        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display),
-        clock=clock,
-        metrics=metrics,
-        sleep=sleep,
-    )
+    machinery = Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display)
+    eraser = _eraser(ports, machinery, sleep)
     return Services(
         generation=GenerationService(proposals=proposals, admission=admission, removal=removal, jobs=jobs, estimator=estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
@@ -196,6 +189,18 @@ def _report_display(ports: Ports) -> ReportDisplay:
         codec=ports.codec,
         board=ports.board,
         metrics=ports.metrics,
+    )
+
+
+def _eraser(ports: Ports, machinery: Machinery, sleep: Sleep) -> Eraser:
+    return Eraser(
+        erasures=ports.records,
+        shelf=ports.shelf,
+        store=ports.store,
+        machinery=machinery,
+        clock=ports.clock,
+        metrics=ports.metrics,
+        sleep=sleep,
     )
 
 
