@@ -31,14 +31,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """Members who ask anew whenever they are served. `rates` are pictures a second, lane by lane, one a round; `flops` is the
-    mean of a picture.
+    """Members who ask anew whenever they are served. Lane by lane, one figure a round: `rates` are pictures a second,
+    `cpu_seconds` of all threads for a picture, which a busy machine hardly changes. `flops` is the mean of a picture.
     """
 
     members: int
     requests: int
     flops: float
     rates: Mapping[str, Sequence[float]]
+    cpu_seconds: Mapping[str, Sequence[float]]
     previews: Mapping[str, Sequence[float]]
 
     def rate(self, lane: str) -> float:
@@ -54,6 +55,7 @@ class Throughput:
                 "pictures_per_second": self.rate(lane),
                 "rounds": list(rates),
                 "ratio_to_stock": self.ratio(lane),
+                "cpu_seconds_per_picture": median(self.cpu_seconds[lane]),
                 "flops_per_second": self.rate(lane) * self.flops,
                 "roofline_share": self.rate(lane) * self.flops / roof,
                 "first_preview_p50": percentile(self.previews[lane], 0.5),

@@ -50,6 +50,7 @@ async def measure_throughput(
         requests=len(pictures),
         flops=sum(flops_of(request) for request in pictures) / len(pictures),
         rates={lane: [run.pictures_per_second for run in done] for lane, done in runs.items()},
+        cpu_seconds={lane: [run.cpu_seconds_per_picture for run in done] for lane, done in runs.items()},
         previews={lane: [seconds for run in done for seconds in run.preview_latencies] for lane, done in runs.items()},
     )
 

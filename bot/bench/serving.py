@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,14 +30,19 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A scenario on one lane from its start to the last picture, seconds."""
+    """A scenario on one lane from its start to the last picture, in seconds; `cpu_seconds` are those of all threads."""
 
     served: tuple[Served, ...]
     seconds: float
+    cpu_seconds: float
 
     @property
     def pictures_per_second(self) -> float:
         return len(self.served) / self.seconds
+
+    @property
+    def cpu_seconds_per_picture(self) -> float:
+        return self.cpu_seconds / len(self.served)
 
     @property
     def latencies(self) -> list[float]:
@@ -60,17 +66,21 @@ async def closed_loop(lane: Lane, requests: Sequence[GenerationRequest], *, memb
         for request in remaining:
             served.append(await _serve(lane, request))  # noqa: PERF401 (others append between)
 
-    began = asyncio.get_running_loop().time()
+    began, cpu_began = asyncio.get_running_loop().time(), time.process_time()
     async with asyncio.TaskGroup() as group:
         for _ in range(members):
             group.create_task(member())
-    return Run(served=tuple(served), seconds=asyncio.get_running_loop().time() - began)
+    return Run(
+        served=tuple(served),
+        seconds=asyncio.get_running_loop().time() - began,
+        cpu_seconds=time.process_time() - cpu_began,
+    )
 
 
 async def open_loop(lane: Lane, requests: Sequence[GenerationRequest], arrivals: Sequence[float]) -> Run:
     """Each request comes at its moment, `arrivals` seconds from the start, whatever the others do."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began, cpu_began = loop.time(), time.process_time()
 
     async def member(request: GenerationRequest, arrival: float) -> Served:
         await asyncio.sleep(began + arrival - loop.time())
@@ -78,7 +88,11 @@ async def open_loop(lane: Lane, requests: Sequence[GenerationRequest], arrivals:
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(member(request, arrival)) for request, arrival in zip(requests, arrivals, strict=True)]
-    return Run(served=tuple(task.result() for task in tasks), seconds=loop.time() - began)
+    return Run(
+        served=tuple(task.result() for task in tasks),
+        seconds=loop.time() - began,
+        cpu_seconds=time.process_time() - cpu_began,
+    )
 
 
 async def _serve(lane: Lane, request: GenerationRequest) -> Served:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
-from bot.bench.figures import percentile
+from bot.bench.figures import median, percentile
 from bot.bench.results import MLPERF_RECORD, Cancellation, Latency, Report, StepTime, Strain, Throughput
 
 GIB, TERA = 1024**3, 1e12
@@ -65,6 +65,7 @@ def _throughput(scenarios: Sequence[Throughput], roof: float) -> Iterator[str]:
             f"{one.members}, {lane}",
             figure(one.rate(lane)),
             f"{one.ratio(lane):.3f}",
+            figure(median(one.cpu_seconds[lane])),
             f"{one.rate(lane) * one.flops / roof:.1%}",
             str(one.requests),
             str(len(rates)),
@@ -72,7 +73,7 @@ def _throughput(scenarios: Sequence[Throughput], roof: float) -> Iterator[str]:
         for one in scenarios
         for lane, rates in one.rates.items()
     ]
-    return table_lines(("members, lane", "pictures/s", ": stock", "of the roof", "pictures", "rounds"), rows)
+    return table_lines(("members, lane", "pictures/s", ": stock", "CPU s each", "of the roof", "pictures", "rounds"), rows)
 
 
 def _latency(scenarios: Sequence[Latency]) -> Iterator[str]:
