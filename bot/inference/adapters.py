@@ -12,7 +12,7 @@ from typing import Any
 from bot.domain.profile import Style
 from bot.errors import GenerationError
 from bot.inference.adapter_formats import AdapterFormatError, check_adapter, count_modules
-from bot.inference.faults import is_out_of_memory
+from bot.inference.faults import is_device_lost, is_out_of_memory
 from bot.inference.loading import is_offline
 from bot.inference.weights import WeightsError, file_sha256, read_header
 
@@ -85,6 +85,8 @@ class Adapters:
             if applied == 0:
                 raise AdapterFormatError("fits nothing in this model")
         except Exception as error:
+            if is_device_lost(error):
+                raise
             self._forget_all()
             if is_out_of_memory(error):
                 raise

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bot.inference.faults import is_device_lost
 from bot.inference.trajectory import Trajectory
 
 PADDED_ROWS = (1, 2, 4, 8, 16, 32)  # shapes that compiled code and CUDA graphs are made for
@@ -20,8 +21,11 @@ def padded_rows(rows: int, buckets: Sequence[int]) -> int:
     return min((bucket for bucket in buckets if bucket >= rows), default=rows)
 
 
-def denoise(unet: Any, pictures: Sequence[Trajectory], buckets: Sequence[int] = ()) -> None:
+def denoise(unet: Any, pictures: Sequence[Trajectory], buckets: Sequence[int] = ()) -> dict[Trajectory, Exception]:
     """Take one step with each picture; all are of one group. Nobody has moved when the UNet raises.
+
+    Returns those that broke in their own arithmetic after it, with the error; the others have moved. A scheduler that raised
+    may have counted the step already, so such a picture cannot be gone on with. Raises what ends the device.
 
     Rows are filled up to a bucket with copies of the first row, which nobody reads.
     """
@@ -46,8 +50,15 @@ def denoise(unet: Any, pictures: Sequence[Trajectory], buckets: Sequence[int] = 
             added_cond_kwargs={"text_embeds": pooled, "time_ids": time_ids},
             return_dict=False,
         )[0]
+        broken: dict[Trajectory, Exception] = {}
         start = 0
         for picture in pictures:
             end = start + picture.rows
-            picture.advance(prediction[start:end])
+            try:
+                picture.advance(prediction[start:end])
+            except Exception as error:
+                if is_device_lost(error):
+                    raise
+                broken[picture] = error
             start = end
+    return broken

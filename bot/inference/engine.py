@@ -18,7 +18,8 @@ from bot.inference.control import DrawingStoppedError
 from bot.inference.decoding import decode
 from bot.inference.denoising import denoise
 from bot.inference.drawing import Drawing
-from bot.inference.faults import NO_MEMORY, free_memory, is_device_lost, is_out_of_memory
+from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
+from bot.inference.hangs import HangWatch
 from bot.inference.step_times import StepTimes
 from bot.inference.trajectory import Group, Trajectory
 from bot.inference.turns import GroupOrder, next_pictures
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 SLOW = 10.0  # times the usual duration of a call that are worth a line in the log
 SLOW_SECONDS = 1.0  # below, ten times the usual is nothing
-HANGS, HANG_SECONDS = 100.0, 120.0  # a call that takes so many times its usual, and so many seconds at least, never ends
-FIRST_CALLS_SECONDS = 1800.0  # the same while nothing is usual yet: kernels may be compiled
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +56,7 @@ class Engine:
     ) -> None:
         self.batch = batch
         self.times = StepTimes()
+        self._decode_times = StepTimes()
         self._model = model
         self._adapters = adapters
         self._preparer = preparer
@@ -71,7 +71,7 @@ class Engine:
         self._alone: set[Trajectory] = set()
         self._room: float | None = None  # pictures x latents' area that did not run out of memory
         self._turns = 0
-        self._call: tuple[float, float | None] | None = None  # when the one under way began, and its usual seconds
+        self._watch = HangWatch(clock)
 
     @property
     def busy(self) -> bool:
@@ -81,11 +81,13 @@ class Engine:
         """Begin with a request; what is wrong with it goes to its caller."""
         try:
             drawing.control.check()
-            drawing.adapter = self._activate(drawing)
-            drawing.start(*self._preparer.prepare(drawing.order))
+            self._begin(drawing)
+        except Exception as error:  # one request must not end the others
+            if is_device_lost(error):
+                raise
+            self._end(drawing, for_the_caller(error, retryable=True))
+        else:
             self._drawings.append(drawing)
-        except Exception as error:  # noqa: BLE001  # one request must not end the others
-            self._end(drawing, error)
 
     def turn(self) -> None:
         """Do one thing for whoever's turn it is."""
@@ -105,14 +107,7 @@ class Engine:
 
     def hang(self) -> str | None:
         """What to say of a call that does not end, else None. May be asked from any thread."""
-        call = self._call
-        if call is None:
-            return None
-        began, usual = call
-        seconds = self._clock() - began
-        if seconds < (FIRST_CALLS_SECONDS if usual is None else max(HANG_SECONDS, HANGS * usual)):
-            return None
-        return f"a step has not ended after {seconds:.0f} s"
+        return self._watch.hang()
 
     # One call of the UNet.
 
@@ -130,24 +125,24 @@ class Engine:
         drawings = list(dict.fromkeys(owners[picture] for picture in pictures))
         try:
             self._activate(drawings[0])
-            self._timed_call(pictures)
+            broken = self._timed_call(pictures)
         except Exception as error:
             if is_device_lost(error):
                 raise
-            shrinks, fault = is_out_of_memory(error), error
+            shrinks, fault = is_out_of_memory(error), for_the_caller(error)
         else:
-            self._after_step(drawings, pictures, owners)
+            for picture, its_error in broken.items():
+                self._end(owners[picture], for_the_caller(its_error, retryable=True))
+            self._after_step([one for one in drawings if one in self._drawings], pictures, owners)
             return
-        if shrinks:  # outside the except block: a caught error keeps its frames' tensors alive
+        if shrinks:  # outside the except block, and `fault` is another: a caught error keeps its frames' tensors alive
             free_memory()
             self._room = len(pictures) * pictures[0].group.area / 2
             logger.warning("%d pictures in one call did not fit into memory", len(pictures))
         else:
             self._alone.update(pictures)
         if len(pictures) == 1:
-            sentence = GenerationError(NO_MEMORY, retryable=False)
-            sentence.__cause__ = fault
-            self._end(drawings[0], sentence if shrinks else fault)
+            self._end(drawings[0], fault)
 
     def _chosen(self, pictures: Sequence[Trajectory]) -> list[Trajectory]:
         """Those who are suspected of a fault go one by one, so that it hits nobody else."""
@@ -157,29 +152,28 @@ class Engine:
         suspects = [picture for picture in chosen if picture in self._alone]
         return suspects[:1] or chosen
 
-    def _timed_call(self, pictures: Sequence[Trajectory]) -> None:
+    def _timed_call(self, pictures: Sequence[Trajectory]) -> dict[Trajectory, Exception]:
         rows, area = sum(picture.rows for picture in pictures), pictures[0].group.area
         usual = self.times.usual(rows, area)
         began = self._clock()
-        self._call = began, usual
-        try:
-            denoise(self._model.text2img.unet, pictures, self._buckets)
-        finally:
-            self._call = None
+        with self._watch.over(usual):
+            broken = denoise(self._model.text2img.unet, pictures, self._buckets)
         took = self._clock() - began
         self.times.add(rows, area, took)
         if usual is not None and took > max(SLOW_SECONDS, SLOW * usual):
             logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", len(pictures), took, usual)
+        return broken
 
     def _after_step(
         self, drawings: Sequence[Drawing], pictures: Sequence[Trajectory], owners: dict[Trajectory, Drawing]
     ) -> None:
+        """Go on with `drawings`; the owners of the other pictures have ended."""
         self._turns += 1
         for picture in pictures:
+            owner = owners[picture]
             picture.last_turn = self._turns
             self._alone.discard(picture)
-            if picture.done:
-                owner = owners[picture]
+            if picture.done and owner in drawings:
                 self._undecoded.append((owner, list(owner.pictures).index(picture)))
         for drawing in drawings:
             drawing.control.report(drawing.progress(Phase.DENOISING))
@@ -188,6 +182,8 @@ class Engine:
 
     def _show(self, drawing: Drawing, predicted: torch.Tensor) -> None:
         """On a thread of the pool: a preview must not hold the next step up."""
+        if not torch.isfinite(predicted).all():  # it would be black; the picture is refused when it is decoded
+            return
         preview = self._model.preview.render(predicted, 0.0)
         if not drawing.ended and drawing.undecoded:
             drawing.control.report(drawing.progress(Phase.DENOISING, preview))
@@ -197,16 +193,23 @@ class Engine:
     def _decode(self, drawing: Drawing, index: int) -> None:
         drawing.control.report(drawing.progress(Phase.DECODING))
         try:
-            image = self._decoded(drawing.pictures[index].latents)
+            image = self._timed_decode(drawing.pictures[index])
         except Exception as error:
             if is_device_lost(error):
                 raise
-            self._end(drawing, GenerationError(NO_MEMORY, retryable=False) if is_out_of_memory(error) else error)
+            self._end(drawing, for_the_caller(error))
             return
         drawing.undecoded -= 1
         self._files.submit(drawing.encode, index, image, self._model)
         if not drawing.undecoded:
             self._drawings.remove(drawing)
+
+    def _timed_decode(self, picture: Trajectory) -> Image.Image:
+        began = self._clock()
+        with self._watch.over(self._decode_times.usual(1, picture.group.area)):
+            image = self._decoded(picture.latents)
+        self._decode_times.add(1, picture.group.area, self._clock() - began)
+        return image
 
     def _decoded(self, latents: torch.Tensor) -> Image.Image:
         """When memory runs out: free what is free, and decode once more, in tiles."""
@@ -225,6 +228,23 @@ class Engine:
 
     # Joining and leaving.
 
+    def _begin(self, drawing: Drawing) -> None:
+        """When memory runs out: free what is free, and try once more."""
+        try:
+            self._prepare(drawing)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        else:
+            return
+        free_memory()
+        self._prepare(drawing)
+
+    def _prepare(self, drawing: Drawing) -> None:
+        drawing.adapter = self._activate(drawing)
+        with self._watch.over(None):
+            drawing.start(*self._preparer.prepare(drawing.order))
+
     def _activate(self, drawing: Drawing) -> Adapter | None:
         """Give the model the drawing's LoRAs, unless it has them."""
         key = drawing.order.adapters
@@ -235,6 +255,9 @@ class Engine:
         return self._active[key]
 
     def _drop_stopped(self) -> None:
+        """Those whose caller is gone, whose time is up, or whose file could not be made."""
+        for drawing in [one for one in self._drawings if one.ended]:
+            self._forget(drawing)
         for drawing in tuple(self._drawings):
             try:
                 drawing.control.check()
@@ -242,8 +265,11 @@ class Engine:
                 self._end(drawing, error)
 
     def _end(self, drawing: Drawing, error: BaseException) -> None:
+        self._forget(drawing)
+        drawing.fail(error)
+
+    def _forget(self, drawing: Drawing) -> None:
         if drawing in self._drawings:
             self._drawings.remove(drawing)
         self._undecoded = deque(entry for entry in self._undecoded if entry[0] is not drawing)
         self._alone.difference_update(drawing.pictures)
-        drawing.fail(error)

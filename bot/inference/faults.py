@@ -6,6 +6,8 @@ import gc
 
 import torch
 
+from bot.errors import GenerationError
+
 NO_MEMORY = "This does not fit into the memory of the bot's GPU. Choose a smaller size."
 
 # How drivers, torch and its libraries say it; not every one of them raises torch.OutOfMemoryError.
@@ -31,6 +33,11 @@ def is_device_lost(error: BaseException) -> bool:
     if is_out_of_memory(error) or not isinstance(error, RuntimeError):
         return False
     return isinstance(error, torch.AcceleratorError) or any(text in str(error).lower() for text in DEVICE_LOST)
+
+
+def for_the_caller(error: Exception, *, retryable: bool = False) -> Exception:
+    """A sentence where memory ran out, else the error as it is. `retryable`: alone on the device it may fit."""
+    return GenerationError(NO_MEMORY, retryable=retryable) if is_out_of_memory(error) else error
 
 
 def free_memory() -> None:

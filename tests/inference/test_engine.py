@@ -14,7 +14,7 @@ import torch
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
 from bot.inference.control import DrawingStoppedError
-from bot.inference.engine import FIRST_CALLS_SECONDS, HANG_SECONDS
+from bot.inference.hangs import FIRST_CALLS_SECONDS, HANG_SECONDS
 from bot.inference.studio import Studio
 from bot.inference.text import PromptEncoder
 from tests.inference.conftest import make_request, pixels

@@ -84,11 +84,12 @@ async def test_the_coroutine_ends_only_when_the_thread_has_let_go_however_often_
     entered, release, left = threading.Event(), threading.Event(), threading.Event()
     denoise = engine.denoise
 
-    def stuck(*arguments: Any) -> None:
+    def stuck(*arguments: Any) -> Any:
         entered.set()
         release.wait()
-        denoise(*arguments)
+        broken = denoise(*arguments)
         left.set()
+        return broken
 
     monkeypatch.setattr(engine, "denoise", stuck)
     task = asyncio.create_task(draw(shared_generator, make_request()))
