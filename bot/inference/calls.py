@@ -16,7 +16,6 @@ class Call:
     def __init__(self, control: DrawingControl) -> None:
         self.control = control
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.given_up = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def answer(self, value: object) -> None:
@@ -25,19 +24,12 @@ class Call:
     def fail(self, error: BaseException) -> None:
         self._tell(lambda: self.future.set_exception(error))
 
-    def give_up(self) -> None:
-        """Let go of a caller that was cancelled and waits for a thread that does not come back."""
-        self.given_up.set()
-
     async def settled(self) -> None:
-        """Wait for the thread although the waiting task is being cancelled, however often, until it is given up."""
-        given_up = asyncio.ensure_future(self.given_up.wait())
-        while not self.future.done() and not given_up.done():
+        """Wait for an end although the waiting task is being cancelled, however often."""
+        while not self.future.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([self.future, given_up], return_when=asyncio.FIRST_COMPLETED)
-        given_up.cancel()
-        if self.future.done() and not self.future.cancelled():
-            self.future.exception()  # seen: it ended because we stopped it
+                await asyncio.wait([self.future])
+        self.future.exception()  # seen: it ended because we stopped it
 
     def _tell(self, change: Callable[[], None]) -> None:
         def once() -> None:

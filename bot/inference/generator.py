@@ -76,7 +76,8 @@ class DiffusersGenerator:
     @property
     def capacity(self) -> int:
         """What the measured step times say; 1 until the weights are there."""
-        return self._studio.engine.batch if self._studio is not None else 1
+        studio = self._studio  # the thread may take it away between two looks
+        return studio.engine.batch if studio is not None else 1
 
     @property
     def ready(self) -> bool:
@@ -116,7 +117,7 @@ class DiffusersGenerator:
             await asyncio.to_thread(self._thread.join)  # it is at its last line
         except TimeoutError:
             for call in self._calls:
-                call.give_up()
+                call.fail(DrawingStoppedError())
             logger.warning("The drawing thread does not let go; the process ends without waiting for it")
 
     async def _finished(self, call: Call, work: Callable[[], None]) -> Any:
@@ -147,15 +148,18 @@ class DiffusersGenerator:
         """The answer. A step that does not end cannot be stopped: its device is given up, and the process has to end."""
         while not call.future.done():
             await asyncio.wait([call.future], timeout=WATCH_INTERVAL)
-            hang = self._studio.engine.hang() if self._studio is not None else None
+            studio = self._studio  # the thread may take it away between two looks
+            hang = studio.engine.hang() if studio is not None else None
             if hang is not None and self._dead is None:
                 self._die(hang)
+            elif self._dead is not None:  # a call that came while the device went: nobody else might tell it
+                call.fail(GeneratorDeadError(self._dead))
         return call.future.result()
 
     def _die(self, fault: str, cause: BaseException | None = None) -> None:
-        """From now on every call raises GeneratorDeadError, those that wait included."""
+        """From now on every call raises GeneratorDeadError, those that wait included. On the event loop or on the thread."""
         self._dead = DEAD.format(fault=fault)
-        for call in tuple(self._calls):
+        for call in self._calls.copy():  # in one go, whatever the event loop adds meanwhile
             error = GeneratorDeadError(self._dead)
             error.__cause__ = cause
             call.fail(error)
@@ -164,47 +168,70 @@ class DiffusersGenerator:
 
     def _work(self) -> None:
         try:
-            while not self._closed:
-                busy = self._studio is not None and self._studio.engine.busy
-                with suppress(queue.Empty):
-                    self._inbox.get(block=not busy)()
-                if self._studio is not None and self._dead is None:
-                    self._guarded(self._studio.engine.turn)
-            while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
-                self._inbox.get()()
+            self._serve()
             self._unload()
+        except BaseException as error:  # without the thread nobody would ever answer those who wait
+            logger.error("The drawing thread broke off", exc_info=error)
+            self._die(f"its thread broke off with {type(error).__name__}", error)
         finally:
             self._left.set_result(None)
+
+    def _serve(self) -> None:
+        while not self._closed:
+            # what a dead device was drawing stays where it is; its callers know
+            busy = self._studio is not None and self._dead is None and self._studio.engine.busy
+            with suppress(queue.Empty):
+                self._inbox.get(block=not busy)()
+            if self._studio is not None and self._dead is None:
+                self._guarded(self._studio.engine.turn)
+        while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
+            self._inbox.get()()
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """Whatever happens, the thread goes on, and all who wait hear of it."""
         try:
             work()
         except Exception as error:  # noqa: BLE001
-            from bot.inference.faults import is_device_lost
-
-            if is_device_lost(error):
-                self._die(str(error).strip().splitlines()[0], error)
-            elif self._studio is not None:
+            if not self._died_of(error) and self._studio is not None:
                 self._studio.engine.abandon(error)
+
+    def _died_of(self, error: Exception) -> bool:
+        """Whether this ends the device; then everybody has been told."""
+        if not isinstance(error, RuntimeError):  # nor can it be said without torch, should that be what is missing
+            return False
+        from bot.inference.faults import is_device_lost
+
+        if not is_device_lost(error):
+            return False
+        self._die((str(error).strip() or type(error).__name__).splitlines()[0], error)
+        return True
 
     def _answer_loaded(self, call: Call) -> None:
         try:
+            self._check(call)
             self._opened()
         except Exception as error:  # noqa: BLE001  # it belongs to the caller
-            call.fail(error)
+            if not self._died_of(error):
+                call.fail(error)
         else:
             call.answer(None)
 
+    def _check(self, call: Call) -> None:
+        """Whether it still makes sense to begin."""
+        call.control.check()
+        if self._dead is not None:
+            raise GeneratorDeadError(self._dead)
+
     def _admit(self, request: GenerationRequest, init_image: bytes | None, call: Call) -> None:
         try:
-            call.control.check()
+            self._check(call)
             if request.profile != self._profile.name:
                 raise GenerationError(OTHER_MODEL.format(asked=request.profile, loaded=self._profile.name), retryable=False)
             studio = self._opened()
             drawing = studio.drawing(request, self._catalog, init_image, call.control, answer=call.answer, fail=call.fail)
         except Exception as error:  # noqa: BLE001  # it belongs to the caller
-            call.fail(error)
+            if not self._died_of(error):
+                call.fail(error)
             return
         self._guarded(lambda: studio.engine.admit(drawing))
 
@@ -227,7 +254,8 @@ class DiffusersGenerator:
 
             self._studio.close(DrawingStoppedError())
             self._studio = None
-            free_memory()
+            if self._dead is None:  # a lost device answers this with its error too
+                free_memory()
 
 
 def _wake() -> None:
