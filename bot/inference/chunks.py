@@ -11,6 +11,7 @@ from typing import Any
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS, Fragment, Part, parse
 
 COMMA_REACH = 20  # tokens that a chunk may end early so that no tag is torn: A1111's own number
+SPLINTER = 15  # tokens at most of each piece that a word longer than a chunk is cut into
 _WORD = re.compile(r"[^\s,]+")
 
 
@@ -39,8 +40,6 @@ class Chunker:
 
     def __init__(self, tokenizers: Sequence[Any]) -> None:
         self._tokenizers = tokenizers
-        marks = {str(mark) for tokenizer in tokenizers for mark in (tokenizer.bos_token, tokenizer.eos_token)}
-        self._marks = re.compile("|".join(map(re.escape, sorted(marks))), re.IGNORECASE)
 
     def cut(self, prompt: str) -> Chunks:
         """Each part of the prompt begins a chunk. What lies beyond the last chunk is dropped."""
@@ -55,9 +54,7 @@ class Chunker:
         )
 
     def _pieces(self, fragment: Fragment) -> Iterator[_Piece]:
-        # a start or end mark in the text would be taken for one: between the tokens of words it breaks what follows
-        text = self._marks.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", fragment.text)
-        for word in self._words(text):
+        for word in self._words(fragment.text):
             tokens, room = self._lengths(word)
             if room:
                 yield _Piece(word, fragment.weight, tokens, room)
@@ -69,15 +66,16 @@ class Chunker:
         starts = [min(start for _, (start, _) in word) for _, word in groupby(places, key=lambda place: place[0])]
         starts = sorted({0, *starts})
         for start, end in zip(starts, (*starts[1:], len(text)), strict=True):
-            yield from self._halved(text[start:end])
+            word = text[start:end]
+            yield from self._splinters(word) if self._lengths(word)[1] > CHUNK_TOKENS else (word,)
 
-    def _halved(self, word: str) -> Iterator[str]:
-        if len(word) <= 1 or self._lengths(word)[1] <= CHUNK_TOKENS:
+    def _splinters(self, word: str) -> Iterator[str]:
+        if len(word) <= 1 or self._lengths(word)[1] <= SPLINTER:
             yield word
             return
         middle = len(word) // 2
-        yield from self._halved(word[:middle])
-        yield from self._halved(word[middle:])
+        yield from self._splinters(word[:middle])
+        yield from self._splinters(word[middle:])
 
     def _lengths(self, text: str) -> tuple[int, int]:
         lengths = [len(tokenizer(text, add_special_tokens=False, verbose=False).input_ids) for tokenizer in self._tokenizers]

@@ -136,8 +136,7 @@ class PromptEncoder:
 class _Provider(EmbeddingsProvider):
     """compel's weighting of fragments, without its parser: no text of a member's is ever read as compel's own syntax.
 
-    It gives the hidden states that diffusers takes for `clip_skip`, and reckons in float32, since compel's shares for weights
-    near 0 overflow float16.
+    It gives the hidden states that diffusers takes for `clip_skip`, which compel knows nothing of.
     """
 
     def __init__(self, tokenizer: Any, text_encoder: Any, skip: int) -> None:
@@ -155,11 +154,8 @@ class _Provider(EmbeddingsProvider):
     def _encode_token_ids_to_embeddings(
         self, token_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """A mask that hides nothing is left out as diffusers does, since with one the numbers differ in the last bits."""
-        if attention_mask is not None and bool(attention_mask.all()):
-            attention_mask = None
         output: Any = self.text_encoder(token_ids, attention_mask=attention_mask, output_hidden_states=True)
-        return output.hidden_states[self._layer].float()
+        return output.hidden_states[self._layer]
 
     def _get_token_ranges_for_fragments(
         self, chunked_and_padded_token_ids: list[int], fragments: list[str]

@@ -83,6 +83,10 @@ def test_weights_are_held_to_a_sane_range(number: str, weight: float) -> None:
     assert fragments(f"(hat:{number})") == [("hat", weight)]
 
 
+def test_even_what_a_thousand_brackets_raise_weighs_nothing_at_0() -> None:
+    assert fragments("(" * 9_000 + "(hat:0)" + ")" * 9_000) == [("hat", 0)]
+
+
 def test_break_parts_a_prompt_and_brackets_reach_across_it() -> None:
     assert parse("hat BREAK (cat, BREAK dog:1.5)") == (
         (Fragment("hat ", 1),),
