@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,16 +58,4 @@ def build_scheduler(
     if found.zero_terminal_snr or profile.rescale_betas_zero_snr:
         # trailing: only then the first step is the one with a signal of zero (arXiv:2305.08891)
         overrides |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    return _on_config(getattr(diffusers, sampler.scheduler), config, overrides)
-
-
-def _on_config(kind: Any, config: Any, overrides: Mapping[str, Any]) -> Any:
-    """As `kind.from_config` does it, without its warning for each setting of another class that `kind` does not know.
-
-    Those are kept in the new scheduler's configuration as well, for the next one that is built on it.
-    """
-    known = inspect.signature(kind.__init__).parameters
-    own = {key: value for key, value in config.items() if key in known or key.startswith("_")}
-    scheduler = kind.from_config(own, **{key: value for key, value in overrides.items() if key in known})
-    scheduler.register_to_config(**{key: value for key, value in config.items() if key not in own})
-    return scheduler
+    return getattr(diffusers, sampler.scheduler).from_config(config, **overrides)
