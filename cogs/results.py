@@ -77,7 +77,7 @@ class Results(commands.Cog):
         await defer_ephemeral(interaction)
         details = await self._generation.details(press.job_id, origin_of(interaction))
         view, files = details_view(
-            details.job, details.images, details.composed, model=details.profile.title, style=details.style
+            details.job, details.images, details.composed, model=details.profile.title, styles=details.styles
         )
         await answer(interaction, view, files)
 

@@ -47,8 +47,8 @@ def facts(card: JobCard) -> str:
         f"{request.num_inference_steps} steps",
         f"guidance {request.guidance_scale:g}",
     ]
-    if card.style_title:
-        parts.append(f"{words(card.style_title, NAME_LENGTH)} × {request.adapter_weight:g}")
+    for title, chosen in zip(card.style_titles, request.styles, strict=False):
+        parts.append(f"{words(title, NAME_LENGTH)} × {chosen.weight:g}")
     parts.append(words(card.model_title, NAME_LENGTH))
     if card.job.seconds is not None:
         parts.append(seconds(card.job.seconds))

@@ -25,7 +25,7 @@ FILE_NAME = "parameters.txt"
 
 
 def details_view(
-    job: Job, images: Sequence[StoredImage], composed: ComposedPrompt, *, model: str, style: Style | None
+    job: Job, images: Sequence[StoredImage], composed: ComposedPrompt, *, model: str, styles: Sequence[Style]
 ) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
     """A message for one member: the parameters in code blocks, or as a file where they are too long or cannot be quoted.
 
@@ -34,7 +34,7 @@ def details_view(
     texts = list(_texts(job, images, composed))
     view = ui.LayoutView(timeout=None)
     fit = PromptFit.read(images[0].parameters) if images else None
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, style, fit)), accent_colour=PINK)
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, styles, fit)), accent_colour=PINK)
     view.add_item(container)
     if "``" in "".join(texts) or sum(map(len, texts)) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)
@@ -45,10 +45,11 @@ def details_view(
     return view, ()
 
 
-def _heading(job: Job, model: str, style: Style | None, fit: PromptFit | None) -> str:
+def _heading(job: Job, model: str, styles: Sequence[Style], fit: PromptFit | None) -> str:
     lines = ["### Details", f"-# Job `{job.id}` · model {words(model, 100)}"]
-    if style is not None:
-        lines[-1] += f" · style {words(style.title, 100)} × {job.request.adapter_weight:g}"
+    weights = {chosen.name: chosen.weight for chosen in job.request.styles}
+    for style in styles:
+        lines[-1] += f" · style {words(style.title, 100)} × {weights[style.name]:g}"
     lines[-1] += f" · {in_credits(price(job.request))}"
     if fit is not None:
         lines[-1] += f" · {fit.tokens} token{'' if fit.tokens == 1 else 's'}"

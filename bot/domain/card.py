@@ -43,7 +43,7 @@ class JobCard:
 
     job: Job
     model_title: str
-    style_title: str | None = None
+    style_titles: tuple[str, ...] = ()
     position: QueuePosition | None = None
     progress: Progress | None = None
     images: tuple[StoredImage, ...] = ()

@@ -40,9 +40,9 @@ def check_roles(settings: GuildSettings, role_ids: Collection[int]) -> None:
 def check_amount(settings: GuildSettings, request: GenerationRequest) -> None:
     """Whether the request keeps within the server's limits."""
     if settings.max_pixels is not None and request.width * request.height > settings.max_pixels:
+        cure = "This picture cannot be upscaled here." if request.is_upscale else "Choose a smaller size."
         raise NotAllowedError(
-            f"{request.width} × {request.height} pixels are more than this server allows ({settings.max_pixels:,} pixels). "
-            "Choose a smaller size."
+            f"{request.width} × {request.height} pixels are more than this server allows ({settings.max_pixels:,} pixels). {cure}"
         )
     if settings.max_steps is not None and request.num_inference_steps > settings.max_steps:
         raise NotAllowedError(f"This server allows at most {counted(settings.max_steps, 'step')}. Use fewer.")
@@ -51,16 +51,18 @@ def check_amount(settings: GuildSettings, request: GenerationRequest) -> None:
 
 
 def check_style(settings: GuildSettings, request: GenerationRequest) -> None:
-    """Whether the server offers the style."""
-    if not settings.offers(request.style):
+    """Whether the server offers the styles."""
+    if not all(settings.offers(style.name) for style in request.styles):
         names = ", ".join(f"`{name}`" for name in sorted(settings.allowed_styles))
         raise NotAllowedError(f"This server does not offer that style. Choose another ({names}), or none.")
 
 
 def check_start(request: GenerationRequest, profile: ModelProfile) -> None:
-    """Whether the picture that the request starts from changes enough, where no classifier looks at what comes out."""
+    """Whether a member's picture that the request starts from changes enough, where no classifier looks at what comes out."""
     start = request.init_image
-    if start is not None and profile.classifier is None and start.strength < MIN_UNSEEN_STRENGTH:
+    if start is None or start.drawn_here or profile.classifier is not None:
+        return
+    if start.strength < MIN_UNSEEN_STRENGTH:
         raise NotAllowedError(
             f"Nobody checks what {profile.title} draws, so at least half of a given picture has to change. "
             f"Use `/anime` with the picture and a `strength` of {MIN_UNSEEN_STRENGTH:g} or more."

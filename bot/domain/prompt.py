@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, Style
 from bot.domain.quality import distilled_quality, with_quality
-from bot.domain.request import MAX_SEED, Draft, GenerationRequest
+from bot.domain.request import MAX_SEED, Draft, GenerationRequest, StyleChoice
 from bot.domain.sampler import check_steps
 
 Number = TypeVar("Number", int, float)
@@ -22,14 +23,16 @@ class ComposedPrompt:
     negative_prompt: str
 
 
-def compose(request: GenerationRequest, profile: ModelProfile, style: Style | None) -> ComposedPrompt:
-    """Add the profile's tags, those that keep to the request's rating, and the style's trigger words, each tag once, and the
+def compose(request: GenerationRequest, profile: ModelProfile, styles: Sequence[Style]) -> ComposedPrompt:
+    """Add the profile's tags, those that keep to the request's rating, and the styles' trigger words, each tag once, and the
     default negative prompt.
     """
-    trigger = style.trigger_words if style else ""
+    triggers = [style.trigger_words for style in styles]
     steering = profile.steering.get(request.rating, UNSTEERED) if request.rating else UNSTEERED
     return ComposedPrompt(
-        prompt=_join_new(profile.prompt_prefix, steering.prompt, trigger, around=request.prompt, suffix=profile.prompt_suffix),
+        prompt=_join_new(
+            profile.prompt_prefix, steering.prompt, *triggers, around=request.prompt, suffix=profile.prompt_suffix
+        ),
         negative_prompt=_join_new(steering.negative_prompt, profile.negative_prompt, around=request.negative_prompt),
     )
 
@@ -56,9 +59,15 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
         seed=random_seed() if draft.seed is None else draft.seed,
         style=style.name if style else None,
         adapter_weight=_given(draft.adapter_weight, style.adapter_weight if style else 1.0),
+        more_styles=tuple(_style_weight(chosen, profile, catalog) for chosen in draft.more_styles),
         scheduler=draft.scheduler,
         guidance_interval=draft.guidance_interval or profile.guidance_interval,
     )
+
+
+def styles_of(request: GenerationRequest, profile: ModelProfile, catalog: Catalog) -> tuple[tuple[Style, float], ...]:
+    """The request's LoRAs with their weights. Raises InvalidRequestError for one that does not fit the model, or is gone."""
+    return tuple((catalog.style(chosen.name, profile), chosen.weight) for chosen in request.styles)
 
 
 def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
@@ -87,6 +96,7 @@ def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
         guidance_scale=request.guidance_scale,
         style=request.style,
         adapter_weight=request.adapter_weight if request.style else None,
+        more_styles=request.more_styles,
         scheduler=request.scheduler,
         guidance_interval=request.guidance_interval,
     )
@@ -100,6 +110,11 @@ def reseeded(request: GenerationRequest) -> GenerationRequest:
 def random_seed() -> int:
     """A seed from the operating system's generator."""
     return secrets.randbelow(MAX_SEED + 1)
+
+
+def _style_weight(chosen: StyleChoice, profile: ModelProfile, catalog: Catalog) -> StyleChoice:
+    style = catalog.style(chosen.name, profile)
+    return StyleChoice(name=style.name, weight=chosen.weight)
 
 
 def _given(value: Number | None, default: Number) -> Number:

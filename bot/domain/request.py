@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any, Self
 
 from bot.domain.profile import QualityName
@@ -16,8 +17,11 @@ MAX_STEPS = 60
 MIN_GUIDANCE, MAX_GUIDANCE = 1.0, 20.0
 MAX_SEED = 2**32 - 1  # A1111's range, so that seeds can be carried over
 MAX_ADAPTER_WEIGHT = 1.5
+MAX_STYLES = 3  # LoRAs in one picture; more of them pull it apart
 MAX_BLENDS = 16  # generations of variations of variations
 MIN_STRENGTH, MAX_STRENGTH = 0.05, 1.0  # img2img; below, diffusers would run no step at all
+UPSCALE = Fraction(3, 2)  # a side; at twice, SDXL begins to draw figures twice, and a step takes four times as long
+UPSCALE_MULTIPLE = 16  # pixels: 8 a latent, and 16 with the small model that ships
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +37,20 @@ class InitImage:
     """The picture that img2img starts from.
 
     `key` is its address in the image store (sha256 of the normalised file), `strength` the share of the steps that run.
+    `drawn_here`: it is a picture of this bot's, judged when it was made, and not a member's file.
     """
 
     key: str
     strength: float
+    drawn_here: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StyleChoice:
+    """A LoRA by its style's name, and how strongly it shows."""
+
+    name: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +66,7 @@ class Draft:
     seed: int | None = None
     style: str | None = None
     adapter_weight: float | None = None
+    more_styles: tuple[StyleChoice, ...] = ()
     quality: QualityName | None = None
     scheduler: str | None = None
     guidance_interval: tuple[float, float] | None = None
@@ -73,9 +88,9 @@ class GenerationRequest:
     (`bot.domain.prompt.compose`). `width` and `height` are pixels. Picture i of a plain request uses `seed + i`
     (as A1111 does), so that each can be made again alone; in a variation all pictures share `seed`, and the last blend's
     seed counts up instead. `rating` is how far the picture may go where it was asked for: the profile's tags for it steer the
-    drawing, and so belong to what the picture depends on (None: nothing steers). `scheduler` is a key of
-    `bot.domain.sampler.SAMPLERS` (None: the profile's). `guidance_interval` is the share of the steps, (start, end), between
-    which guidance acts (None: in all of them); see `is_guided`.
+    drawing, and so belong to what the picture depends on (None: nothing steers). `more_styles` are LoRAs beside `style`.
+    `scheduler` is a key of `bot.domain.sampler.SAMPLERS` (None: the profile's). `guidance_interval` is the share of the steps,
+    (start, end), between which guidance acts (None: in all of them); see `is_guided`.
 
     Raises InvalidRequestError, with a sentence for the member, when a value is out of range.
     """
@@ -91,6 +106,7 @@ class GenerationRequest:
     seed: int
     style: str | None = None
     adapter_weight: float = 1.0
+    more_styles: tuple[StyleChoice, ...] = ()
     blends: tuple[NoiseBlend, ...] = ()
     init_image: InitImage | None = None
     rating: Rating | None = None
@@ -107,6 +123,7 @@ class GenerationRequest:
         check_range("guidance_scale", self.guidance_scale, MIN_GUIDANCE, MAX_GUIDANCE)
         check_range("seed", self.seed, 0, MAX_SEED)
         check_range("style_weight", self.adapter_weight, 0, MAX_ADAPTER_WEIGHT)
+        check_styles(self.styles)
         if self.init_image is not None:
             check_range("strength", self.init_image.strength, MIN_STRENGTH, MAX_STRENGTH)
         if self.guidance_interval is not None:
@@ -119,9 +136,20 @@ class GenerationRequest:
             )
 
     @property
+    def styles(self) -> tuple[StyleChoice, ...]:
+        """All LoRAs of the request, `style` first."""
+        first = (StyleChoice(name=self.style, weight=self.adapter_weight),) if self.style is not None else ()
+        return (*first, *self.more_styles)
+
+    @property
     def work(self) -> float:
         """Size of the job in megapixel-steps: what the queue's ETA and the price count."""
         return self.num_images * self.num_inference_steps * self.width * self.height / 1e6
+
+    @property
+    def is_upscale(self) -> bool:
+        """Whether it draws an earlier picture once more in a larger size."""
+        return self.init_image is not None and self.init_image.drawn_here
 
     def is_guided(self, step: int, steps: int) -> bool:
         """Whether guidance acts in `step` (from 0) of the `steps` that run, counted as diffusers' guiders do."""
@@ -147,14 +175,21 @@ class GenerationRequest:
         """Read what `to_dict` wrote."""
         init, rating, interval = (values.get(key) for key in ("init_image", "rating", "guidance_interval"))
         blends = tuple(NoiseBlend(**blend) for blend in values.get("blends", ()))
-        nested = {"blends", "init_image", "rating", "guidance_interval"}
+        more = tuple(StyleChoice(**style) for style in values.get("more_styles", ()))
+        nested = {"blends", "init_image", "rating", "guidance_interval", "more_styles"}
         return cls(
             **{key: value for key, value in values.items() if key not in nested},
             blends=blends,
+            more_styles=more,
             guidance_interval=(interval[0], interval[1]) if interval else None,
             init_image=InitImage(**init) if init else None,
             rating=Rating(rating) if rating else None,
         )
+
+
+def upscaled(side: int) -> int:
+    """The pixels of a side after an upscale."""
+    return int(side * UPSCALE) // UPSCALE_MULTIPLE * UPSCALE_MULTIPLE
 
 
 def clean_prompt(text: str, what: str) -> str:
@@ -170,6 +205,16 @@ def clean_prompt(text: str, what: str) -> str:
             f"The {what} has {len(line):,} characters; at most {MAX_PROMPT_LENGTH:,} are possible. Shorten it and try again."
         )
     return line
+
+
+def check_styles(styles: tuple[StyleChoice, ...]) -> None:
+    """Raises InvalidRequestError for too many LoRAs, one that stands there twice, or a weight out of range."""
+    if len(styles) > MAX_STYLES:
+        raise InvalidRequestError(f"At most {MAX_STYLES} styles can be combined. Leave one out.")
+    if len({style.name for style in styles}) < len(styles):
+        raise InvalidRequestError("The same style stands there twice. Choose another, or give its weight instead.")
+    for style in styles:
+        check_range("style_weight", style.weight, 0, MAX_ADAPTER_WEIGHT)
 
 
 def check_interval(interval: tuple[float, float]) -> None:

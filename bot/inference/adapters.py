@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,58 +14,51 @@ from bot.errors import GenerationError
 from bot.inference.adapter_formats import AdapterFormatError, check_adapter, count_modules
 from bot.inference.faults import is_device_lost, is_out_of_memory
 from bot.inference.loading import is_offline
+from bot.inference.merging import Factor, MergedWeights, take_factors
 from bot.inference.weights import WeightsError, file_sha256, read_header
 
 MAX_LOADED = 4  # LoRAs of SDXL have 50 to 800 MB
 AUTO_V3_DIGITS = 12
-COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """A LoRA as peft knows it. The name holds its hash: transformers takes every weight whose name contains the
-    adapter's for a part of it, so that a short one collides with the model's own names."""
+    """A LoRA that was read. `hash` is what A1111 and Civitai know the file by."""
 
-    name: str
     hash: str
+    factors: tuple[Factor, ...]
 
 
 class Adapters:
-    """The LoRAs of one pipeline; both pipelines of a model share them. Belongs to the drawing thread."""
+    """The LoRAs of one model; both of its pipelines share the weights. Belongs to the drawing thread."""
 
     def __init__(self, pipeline: Any, *, cache_dir: Path | None = None, offline: bool = False) -> None:
         self._pipeline = pipeline
         self._cache_dir = cache_dir
         self._offline = is_offline(offline=offline)
         self._loaded: OrderedDict[Path, Adapter] = OrderedDict()
+        self._merged = MergedWeights(pipeline)
 
-    def activate(self, style: Style | None, weight: float) -> Adapter | None:
-        """Make the next picture use this LoRA alone; None or a weight of 0 is the bare model, bit for bit.
+    def activate(self, styles: Sequence[tuple[Style, float]]) -> tuple[Adapter, ...]:
+        """Have these LoRAs in the model and no others; those of weight 0 are left out, and without any it is the bare model,
+        bit for bit.
 
-        Raises GenerationError with a sentence for the member; the bare model is then as it was.
+        Raises GenerationError with a sentence for the member, and what was active stays; where memory runs out, the bare model.
         """
-        if style is None or weight == 0:
-            if self._loaded:
-                self._pipeline.disable_lora()
-            return None
-        adapter = self._load(style)
-        self._pipeline.enable_lora()
-        self._pipeline.set_adapters([adapter.name], [weight])
-        return adapter
+        chosen = [(self._load(style), weight) for style, weight in styles if weight]
+        self._merged.apply([(adapter.factors, weight) for adapter, weight in chosen])
+        return tuple(adapter for adapter, _ in chosen)
 
     def _load(self, style: Style) -> Adapter:
         path = self._find(style)
-        if path in self._loaded:
-            self._loaded.move_to_end(path)
-            return self._loaded[path]
-        while len(self._loaded) >= MAX_LOADED:
-            _, oldest = self._loaded.popitem(last=False)
-            self._pipeline.delete_adapters(oldest.name)
-        adapter = self._read(style, path)
-        self._loaded[path] = adapter
-        return adapter
+        if path not in self._loaded:
+            self._loaded[path] = self._read(style, path)
+            if len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(path)
+        return self._loaded[path]
 
     def _read(self, style: Style, path: Path) -> Adapter:
         try:
@@ -74,36 +67,34 @@ class Adapters:
         except (WeightsError, AdapterFormatError) as error:
             raise _unusable(style, f"its file {path.name} {error}") from error
         digest = file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS]
-        adapter = Adapter(name=f"lora_{digest}", hash=digest)
-        # peft wonders about every second adapter; here several are meant
-        warnings.filterwarnings("ignore", "Already found a `peft_config` attribute", UserWarning)
         try:
-            self._pipeline.load_lora_weights(
-                str(path.parent), weight_name=path.name, adapter_name=adapter.name, use_safetensors=True, local_files_only=True
-            )
-            applied = self._count(adapter)
-            if applied == 0:
-                raise AdapterFormatError("fits nothing in this model")
+            factors = self._taken(path, f"lora_{digest}")
         except Exception as error:
-            if is_device_lost(error):
-                raise
-            self._forget_all()
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or is_device_lost(error):
                 raise
             raise _unusable(style, f"its file {path.name} does not fit this model") from error
-        if applied < count_modules(header):
-            logger.warning("The LoRA %s: only %d of its %d parts fit the model.", path.name, applied, count_modules(header))
-        return adapter
+        if len(factors) < count_modules(header):
+            logger.warning(
+                "The LoRA %s: only %d of its %d parts fit the model.", path.name, len(factors), count_modules(header)
+            )
+        return Adapter(hash=digest, factors=factors)
 
-    def _count(self, adapter: Adapter) -> int:
-        """How many modules carry the adapter now."""
-        modules = (module for name in COMPONENTS for module in getattr(self._pipeline, name).modules())
-        return sum(adapter.name in getattr(module, "lora_A", {}) for module in modules)
+    def _taken(self, path: Path, name: str) -> tuple[Factor, ...]:
+        """diffusers reads the file, whichever of the formats it has; peft's layers are gone again when this returns.
 
-    def _forget_all(self) -> None:
-        """A load that failed half-way leaves wrapped modules behind; only unwrapping everything restores the bare model."""
-        self._loaded.clear()
-        self._pipeline.unload_lora_weights()
+        transformers takes every weight whose name contains the adapter's for a part of it, so `name` must not be a word of
+        the model's own names.
+        """
+        try:
+            self._pipeline.load_lora_weights(
+                str(path.parent), weight_name=path.name, adapter_name=name, use_safetensors=True, local_files_only=True
+            )
+            factors = take_factors(self._pipeline, name)
+        finally:
+            self._pipeline.unload_lora_weights()
+        if not factors:
+            raise AdapterFormatError("fits nothing in this model")
+        return factors
 
     def _find(self, style: Style) -> Path:
         if style.file is not None:

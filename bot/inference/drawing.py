@@ -38,7 +38,7 @@ class Drawing:
         self.control = control
         self.pictures: Sequence[Trajectory] = ()
         self.undecoded = order.request.num_images
-        self.adapter: Adapter | None = None
+        self.adapters: tuple[Adapter, ...] = ()
         self._answer = answer
         self._fail = fail
         self._ended = False
@@ -102,9 +102,9 @@ class Drawing:
             request=request,
             index=index,
             profile=model.profile,
-            style=self.order.style,
+            styles=self.order.styles,
             model_hash=model.model_hash,
-            adapter_hash=self.adapter.hash if self.adapter else None,
+            adapter_hashes=tuple(adapter.hash for adapter in self.adapters),
             fit=self._fit,
         )
         text = parameters_text(recipe)

@@ -64,7 +64,7 @@ class Engine:
         self._buckets = buckets
         self._clock = clock
         self._drawings: list[Drawing] = []
-        self._active: dict[tuple[tuple[str, float], ...], Adapter | None] = {}
+        self._active: dict[tuple[tuple[str, float], ...], tuple[Adapter, ...]] = {}
         self._order: GroupOrder[Group] = GroupOrder()
         self._undecoded: deque[tuple[Drawing, int]] = deque()
         self._decoded_last = False
@@ -241,17 +241,16 @@ class Engine:
         self._prepare(drawing)
 
     def _prepare(self, drawing: Drawing) -> None:
-        drawing.adapter = self._activate(drawing)
+        drawing.adapters = self._activate(drawing)
         with self._watch.over(None):
             drawing.start(*self._preparer.prepare(drawing.order))
 
-    def _activate(self, drawing: Drawing) -> Adapter | None:
+    def _activate(self, drawing: Drawing) -> tuple[Adapter, ...]:
         """Give the model the drawing's LoRAs, unless it has them."""
         key = drawing.order.adapters
         if key not in self._active:
-            self._active = {}  # a switch that fails leaves the bare model
-            adapter = self._adapters.activate(drawing.order.style, drawing.order.request.adapter_weight)
-            self._active = {key: adapter}
+            self._active = {}  # a switch that fails leaves either
+            self._active = {key: self._adapters.activate(drawing.order.styles)}
         return self._active[key]
 
     def _drop_stopped(self) -> None:

@@ -15,14 +15,17 @@ from bot.domain.sampler import SAMPLER_NAMES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides picture `index` of `request`; hashes where they are known."""
+    """Everything that decides picture `index` of `request`; hashes where they are known.
+
+    `styles` are LoRAs with their weights; `adapter_hashes` those of the ones whose weight is not 0, in their order.
+    """
 
     request: GenerationRequest
     index: int
     profile: ModelProfile
-    style: Style | None = None
+    styles: tuple[tuple[Style, float], ...] = ()
     model_hash: str | None = None
-    adapter_hash: str | None = None
+    adapter_hashes: tuple[str, ...] = ()
     fit: PromptFit | None = None
 
 
@@ -31,8 +34,9 @@ def parameters_text(recipe: Recipe) -> str:
 
     A newline in a prompt could forge the lines below it; GenerationRequest lets none through.
     """
-    composed = compose(recipe.request, recipe.profile, recipe.style)
-    lines = [composed.prompt + _lora_tag(recipe)]
+    composed = compose(recipe.request, recipe.profile, [style for style, _ in recipe.styles])
+    tags = "".join(f" <lora:{style.lora_name}:{weight:g}>" for style, weight in _active(recipe))
+    lines = [composed.prompt + tags]
     if composed.negative_prompt:
         lines.append(f"Negative prompt: {composed.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in _fields(recipe).items() if value is not None))
@@ -45,7 +49,8 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
     seeds = request.image_seeds(recipe.index)
     last = seeds.blends[-1] if seeds.blends else None
     chain = "; ".join(f"{blend.seed} {blend.strength:g}" for blend in seeds.blends) if len(seeds.blends) > 1 else None
-    hashes = f"{recipe.style.lora_name}: {recipe.adapter_hash}" if recipe.style and recipe.adapter_hash else None
+    named = zip((style.lora_name for style, _ in _active(recipe)), recipe.adapter_hashes, strict=False)
+    hashes = ", ".join(f"{name}: {digest}" for name, digest in named) or None
     return {
         "Steps": request.num_inference_steps,
         "Sampler": SAMPLER_NAMES.get(scheduler, scheduler),
@@ -68,9 +73,8 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
     }
 
 
-def _lora_tag(recipe: Recipe) -> str:
-    weight = recipe.request.adapter_weight
-    return f" <lora:{recipe.style.lora_name}:{weight:g}>" if recipe.style and weight else ""
+def _active(recipe: Recipe) -> list[tuple[Style, float]]:
+    return [(style, weight) for style, weight in recipe.styles if weight]
 
 
 def _quoted(value: str | int) -> str:

@@ -26,16 +26,16 @@ from bot.inference.trajectory import Conditions, Group, Guidance, Trajectory
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A request with what was looked up for it; `adapters` are the LoRAs' names with their weights."""
+    """A request with what was looked up for it; `styles` are its LoRAs with their weights."""
 
     request: GenerationRequest
-    style: Style | None
+    styles: tuple[tuple[Style, float], ...]
     init_image: Image.Image | None
 
     @property
     def adapters(self) -> tuple[tuple[str, float], ...]:
-        weight = self.request.adapter_weight
-        return ((self.style.name, weight),) if self.style is not None and weight else ()
+        """What decides whether two orders can share the model's weights."""
+        return tuple((style.name, weight) for style, weight in self.styles if weight)
 
 
 def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Image | None:
@@ -65,7 +65,7 @@ class Preparer:
     def prepare(self, order: Order) -> tuple[list[Trajectory], PromptFit]:
         """A trajectory for each picture of the order. Runs the text encoders, and for img2img the VAE."""
         profile = self._model.profile
-        composed = compose(order.request, profile, order.style)
+        composed = compose(order.request, profile, [style for style, _ in order.styles])
         variant = ", ".join(f"{name}:{weight:g}" for name, weight in order.adapters)
         text = self._encoder.encode(composed.prompt, composed.negative_prompt, clip_skip=profile.clip_skip, variant=variant)
         conditions = self._conditions(order.request, text)

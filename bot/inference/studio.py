@@ -14,6 +14,7 @@ import torch
 
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.prompt import styles_of
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, InvalidRequestError
 from bot.inference.adapters import Adapters
@@ -73,10 +74,10 @@ class Studio:
     ) -> Drawing:
         """Raises GenerationError with a sentence for the member."""
         try:
-            style = catalog.style(request.style, self.model.profile) if request.style else None
+            styles = styles_of(request, self.model.profile, catalog)
         except InvalidRequestError as error:
             raise GenerationError(str(error), retryable=False) from error
-        order = Order(request=request, style=style, init_image=read_init_image(init_image, request))
+        order = Order(request=request, styles=styles, init_image=read_init_image(init_image, request))
         return Drawing(order, control, answer=answer, fail=fail)
 
     def close(self, error: BaseException) -> None:

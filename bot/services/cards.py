@@ -28,7 +28,7 @@ class CardAssembler:
         return JobCard(
             job=job,
             model_title=self._model_title(job),
-            style_title=self._style_title(job),
+            style_titles=self._style_titles(job),
             position=await self._estimator.position(job),
             progress=progress,
             files=files,
@@ -42,7 +42,7 @@ class CardAssembler:
         return JobCard(
             job=job,
             model_title=self._model_title(job),
-            style_title=self._style_title(job),
+            style_titles=self._style_titles(job),
             images=images,
             files=files,
             parent=await self._parent(job),
@@ -53,12 +53,9 @@ class CardAssembler:
         profile = self._catalog.profiles.get(job.request.profile)
         return profile.title if profile else job.request.profile
 
-    def _style_title(self, job: Job) -> str | None:
-        name = job.request.style
-        if name is None:
-            return None
-        style = self._catalog.styles.get(name)
-        return style.title if style else name
+    def _style_titles(self, job: Job) -> tuple[str, ...]:
+        known = ((chosen.name, self._catalog.styles.get(chosen.name)) for chosen in job.request.styles)
+        return tuple(style.title if style else name for name, style in known)
 
     async def _parent(self, job: Job) -> ParentLink | None:
         """None too where the parent's card is gone or was never seen."""

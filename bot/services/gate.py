@@ -105,11 +105,11 @@ class Gate:
         policy.check_start(job.request, self.profile)
 
     def _check_words(self, request: GenerationRequest, settings: GuildSettings, *, age_restricted: bool) -> None:
-        """Of the member and of the style that they chose: its trigger words are drawn as well."""
-        style = self.catalog.styles.get(request.style) if request.style else None
-        words = f"{request.prompt}, {style.trigger_words}" if style and style.trigger_words else request.prompt
+        """Of the member and of the styles that they chose: their trigger words are drawn as well."""
+        styles = (self.catalog.styles.get(chosen.name) for chosen in request.styles)
+        words = [request.prompt, *(style.trigger_words for style in styles if style and style.trigger_words)]
         check_words(
-            words,
+            ", ".join(words),
             request.negative_prompt,
             adult=settings.safety.allows_adult(age_restricted=age_restricted),
             blocked_words=settings.blocked_words,

@@ -27,7 +27,7 @@ class JobDetails:
     images: tuple[StoredImage, ...]
     composed: ComposedPrompt
     profile: ModelProfile
-    style: Style | None
+    styles: tuple[Style, ...]
 
 
 class GenerationService:
@@ -116,13 +116,14 @@ class GenerationService:
         profile = self.catalog.profiles.get(job.request.profile)
         if profile is None:
             raise InvalidRequestError(f"This was made with the model {job.request.profile}, which this bot no longer has.")
-        style = self.catalog.styles.get(job.request.style) if job.request.style else None
+        found = (self.catalog.styles.get(chosen.name) for chosen in job.request.styles)
+        styles = tuple(style for style in found if style is not None)
         return JobDetails(
             job=job,
             images=await self._jobs.images(job_id),
-            composed=compose(job.request, profile, style),
+            composed=compose(job.request, profile, styles),
             profile=profile,
-            style=style,
+            styles=styles,
         )
 
     async def waiting(self, user_id: int) -> tuple[QueueEntry, ...]:

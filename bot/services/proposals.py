@@ -8,7 +8,7 @@ from bot.domain.job import Job, JobId, JobStatus, Origin, Parent, Relation, Vari
 from bot.domain.personal import filled
 from bot.domain.policy import JOB_GONE, check_start
 from bot.domain.profile import Catalog, ModelProfile, Style
-from bot.domain.prompt import random_seed, reseeded, resolve, to_draft
+from bot.domain.prompt import random_seed, reseeded, resolve, styles_of, to_draft
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, ImageStore, JobRepository
@@ -131,8 +131,7 @@ class Proposals:
             raise InvalidRequestError(
                 f"The size {request.width} × {request.height} is no longer offered. Use Remix to choose another."
             )
-        if request.style is not None:
-            self.catalog.style(request.style, self.profile)
+        styles_of(request, self.profile, self.catalog)
         return job
 
     def _check_profile(self, job: Job) -> None:

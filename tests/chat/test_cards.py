@@ -15,7 +15,7 @@ from bot.domain.card import JobCard, ParentLink, QueuePosition
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
-from bot.domain.request import MAX_SEED, NoiseBlend
+from bot.domain.request import MAX_SEED, NoiseBlend, StyleChoice
 from tests import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -106,13 +106,15 @@ def test_a_running_card_says_what_happens_right_now(progress: Progress | None, w
 
 
 def test_a_finished_card_shows_pictures_with_alt_text_and_what_they_were_made_with():
-    rendered = render(card(pictures=4, style_title="Pastel *Anime*"))
+    styles = (StyleChoice(name="ink", weight=0.4),)
+    job = replace(card().job, request=examples.request(num_images=4, style="pastel", more_styles=styles))
+    rendered = render(card(pictures=4, job=job, style_titles=("Pastel *Anime*", "Ink")))
 
     (gallery,) = [part for part in components(rendered) if part["type"] == 12]
     assert [item["description"] for item in gallery["items"]] == [f"Picture {n}" for n in range(4)]
     assert [item["media"]["url"] for item in gallery["items"]] == [f"attachment://p-{n}.png" for n in range(4)]
     assert [file.filename for file in rendered.files] == [f"p-{n}.png" for n in range(4)]
-    facts = "seed `1000` · 64 × 64 · 4 steps · guidance 7 · Pastel \\*Anime\\* × 1 · Test Model · 12 s · 1 credit"
+    facts = "seed `1000` · 64 × 64 · 4 steps · guidance 7 · Pastel \\*Anime\\* × 1 · Ink × 0.4 · Test Model · 12 s · 1 credit"
     assert facts in text(rendered)
 
 
@@ -196,7 +198,7 @@ CARDS = st.builds(
     JobCard,
     job=JOBS,
     model_title=st.text(max_size=300),
-    style_title=st.none() | st.text(max_size=300),
+    style_titles=st.lists(st.text(max_size=300), max_size=3).map(tuple),
     position=st.none() | st.builds(QueuePosition, ahead=st.integers(0, 10**6), done_at=st.none() | st.just(NOW)),
     progress=st.none()
     | st.builds(
@@ -239,7 +241,7 @@ def test_the_longest_words_fit_too(status: JobStatus):
     signs = "*" * 2000
     job = replace(card(status).job, request=examples.request(prompt=signs, num_images=4), failure=signs, parent=PARENT)
 
-    rendered = render(card(status, 4, job=job, model_title=signs, style_title=signs, note=signs, parent=LINK))
+    rendered = render(card(status, 4, job=job, model_title=signs, style_titles=(signs,), note=signs, parent=LINK))
 
     assert len(text(rendered)) <= 4000
 

@@ -15,7 +15,7 @@ def heading(last_line: str) -> str:
     image = StoredImage(
         index=0, key="k", seed=1, width=64, height=64, parameters=f"Tokens: 9\n{last_line}", size_bytes=1
     )  # a prompt that looks like the last line is none
-    view, _ = details_view(job(), [image], ComposedPrompt(prompt="hat", negative_prompt=""), model="Mini", style=None)
+    view, _ = details_view(job(), [image], ComposedPrompt(prompt="hat", negative_prompt=""), model="Mini", styles=())
     return next(part["content"] for part in walk_components(view.to_components()) if part["type"] == 10)
 
 

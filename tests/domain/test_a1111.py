@@ -192,12 +192,13 @@ def test_what_we_write_is_read_back_exactly(
         profile=profile.name, prompt=prompt, negative_prompt=negative_prompt, seed=seed, guidance_scale=guidance,
         style=style and style.name, adapter_weight=weight or 1.0,
     )  # fmt: skip
-    composed = compose(drawn, profile, style)
+    styles = ((style, drawn.adapter_weight),) if style else ()
+    composed = compose(drawn, profile, [one for one, _ in styles])
     assume(
         composed.negative_prompt or not composed.prompt.startswith("Negative prompt:")
     )  # only a reader could tell these apart
 
-    found = parse(parameters_text(Recipe(request=drawn, index=0, profile=profile, style=style, adapter_hash="ab, c: d")))
+    found = parse(parameters_text(Recipe(request=drawn, index=0, profile=profile, styles=styles, adapter_hashes=("ab, c: d",))))
 
     assert found == PictureSettings(
         prompt=composed.prompt,

@@ -19,7 +19,7 @@ TAGS = st.lists(st.text("abc xyz", min_size=1, max_size=6).filter(str.strip), mi
 
 
 def test_the_profiles_tags_and_the_trigger_words_come_before_the_members_words() -> None:
-    composed = compose(request(prompt="a cat", negative_prompt="hat"), PROFILE, PASTEL)
+    composed = compose(request(prompt="a cat", negative_prompt="hat"), PROFILE, [PASTEL])
 
     assert composed.prompt == "masterpiece, best quality, pastel colors, a cat"
     assert composed.negative_prompt == "lowres, bad anatomy, hat"
@@ -27,24 +27,24 @@ def test_the_profiles_tags_and_the_trigger_words_come_before_the_members_words()
 
 def test_a_suffix_comes_after_the_members_words() -> None:
     profile = replace(PROFILE, prompt_prefix="", prompt_suffix="sharp focus")
-    assert compose(request(prompt="a cat"), profile, None).prompt == "a cat, sharp focus"
+    assert compose(request(prompt="a cat"), profile, ()).prompt == "a cat, sharp focus"
 
 
 def test_a_tag_that_the_member_wrote_is_not_added_again() -> None:
-    composed = compose(request(prompt="Masterpiece, a cat", negative_prompt="LOWRES"), PROFILE, None)
+    composed = compose(request(prompt="Masterpiece, a cat", negative_prompt="LOWRES"), PROFILE, ())
 
     assert composed.prompt == "best quality, Masterpiece, a cat"
     assert composed.negative_prompt == "bad anatomy, LOWRES"
 
 
 def test_the_default_negative_prompt_stands_alone_when_the_member_gave_none() -> None:
-    assert compose(request(), PROFILE, None).negative_prompt == "lowres, bad anatomy"
+    assert compose(request(), PROFILE, ()).negative_prompt == "lowres, bad anatomy"
 
 
 @given(TAGS)
 def test_the_members_words_are_always_kept_whole(tags: list[str]) -> None:
     asked = request(prompt=", ".join(tags))
-    assert asked.prompt in compose(asked, PROFILE, PASTEL).prompt
+    assert asked.prompt in compose(asked, PROFILE, [PASTEL]).prompt
 
 
 def test_an_empty_draft_takes_everything_from_the_profile() -> None:
@@ -123,12 +123,12 @@ def test_the_models_tags_for_a_rating_steer_what_may_go_no_further() -> None:
     }
     profile = replace(PROFILE, steering=steering)
 
-    general = compose(request(rating=Rating.GENERAL), profile, None)
-    sensitive = compose(request(rating=Rating.SENSITIVE, negative_prompt="hat, NSFW"), profile, None)
+    general = compose(request(rating=Rating.GENERAL), profile, ())
+    sensitive = compose(request(rating=Rating.SENSITIVE, negative_prompt="hat, NSFW"), profile, ())
 
     assert general.prompt == "masterpiece, best quality, safe, green hair, beanie, night"
     assert general.negative_prompt == "nsfw, suggestive, lowres, bad anatomy"
     assert sensitive.prompt == "masterpiece, best quality, green hair, beanie, night"
     assert sensitive.negative_prompt == "lowres, bad anatomy, hat, NSFW"
     for free in (request(rating=Rating.EXPLICIT), request()):
-        assert compose(free, profile, None) == compose(free, PROFILE, None)
+        assert compose(free, profile, ()) == compose(free, PROFILE, ())

@@ -116,7 +116,7 @@ class Oracle:
         pipeline = cls.from_pretrained(MODEL_REPO, variant="fp16", dtype=torch.float32, add_watermarker=False, **where)
         if "style" in self._kind.request:
             pipeline.load_lora_weights(LORA_REPO, weight_name=LORA_FILE, adapter_name="pastel_lora", **where)
-            pipeline.set_adapters(["pastel_lora"], [self._kind.request["adapter_weight"]])
+            pipeline.fuse_lora(lora_scale=self._kind.request["adapter_weight"])
         pipeline.set_progress_bar_config(disable=True)
         self._config = pipeline.scheduler.config
         return pipeline

@@ -13,6 +13,7 @@ import torch
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
 from bot.inference.adapters import MAX_LOADED, Adapters
+from bot.inference.merging import COMPONENTS, Factor, MergedWeights
 from bot.inference.pipelines import load_model
 from tests.inference.test_pickles import Canary
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, TinyModels, hub_folder, kohya_lora, pastel_style, tiny_profile, write_lora
@@ -29,8 +30,11 @@ def loaded(models: TinyModels) -> Any:
 @pytest.fixture
 def pipeline(loaded: Any) -> Iterator[Any]:
     """Bare before and after each test."""
+    bare = {name: getattr(loaded, name).state_dict() for name in COMPONENTS}
+    kept = {name: {key: value.clone() for key, value in state.items()} for name, state in bare.items()}
     yield loaded
-    loaded.unload_lora_weights()
+    for name in COMPONENTS:
+        getattr(loaded, name).load_state_dict(kept[name])
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def refusal(pipeline: Any, style: Any, cache_dir: Path | None = None) -> str:
     before = render(pipeline)
     adapters = adapters_of(pipeline, cache_dir=cache_dir)
     with pytest.raises(GenerationError) as caught:
-        adapters.activate(style, 1.0)
+        adapters.activate([(style, 1.0)])
     assert not caught.value.retryable
     assert render(pipeline) == before
     return str(caught.value)
@@ -73,7 +77,7 @@ def test_weight_0_and_no_style_are_the_bare_model_bit_for_bit_and_weights_are_pe
     adapters, bare = adapters_of(pipeline, models), render(pipeline)
 
     def drawn(weight: float, style: Any) -> bytes:
-        adapters.activate(style, weight)
+        adapters.activate([(style, weight)] if style else [])
         return render(pipeline)
 
     never_loaded = drawn(0, pastel_style())
@@ -86,11 +90,12 @@ def test_weight_0_and_no_style_are_the_bare_model_bit_for_bit_and_weights_are_pe
 
 
 def test_every_part_of_the_kohya_file_is_applied_to_unet_and_both_text_encoders(pipeline: Any, models: TinyModels) -> None:
-    adapter = adapters_of(pipeline, models).activate(pastel_style(), 1.0)
+    before = {name: [weight.clone() for weight in getattr(pipeline, name).parameters()] for name in COMPONENTS}
+    (adapter,) = adapters_of(pipeline, models).activate([(pastel_style(), 1.0)])
 
-    assert adapter is not None
-    for name in ("unet", "text_encoder", "text_encoder_2"):
-        assert adapter.name in pipeline.get_list_adapters()[name]
+    for name in COMPONENTS:
+        changed = sum(not torch.equal(a, b) for a, b in zip(before[name], getattr(pipeline, name).parameters(), strict=True))
+        assert changed == sum(factor.place[0] == name for factor in adapter.factors) > 0
     assert len(adapter.hash) == 12
 
 
@@ -104,7 +109,7 @@ def test_two_loras_do_not_mix_and_the_oldest_makes_room(pipeline: Any, lora: Ten
     adapters = adapters_of(pipeline)
 
     def drawn(style: Any) -> bytes:
-        adapters.activate(style, 1.0)
+        adapters.activate([(style, 1.0)])
         return render(pipeline)
 
     first = [drawn(style) for style in styles]
@@ -112,14 +117,73 @@ def test_two_loras_do_not_mix_and_the_oldest_makes_room(pipeline: Any, lora: Ten
 
     assert len(set(first)) == len(styles)
     assert again == first
-    assert len(pipeline.get_list_adapters()["unet"]) == MAX_LOADED
+    assert len(adapters._loaded) == MAX_LOADED
+
+
+def test_several_loras_add_up_whatever_their_order_and_leave_no_trace(pipeline: Any, tmp_path: Path) -> None:
+    one, two = (
+        pastel_style(name=f"s{n}", repo=None, file=write_lora(tmp_path / f"{n}.safetensors", kohya_lora(pipeline, seed=n)))
+        for n in (1, 2)
+    )
+    adapters, bare = adapters_of(pipeline), render(pipeline)
+    weight = pipeline.unet.get_parameter("mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight")
+    start = weight.clone()
+
+    def moved(*styles: tuple[Any, float]) -> torch.Tensor:
+        adapters.activate(styles)
+        return weight - start
+
+    first, second, both = moved((one, 0.5)), moved((two, 1.2)), moved((one, 0.5), (two, 1.2))
+    torch.testing.assert_close(both, first + second)
+    torch.testing.assert_close(moved((two, 1.2), (one, 0.5)), both)
+    torch.testing.assert_close(moved((one, 1.0)), 2 * first)
+    adapters.activate([])
+    assert torch.equal(weight, start)
+    assert render(pipeline) == bare
+
+
+def test_a_thousand_switches_in_float16_drift_nowhere(models: TinyModels) -> None:
+    pipeline = load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu", offline=True).text2img
+    pipeline.to(torch.float16)
+    adapters = adapters_of(pipeline, models)
+    bare = [weight.clone() for weight in pipeline.unet.parameters()]
+    (adapter,) = adapters.activate([(pastel_style(), 0.7)])
+    styled = [weight.clone() for weight in pipeline.unet.parameters()]
+    merged = MergedWeights(pipeline)
+    adapters.activate([])
+    for turn in range(1000):
+        merged.apply([(adapter.factors[:4], 0.1 * (turn % 10))])
+    merged.apply([])
+    assert all(torch.equal(a, b) for a, b in zip(bare, pipeline.unet.parameters(), strict=True))
+    adapters.activate([(pastel_style(), 0.7)])
+    assert all(torch.equal(a, b) for a, b in zip(styled, pipeline.unet.parameters(), strict=True))
+
+
+def test_a_merge_that_fails_half_way_leaves_the_bare_model(
+    pipeline: Any, models: TinyModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapters, bare = adapters_of(pipeline, models), render(pipeline)
+    adapters.activate([(pastel_style(), 1.0)])
+    delta, calls = Factor.delta, list[int]()
+
+    def runs_out(factor: Factor, weight: float) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return delta(factor, weight)
+
+    monkeypatch.setattr(Factor, "delta", runs_out)
+    with pytest.raises(torch.OutOfMemoryError):
+        adapters.activate([(pastel_style(), 0.5)])
+
+    assert render(pipeline) == bare
 
 
 def test_a_lora_in_diffusers_own_format_is_applied(pipeline: Any, tmp_path: Path) -> None:
     stem = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
     tensors = {f"{stem}.lora_A.weight": torch.ones(4, 80), f"{stem}.lora_B.weight": torch.ones(64, 4)}
     bare = render(pipeline)
-    adapters_of(pipeline).activate(pastel_style(repo=None, file=write_lora(tmp_path / "d.safetensors", tensors)), 1.0)
+    adapters_of(pipeline).activate([(pastel_style(repo=None, file=write_lora(tmp_path / "d.safetensors", tensors)), 1.0)])
 
     assert render(pipeline) != bare
 
@@ -210,12 +274,12 @@ def test_after_a_refusal_the_sound_lora_draws_as_before(
     pipeline: Any, lora: Tensors, models: TinyModels, tmp_path: Path
 ) -> None:
     adapters = adapters_of(pipeline, models)
-    adapters.activate(pastel_style(), 1.0)
+    adapters.activate([(pastel_style(), 1.0)])
     before = render(pipeline)
     broken = write_lora(tmp_path / "odd.safetensors", fails_in_the_second_encoder(lora))
     with pytest.raises(GenerationError):
-        adapters.activate(pastel_style(repo=None, file=broken), 1.0)
-    adapters.activate(pastel_style(), 1.0)
+        adapters.activate([(pastel_style(repo=None, file=broken), 1.0)])
+    adapters.activate([(pastel_style(), 1.0)])
 
     assert render(pipeline) == before
 

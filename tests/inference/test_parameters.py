@@ -34,7 +34,10 @@ def test_each_picture_of_a_request_names_its_own_seed() -> None:
 
 def test_lora_hashes_are_quoted_and_the_prompt_carries_a1111s_tag_with_the_weight() -> None:
     text = text_of(
-        make_request(style="pastel", adapter_weight=0.75), style=pastel_style(), adapter_hash="0123456789ab", model_hash="abc"
+        make_request(style="pastel", adapter_weight=0.75),
+        styles=((pastel_style(), 0.75),),
+        adapter_hashes=("0123456789ab",),
+        model_hash="abc",
     )
 
     assert text.splitlines()[0].endswith("<lora:pastel-anime-xl:0.75>")
@@ -43,7 +46,7 @@ def test_lora_hashes_are_quoted_and_the_prompt_carries_a1111s_tag_with_the_weigh
 
 
 def test_a_style_of_weight_0_leaves_no_tag() -> None:
-    assert "<lora:" not in text_of(make_request(style="pastel", adapter_weight=0), style=pastel_style())
+    assert "<lora:" not in text_of(make_request(style="pastel", adapter_weight=0), styles=((pastel_style(), 0.0),))
 
 
 def test_variations_and_img2img_are_told() -> None:

@@ -44,7 +44,7 @@ async def test_a_draft_becomes_a_stored_job_with_a_queued_card(world: World) -> 
     assert (stored.request.style, stored.request.seed) == ("pastel", 7)
     await until(lambda: len(world.messenger.shown) == 1)
     card = world.cards()[0]
-    assert (card.job.status, card.style_title) == (JobStatus.QUEUED, "Pastel Anime")
+    assert (card.job.status, card.style_titles) == (JobStatus.QUEUED, ("Pastel Anime",))
     assert card.position is not None
     assert card.position.ahead == 0
 
@@ -217,7 +217,7 @@ async def test_details_give_everything_that_the_pictures_depend_on(world: World)
     assert details.job.id == job.id
     assert [image.seed for image in details.images] == [1000, 1001]
     assert details.composed.prompt == "masterpiece, best quality, pastel colors, green hair, beanie, night"
-    assert (details.profile, details.style) == (PROFILE, PASTEL)
+    assert (details.profile, details.styles) == (PROFILE, (PASTEL,))
 
 
 async def test_details_of_a_removed_model_say_so(world: World) -> None:

@@ -54,7 +54,7 @@ class StockPipeline:
     def _draw_together(self, requests: Sequence[GenerationRequest]) -> list[Image.Image]:
         pipeline, profile, first = self._pipeline, self._profile, requests[0]
         pipeline.scheduler = build_scheduler(pipeline.scheduler.config, profile, scheduler=first.scheduler)
-        composed = [compose(request, profile, None) for request in requests]
+        composed = [compose(request, profile, ()) for request in requests]
         output = pipeline(
             prompt=[one.prompt for one in composed],
             negative_prompt=[one.negative_prompt for one in composed],

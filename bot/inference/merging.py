@@ -1,0 +1,94 @@
+"""LoRAs added into a model's own weights: no layer more to run, and the bare model comes back bit for bit."""
+
+# torch and diffusers are partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
+Place = tuple[str, str]  # the component, and the layer's path in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factor:
+    """What a LoRA adds to one layer: `scaling` x `up` @ `down`; for a convolution `down` has its kernel, `up` one pixel."""
+
+    place: Place
+    down: torch.Tensor
+    up: torch.Tensor
+    scaling: float
+
+    def delta(self, weight: float) -> torch.Tensor:
+        """In float32 and the LoRA's own shape, two dimensions."""
+        product = self.up.flatten(1).float() @ self.down.flatten(1).float()
+        return product * (self.scaling * weight)
+
+
+def take_factors(pipeline: Any, adapter_name: str) -> tuple[Factor, ...]:
+    """Read an adapter that peft has just put around the layers. Unload it afterwards: the paths are those of the bare model."""
+    return tuple(
+        Factor(
+            place=(component, path),
+            down=layer.lora_A[adapter_name].weight.detach(),
+            up=layer.lora_B[adapter_name].weight.detach(),
+            scaling=float(layer.scaling[adapter_name]),
+        )
+        for component in COMPONENTS
+        for path, layer in getattr(pipeline, component).named_modules()
+        if adapter_name in getattr(layer, "lora_A", {})
+    )
+
+
+class MergedWeights:
+    """Which LoRAs are in the weights now. Belongs to the drawing thread.
+
+    Weights are changed in place, so that compiled code and captured graphs stay valid. Each layer that a LoRA ever touched is
+    kept as it was (on the CPU, where a GPU's memory is dear), and every merge begins from there: nothing drifts. Measured on
+    the small model: a step under an adapter of peft takes 1.3 times as long as under merged weights.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._pipeline = pipeline
+        self._pristine: dict[Place, torch.Tensor] = {}
+        self._touched: set[Place] = set()
+
+    @torch.no_grad()
+    def apply(self, chosen: Sequence[tuple[Sequence[Factor], float]]) -> None:
+        """Have exactly these LoRAs, with their weights, in the model; none: the bare model. What fails leaves the bare one."""
+        factors: dict[Place, list[tuple[Factor, float]]] = {}
+        for lora, weight in chosen:
+            for factor in lora:
+                factors.setdefault(factor.place, []).append((factor, weight))
+        try:
+            self._restore(self._touched - factors.keys())
+            for place, parts in factors.items():
+                self._merge(place, parts)
+        except BaseException:
+            self._restore(set(self._touched))
+            raise
+
+    def _merge(self, place: Place, parts: Sequence[tuple[Factor, float]]) -> None:
+        weight = self._weight(place)
+        if place not in self._pristine:
+            self._pristine[place] = weight.detach().to("cpu", copy=True)
+        self._touched.add(place)
+        merged = self._pristine[place].to(weight.device, torch.float32, copy=True)
+        for factor, share in parts:
+            merged += factor.delta(share).to(weight.device).view_as(merged)
+        weight.copy_(merged)
+
+    def _restore(self, places: set[Place]) -> None:
+        for place in places:
+            self._weight(place).copy_(self._pristine[place])
+            self._touched.discard(place)
+
+    def _weight(self, place: Place) -> torch.Tensor:
+        component, path = place
+        layer: Any = getattr(self._pipeline, component).get_submodule(path)
+        return layer.weight
