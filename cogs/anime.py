@@ -13,6 +13,7 @@ from bot.chat.client import PastelBot
 from bot.chat.replies import origin_of
 from bot.domain.job import Origin
 from bot.domain.profile import QualityName
+from bot.domain.prompt import chosen_style
 from bot.domain.quality import WEIGHT_OF_NOTHING
 from bot.domain.request import (
     MAX_ADAPTER_WEIGHT,
@@ -24,6 +25,7 @@ from bot.domain.request import (
     MIN_GUIDANCE,
     MIN_STRENGTH,
     Draft,
+    StyleChoice,
 )
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
@@ -72,11 +74,13 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         guidance_scale=f"How closely to follow the prompt (default {profile.guidance_scale:g})",
         style="A style on top of the model; type to search",
         style_weight="How strongly the style shows (default: its own)",
+        second_style="Another style beside the first; type to search",
+        second_style_weight="How strongly the second style shows (default: its own)",
         image="A picture to start from (PNG, JPEG or WebP, up to 10 MiB)",
         strength=f"How much of your picture may change (default {DEFAULT_STRENGTH:g})",
     )
     @app_commands.choices(size=size_choices(profile), quality=quality_choices(profile))
-    @app_commands.autocomplete(style=styles)
+    @app_commands.autocomplete(style=styles, second_style=styles)
     async def anime(  # noqa: PLR0913 - discord.py makes an option of every parameter
         interaction: discord.Interaction,
         prompt: str,
@@ -89,6 +93,8 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         guidance_scale: Range[float, MIN_GUIDANCE, MAX_GUIDANCE] | None = None,
         style: str | None = None,
         style_weight: Range[float, 0.0, MAX_ADAPTER_WEIGHT] | None = None,
+        second_style: str | None = None,
+        second_style_weight: Range[float, 0.0, MAX_ADAPTER_WEIGHT] | None = None,
         image: discord.Attachment | None = None,
         strength: Range[float, MIN_STRENGTH, MAX_STRENGTH] | None = None,
     ) -> None:
@@ -103,10 +109,19 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
             quality=cast("QualityName | None", quality),  # another one is refused where it is looked up
             style=style,
             adapter_weight=style_weight,
+            more_styles=_more_styles(generation, second_style, second_style_weight),
         )
         await draw(generation, interaction, draft, image, strength)
 
     return app_commands.Command(name="anime", description="Draw an anime picture from your words", callback=anime)
+
+
+def _more_styles(generation: GenerationService, name: str | None, weight: float | None) -> tuple[StyleChoice, ...]:
+    if name is None or not name.strip():
+        if weight is not None:
+            raise InvalidRequestError("`second_style_weight` needs a `second_style`. Choose one, or leave the weight out.")
+        return ()
+    return (chosen_style(name, weight, generation.profile, generation.catalog),)
 
 
 async def draw(

@@ -59,10 +59,16 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
         seed=random_seed() if draft.seed is None else draft.seed,
         style=style.name if style else None,
         adapter_weight=_given(draft.adapter_weight, style.adapter_weight if style else 1.0),
-        more_styles=tuple(_style_weight(chosen, profile, catalog) for chosen in draft.more_styles),
+        more_styles=tuple(chosen_style(one.name, one.weight, profile, catalog) for one in draft.more_styles),
         scheduler=draft.scheduler,
         guidance_interval=draft.guidance_interval or profile.guidance_interval,
     )
+
+
+def chosen_style(name: str, weight: float | None, profile: ModelProfile, catalog: Catalog) -> StyleChoice:
+    """A member's words for one more LoRA; `weight` None is the style's own. Raises InvalidRequestError."""
+    style = catalog.style(name, profile)
+    return StyleChoice(name=style.name, weight=_given(weight, style.adapter_weight))
 
 
 def styles_of(request: GenerationRequest, profile: ModelProfile, catalog: Catalog) -> tuple[tuple[Style, float], ...]:
@@ -110,11 +116,6 @@ def reseeded(request: GenerationRequest) -> GenerationRequest:
 def random_seed() -> int:
     """A seed from the operating system's generator."""
     return secrets.randbelow(MAX_SEED + 1)
-
-
-def _style_weight(chosen: StyleChoice, profile: ModelProfile, catalog: Catalog) -> StyleChoice:
-    style = catalog.style(chosen.name, profile)
-    return StyleChoice(name=style.name, weight=chosen.weight)
 
 
 def _given(value: Number | None, default: Number) -> Number:

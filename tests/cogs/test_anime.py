@@ -9,8 +9,9 @@ import simcord
 from PIL import Image
 
 from bot.domain.job import JobStatus
-from bot.domain.request import InitImage
+from bot.domain.request import InitImage, StyleChoice
 from tests.cogs.stage import Stage, custom_ids, parts, texts
+from tests.examples import PASTEL
 
 Result = simcord.InteractionResult
 
@@ -72,6 +73,14 @@ async def test_a_quality_sets_steps_and_guidance_where_the_member_gave_none(stag
     assert (request.num_inference_steps, request.guidance_scale) == (6, 4.5)
 
 
+@pytest.mark.parametrize(("weight", "drawn"), [(0.4, 0.4), (None, PASTEL.adapter_weight)])
+async def test_a_second_style_joins_with_its_own_weight_or_the_one_given(stage: Stage, weight: float | None, drawn: float):
+    await stage.anime("1girl", second_style="Pastel Anime", **({} if weight is None else {"second_style_weight": weight}))
+
+    request = (await stage.only_job()).request
+    assert (request.style, request.more_styles) == (None, (StyleChoice(name="pastel", weight=drawn),))
+
+
 async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(stage: Stage):
     command = stage.bot.tree.get_command("anime")
     assert command is not None
@@ -108,6 +117,9 @@ async def test_styles_are_found_while_typing(stage: Stage):
         ({"style": "pixel"}, "There is no style of that name"),
         ({"style": "@everyone"}, "There is no style of that name"),
         ({"style_weight": 1.0}, "needs a `style`"),
+        ({"second_style": "pixel"}, "There is no style of that name"),
+        ({"second_style_weight": 0.4}, "needs a `second_style`"),
+        ({"style": "pastel", "second_style": "pastel"}, "The same style stands there twice"),
         ({"strength": 0.5}, "needs an `image`"),
         ({"image": ("note.txt", b"hello")}, "PNG, JPEG or WebP"),
         ({"image": ("big.png", b"\x89PNG" + bytes(12 * 2**20))}, "12.0 MiB"),

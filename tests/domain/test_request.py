@@ -19,6 +19,7 @@ from bot.domain.request import (
     GenerationRequest,
     InitImage,
     NoiseBlend,
+    StyleChoice,
     clean_prompt,
 )
 from bot.domain.sampler import SAMPLERS
@@ -137,6 +138,30 @@ def test_guidance_acts_between_the_ends_of_its_interval() -> None:
     assert [step for step in range(5) if asked.is_guided(step, 5)] == [1, 2, 3]  # img2img runs fewer
     assert all(request().is_guided(step, 10) for step in range(10))
     assert not any(request(guidance_scale=1.0).is_guided(step, 10) for step in range(10))
+
+
+def test_several_styles_are_kept_in_their_order_each_once_and_not_too_many() -> None:
+    ink, line = StyleChoice(name="ink", weight=0.4), StyleChoice(name="line", weight=1.5)
+    asked = request(style="pastel", adapter_weight=0.7, more_styles=(ink, line))
+
+    assert asked.styles == (StyleChoice(name="pastel", weight=0.7), ink, line)
+    assert GenerationRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
+    assert request(more_styles=(ink,)).styles == (ink,)
+    for refused, words in (
+        ((ink, ink), "stands there twice"),
+        ((StyleChoice(name="pastel", weight=1.0),), "stands there twice"),
+        ((ink, line, StyleChoice(name="wash", weight=1.0)), "At most 3 styles"),
+        ((StyleChoice(name="ink", weight=1.6),), "must be between 0 and 1.5"),
+    ):
+        with pytest.raises(InvalidRequestError, match=words):
+            request(style="pastel", more_styles=refused)
+
+
+def test_a_request_that_was_stored_before_several_styles_were_kept_has_one() -> None:
+    old = request(style="pastel").to_dict()
+    del old["more_styles"]
+
+    assert GenerationRequest.from_dict(old) == request(style="pastel")
 
 
 def test_variations_of_variations_end_at_a_limit() -> None:
