@@ -117,5 +117,7 @@ class JobRepository(Protocol):
         ...
 
     async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:
-        """Forget a finished job's pictures and close the report about them; returns the keys of the files to remove."""
+        """Forget a finished job's pictures and close the report about them; returns the keys of the files to remove, also of
+        the upload that it started from unless another job needs it.
+        """
         ...

@@ -60,6 +60,14 @@ WHERE id = :id AND finished_at IS NOT NULL AND deleted_at IS NULL
 """
 
 # A deleted job no longer needs what it started from; another job with the same upload keeps it.
+UNNEEDED_UPLOAD = """--sql
+WITH gone AS (SELECT json_extract(request, '$.init_image.key') AS key FROM jobs WHERE id = :id AND deleted_at IS NOT NULL)
+SELECT key FROM gone
+WHERE key IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM jobs WHERE json_extract(request, '$.init_image.key') = gone.key AND deleted_at IS NULL
+)
+"""
+
 KNOWN_KEYS = """--sql
 SELECT key FROM images
 UNION
@@ -188,7 +196,8 @@ def _check_block(connection: sqlite3.Connection, origin: Origin, now: datetime) 
 
 def _mark_deleted(connection: sqlite3.Connection, job_id: JobId, step: Step) -> tuple[str, ...]:
     connection.execute(MARK_DELETED, {"id": job_id, "now": to_micros(step.at)})
+    uploads = connection.execute(UNNEEDED_UPLOAD, {"id": job_id}).fetchall()
     close_about_job(connection, job_id, step)
     # Files that a crash keeps from being removed after this are found by the sweep of the next start.
     rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
-    return tuple(row["key"] for row in rows)
+    return tuple(row["key"] for row in (*rows, *uploads))

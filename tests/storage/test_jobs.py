@@ -173,6 +173,15 @@ async def test_a_job_that_still_waits_is_not_deleted(store: Store) -> None:
     assert (await store.get(job.id)).deleted_at is None
 
 
+async def test_an_upload_goes_with_the_last_job_that_started_from_it_at_once(store: Store) -> None:
+    shared = InitImage(key="uploads/shared.png", strength=0.5)
+    first, second = await store.succeeded(1, init_image=shared), await store.succeeded(2, init_image=shared)
+
+    assert shared.key not in await store.jobs.mark_deleted(first.id, by=900, now=NOW)
+    assert shared.key in await store.jobs.mark_deleted(second.id, by=900, now=NOW)
+    assert await store.jobs.mark_deleted(second.id, by=900, now=NOW) == (shared.key,)  # after one that was cut off
+
+
 async def test_known_keys_are_the_pictures_and_the_uploads_of_jobs_that_are_not_deleted(store: Store) -> None:
     kept = await store.succeeded(1, init_image=InitImage(key="uploads/shared.png", strength=0.5))
     gone = await store.succeeded(2, init_image=InitImage(key="uploads/shared.png", strength=0.5))
