@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from bot.domain.profile import ModelProfile
 from bot.errors import GenerationError
 
 MIN_DEVIATION, MIN_BRIGHTEST = 2.0, 8  # of 255; below either a picture is one flat or black area
 EMPTY = "The picture came out empty, which is a numerical fault of the model. Try another seed or a lower guidance_scale."
 
+LARGE = 1.6  # times the area of the profile's default size; the sizes to choose from keep below, an upscale has 2.25
+
 logger = logging.getLogger(__name__)
+
+
+def is_large(profile: ModelProfile, width: int, height: int) -> bool:
+    """Whether the VAE takes the picture (in pixels) in tiles: at once, it needs more memory than all the steps before it."""
+    usual = profile.size(None)
+    return width * height > LARGE * usual.width * usual.height
+
+
+@contextmanager
+def tiling(vae: Any, *, when: bool = True) -> Generator[None]:
+    """Let the VAE encode and decode in tiles, whose edges it blends, so that a picture takes the memory of one tile."""
+    if when:
+        vae.enable_tiling()
+    try:
+        yield
+    finally:
+        vae.disable_tiling()
 
 
 def decode(pipeline: Any, latents: torch.Tensor) -> Image.Image:

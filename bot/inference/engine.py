@@ -15,7 +15,7 @@ from PIL import Image
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
 from bot.inference.control import DrawingStoppedError
-from bot.inference.decoding import decode
+from bot.inference.decoding import decode, is_large, tiling
 from bot.inference.denoising import denoise
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
@@ -212,19 +212,18 @@ class Engine:
         return image
 
     def _decoded(self, latents: torch.Tensor) -> Image.Image:
-        """When memory runs out: free what is free, and decode once more, in tiles."""
+        """A large one in tiles. When memory runs out: free what is free, and decode once more, in tiles."""
+        pipeline = self._model.text2img
+        height, width = (side * pipeline.vae_scale_factor for side in latents.shape[-2:])
         try:
-            return decode(self._model.text2img, latents)
+            with tiling(pipeline.vae, when=is_large(self._model.profile, width, height)):
+                return decode(pipeline, latents)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
         free_memory()
-        vae = self._model.text2img.vae
-        vae.enable_tiling()
-        try:
-            return decode(self._model.text2img, latents)
-        finally:
-            vae.disable_tiling()
+        with tiling(pipeline.vae):
+            return decode(pipeline, latents)
 
     # Joining and leaving.
 

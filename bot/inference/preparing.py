@@ -17,6 +17,7 @@ from bot.domain.prompt import compose
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError
+from bot.inference.decoding import is_large, tiling
 from bot.inference.noise import cpu_generator, initial_noise
 from bot.inference.pipelines import LoadedModel
 from bot.inference.schedulers import build_scheduler
@@ -151,6 +152,7 @@ class Preparer:
         pipeline.blends = request.image_seeds(index).blends
         pipeline.scheduler = scheduler  # it lays the noise over the picture
         pixels = pipeline.image_processor.preprocess(image)
-        with torch.no_grad():
+        large = is_large(self._model.profile, request.width, request.height)
+        with torch.no_grad(), tiling(pipeline.vae, when=large):
             latents: torch.Tensor = pipeline.prepare_latents(pixels, timesteps[:1], 1, 1, dtype, self._model.device, generator)
         return latents
