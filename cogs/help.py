@@ -22,6 +22,7 @@ TEXTS = (
     "**Under each result**\n"
     "🎲 **Reroll** draws the same words again, differently\n"
     "🌱 **Subtle** and 🔥 **Strong** draw variations of one picture\n"
+    "🔍 **Upscale** draws one picture half as large again, with finer detail\n"
     "✏️ **Remix** lets you change the words first\n"
     "📋 **Details** shows every parameter to copy\n"
     "🗑️ **Delete** removes the card and its pictures\n"

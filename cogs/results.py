@@ -43,6 +43,7 @@ class Results(commands.Cog):
         self._bot.on_action(Action.REROLL, self.reroll)
         self._bot.on_action(Action.SUBTLE, partial(self.vary, VariationStrength.SUBTLE))
         self._bot.on_action(Action.STRONG, partial(self.vary, VariationStrength.STRONG))
+        self._bot.on_action(Action.UPSCALE, self.upscale)
         self._bot.on_action(Action.REMIX, self.open_remix)
         self._bot.on_action(Action.DETAILS, self.details)
         self._bot.on_action(Action.CANCEL, self.cancel)
@@ -53,10 +54,11 @@ class Results(commands.Cog):
         await take_in(self._generation, interaction, partial(self._generation.propose_reroll, press.job_id))
 
     async def vary(self, strength: VariationStrength, interaction: Interaction, press: Press) -> None:
-        if not press.image:
-            raise NotFoundError("This button names no picture. Use one of the newest card.")
-        index = press.image - 1
+        index = _index(press)
         await take_in(self._generation, interaction, partial(self._generation.propose_variation, press.job_id, index, strength))
+
+    async def upscale(self, interaction: Interaction, press: Press) -> None:
+        await take_in(self._generation, interaction, partial(self._generation.propose_upscale, press.job_id, _index(press)))
 
     async def open_remix(self, interaction: Interaction, press: Press) -> None:
         """A form can only be the first answer, so this reads a few rows before it."""
@@ -91,3 +93,10 @@ class Results(commands.Cog):
     async def delete(self, interaction: Interaction, press: Press) -> None:
         await defer_silently(interaction)
         await self._generation.delete(press.job_id, actor_of(interaction))
+
+
+def _index(press: Press) -> int:
+    """Which picture it is about, from 0."""
+    if not press.image:
+        raise NotFoundError("This button names no picture. Use one of the newest card.")
+    return press.image - 1

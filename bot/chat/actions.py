@@ -21,7 +21,7 @@ NO_JOB = "0" * 16  # stands where a button or form is about no job
 
 
 class Action(StrEnum):
-    """The buttons of a card. SUBTLE and STRONG carry the number of a picture, from 1."""
+    """The buttons of a card. SUBTLE, STRONG and UPSCALE carry the number of a picture, from 1."""
 
     REROLL = "reroll"
     REMIX = "remix"
@@ -31,6 +31,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
     SUBTLE = "subtle"
     STRONG = "strong"
+    UPSCALE = "upscale"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ _LOOKS = {
     Action.CANCEL: ("Cancel", None, ButtonStyle.secondary),
     Action.SUBTLE: ("Subtle", "🌱", ButtonStyle.secondary),
     Action.STRONG: ("Strong", "🔥", ButtonStyle.secondary),
+    Action.UPSCALE: ("Upscale", "🔍", ButtonStyle.secondary),
 }
 
 
@@ -29,14 +30,16 @@ def row(job_id: JobId, *actions: Action) -> Row:
     return discord.ui.ActionRow(*(button(job_id, action) for action in actions))
 
 
-def variation_rows(job_id: JobId, images: int) -> list[Row]:
-    """A row of subtle and one of strong variations, a button a picture; a single picture needs one row."""
+def picture_rows(job_id: JobId, images: int) -> list[Row]:
+    """What can be made of one picture: a row of subtle, one of strong and one of upscale, a button a picture; a single picture
+    needs one row.
+    """
     if images == 1:
-        single = [button(job_id, action, 1, f"Vary {action}") for action in (Action.SUBTLE, Action.STRONG)]
-        return [discord.ui.ActionRow(*single)]
+        labels = {Action.SUBTLE: "Vary subtle", Action.STRONG: "Vary strong", Action.UPSCALE: "Upscale"}
+        return [discord.ui.ActionRow(*(button(job_id, action, 1, label) for action, label in labels.items()))]
     return [
         discord.ui.ActionRow(*(button(job_id, action, number) for number in range(1, images + 1)))
-        for action in (Action.SUBTLE, Action.STRONG)
+        for action in (Action.SUBTLE, Action.STRONG, Action.UPSCALE)
     ]
 
 

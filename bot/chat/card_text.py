@@ -35,7 +35,7 @@ def author(card: JobCard) -> str:
     by = f"by <@{card.job.origin.user_id}>"
     if card.job.parent is None:
         return f"-# {by}"
-    return f"-# {by} · {_provenance(card.job.parent, card.parent)}"
+    return f"-# {by} · {_provenance(card.job, card.job.parent, card.parent)}"
 
 
 def facts(card: JobCard) -> str:
@@ -101,8 +101,8 @@ def sentence(text: str) -> str:
     return shorten(text, NOTE_LENGTH)
 
 
-def _provenance(parent: Parent, link: ParentLink | None) -> str:
-    name = _RELATIONS[parent.relation]
+def _provenance(job: Job, parent: Parent, link: ParentLink | None) -> str:
+    name = "upscale" if job.request.is_upscale else _RELATIONS[parent.relation]
     of = "" if parent.image_index is None else f" picture {parent.image_index + 1}"
     if link is None:
         return f"{name} of{of or ' an earlier job'}"

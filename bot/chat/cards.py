@@ -16,7 +16,7 @@ from discord import MediaGalleryItem, ui
 
 from bot.chat import card_text
 from bot.chat.actions import Action
-from bot.chat.card_buttons import row, variation_rows
+from bot.chat.card_buttons import picture_rows, row
 from bot.chat.markdown import shorten, visible
 from bot.domain.card import JobCard
 from bot.domain.job import JobStatus
@@ -26,7 +26,7 @@ Item = ui.Item[Any]
 
 ALT_TEXT_LENGTH = 1024
 GREY, BLUE, PINK, RED = 0x99A1B3, 0x8FB8FF, 0xF5A9C8, 0xE5707E
-VARY_HINT = "-# **Vary a picture:** 🌱 subtle stays close to it · 🔥 strong goes further"
+PICTURE_HINT = "-# **One picture:** 🌱 subtle stays close to it · 🔥 strong goes further · 🔍 upscale makes it larger"
 _ACCENTS = {
     JobStatus.QUEUED: GREY,
     JobStatus.RUNNING: BLUE,
@@ -70,10 +70,15 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
             yield from _finished(card, files)
         case JobStatus.FAILED:
             yield ui.TextDisplay(f"⚠️ {card_text.sentence(card.job.failure or 'The pictures could not be made.')}")
-            yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DETAILS, Action.DELETE)
+            yield row(card.job.id, *_again(card), Action.DETAILS, Action.DELETE)
         case JobStatus.CANCELLED:
             yield ui.TextDisplay("-# Cancelled · costs nothing")
-            yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DELETE)
+            yield row(card.job.id, *_again(card), Action.DELETE)
+
+
+def _again(card: JobCard) -> tuple[Action, ...]:
+    """Of an upscale they would draw other pictures, and who misses it wants it tried again, from the original's card."""
+    return () if card.job.request.is_upscale else (Action.REROLL, Action.REMIX)
 
 
 def _finished(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
@@ -84,10 +89,10 @@ def _finished(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
     reports = () if card.job.origin.guild_id is None else (Action.REPORT,)  # nobody moderates a direct message
     yield row(card.job.id, Action.REROLL, Action.REMIX, Action.DETAILS, Action.DELETE, *reports)
     pictures = min(len(card.images) or len(files), MAX_IMAGES)
-    if pictures:
+    if pictures and not card.job.request.is_upscale:
         yield ui.Separator(spacing=discord.SeparatorSpacing.small)
-        yield ui.TextDisplay(VARY_HINT)
-        yield from variation_rows(card.job.id, pictures)
+        yield ui.TextDisplay(PICTURE_HINT)
+        yield from picture_rows(card.job.id, pictures)
 
 
 def _gallery(card: JobCard, files: list[discord.File]) -> Iterator[Item]:

@@ -42,7 +42,8 @@ def check_amount(settings: GuildSettings, request: GenerationRequest) -> None:
     if settings.max_pixels is not None and request.width * request.height > settings.max_pixels:
         cure = "This picture cannot be upscaled here." if request.is_upscale else "Choose a smaller size."
         raise NotAllowedError(
-            f"{request.width} × {request.height} pixels are more than this server allows ({settings.max_pixels:,} pixels). {cure}"
+            f"{request.width} × {request.height} pixels are more than this server allows ({settings.max_pixels:,} pixels). "
+            f"{cure}"
         )
     if settings.max_steps is not None and request.num_inference_steps > settings.max_steps:
         raise NotAllowedError(f"This server allows at most {counted(settings.max_steps, 'step')}. Use fewer.")

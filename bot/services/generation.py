@@ -33,9 +33,9 @@ class JobDetails:
 class GenerationService:
     """Checks requests (`propose…`), takes them in (`submit`, the only door), answers about them and removes them.
 
-    Members may reroll, vary and remix everybody's pictures of their server on their own account, unless its moderators forbid
-    it; cancelling and deleting belong to the owner and the moderators. `origin` is whoever asks. Everything raises UserErrors
-    with sentences that can be shown as they are.
+    Members may reroll, vary, upscale and remix everybody's pictures of their server on their own account, unless its moderators
+    forbid it; cancelling and deleting belong to the owner and the moderators. `origin` is whoever asks. Everything raises
+    UserErrors with sentences that can be shown as they are.
     """
 
     def __init__(
@@ -78,6 +78,10 @@ class GenerationService:
     async def propose_variation(self, job_id: JobId, image_index: int, strength: VariationStrength, origin: Origin) -> Proposal:
         """Pictures near picture `image_index` (from 0) of a finished job."""
         return await self._proposals.variation(job_id, image_index, strength, origin)
+
+    async def propose_upscale(self, job_id: JobId, image_index: int, origin: Origin) -> Proposal:
+        """Picture `image_index` (from 0) of a finished job, larger and with finer detail."""
+        return await self._proposals.upscale(job_id, image_index, origin)
 
     async def remix_draft(self, job_id: JobId, origin: Origin) -> Draft:
         """What the remix form is filled with."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, Origin, Parent, Relation, VariationStrength
 from bot.domain.personal import filled
 from bot.domain.policy import JOB_GONE, check_start
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import random_seed, reseeded, resolve, styles_of, to_draft
-from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
+from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend, upscaled
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, ImageStore, JobRepository
 from bot.services.gate import Gate
 
-PICTURES_GONE = "These pictures are no longer stored, so there is nothing to vary. Reroll draws the same words again."
+PICTURES_GONE = "These pictures are no longer stored, so there is nothing to start from. Reroll draws the same words again."
+UPSCALED = "This picture is an upscale already. Use the buttons of the picture that it was made of."
+ORIGINAL_GONE = "The picture that this one was made of was deleted. Use `/anime` with the same words; Details shows them."
 UPLOAD_GONE = "The picture that this one started from is no longer stored. Use `/anime` and attach it again."
 WITH_PICTURES = frozenset({JobStatus.SUCCEEDED, JobStatus.DELIVERED, JobStatus.UNDELIVERABLE})
 
@@ -60,14 +63,15 @@ class Proposals:
         return tuple(style for style in self.catalog.styles_for(self.profile) if settings.offers(style.name))
 
     async def reroll(self, job_id: JobId, origin: Origin) -> Proposal:
-        """The same request with a new seed."""
-        job = await self._drawable(job_id, origin)
+        """The same request with a new seed; of an upscale, that of the picture that it was made of."""
+        original = await self._original(job_id, origin)
+        job = await self._drawable(original.id, origin)
         return Proposal(request=reseeded(job.request), parent=Parent(job_id=job.id, relation=Relation.REROLL))
 
     async def variation(self, job_id: JobId, image_index: int, strength: VariationStrength, origin: Origin) -> Proposal:
         """As many pictures as the parent had, near its picture `image_index`."""
         job = await self._drawable(job_id, origin)
-        await self._check_image(job, image_index)
+        await self._image(job, image_index)
         seeds = job.request.image_seeds(image_index)
         blend = NoiseBlend(seed=random_seed(), strength=strength.share)
         return Proposal(
@@ -75,17 +79,39 @@ class Proposals:
             parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),
         )
 
+    async def upscale(self, job_id: JobId, image_index: int, origin: Origin) -> Proposal:
+        """Picture `image_index` once more, in a larger size and with finer detail."""
+        job = await self._drawable(job_id, origin)
+        image = await self._image(job, image_index)
+        request = replace(
+            job.request,
+            seed=image.seed,
+            blends=(),
+            num_images=1,
+            width=upscaled(job.request.width),
+            height=upscaled(job.request.height),
+        )
+        try:
+            data = await self._store.read(image.key)
+        except NotFoundError:
+            raise NotFoundError(PICTURES_GONE) from None
+        init_image = await self._stored(data, self.profile.upscale_strength, request)
+        return Proposal(
+            request=replace(request, init_image=replace(init_image, drawn_here=True)),
+            parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),
+        )
+
     async def remix_draft(self, job_id: JobId, origin: Origin) -> Draft:
         """The parent's words, to fill a form with; a size or style that is no longer offered is left out."""
-        job = await self._known(job_id, origin)
+        job = await self._original(job_id, origin)
         self._check_profile(job)
         draft = to_draft(job.request, self.profile)
         offered = {style.name for style in await self.offered_styles(origin)}
         return draft if draft.style is None or draft.style in offered else replace(draft, style=None, adapter_weight=None)
 
     async def remix(self, job_id: JobId, draft: Draft, origin: Origin) -> Proposal:
-        """What the member made of the form; the picture that the parent started from stays."""
-        job = await self._known(job_id, origin)
+        """What the member made of the form; the member's picture that the parent started from stays."""
+        job = await self._original(job_id, origin)
         self._check_profile(job)
         request = resolve(draft, self.profile, self.catalog)
         init_image = job.request.init_image
@@ -122,11 +148,25 @@ class Proposals:
         await self._gate.check_reuse(job, origin)
         return job
 
+    async def _original(self, job_id: JobId, origin: Origin) -> Job:
+        """The same, but in place of an upscale the job whose picture it enlarged, which has the size that its words are for."""
+        job = await self._known(job_id, origin)
+        if not job.request.is_upscale:
+            return job
+        if job.parent is None:
+            raise NotFoundError(ORIGINAL_GONE)
+        try:
+            return await self._known(job.parent.job_id, origin)
+        except NotFoundError:
+            raise NotFoundError(ORIGINAL_GONE) from None
+
     async def _drawable(self, job_id: JobId, origin: Origin) -> Job:
-        """The same, where the request can be drawn again as it is."""
+        """A job that they may draw from again, where the request can be drawn as it is."""
         job = await self._known(job_id, origin)
         self._check_profile(job)
         request = job.request
+        if request.is_upscale:
+            raise InvalidRequestError(UPSCALED)
         if not any((size.width, size.height) == (request.width, request.height) for size in self.profile.sizes):
             raise InvalidRequestError(
                 f"The size {request.width} × {request.height} is no longer offered. Use Remix to choose another."
@@ -144,11 +184,12 @@ class Proposals:
             f"{self.profile.title}. Use `/anime` with the same prompt instead."
         )
 
-    async def _check_image(self, job: Job, image_index: int) -> None:
+    async def _image(self, job: Job, image_index: int) -> StoredImage:
         if job.status not in WITH_PICTURES:
-            raise InvalidRequestError("There is no picture yet to vary. Wait until this one is finished, or use Reroll.")
-        indexes = {image.index for image in await self._jobs.images(job.id)}
-        if not indexes:
+            raise InvalidRequestError("There is no picture yet. Wait until this one is finished, or use Reroll.")
+        images = {image.index: image for image in await self._jobs.images(job.id)}
+        if not images:
             raise NotFoundError(PICTURES_GONE)
-        if image_index not in indexes:
-            raise NotFoundError(f"There is no picture {image_index + 1} here; choose 1 to {len(indexes)}.")
+        if image_index not in images:
+            raise NotFoundError(f"There is no picture {image_index + 1} here; choose 1 to {len(images)}.")
+        return images[image_index]

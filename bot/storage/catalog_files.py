@@ -8,9 +8,19 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from bot.domain.profile import ClassifierProfile, ImageSize, Licence, ModelProfile, ModelSource, Quality, Steering, Style
+from bot.domain.profile import (
+    UPSCALE_STRENGTH,
+    ClassifierProfile,
+    ImageSize,
+    Licence,
+    ModelProfile,
+    ModelSource,
+    Quality,
+    Steering,
+    Style,
+)
 from bot.domain.rating_scale import RatingScale
-from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MIN_GUIDANCE
+from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MAX_STRENGTH, MIN_GUIDANCE, MIN_STRENGTH
 from bot.domain.safety import Rating
 from bot.domain.sampler import SAMPLERS
 
@@ -194,6 +204,7 @@ class ProfileToml(Toml):
     unclassified: Annotated[TagLine, Field(min_length=1)] | None = None
     steering: dict[Literal["general", "sensitive", "questionable", "explicit"], SteeringToml] = {}
     quality: dict[Literal["draft", "best"], QualityToml] = {}
+    upscale_strength: Annotated[float, Field(ge=MIN_STRENGTH, le=MAX_STRENGTH)] = UPSCALE_STRENGTH
 
     @field_validator("sizes")
     @classmethod
@@ -223,7 +234,7 @@ class ProfileToml(Toml):
     def profile(self, name: str, resolve: Resolve) -> ModelProfile:
         same = ("title", "family", "url", "variant", "scheduler", "prediction_type", "rescale_betas_zero_snr")
         same += ("guidance_rescale", "clip_skip", "num_inference_steps", "guidance_scale", "default_size")
-        same += ("prompt_prefix", "prompt_suffix", "negative_prompt")
+        same += ("prompt_prefix", "prompt_suffix", "negative_prompt", "upscale_strength")
         return ModelProfile(
             name=name,
             source=self.source.source(resolve),

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simcord.components import walk_components
 
-from bot.chat.cards import RenderedCard, render
+from bot.chat.cards import PICTURE_HINT, RenderedCard, render
 from bot.domain.card import JobCard, ParentLink, QueuePosition
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
-from bot.domain.request import MAX_SEED, NoiseBlend, StyleChoice
+from bot.domain.request import MAX_SEED, InitImage, NoiseBlend, StyleChoice
 from tests import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -129,6 +129,36 @@ def test_a_variation_links_to_its_parent():
     assert "/channels/@me/30/41" in text(render(card(job=job, parent=in_dm)))
 
 
+def upscale(status: JobStatus = JobStatus.DELIVERED) -> JobCard:
+    large = examples.request(width=96, height=96, init_image=InitImage(key="k", strength=0.3, drawn_here=True))
+    return card(status, job=replace(card(status).job, request=large, parent=PARENT), parent=LINK)
+
+
+def test_an_upscale_is_called_one_and_offers_nothing_that_needs_a_picture_of_usual_size():
+    rendered = render(upscale())
+
+    assert "[upscale of picture 2](https://discord.com/channels/20/30/41) by <@11>" in text(rendered)
+    assert actions(rendered) == ["reroll", "remix", "details", "delete", "report"]
+    assert PICTURE_HINT not in text(rendered)
+
+
+@pytest.mark.parametrize(("status", "offered"), [(JobStatus.FAILED, ["details", "delete"]), (JobStatus.CANCELLED, ["delete"])])
+def test_an_upscale_that_came_to_nothing_is_tried_again_on_the_card_that_it_links_to(status: JobStatus, offered: list[str]):
+    assert actions(render(upscale(status))) == offered
+
+
+@pytest.mark.parametrize(("pictures", "offered"), [(1, [3]), (2, [2, 2, 2]), (3, [3, 3, 3]), (4, [4, 4, 4])])
+def test_every_picture_can_be_varied_and_upscaled(pictures: int, offered: list[int]):
+    rendered = render(card(pictures=pictures))
+
+    numbered = [action for action in actions(rendered) if action[-1].isdigit()]
+    wanted = [f"{action}{n}" for action in ("subtle", "strong", "upscale") for n in range(1, pictures + 1)]
+    rows = [len(part["components"]) for part in components(rendered) if part["type"] == 1]
+    assert numbered == wanted
+    assert rows == [5, *offered]
+    assert PICTURE_HINT in text(rendered)
+
+
 def test_a_failed_card_shows_the_sentence_and_offers_another_try():
     job = replace(card(JobStatus.FAILED).job, failure="Out of memory. Choose a smaller size.")
 
@@ -181,6 +211,7 @@ REQUESTS = st.builds(
     seed=st.integers(0, MAX_SEED),
     adapter_weight=st.floats(0, 1.5),
     blends=st.just((NoiseBlend(seed=1, strength=0.5),)),
+    init_image=st.none() | st.builds(InitImage, key=st.just("k"), strength=st.just(0.5), drawn_here=st.booleans()),
 )
 JOBS = st.builds(
     lambda request, status, failure, parent: replace(

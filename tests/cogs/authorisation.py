@@ -115,6 +115,7 @@ CARDS: Mapping[str, Door] = {
     "press reroll": _changes(cells=REUSES, tables=NEW_JOB),
     "press subtle": _changes(cells=REUSES, tables=NEW_JOB),
     "press strong": _changes(cells=REUSES, tables=NEW_JOB),
+    "press upscale": _changes(cells=REUSES, tables=NEW_JOB),
     "press remix": _shows(FILLS_IN, OWNERS_WORD),
     "form remixed": _changes(WORDS, cells=REUSES, tables=NEW_JOB),
     "press details": _shows(SEES, OWNERS_WORD),

@@ -31,7 +31,7 @@ from tests.cogs.premises import FOUND_TEXT, Premises, Visitor, Who, picture
 
 BUTTON, STRING_SELECT, LABEL, TEXT_INPUT, TEXT = 2, 3, 18, 4, 10
 COMPONENTS_V2 = 1 << 15
-ABOUT_A_PICTURE = {"subtle", "strong"}
+ABOUT_A_PICTURE = {"subtle", "strong", "upscale"}
 ABOUT_NO_JOB = {"profile", "profiled", "found", "adopted"}
 ABOUT_A_REPORT = {"reportremove", "reportblock", "reportdismiss"}
 

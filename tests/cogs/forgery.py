@@ -35,7 +35,7 @@ def _is_rightful(premises: Premises, visitor: Visitor, custom_id: str) -> bool:
     press = Press.parse(custom_id)
     if press is None:
         return False
-    if press.action in {"subtle", "strong"}:
+    if press.action in {"subtle", "strong", "upscale"}:
         return press.job_id in premises.jobs.values() and press.image == 1
     if press.action in {"profiled", "erase"}:
         return press.action == "profiled" or int(press.job_id, 16) == visitor.actor.id

@@ -215,7 +215,7 @@ async def _furnish(stage: Stage, server: Server, word: str) -> None:
         exempt_roles=frozenset({role}),
         waiting_jobs=50,
         role_priorities={role: 2},
-        max_pixels=64 * 96,
+        max_pixels=96 * 144,  # of the largest upscale
         max_steps=60,
         max_images=4,
         default_style="pastel",

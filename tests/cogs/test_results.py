@@ -81,7 +81,7 @@ async def test_a_single_picture_has_plain_variation_buttons(stage: Stage):
     card = stage.card(await stage.finished())
 
     labels = [part["label"] for part in parts(card) if part["type"] == 2]
-    assert labels == ["Reroll", "Remix", "Details", "Delete", "Report", "Vary subtle", "Vary strong"]
+    assert labels == ["Reroll", "Remix", "Details", "Delete", "Report", "Vary subtle", "Vary strong", "Upscale"]
 
 
 async def test_details_show_all_parameters_to_whoever_asks_and_nobody_else(stage: Stage):
@@ -173,7 +173,7 @@ async def test_buttons_work_after_a_restart_of_the_bot(stage: Stage):
 
     await stage.press(waiting, "cancel")
     assert (await stage.job(waiting.id)).status is JobStatus.CANCELLED
-    for action in ("reroll", "subtle1", "strong2"):
+    for action in ("reroll", "subtle1", "strong2", "upscale2"):
         before = len(await stage.all_jobs())
         await stage.press(done, action)
         assert len(await stage.all_jobs()) == before + 1
@@ -187,7 +187,7 @@ async def test_buttons_of_a_deleted_picture_say_so(stage: Stage):
     kept, gone = await stage.finished(), await stage.finished()
     await stage.press(gone, "delete")
 
-    for action in ("reroll", "subtle1", "remix", "details"):
+    for action in ("reroll", "subtle1", "upscale1", "remix", "details"):
         result = await send(stage, f"pastel:{action}:{gone.id}", message=stage.card(kept))
         assert "was deleted or is no longer known" in refusal(result)
     assert len(await stage.all_jobs()) == 2
@@ -215,17 +215,17 @@ async def test_varying_before_there_is_a_picture_is_refused(stage: Stage):
     assert "no picture yet" in refusal(result)
 
 
-KNOWN_ACTIONS = st.sampled_from(["reroll", "remix", "details", "cancel", "delete", "subtle1"])
+KNOWN_ACTIONS = st.sampled_from(["reroll", "remix", "details", "cancel", "delete", "subtle1", "upscale1"])
 FORGED = st.one_of(
     KNOWN_ACTIONS.map(lambda action: f"pastel:{action}:{NO_JOB}"),
     st.from_regex(r"pastel:[a-z]{1,8}[0-9]?:[0-9a-f]{16}", fullmatch=True),
-    st.from_regex(r"pastel:(subtle|strong)[0-9]?:JOB", fullmatch=True),
+    st.from_regex(r"pastel:(subtle|strong|upscale)[0-9]?:JOB", fullmatch=True),
     st.text(min_size=1, max_size=100).filter(lambda text: text.isprintable()),
 )
 
 
 async def test_a_forged_custom_id_changes_nothing(stage: Stage):
-    """What a stranger can send: any id. One picture exists, so `subtle1` and `strong1` of it are the only true ones."""
+    """What a stranger can send: any id. One picture exists, so number 1 of it is the only true one."""
     job = await stage.finished()
     card = stage.card(job)
     loop_results: list[str] = []

@@ -164,3 +164,15 @@ def test_where_nobody_looks_at_pictures_at_least_half_of_a_given_one_has_to_chan
     policy.check_start(half, PROFILE)
     policy.check_start(request(), PROFILE)
     policy.check_start(slightly, CLASSIFIED_PROFILE)
+
+
+def test_a_picture_that_was_drawn_here_may_stay_as_it_is() -> None:
+    policy.check_start(request(init_image=InitImage(key="k", strength=0.05, drawn_here=True)), PROFILE)
+
+
+def test_an_upscale_beyond_the_servers_size_is_refused_without_advice_to_choose_another_size() -> None:
+    settings = replace(GuildSettings(), max_pixels=64 * 64)
+    upscale = request(width=96, height=96, init_image=InitImage(key="k", strength=0.3, drawn_here=True))
+
+    with pytest.raises(NotAllowedError, match=r"96 × 96 pixels.*This picture cannot be upscaled here\.$"):
+        policy.check_amount(settings, upscale)

@@ -21,6 +21,7 @@ from bot.domain.request import (
     NoiseBlend,
     StyleChoice,
     clean_prompt,
+    upscaled,
 )
 from bot.domain.sampler import SAMPLERS
 from bot.errors import InvalidRequestError
@@ -93,6 +94,7 @@ def test_a_cleaned_prompt_is_one_line_without_control_characters(text: str) -> N
     blends=BLENDS,
     weight=st.floats(0, MAX_ADAPTER_WEIGHT),
     strength=st.floats(0.05, 1.0),
+    drawn_here=st.booleans(),
     scheduler=st.sampled_from([None, *SAMPLERS]),
     interval=st.sampled_from([None, (0.0, 0.5), (0.25, 1.0)]),
 )
@@ -101,6 +103,7 @@ def test_a_request_survives_json(
     blends: tuple[NoiseBlend, ...],
     weight: float,
     strength: float,
+    drawn_here: bool,
     scheduler: str | None,
     interval: tuple[float, float] | None,
 ) -> None:
@@ -109,7 +112,7 @@ def test_a_request_survives_json(
         blends=blends,
         style="pastel",
         adapter_weight=weight,
-        init_image=InitImage(key="k", strength=strength),
+        init_image=InitImage(key="k", strength=strength, drawn_here=drawn_here),
         scheduler=scheduler,
         guidance_interval=interval,
     )
@@ -123,6 +126,21 @@ def test_a_request_that_was_stored_before_schedulers_were_kept_takes_the_profile
     read = GenerationRequest.from_dict(stored)
 
     assert (read.scheduler, read.guidance_interval) == (None, None)
+
+
+def test_a_picture_to_start_from_that_was_stored_before_there_were_upscales_is_a_members() -> None:
+    stored = request(init_image=InitImage(key="k", strength=0.5)).to_dict()
+    del stored["init_image"]["drawn_here"]
+
+    read = GenerationRequest.from_dict(stored)
+
+    assert read.init_image == InitImage(key="k", strength=0.5, drawn_here=False)
+    assert not read.is_upscale
+
+
+@pytest.mark.parametrize(("side", "larger"), [(256, 384), (224, 336), (1024, 1536), (832, 1248), (1000, 1488), (64, 96)])
+def test_an_upscaled_side_is_half_as_long_again_in_whole_latents(side: int, larger: int) -> None:
+    assert upscaled(side) == larger
 
 
 @pytest.mark.parametrize("interval", [(0.5, 0.5), (0.6, 0.5), (-0.1, 0.5), (0.5, 1.1), (math.nan, 1.0)])

@@ -52,7 +52,7 @@ async def test_pictures_that_went_can_be_drawn_again_but_not_varied(world: World
     world.clock.advance(8 * DAY)
     await world.services.retention.enforce()
 
-    with pytest.raises(NotFoundError, match="no longer stored, so there is nothing to vary"):
+    with pytest.raises(NotFoundError, match="no longer stored, so there is nothing to start from"):
         await world.services.generation.propose_variation(job.id, 0, VariationStrength.SUBTLE, origin())
     await world.services.generation.propose_reroll(job.id, origin())
 

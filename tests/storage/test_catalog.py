@@ -80,6 +80,14 @@ def problems_of(folder: Path, profile: str | None = None, style: str | None = No
     return "\n".join(caught.value.lines)
 
 
+def test_a_profile_may_say_how_much_of_a_picture_an_upscale_draws_anew(tmp_path: Path) -> None:
+    said = catalog_of(tmp_path / "said", "upscale_strength = 0.2\n" + PROFILE)
+    unsaid = catalog_of(tmp_path / "unsaid", PROFILE)
+
+    assert (said.profile("mine").upscale_strength, unsaid.profile("mine").upscale_strength) == (0.2, 0.35)
+    assert "upscale_strength" in problems_of(tmp_path / "none", "upscale_strength = 0.0\n" + PROFILE)
+
+
 def test_a_quality_is_read_with_everything_that_it_names(tmp_path: Path) -> None:
     qualities = catalog_of(tmp_path, QUALIFIED).profile("mine").quality
 
