@@ -21,6 +21,7 @@ from bot.domain.quota import Limits
 from bot.ground import Ground, open_ground
 from bot.health import serve_health
 from bot.inference.classifier import TransformersClassifier
+from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.image_files import PillowCodec
 from bot.log import set_up_logging
@@ -91,8 +92,11 @@ async def open_works(
         ground.profile,
         ground.catalog,
         device=ground.settings.device,
-        batch=ground.settings.max_batch or None,
-        reproducible=ground.settings.reproducible,
+        engine=EngineSettings(
+            batch=ground.settings.max_batch or None,
+            reproducible=ground.settings.reproducible,
+            compile_cache=ground.settings.data_dir / "compiled" if ground.settings.compile else None,
+        ),
     )
     wanted = ground.profile.classifier
     classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)

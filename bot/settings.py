@@ -23,6 +23,7 @@ EXPECTED = {
     "device": "auto, cpu, mps, cuda or cuda:N",
     "max_batch": "a whole number from 1 to 16, or 0 to have it measured",
     "reproducible": "true or false",
+    "compile": "true or false",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
     "http_port": "a port from 1 to 65535, or 0 for none",
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", pattern=DEVICE_SHAPE, description="auto, cpu, mps, cuda or cuda:N.")
     max_batch: int = Field(default=0, ge=0, le=16, description="Pictures that share a step; 0 = measured at start.")
     reproducible: bool = Field(default=False, description="true: a picture never depends on those drawn beside it (slower).")
+    compile: bool = Field(default=False, description="true: compile the model on a GPU; the first start takes minutes longer.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, json for log collectors.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of /healthz and /metrics; 0 = off.")
@@ -125,6 +127,7 @@ class _TokenOnly(Settings):
     device: Any = None
     max_batch: Any = None
     reproducible: Any = None
+    compile: Any = None
     log_level: Any = None
     log_format: Any = None
     http_port: Any = None

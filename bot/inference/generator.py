@@ -19,6 +19,7 @@ from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, GeneratorDeadError
 from bot.inference.calls import Call
 from bot.inference.control import DrawingControl, DrawingStoppedError
+from bot.inference.engine_settings import MEASURED, EngineSettings
 from bot.inference.libraries import import_libraries
 from bot.ports import OnProgress
 
@@ -39,10 +40,8 @@ class DiffusersGenerator:
     """Implements ports.ImageGenerator with the step engine in this process.
 
     Everything that touches torch, its import included, runs on one thread named "pastel-inference", but for files and
-    previews, which a small pool encodes. `batch` is how many pictures a call of the UNet may hold (None: measured when the
-    weights are there); `reproducible` fills every call up to the same number of rows, so that a picture does not depend on
-    its company. `device` is "auto", "cpu", "cuda", "cuda:N" or "mps"; `cache_dir` None is the hub's
-    own cache.
+    previews, which a small pool encodes. `device` is "auto", "cpu", "cuda", "cuda:N" or
+    "mps"; `cache_dir` None is the hub's own cache.
     """
 
     def __init__(
@@ -54,8 +53,7 @@ class DiffusersGenerator:
         cache_dir: Path | None = None,
         offline: bool = False,
         seconds_per_image: float = SECONDS_PER_IMAGE,
-        batch: int | None = None,
-        reproducible: bool = False,
+        engine: EngineSettings = MEASURED,
     ) -> None:
         self._profile = profile
         self._catalog = catalog
@@ -63,8 +61,7 @@ class DiffusersGenerator:
         self._cache_dir = cache_dir
         self._offline = offline
         self._seconds_per_image = seconds_per_image
-        self._batch = batch
-        self._reproducible = reproducible
+        self._engine = engine
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._studio: Studio | None = None  # written on the thread only
@@ -239,11 +236,10 @@ class DiffusersGenerator:
         """The model with its engine, loaded at the first call. Raises ModelError."""
         if self._studio is None:
             import_libraries()
-            from bot.inference.studio import EngineSettings, open_studio
+            from bot.inference.studio import open_studio
 
-            settings = EngineSettings(batch=self._batch, reproducible=self._reproducible)
             self._studio = open_studio(
-                self._profile, settings, device=self._device, cache_dir=self._cache_dir, offline=self._offline
+                self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, offline=self._offline
             )
         return self._studio
 

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,12 @@ from bot.domain.prompt import styles_of
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, InvalidRequestError
 from bot.inference.adapters import Adapters
+from bot.inference.compiling import compile_model, keep_compiled_code
 from bot.inference.control import DrawingControl
 from bot.inference.denoising import PADDED_ROWS
 from bot.inference.drawing import Drawing
 from bot.inference.engine import Engine
+from bot.inference.engine_settings import EngineSettings
 from bot.inference.faults import free_memory, is_out_of_memory
 from bot.inference.pipelines import LoadedModel, load_model
 from bot.inference.preparing import Order, Preparer, read_init_image
@@ -34,17 +35,6 @@ TRIALS = 2  # calls of one size while measuring; the first one of each warms up
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings:
-    """`batch` is how many pictures a call of the UNet may hold (None: measured when the weights are there).
-
-    `reproducible` fills every call up to the same number of rows, so that a picture does not depend on its company.
-    """
-
-    batch: int | None = None
-    reproducible: bool = False
-
-
 class Studio:
     """Belongs to the drawing thread; `close` ends what is under way and frees the memory."""
 
@@ -52,7 +42,10 @@ class Studio:
         self.model = model
         self.adapters = adapters
         self._files = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="pastel-files")
-        batch = settings.batch or best_batch(lambda size: _seconds_a_call(model, size))
+        if settings.compile_cache is not None and model.device.type == "cuda":
+            keep_compiled_code(settings.compile_cache)
+            compile_model(model.text2img, lambda: _seconds_a_call(model, 1))
+        batch = settings.batch or (1 if settings.reproducible else best_batch(lambda size: _seconds_a_call(model, size)))
         self.engine = Engine(
             model,
             adapters,

@@ -14,6 +14,7 @@ from bot.domain.image import GenerationResult
 from bot.domain.profile import ModelSource, Style
 from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
+from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.libraries import import_libraries
 from tests.inference.tiny_vit import build_vit
@@ -41,7 +42,7 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_generator(models: TinyModels, *styles: Style, **settings: object) -> DiffusersGenerator:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     catalog = tiny_catalog(profile, *(styles or (pastel_style(),)))
-    settings = {"batch": 4} | settings  # not measured: tests must not depend on how busy the machine is
+    settings = {"engine": EngineSettings(batch=4)} | settings  # not measured: tests must not depend on how busy the machine is
     return DiffusersGenerator(profile, catalog, device="cpu", cache_dir=models.cache_dir, offline=True, **settings)
 
 

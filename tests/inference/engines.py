@@ -12,8 +12,9 @@ from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
 from bot.inference.control import DrawingControl
 from bot.inference.engine import Engine
+from bot.inference.engine_settings import EngineSettings
 from bot.inference.preparing import Preparer
-from bot.inference.studio import EngineSettings, Studio, open_studio
+from bot.inference.studio import Studio, open_studio
 from bot.inference.text import PromptEncoder
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 

@@ -1,0 +1,51 @@
+"""torch.compile for UNet and VAE, where the operator wants it."""
+
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportPrivateUsage=false
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+GRAPHS = 128  # one for each number of rows and each size; dynamo's own limit of 8 would leave the rest uncompiled
+CACHE_VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+
+logger = logging.getLogger(__name__)
+
+
+def keep_compiled_code(folder: Path) -> None:
+    """Have inductor keep what it compiles there, so that only the first start takes long. The environment's own word wins."""
+    os.environ.setdefault(CACHE_VARIABLE, str(folder.resolve()))  # noqa: TID251  # told, not read: torch has no other way
+
+
+def compile_model(pipeline: Any, probe: Callable[[], object], *, backend: str = "inductor") -> bool:
+    """Compile UNet and decoder in place for shapes that never change within a graph; merged LoRAs change no graph.
+
+    `probe` calls the UNet once. Where that fails, for want of a compiler say, both are as they were, the log says why, and the
+    answer is False: a picture drawn slowly is better than none.
+    """
+    torch._dynamo.config.recompile_limit = GRAPHS
+    options: dict[str, Any] = {"backend": backend, "dynamic": False}
+    if backend == "inductor":
+        options["mode"] = "reduce-overhead"  # CUDA graphs: a step is two thousand launches
+    parts = (pipeline.unet, pipeline.vae.decoder)
+    for part in parts:
+        part.compile(**options)
+    try:
+        probe()
+    except Exception as error:  # noqa: BLE001  # whatever a compiler meets
+        logger.warning("torch.compile does not work here; drawing goes on without it: %s", _first_line(error))
+        for part in parts:
+            part._compiled_call_impl = None  # what Module.compile sets
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,86 @@
+"""Compiled models: the same pictures, no compiling anew for a LoRA, and none at all where it does not work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bot.domain.profile import ModelSource
+from bot.inference.adapters import Adapters
+from bot.inference.compiling import CACHE_VARIABLE, compile_model, keep_compiled_code
+from bot.inference.pipelines import load_model
+from tests.tiny_sdxl import TinyModels, pastel_style, tiny_profile
+
+
+@pytest.fixture
+def pipeline(models: TinyModels) -> Iterator[Any]:
+    yield load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu", offline=True).text2img
+    torch._dynamo.reset()
+
+
+def step(pipeline: Any, rows: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(rows)
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(rows, *shape, generator=generator)
+
+    config = pipeline.unet.config
+    with torch.no_grad():
+        return pipeline.unet(
+            noise(config.in_channels, 8, 8),
+            torch.linspace(900, 100, rows),
+            encoder_hidden_states=noise(77, config.cross_attention_dim),
+            added_cond_kwargs={"text_embeds": noise(pipeline.text_encoder_2.config.projection_dim), "time_ids": noise(6)},
+            return_dict=False,
+        )[0]
+
+
+def test_a_compiled_step_is_the_step_and_a_lora_or_a_second_call_compiles_nothing_anew(
+    pipeline: Any, models: TinyModels
+) -> None:
+    adapters = Adapters(pipeline, cache_dir=models.cache_dir, offline=True)
+    bare = step(pipeline)
+    adapters.activate([(pastel_style(), 0.7)])
+    styled = step(pipeline)
+    adapters.activate([])
+
+    assert compile_model(pipeline, lambda: step(pipeline), backend="eager")
+    compiled = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    torch.testing.assert_close(step(pipeline), bare)
+    adapters.activate([(pastel_style(), 0.7)])
+    torch.testing.assert_close(step(pipeline), styled)
+    adapters.activate([])
+    torch.testing.assert_close(step(pipeline), bare)
+
+    assert compiled > 0
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compiled
+
+
+def test_where_compiling_fails_the_model_draws_as_before_and_the_log_says_why(
+    pipeline: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = step(pipeline)
+
+    def breaks(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("no compiler here")
+
+    assert not compile_model(pipeline, lambda: step(pipeline), backend=breaks)
+    assert torch.equal(step(pipeline), before)
+    assert "drawing goes on without it" in caplog.text
+
+
+def test_compiled_code_is_kept_in_the_data_folder_unless_the_environment_names_another(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, "elsewhere")
+    keep_compiled_code(tmp_path)
+    assert os.environ[CACHE_VARIABLE] == "elsewhere"
+    monkeypatch.delenv(CACHE_VARIABLE)
+    keep_compiled_code(tmp_path)
+    assert os.environ[CACHE_VARIABLE] == str(tmp_path)
+    monkeypatch.delenv(CACHE_VARIABLE)
