@@ -26,7 +26,7 @@ Item = ui.Item[Any]
 
 ALT_TEXT_LENGTH = 1024
 GREY, BLUE, PINK, RED = 0x99A1B3, 0x8FB8FF, 0xF5A9C8, 0xE5707E
-PICTURE_HINT = "-# **One picture:** 🌱 subtle stays close to it · 🔥 strong goes further · 🔍 upscale makes it larger"
+PICTURE_HINT = "-# **One picture:** 🌱 subtle stays close · 🔥 strong goes further · 🔍 upscale enlarges"
 _ACCENTS = {
     JobStatus.QUEUED: GREY,
     JobStatus.RUNNING: BLUE,
