@@ -17,13 +17,13 @@ from bot.errors import GenerationError
 MIN_DEVIATION, MIN_BRIGHTEST = 2.0, 8  # of 255; below either a picture is one flat or black area
 EMPTY = "The picture came out empty, which is a numerical fault of the model. Try another seed or a lower guidance_scale."
 
-LARGE = 1.6  # times the area of the profile's default size; the sizes to choose from keep below, an upscale has 2.25
+LARGE = 1.6  # times the area of the profile's default size; the shipped sizes keep below 1.2, an upscale has 2.25
 
 logger = logging.getLogger(__name__)
 
 
 def is_large(profile: ModelProfile, width: int, height: int) -> bool:
-    """Whether the VAE takes the picture (in pixels) in tiles: at once, it needs more memory than all the steps before it."""
+    """Whether the VAE takes a picture of so many pixels in tiles: at once, its memory would grow with the picture."""
     usual = profile.size(None)
     return width * height > LARGE * usual.width * usual.height
 
