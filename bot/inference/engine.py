@@ -20,6 +20,7 @@ from bot.inference.denoising import denoise
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
 from bot.inference.hangs import HangWatch
+from bot.inference.run_ahead import RunAhead
 from bot.inference.step_times import StepTimes
 from bot.inference.trajectory import Group, Trajectory
 from bot.inference.turns import GroupOrder, next_pictures
@@ -72,6 +73,7 @@ class Engine:
         self._room: float | None = None  # pictures x latents' area that did not run out of memory
         self._turns = 0
         self._watch = HangWatch(clock)
+        self._run_ahead = RunAhead.on(model.device)
 
     @property
     def busy(self) -> bool:
@@ -158,6 +160,7 @@ class Engine:
         began = self._clock()
         with self._watch.over(usual):
             broken = denoise(self._model.text2img.unet, pictures, self._buckets)
+            self._run_ahead.step()
         took = self._clock() - began
         self.times.add(rows, area, took)
         if usual is not None and took > max(SLOW_SECONDS, SLOW * usual):

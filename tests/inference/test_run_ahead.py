@@ -1,0 +1,43 @@
+"""How far the thread may be ahead of the GPU."""
+
+from __future__ import annotations
+
+import torch
+
+from bot.inference.run_ahead import RunAhead
+
+
+class Stream:
+    """Notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.marks = 0
+
+    def mark(self) -> Marker:
+        self.marks += 1
+        return Marker(self, self.marks)
+
+
+class Marker:
+    def __init__(self, stream: Stream, number: int) -> None:
+        self._stream, self._number = stream, number
+
+    def record(self) -> None:
+        self._stream.log.append(f"launched {self._number}")
+
+    def synchronize(self) -> None:
+        self._stream.log.append(f"waited for {self._number}")
+
+
+def test_a_step_is_launched_while_the_one_before_runs_and_no_further() -> None:
+    stream = Stream()
+    ahead = RunAhead(stream.mark)
+    for _ in range(3):
+        ahead.step()
+
+    assert stream.log == ["launched 1", "launched 2", "waited for 1", "launched 3", "waited for 2"]
+
+
+def test_on_a_cpu_nothing_is_waited_for() -> None:
+    RunAhead.on(torch.device("cpu")).step()
