@@ -47,8 +47,8 @@ async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(stage: Stage
     assert "**green hair, beanie**" in texts(card)
     assert f"seed `{job.request.seed}` · 64 × 64 · 4 steps · guidance 7 · Test Model" in texts(card)
     actions = [custom_id.split(":")[1] for custom_id in custom_ids(card)]
-    variations = [f"{action}{n}" for action in ("subtle", "strong") for n in (1, 2, 3, 4)]
-    assert actions == ["reroll", "remix", "details", "delete", "report", *variations]
+    numbered = [f"{action}{n}" for action in ("subtle", "strong", "upscale") for n in (1, 2, 3, 4)]
+    assert actions == ["reroll", "remix", "details", "delete", "report", *numbered]
 
 
 async def test_every_option_reaches_the_request(stage: Stage):

@@ -48,7 +48,7 @@ async def test_a_blocked_member_does_not_draw_by_button_either(stage: Stage):
     job = await stage.finished()
     await moderate(stage, "block", member=stage.other)
 
-    for action in ("reroll", "subtle1"):
+    for action in ("reroll", "subtle1", "upscale1"):
         assert "blocked you" in refusal(await stage.press(job, action, stage.other))
 
 

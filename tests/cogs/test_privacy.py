@@ -192,7 +192,7 @@ async def test_buttons_of_an_erased_picture_say_that_it_is_gone(stage: Stage):
     card = stage.card(job)
     await SqlitePrivacy(stage.database).begin(stage.member.id, now=stage.clock.now())  # before the card is removed
 
-    for action in ("reroll", "subtle1", "remix", "details"):
+    for action in ("reroll", "subtle1", "upscale1", "remix", "details"):
         result = await stage.other.click(card, custom_id=f"pastel:{action}:{job.id}")
         said = " ".join([*(texts(message) for message in result.followups), texts(result.response) if result.response else ""])
         assert "deleted or is no longer known" in said, action
@@ -215,7 +215,7 @@ async def test_no_word_of_a_members_is_in_the_log_of_all_this(stage: Stage, capl
     await stage.anime(SECRET, negative_prompt=f"{SECRET}s")
     await stage.member.slash(stage.channel, "queue show")
     job = await stage.draw()
-    for action in ("reroll", "subtle1", "details"):
+    for action in ("reroll", "subtle1", "upscale1", "details"):
         await stage.press(job, action)
     await stage.draw()
     await stage.member.slash(stage.channel, "privacy show")

@@ -35,7 +35,7 @@ async def test_every_button_meets_the_same_limit(stage: Stage):
     job = await stage.finished(images=2)
     stage.limits = Limits(daily_credits=1)
 
-    for action in ("reroll", "subtle1", "strong2"):
+    for action in ("reroll", "subtle1", "strong2", "upscale2"):
         result = await stage.press(job, action)
         assert "This costs 1 credit" in result.followups[0].content
         assert result.followups[0].ephemeral
