@@ -103,6 +103,7 @@ MEMBERS: Mapping[str, Door] = {
     "/profile set": _changes({"size": "portrait"}, cells=EVERYBODY, tables=DEFAULTS),
     "/profile reset": _changes(cells=EVERYBODY, tables=DEFAULTS),
     "typing /anime style": _shows(EVERYBODY),
+    "typing /anime second_style": _shows(EVERYBODY),
     "typing /profile set style": _shows(EVERYBODY),
     "typing /profile set size": _shows(EVERYBODY),
     "typing /queue cancel job": _shows(LISTS_OWN),
