@@ -1,10 +1,10 @@
-# make setup | run | demo | test | crash-test | quota-test | mutation-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
+# make setup | run | demo | test | crash-test | quota-test | fault-test | mutation-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.pastel-installed
 
-.PHONY: setup run demo test lint crash-test quota-test mutation-test clean
+.PHONY: setup run demo test lint crash-test quota-test fault-test mutation-test clean
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ crash-test: setup
 # The economy of `make test` at full length: 5,000 members racing for credits, 2,000 random histories of 50 steps; about 10 minutes.
 quota-test: setup
 	$(PY) -m pytest tests/economy -m campaign -n 2 --override-ini timeout=0
+
+# The injected faults of `make test` at full length, each kind twenty times: memory, numbers, bugs, files, a lost device; about 15 minutes.
+fault-test: setup
+	$(PY) -m pytest tests/faults -m campaign -n 2 --override-ini timeout=0
 
 # Prices, purses, turns and rights: every branch is run, and at least 90 % of what mutmut breaks there makes a test fail; 5 minutes.
 mutation-test: setup

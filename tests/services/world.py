@@ -17,6 +17,7 @@ from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import UNLIMITED, Limits
 from bot.ports import Messenger, MessengerError
 from bot.services.assembly import Ports, Services, build_services
+from bot.services.live_cards import EDIT_INTERVAL
 from bot.services.proposals import Proposal
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
@@ -66,7 +67,12 @@ class World:
     services: Services = field(init=False)
 
     def build(
-        self, *, messenger: Messenger | None = None, profile: ModelProfile = PROFILE, catalog: Catalog = CATALOG
+        self,
+        *,
+        messenger: Messenger | None = None,
+        profile: ModelProfile = PROFILE,
+        catalog: Catalog = CATALOG,
+        edit_interval: float = EDIT_INTERVAL,
     ) -> Services:
         """Build the services afresh, as a restart does."""
         ports = Ports(
@@ -91,7 +97,9 @@ class World:
             metrics=self.metrics,
             classifier=self.classifier,
         )
-        self.services = build_services(ports, profile=profile, catalog=catalog, sleep=self.clock.sleep)
+        self.services = build_services(
+            ports, profile=profile, catalog=catalog, edit_interval=edit_interval, sleep=self.clock.sleep
+        )
         return self.services
 
     async def limits_for(self, origin: Origin) -> Limits:
