@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from tests.local_discord.attach import attach
 
 
-def launch(origin: str, argv: Sequence[str], sabotage: str | None = None) -> int:
+def launch(origin: str, argv: Sequence[str], sabotage: str | None = None) -> NoReturn:
     """Do what `python -m bot` does; `sabotage` names a bug of tests.process.sabotage to plant first."""
     attach(origin)
     if sabotage:
         from tests.process.sabotage import plant
 
         plant(sabotage)
-    from bot.__main__ import main
+    from bot.__main__ import leave, main
 
-    return main(argv)
+    leave(main(argv))
 
 
 if __name__ == "__main__":
-    sys.exit(launch(sys.argv[1], sys.argv[2:]))
+    launch(sys.argv[1], sys.argv[2:])

@@ -1,9 +1,10 @@
-"""Changes to plant in a bot's process: bugs, so that the campaign can show that it would find them, and a shorter wait."""
+"""Changes to plant in a bot's process: bugs, for the campaign to show that it finds them; faults of the GPU; shorter waits."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 from typing import Any
 
 from bot.domain.delivery import DeliveryFault
@@ -73,6 +74,24 @@ def write_no_outbox_entry() -> None:
     endings._open_entry = lambda *_, **__: None
 
 
+def hang_in_a_step() -> None:
+    """No bug: the first step never ends, as if its kernel hung; and nobody waits long to find that out."""
+    from bot.inference import engine, hangs
+
+    hangs.HANG_SECONDS = hangs.FIRST_CALLS_SECONDS = 1.0
+    engine.denoise = lambda *_: threading.Event().wait()
+
+
+def lose_the_device() -> None:
+    """No bug: the first step reports what a driver does when its context is gone."""
+    from bot.inference import engine
+
+    def denoise(*_: Any) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    engine.denoise = denoise
+
+
 def shorten_the_grace() -> None:
     """No bug: running work gets 1 s after SIGTERM in place of 8, so that a test of the cut-off need not last that long."""
     from bot import background
@@ -86,5 +105,8 @@ BUGS = {
 }
 
 
+OTHERS = {other.__name__: other for other in (hang_in_a_step, lose_the_device, shorten_the_grace)}
+
+
 def plant(name: str) -> None:
-    (BUGS | {shorten_the_grace.__name__: shorten_the_grace})[name]()
+    (BUGS | OTHERS)[name]()

@@ -118,7 +118,7 @@ class Zygote:
             sys.exit(build_model(order["model"]))
         from tests.process.launcher import launch
 
-        sys.exit(launch(order["origin"], order["argv"], order.get("sabotage")))
+        launch(order["origin"], order["argv"], order.get("sabotage"))
 
     def _say(self, what: dict[str, Any]) -> None:
         os.write(1, json.dumps(what).encode() + b"\n")
