@@ -41,7 +41,7 @@ BUCKETS = (
 CROP = 128  # pixels; convolutions learn as much from squares as from whole pictures, in more and smaller steps
 AUTOENCODER = Schedule(steps=5600, learning_rate=1e-3, ema_decay=0.999, seed=SEED + 1)
 DENOISER = Schedule(steps=5000, learning_rate=6e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)
-FURTHER = Schedule(steps=2100, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)  # after `restore`
+FURTHER = Schedule(steps=1900, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)  # after `restore`
 TEXT = Schedule(steps=2000, learning_rate=1e-3, ema_decay=0.995, seed=SEED + 3)
 
 
