@@ -91,7 +91,7 @@ def test_no_network_is_named_with_the_cure(
     point_at(monkeypatch, "http://127.0.0.1:9")
     monkeypatch.setattr("time.sleep", lambda _: None)  # the hub's client tries six times, with pauses
     with pytest.raises(GenerationError, match="could not be downloaded") as refused:
-        Adapters(pipeline, cache_dir=tmp_path).activate(pastel_style(), 1.0)
+        Adapters(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
     assert refused.value.retryable
 
     with pytest.raises(ModelError, match=r"could not be downloaded .* Check the network") as caught:
@@ -103,8 +103,7 @@ def test_no_network_is_named_with_the_cure(
 def test_a_lora_is_fetched_once(hub: FakeHub, models: TinyModels, tmp_path: Path) -> None:
     pipeline = load(models.cache_dir, offline=True).text2img
     for _ in range(2):
-        assert Adapters(pipeline, cache_dir=tmp_path).activate(pastel_style(), 1.0) is not None
-        pipeline.unload_lora_weights()
+        assert Adapters(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
 
     assert hub.downloads() == [LORA_FILE]
 
@@ -114,8 +113,8 @@ def test_a_missing_lora_file_is_refused_with_what_the_hub_lists(hub: FakeHub, mo
     with pytest.raises(
         GenerationError, match=r"has no file x\.safetensors; it has pastel-anime-xl-latest\.safetensors, pastel-anime"
     ):
-        adapters.activate(pastel_style(weight_name="x.safetensors"), 1.0)
+        adapters.activate([(pastel_style(weight_name="x.safetensors"), 1.0)])
 
     hub.repos.clear()
     with pytest.raises(GenerationError, match="the hub has no Linaqruf/pastel-anime-xl-lora"):
-        adapters.activate(pastel_style(weight_name="y.safetensors"), 1.0)
+        adapters.activate([(pastel_style(weight_name="y.safetensors"), 1.0)])

@@ -172,9 +172,9 @@ def drawn_by_production(profile: ModelProfile, file: Path, weight: float | None)
     adapters = Adapters(pipeline, offline=True)
     if weight is not None:
         style = Style(name="a", title="A", families=("sdxl",), licence=Licence(name="none"), file=file)
-        adapters.activate(style, 1.0)
+        adapters.activate([(style, 1.0)])
         if weight != 1:
-            adapters.activate(style, weight)
+            adapters.activate([(style, weight)])
     return render(pipeline)
 
 
