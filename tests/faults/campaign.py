@@ -70,7 +70,7 @@ def requests(luck: random.Random, victim: int, style: str | None) -> list[Genera
                 prompt=f"hat {number}, {luck.getrandbits(64):x}",
                 width=width,
                 height=height,
-                num_images=2 if number == victim else luck.randint(1, 2),
+                num_images=2 if number == victim or luck.random() < 0.25 else 1,
                 num_inference_steps=luck.randint(3, 4),
                 guidance_scale=luck.choice([7.0, 7.0, 1.0]),
                 seed=luck.getrandbits(31),
@@ -100,7 +100,7 @@ async def run_case(house: House, folder: Path, kind: Kind, seed: int) -> None:
         if kind.deadly:
             await generator.close()
             await _check_restart(house, room)
-        elif not kind.changes_the_model:
+        elif not kind.changes_the_model and luck.random() < 0.5:
             await _check_picture(room, generator, luck)
         _acquit(await judge(room))
 

@@ -36,6 +36,7 @@ class Device:
         self._victims: list[Trajectory] = []
         self._handles: list[Any] = []
         self._weights = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
+        self._upcasts = self.vae.config.force_upcast
         self._observe()
 
     @property
@@ -123,6 +124,7 @@ class Device:
 
     def overflowing_vae(self) -> None:
         """In float16 everything is infinite behind the first layer; in float32 the norm takes the factor out again."""
+        self.vae.register_to_config(force_upcast=False)  # as the configuration of a VAE says that was mended for float16
         with torch.no_grad():
             self.vae.decoder.conv_in.weight.mul_(30_000)
         self.vae.half()
@@ -138,6 +140,7 @@ class Device:
         for handle in self._handles:
             handle.remove()
         self.vae.float().load_state_dict(self._weights)
+        self.vae.register_to_config(force_upcast=self._upcasts)
         self.generator._studio.engine._room = None  # a call that did not fit is remembered for good
 
 

@@ -165,6 +165,9 @@ def a_bug_in_the_text_encoder(device: Device, luck: random.Random) -> str | None
 
 
 def a_bug_in_the_scheduler(device: Device, luck: random.Random) -> str | None:
+    """Mostly at the last step, where others in the same call are done."""
+    if luck.random() < 0.7:
+        device.step = device.victim.num_inference_steps - 1
     breaks, sentence = a_bug(device, luck)
     device.in_scheduler(breaks)
     return sentence

@@ -20,7 +20,7 @@ from bot.storage.jobs import SqliteJobs
 from bot.storage.outbox import SqliteOutbox
 from tests.examples import origin
 from tests.fakes import FakeClock, RecordingMessenger
-from tests.services.world import World, until
+from tests.services.world import World
 
 ENDED = {JobStatus.DELIVERED, JobStatus.FAILED}
 PATIENCE = 120.0  # seconds; a loaded machine is slow, and what hangs hangs for ever
@@ -66,16 +66,16 @@ class Room:
 
     async def all_ended(self) -> list[Job]:
         """Wait until every card shows its job's end."""
-
-        async def ended() -> bool:
-            assert self.worker is not None
-            assert not self.worker.done(), "the worker has ended before its jobs"
-            return all(job.status in ENDED for job in await self.now()) and not [
-                job for job in self.jobs if await self.world.is_open(job)
-            ]
-
-        await until(ended, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            while not await self._is_over():
+                assert self.worker is not None
+                assert not self.worker.done(), "the worker has ended before its jobs"
+                await asyncio.sleep(0.03)  # each look reads the database
         return await self.now()
+
+    async def _is_over(self) -> bool:
+        ended = all(job.status in ENDED for job in await self.now())
+        return ended and not [job for job in self.jobs if await self.world.is_open(job)]
 
     async def death(self) -> BaseException | None:
         """Wait for the worker to end by itself; what it raised."""
