@@ -138,7 +138,13 @@ def _offers(message: Message, label: str) -> bool:
 
 
 async def run_campaign(
-    house: House, lives: int, seed: int, *, moments: Sequence[Moment] = MOMENTS, patience: float = 120.0
+    house: House,
+    lives: int,
+    seed: int,
+    *,
+    moments: Sequence[Moment] = MOMENTS,
+    longest_life: float = LONGEST_LIFE,
+    patience: float = 120.0,
 ) -> Tally:
     """Kill `lives` lives, then let a last one bring everything to its end (in `patience` seconds). It stays up, idle."""
     luck, tally, started = random.Random(seed), Tally(), time.monotonic()
@@ -148,7 +154,7 @@ async def run_campaign(
         for number in range(lives):
             moment = moments[number % len(moments)]
             members.deleted = moment.deleted
-            came = await _live_until(house, moment, luck)
+            came = await _live_until(house, moment, luck, longest_life)
             tally.lives += 1
             (tally.moments if came else tally.missed)[moment.name] += 1
             if acting.done():
@@ -164,7 +170,7 @@ async def run_campaign(
     return tally
 
 
-async def _live_until(house: House, moment: Moment, luck: random.Random) -> bool:
+async def _live_until(house: House, moment: Moment, luck: random.Random, longest_life: float) -> bool:
     """One life; whether its moment came. The kill may come inside the local Discord: after the effect, before the answer."""
     come = asyncio.Event()
     bot = await house.start(connected=False)
@@ -180,7 +186,7 @@ async def _live_until(house: House, moment: Moment, luck: random.Random) -> bool
     try:
         if moment.fits is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LONGEST_LIFE):
+                async with asyncio.timeout(longest_life):
                     await come.wait()
         await asyncio.sleep(delay)
     finally:
