@@ -94,8 +94,8 @@ class Grant:
 
 
 def price(request: GenerationRequest) -> int:
-    """Pictures times pixels times steps in whole credits, rounded up."""
-    return math.ceil(Fraction(request.num_images * request.width * request.height * request.num_inference_steps, CREDIT))
+    """Pictures times pixels times the steps that run, in whole credits, rounded up."""
+    return math.ceil(Fraction(request.pixel_steps, CREDIT))
 
 
 def day_of(now: datetime) -> int:

@@ -142,9 +142,21 @@ class GenerationRequest:
         return (*first, *self.more_styles)
 
     @property
+    def steps_run(self) -> int:
+        """How many steps a picture takes: img2img leaves out the first ones, as diffusers does, but runs one at least."""
+        if self.init_image is None:
+            return self.num_inference_steps
+        return max(1, int(self.num_inference_steps * self.init_image.strength))
+
+    @property
+    def pixel_steps(self) -> int:
+        """Size of the job: pictures times pixels times the steps that run. The price counts it."""
+        return self.num_images * self.width * self.height * self.steps_run
+
+    @property
     def work(self) -> float:
-        """Size of the job in megapixel-steps: what the queue's ETA and the price count."""
-        return self.num_images * self.num_inference_steps * self.width * self.height / 1e6
+        """Size of the job in megapixel-steps: what the queue's order and its ETA count."""
+        return self.pixel_steps / 1e6
 
     @property
     def is_upscale(self) -> bool:

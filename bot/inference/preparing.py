@@ -49,13 +49,6 @@ def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Ima
         return image.convert("RGB")
 
 
-def steps_of(request: GenerationRequest) -> int:
-    """How many steps a picture takes: img2img leaves out the first ones, but runs one at least."""
-    if request.init_image is None:
-        return request.num_inference_steps
-    return max(1, int(request.num_inference_steps * request.init_image.strength))
-
-
 class Preparer:
     """Makes trajectories for one model. The LoRAs of the order must be active: text encoders have their share in them."""
 
@@ -99,7 +92,7 @@ class Preparer:
         scheduler = self._scheduler(request)
         scheduler.set_timesteps(request.num_inference_steps, device="cpu")
         generator = cpu_generator(request.image_seeds(index).seed)
-        begin = request.num_inference_steps - steps_of(request)
+        begin = request.num_inference_steps - request.steps_run
         if hasattr(scheduler, "set_begin_index"):  # DDIM finds its place by the timestep
             scheduler.set_begin_index(begin)
         timesteps: torch.Tensor = scheduler.timesteps[begin:]

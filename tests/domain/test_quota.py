@@ -22,6 +22,7 @@ from bot.domain.quota import (
     price,
     renews_at,
 )
+from bot.domain.request import InitImage
 from bot.errors import QuotaError
 from tests.examples import request
 
@@ -43,6 +44,14 @@ MIDNIGHT = int(datetime(2026, 11, 25, tzinfo=UTC).timestamp())
 )
 def test_the_price_is_pictures_times_pixels_times_steps_rounded_up(wish: dict[str, int], credits: int) -> None:
     assert price(request(**wish)) == credits
+
+
+def test_a_picture_drawn_over_another_costs_what_its_steps_cost() -> None:
+    over = request(width=1536, height=1536, num_inference_steps=28, init_image=InitImage(key="x", strength=0.25))
+
+    assert over.steps_run == 7
+    assert price(over) == price(request(width=1536, height=1536, num_inference_steps=7)) == 1
+    assert price(request(width=1536, height=1536, num_inference_steps=28)) == 3
 
 
 @given(st.integers(1, 4), st.integers(1, 60), st.integers(1, 256), st.integers(1, 256))

@@ -208,6 +208,15 @@ def test_work_counts_pictures_steps_and_pixels() -> None:
     assert request(num_images=4, num_inference_steps=10, width=1000, height=1000).work == pytest.approx(40)
 
 
+@pytest.mark.parametrize(("steps", "strength", "run"), [(28, 0.5, 14), (28, 0.35, 9), (30, 0.1, 3), (8, 1.0, 8), (5, 0.1, 1)])
+def test_of_a_picture_drawn_over_another_only_the_steps_that_run_are_work(steps: int, strength: float, run: int) -> None:
+    over = request(num_inference_steps=steps, init_image=InitImage(key="x", strength=strength), width=1000, height=1000)
+
+    assert over.steps_run == run
+    assert over.work == pytest.approx(run)
+    assert request(num_inference_steps=steps).steps_run == steps
+
+
 def test_an_unknown_field_of_a_stored_request_is_an_error() -> None:
     stored: dict[str, Any] = request().to_dict() | {"surprise": 1}
     with pytest.raises(TypeError):

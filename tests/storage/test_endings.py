@@ -27,6 +27,19 @@ async def test_a_finished_job_has_its_pictures_its_charge_and_an_outbox_entry(st
     assert (entry.job_id, entry.created_at, entry.next_attempt_at, entry.attempts) == (job.id, LATER, LATER, 0)
 
 
+async def test_a_charge_is_what_was_set_aside_though_the_price_list_changed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await store.running()
+    cost = price(job.request)
+    monkeypatch.setattr("bot.domain.quota.CREDIT", 1)
+
+    assert await store.jobs.finish(job.id, 1, images(job), now=LATER)
+
+    assert price(job.request) > cost
+    assert await store.postings(job.id) == {"reserve": (cost, 0), "charge": (-cost, cost)}
+
+
 async def test_a_failed_job_keeps_its_reason_and_is_refunded(store: Store) -> None:
     job = await store.running()
 

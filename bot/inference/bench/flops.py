@@ -31,7 +31,7 @@ class Work:
 
     def of(self, request: GenerationRequest) -> int:
         """One picture; both prompts are counted, whoever remembers one."""
-        steps = request.num_inference_steps
+        steps = request.steps_run
         rows = sum(2 if request.is_guided(step, steps) else 1 for step in range(steps))
         return rows * self.step_row + self.decoding + 2 * self.text
 
