@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--negative-prompt", default="", metavar="TEXT")
     draw.add_argument("--size", metavar="NAME", help="a size of the model's profile")
     draw.add_argument("--seed", type=int, metavar="N")
+    draw.add_argument("--quality", metavar="draft|standard|best", help="as in /anime; --steps and --guidance-scale win over it")
     draw.add_argument("--steps", type=int, metavar="N")
     draw.add_argument("--guidance-scale", type=float, metavar="X")
     draw.add_argument("--style", metavar="NAME")
@@ -95,6 +96,7 @@ async def _draw(arguments: argparse.Namespace) -> int:
         num_inference_steps=arguments.steps,
         guidance_scale=arguments.guidance_scale,
         style=arguments.style,
+        quality=arguments.quality,
     )
     await draw_picture(Settings.load(need_token=False), draft, arguments.out)
     return 0

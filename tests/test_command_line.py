@@ -54,6 +54,15 @@ def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not(tmp_path)
     assert pixels[0] == pixels[1] != pixels[2]
 
 
+def test_a_quality_draws_with_the_figures_of_the_model(monkeypatch, tmp_path):
+    monkeypatch.setenv("MODEL", "mini")
+
+    assert main(["draw", PROMPT, "--out", str(tmp_path / "a.png"), "--quality", "draft"]) == 0
+
+    with Image.open(tmp_path / "a.png") as picture:
+        assert "Steps: 8," in picture.text["parameters"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -62,6 +71,7 @@ def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not(tmp_path)
         ([PROMPT, "--steps", "61"], "`steps` must be between 1 and 60; you gave 61"),
         ([PROMPT, "--size", "huge"], "There is no size of that name"),
         ([PROMPT, "--style", "cubism"], "There is no style of that name"),
+        ([PROMPT, "--quality", "best"], "Choose one of: `standard`"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, capsys):
