@@ -17,7 +17,7 @@ from bot.chat.links import job_link
 from bot.chat.markdown import shorten, visible
 from bot.chat.replies import Interaction
 from bot.domain.image import ImageFile
-from bot.domain.job import Job, JobId
+from bot.domain.job import Job, JobId, JobStatus
 from bot.domain.report import MAX_REPORT_LENGTH, Complaint, Outcome, Report, ReportNotice, Step
 
 Item = ui.Item[Any]
@@ -27,6 +27,7 @@ SEEN_BY = "You may leave this empty. The moderators of this server see it and yo
 THANKS = "Thank you. The moderators of this server have been shown your report."
 MAX_SHOWN = 4  # complaints; the reasons may be twice as long once they are escaped, and Discord takes 4,000 characters
 ALT_TEXT_LENGTH = 1024
+NO_COPY = "-# I have no copy of the pictures to show here. The card in the channel stays until you press **Remove**."
 _OUTCOMES = {Outcome.REMOVED: "**🗑️ Pictures removed** by", Outcome.DISMISSED: "**✅ Dismissed** by"}
 _BY_AUTHOR = "**🗑️ Pictures deleted** by their author"
 
@@ -62,6 +63,8 @@ def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
     yield ui.TextDisplay("\n".join(_complaints(report)))
     if files:
         yield ui.MediaGallery(*(discord.MediaGalleryItem(file, description=file.description, spoiler=True) for file in files))
+    elif report.is_open and job.status is JobStatus.DELIVERED:
+        yield ui.TextDisplay(NO_COPY)
     steps = list(_steps(report, job))
     if steps:
         yield ui.TextDisplay("\n".join(steps))

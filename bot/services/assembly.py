@@ -149,7 +149,7 @@ def build_services(
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
         eraser=eraser,
-        retention=Retention(shelf=ports.shelf, store=store, clock=clock, metrics=metrics, sleep=sleep),
+        retention=Retention(shelf=ports.shelf, store=store, reports=display, clock=clock, metrics=metrics, sleep=sleep),
         worker=worker,
         delivery=delivery,
         live=live,

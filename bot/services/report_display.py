@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -48,6 +49,10 @@ class ReportRepository(Protocol):
         ...
 
     async def shown(self, report_id: int, message: ReportMessage) -> None: ...
+
+    async def shown_about(self, job_ids: Sequence[JobId]) -> tuple[int, ...]:
+        """Reports about the jobs, open or closed, that moderators were shown."""
+        ...
 
     async def blocked(self, report_id: int, step: Step) -> None:
         """The author was blocked; the first time stays."""
@@ -117,6 +122,19 @@ class ReportDisplay:
             return True
         return await self.show(report.id)
 
+    async def show_removal(self, job_ids: Sequence[JobId]) -> None:
+        """Take out of the messages about the jobs what is no longer stored of them. A message that is gone stays gone.
+
+        An open report stays open: the card in the channel still shows the pictures, and Remove takes it away.
+        """
+        for report_id in await self._records.shown_about(job_ids):
+            async with self._locks.setdefault(report_id, asyncio.Lock()):
+                report = await self._records.get(report_id)
+                try:
+                    await self._edit(report)
+                except MessengerError as error:
+                    log.warning("Report %d about job %s shows what was removed: %s", report.id, report.job_id, error)
+
     async def catch_up(self) -> None:
         """Show what an earlier process kept and did not show; once, after the login. Never raises."""
         try:
@@ -126,23 +144,33 @@ class ReportDisplay:
             report_incident(log, self._metrics, "Reports that nobody was shown could not be read", error)
 
     async def _post_or_edit(self, report: Report) -> None:
-        job = await self._jobs.get(report.job_id)
-        if job is None or self._board is None:
-            raise MessengerError(DeliveryFault.CHANNEL_GONE, "nothing to show, or nowhere")
-        notice = ReportNotice(report=report, job=job, pictures=await self._pictures(job) if report.is_open else ())
-        if report.message is not None:
-            try:
-                await self._board.edit(report.message, notice)
-            except MessengerError as error:
-                if error.fault not in _MOVED or not report.is_open:
-                    raise
-            else:
+        try:
+            if await self._edit(report):
                 return
+        except MessengerError as error:
+            if error.fault not in _MOVED or not report.is_open:
+                raise
+        notice, board = await self._notice(report)
         channel_id = (await self._rules.get(report.guild_id)).report_channel
         if channel_id is None:
             raise MessengerError(DeliveryFault.CHANNEL_GONE, "no report channel")
-        message_id = await self._board.post(channel_id, notice)
+        message_id = await board.post(channel_id, notice)
         await self._records.shown(report.id, ReportMessage(channel_id=channel_id, message_id=message_id))
+
+    async def _edit(self, report: Report) -> bool:
+        """False when it has no message yet."""
+        if report.message is None:
+            return False
+        notice, board = await self._notice(report)
+        await board.edit(report.message, notice)
+        return True
+
+    async def _notice(self, report: Report) -> tuple[ReportNotice, ReportBoard]:
+        job = await self._jobs.get(report.job_id)
+        if job is None or self._board is None:
+            raise MessengerError(DeliveryFault.CHANNEL_GONE, "nothing to show, or nowhere")
+        pictures = await self._pictures(job) if report.is_open else ()
+        return ReportNotice(report=report, job=job, pictures=pictures), self._board
 
     async def _pictures(self, job: Job) -> tuple[ImageFile, ...]:
         """Copies of what is still there, small enough for one message."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from bot.domain.job import JobId
 from bot.domain.privacy import Content, KeepingTimes
 from bot.ports import Clock, ImageStore
 from bot.services.incidents import report
+from bot.services.report_display import ReportDisplay
 from bot.services.signals import Signal, Sleep, rest
 from bot.telemetry import Metrics
 
@@ -47,13 +49,21 @@ class Shelf(Protocol):
 
 
 class Retention:
-    """Goes round once an hour until `stop`. Cards in Discord stay as they are."""
+    """Goes round once an hour until `stop`. Cards in Discord stay as they are; moderators' copies in reports go."""
 
     def __init__(
-        self, *, shelf: Shelf, store: ImageStore, clock: Clock, metrics: Metrics, sleep: Sleep = asyncio.sleep
+        self,
+        *,
+        shelf: Shelf,
+        store: ImageStore,
+        reports: ReportDisplay,
+        clock: Clock,
+        metrics: Metrics,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._shelf = shelf
         self._store = store
+        self._reports = reports
         self._clock = clock
         self._metrics = metrics
         self._sleep = sleep
@@ -96,11 +106,18 @@ class Retention:
             shelf=self._shelf,
             store=self._store,
             clock=self._clock,
+            on_removed=self._reports.show_removal,
         )
 
 
 async def remove_all(
-    next_portion: Callable[[], Awaitable[Content]], *, words: bool, shelf: Shelf, store: ImageStore, clock: Clock
+    next_portion: Callable[[], Awaitable[Content]],
+    *,
+    words: bool,
+    shelf: Shelf,
+    store: ImageStore,
+    clock: Clock,
+    on_removed: Callable[[Sequence[JobId]], Awaitable[None]] | None = None,
 ) -> int:
     """Remove portion after portion until one is empty; returns how many jobs they were.
 
@@ -111,4 +128,6 @@ async def remove_all(
         await store.delete(content.keys)
         await shelf.remove(content, words=words, now=clock.now())
         removed += len(content.job_ids)
+        if on_removed is not None:
+            await on_removed(content.job_ids)
     return removed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
 from bot.domain.job import JobId
@@ -15,6 +17,9 @@ GET = "SELECT * FROM reports WHERE id = ?"
 OPEN_OF_JOB = "SELECT id FROM reports WHERE job_id = ? AND closed_at IS NULL"
 LATEST_OF_JOB = "SELECT * FROM reports WHERE job_id = ? ORDER BY id DESC LIMIT 1"
 UNSEEN = "SELECT id FROM reports WHERE closed_at IS NULL AND message_id IS NULL ORDER BY id"
+SHOWN_ABOUT = """--sql
+SELECT id FROM reports WHERE message_id IS NOT NULL AND job_id IN (SELECT value FROM json_each(:ids)) ORDER BY id
+"""
 
 COMPLAINTS = "SELECT * FROM complaints WHERE report_id = ? ORDER BY reported_at, reporter_id"
 FILED_BEFORE = """--sql
@@ -74,6 +79,10 @@ class SqliteReports:
     async def shown(self, report_id: int, message: ReportMessage) -> None:
         values = {"id": report_id, "channel_id": message.channel_id, "message_id": message.message_id}
         await self._database.transaction(lambda connection: connection.execute(SHOWN, values))
+
+    async def shown_about(self, job_ids: Sequence[JobId]) -> tuple[int, ...]:
+        values = {"ids": json.dumps(list(job_ids))}
+        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(SHOWN_ABOUT, values)))
 
     async def blocked(self, report_id: int, step: Step) -> None:
         await self._database.transaction(lambda connection: connection.execute(BLOCKED, _step_values(report_id, step)))
