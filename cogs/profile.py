@@ -12,7 +12,7 @@ from bot.chat.client import PastelBot
 from bot.chat.forms import Offer
 from bot.chat.profile_view import NO_STYLE_AT_ALL, profile_form, profile_view, wanted
 from bot.chat.replies import Interaction, answer, defer_ephemeral, defer_silently, origin_of, show_form
-from bot.domain.personal import STYLELESS, PersonalDefaults, edit_of
+from bot.domain.personal import NONE_AT_ALL, PersonalDefaults, edit_of
 from bot.domain.request import MAX_IMAGES
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
@@ -48,7 +48,7 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
     @app_commands.describe(
         style="Your style; none for no style at all, - for the server's",
         size="Your size; - for the model's",
-        negative_prompt="What your pictures leave out; - for nothing of your own",
+        negative_prompt="What your pictures leave out; none for nothing at all, - for the server's",
         pictures="How many pictures at once",
         spoiler="Hide your pictures behind a click",
     )
@@ -71,7 +71,7 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
     async def styles(self, interaction: discord.Interaction, current: str) -> list[Choice[str]]:
         chosen = style_choices(await self._generation.styles(origin_of(interaction)), current)
         if current.strip().casefold() in NO_STYLE_AT_ALL.casefold():
-            chosen.insert(0, Choice(name=NO_STYLE_AT_ALL, value=STYLELESS))
+            chosen.insert(0, Choice(name=NO_STYLE_AT_ALL, value=NONE_AT_ALL))
         return chosen[:MAX_CHOICES]
 
     @set.autocomplete("size")

@@ -23,13 +23,14 @@ from bot.chat.form_fields import (
 )
 from bot.chat.forms import IMAGES, NEGATIVE_PROMPT, SIZE, STYLE, Offer
 from bot.chat.replies import Interaction
-from bot.domain.personal import NOTHING, STYLELESS, PersonalDefaults, PersonalEdit, edit_of
+from bot.domain.personal import NONE_AT_ALL, NOTHING, PersonalDefaults, PersonalEdit, edit_of
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import counted
 
 SPOILER, HIDDEN, SHOWN = "spoiler", "hidden", "shown"
 NAME_LENGTH, WORDS_LENGTH = 80, 600
 AS_SERVER = "as the server has it"
+LEAVE_OUT_HINT = f"Empty: {AS_SERVER}. none: nothing, even where the server does"
 NO_STYLE_AT_ALL = "No style, even where the server has one"
 HINT = (
     "-# They fill what you leave out of `/anime`, in every server, within that server's limits. "
@@ -59,13 +60,11 @@ def profile_form(defaults: PersonalDefaults, offer: Offer) -> ui.Modal:
     """A form filled with `defaults`. A default that is not offered here stays among the choices, so that it is not lost."""
     profile = offer.profile
     form = ui.Modal(title="Your defaults", custom_id=Press(action=PROFILE_FORM, job_id=NO_JOB).custom_id)
-    styles = [(NO_STYLE, "As the server has it"), (STYLELESS, NO_STYLE_AT_ALL), *style_options(offer.styles)[1:]]
+    styles = [(NO_STYLE, "As the server has it"), (NONE_AT_ALL, NO_STYLE_AT_ALL), *style_options(offer.styles)[1:]]
     sizes = [(NOTHING, f"As the model has it ({profile.default_size})"), *size_options(profile)]
     form.add_item(choice_field("Style", STYLE, _with(styles, defaults.style), defaults.style or NO_STYLE))
     form.add_item(choice_field("Size", SIZE, _with(sizes, defaults.size), defaults.size or NOTHING))
-    form.add_item(
-        text_field("Leave out", NEGATIVE_PROMPT, defaults.negative_prompt, required=False, hint=f"Empty: {AS_SERVER}")
-    )
+    form.add_item(text_field("Leave out", NEGATIVE_PROMPT, defaults.negative_prompt, required=False, hint=LEAVE_OUT_HINT))
     form.add_item(choice_field("Pictures at once", IMAGES, count_options(), str(defaults.num_images or 1)))
     spoilers = [(SHOWN, "Shown at once"), (HIDDEN, "Hidden behind a click")]
     form.add_item(choice_field("Your pictures are", SPOILER, spoilers, HIDDEN if defaults.spoiler else SHOWN))
@@ -85,10 +84,9 @@ def wanted(interaction: Interaction) -> PersonalEdit:
 
 
 def _lines(defaults: PersonalDefaults, profile: ModelProfile, catalog: Catalog) -> Iterator[str]:
-    negative_prompt = words(defaults.negative_prompt, WORDS_LENGTH) if defaults.negative_prompt else AS_SERVER
     yield f"**Style:** {_style(defaults.style, profile, catalog)}"
     yield f"**Size:** {_size(defaults.size, profile)}"
-    yield f"**Leave out:** {negative_prompt}"
+    yield f"**Leave out:** {_left_out(defaults.negative_prompt)}"
     yield f"**Pictures at once:** {counted(defaults.num_images or 1, 'picture')}"
     yield f"**Your pictures are:** {'hidden behind a click' if defaults.spoiler else 'shown at once'}"
 
@@ -96,10 +94,16 @@ def _lines(defaults: PersonalDefaults, profile: ModelProfile, catalog: Catalog) 
 def _style(name: str | None, profile: ModelProfile, catalog: Catalog) -> str:
     if name is None:
         return AS_SERVER
-    if name == STYLELESS:
+    if name == NONE_AT_ALL:
         return "none, even where the server has one"
     titles = {style.name: style.title for style in catalog.styles_for(profile)}
     return words(titles[name], NAME_LENGTH) if name in titles else f"{words(name, NAME_LENGTH)} (not offered any more)"
+
+
+def _left_out(negative_prompt: str) -> str:
+    if negative_prompt == NONE_AT_ALL:
+        return "nothing, even where the server does"
+    return words(negative_prompt, WORDS_LENGTH) if negative_prompt else AS_SERVER
 
 
 def _size(name: str | None, profile: ModelProfile) -> str:

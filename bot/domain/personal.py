@@ -13,7 +13,7 @@ from bot.domain.request import MAX_IMAGES, Draft, check_range, clean_prompt
 from bot.errors import InvalidRequestError
 
 NOTHING = "-"  # a style or negative prompt of this means none, not even the default
-STYLELESS = "none"  # as one's own style: none, not even the server's
+NONE_AT_ALL = "none"  # as one's own style or negative prompt: none, not even the server's
 MAX_SIZE_NAME = 100  # characters; the value of a choice
 
 
@@ -21,9 +21,9 @@ MAX_SIZE_NAME = 100  # characters; the value of a choice
 class PersonalDefaults:
     """What a member wants where they say nothing, in every server. None and "": as the server and the model have it.
 
-    A `style` of STYLELESS is no style, whatever the server has. `spoiler` hides their pictures behind a click everywhere.
-    Raises InvalidRequestError, with a sentence, for values out of range; whether a style or size exists depends on the model,
-    and is asked when it is used.
+    NONE_AT_ALL as style or negative prompt is none, whatever the server has. `spoiler` hides their pictures behind a click
+    everywhere. Raises InvalidRequestError, with a sentence, for values out of range; whether a style or size exists depends
+    on the model, and is asked when it is used.
     """
 
     style: str | None = None
@@ -62,15 +62,15 @@ def edit_of(
 ) -> PersonalEdit:
     """An edit of what is given; None leaves as it is, and NOTHING or blanks mean no default of one's own.
 
-    Nor is one picture, since that is everybody's. A style of STYLELESS is one's own wish for none.
+    Nor is one picture, since that is everybody's. NONE_AT_ALL as style or negative prompt is one's own wish for none.
     """
 
     def edit(before: PersonalDefaults) -> PersonalDefaults:
         images = before.num_images if num_images is None else num_images
         return PersonalDefaults(
-            style=before.style if style is None else _style_named(style),
+            style=before.style if style is None else _wish(style),
             size=before.size if size is None else _named(size),
-            negative_prompt=before.negative_prompt if negative_prompt is None else _named(negative_prompt) or "",
+            negative_prompt=before.negative_prompt if negative_prompt is None else _wish(negative_prompt) or "",
             num_images=None if images == 1 else images,
             spoiler=before.spoiler if spoiler is None else spoiler,
         )
@@ -82,9 +82,9 @@ def _named(text: str) -> str | None:
     return None if text.strip() in {"", NOTHING} else text.strip()
 
 
-def _style_named(text: str) -> str | None:
+def _wish(text: str) -> str | None:
     name = _named(text)
-    return STYLELESS if name is not None and name.casefold() == STYLELESS else name
+    return NONE_AT_ALL if name is not None and name.casefold() == NONE_AT_ALL else name
 
 
 def filled(
@@ -95,14 +95,15 @@ def filled(
     No default breaks the server's limits where the model offers anything within them; what the member gave is left alone,
     but for NOTHING, which becomes nothing.
     """
-    defaults = () if personal.style == STYLELESS else (personal.style, settings.default_style)
+    defaults = () if personal.style == NONE_AT_ALL else (personal.style, settings.default_style)
     style = _style(draft.style, defaults, settings, profile, catalog)
+    left_out = "" if personal.negative_prompt == NONE_AT_ALL else personal.negative_prompt or settings.default_negative_prompt
     steps = draft.num_inference_steps
-    draft = with_quality(replace(draft, style=style), profile, settings)
+    draft = with_quality(replace(draft, style=style), profile, catalog, settings)
     default_steps = _given(draft.num_inference_steps, profile.num_inference_steps)
     return replace(
         draft,
-        negative_prompt=_words(draft.negative_prompt, personal.negative_prompt or settings.default_negative_prompt),
+        negative_prompt=_words(draft.negative_prompt, left_out),
         size=_size(personal.size, settings, profile) if draft.size is None else draft.size,
         num_images=_given(draft.num_images, _within(personal.num_images or 1, settings.max_images)),
         num_inference_steps=_given(steps, _within(default_steps, settings.max_steps)),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from bot.domain.personal import NO_PREFERENCES, STYLELESS, PersonalDefaults, PersonalEdit
+from bot.domain.personal import NO_PREFERENCES, NONE_AT_ALL, PersonalDefaults, PersonalEdit
 from bot.domain.profile import Catalog, ModelProfile
 from bot.ports import Clock
 
@@ -47,7 +47,7 @@ class Preferences:
     def _checked(self, before: PersonalDefaults, after: PersonalDefaults) -> PersonalDefaults:
         """By their proper names; what stays as it was may be of another model."""
         style, size = after.style, after.size
-        if style is not None and style not in {STYLELESS, before.style}:
+        if style is not None and style not in {NONE_AT_ALL, before.style}:
             style = self._catalog.style(style, self._profile).name
         if size is not None and size != before.size:
             size = self._profile.size(size).name

@@ -257,6 +257,26 @@ async def test_a_member_may_want_no_style_where_the_server_has_a_default_one(sta
     assert (await asked(stage)).style == "pastel"
 
 
+@pytest.mark.parametrize("way", ["command", "form"])
+async def test_a_member_may_want_no_negative_prompt_where_the_server_has_a_default_one(stage: Stage, way: str):
+    await house_rules(stage, default_negative_prompt="the server's")
+    if way == "command":
+        await put(stage, negative_prompt="None")
+    else:
+        await stage.member.submit_modal(await shown_form(stage), UNTOUCHED | {"negative_prompt": "none"})
+
+    assert (await asked(stage)).negative_prompt == ""
+    assert "**Leave out:** nothing, even where the server does" in texts(
+        (await stage.member.slash(stage.channel, "profile show")).response
+    )
+    (field,) = [part for part in parts_of((await shown_form(stage)).modal) if part["custom_id"] == "negative_prompt"]
+    assert field["value"] == "none"
+    assert (await asked(stage, negative_prompt="hat")).negative_prompt == "hat"
+
+    await put(stage, negative_prompt="-")
+    assert (await asked(stage)).negative_prompt == "the server's"
+
+
 async def test_ones_defaults_keep_within_the_servers_limits(stage: Stage):
     await put(stage, style="ink", size="portrait", pictures=4)
     await house_rules(stage, max_pixels=64 * 64, max_images=2, allowed_styles=frozenset({"pastel"}))

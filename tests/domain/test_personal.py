@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.domain.house_rules import UNCHANGED
-from bot.domain.personal import NO_PREFERENCES, STYLELESS, PersonalDefaults, edit_of, filled
+from bot.domain.personal import NO_PREFERENCES, NONE_AT_ALL, PersonalDefaults, edit_of, filled
 from bot.domain.profile import Catalog, ImageSize
 from bot.domain.request import Draft
 from bot.errors import InvalidRequestError
@@ -94,10 +94,18 @@ def test_an_own_style_that_the_model_has_not_gives_way_to_the_servers(own: str):
 
 
 def test_no_style_at_all_can_be_ones_own_default_and_what_is_given_counts_before_it():
-    own = PersonalDefaults(style=STYLELESS)
+    own = PersonalDefaults(style=NONE_AT_ALL)
 
     assert fill(personal=own, default_style="pastel").style is None
     assert fill(Draft(prompt="1girl", style="ink"), personal=own, default_style="pastel").style == "ink"
+
+
+def test_no_negative_prompt_at_all_can_be_ones_own_default_and_what_is_given_counts_before_it():
+    own = PersonalDefaults(negative_prompt=NONE_AT_ALL)
+
+    assert fill(personal=own, default_negative_prompt="the server's").negative_prompt == ""
+    given = fill(Draft(prompt="1girl", negative_prompt="hat"), personal=own, default_negative_prompt="the server's")
+    assert given.negative_prompt == "hat"
 
 
 def test_a_style_that_the_server_does_not_offer_is_no_default():
@@ -159,8 +167,16 @@ def test_an_edit_changes_what_is_given_and_nothing_else():
 def test_none_as_a_style_is_no_style_at_all_and_a_dash_takes_that_back(word: str):
     styleless = edit_of(style=word)(PersonalDefaults(style="ink"))
 
-    assert styleless == PersonalDefaults(style=STYLELESS)
+    assert styleless == PersonalDefaults(style=NONE_AT_ALL)
     assert edit_of(style="-")(styleless) == NO_PREFERENCES
+
+
+@pytest.mark.parametrize("word", ["none", " None "])
+def test_none_as_a_negative_prompt_leaves_nothing_out_and_a_dash_takes_that_back(word: str):
+    wordless = edit_of(negative_prompt=word)(PersonalDefaults(negative_prompt="hat"))
+
+    assert wordless == PersonalDefaults(negative_prompt=NONE_AT_ALL)
+    assert edit_of(negative_prompt="-")(wordless) == NO_PREFERENCES
 
 
 @pytest.mark.parametrize("nothing", ["-", "", "  "])
