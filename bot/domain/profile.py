@@ -75,7 +75,7 @@ class Quality:
     """What a member's choice of quality means for a model; None is as the profile has it.
 
     `style` is a LoRA that was distilled to draw in few steps (Style.is_distilled), `adapter_weight` its weight (None: its own).
-    `bot.domain.quality` says what happens beside a member's own style.
+    `bot.domain.quality` says what happens where a server does not offer it.
     """
 
     num_inference_steps: int

@@ -42,7 +42,7 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
 
     Raises InvalidRequestError with a sentence for the member.
     """
-    draft = with_quality(draft, profile)
+    draft = with_quality(draft, profile, catalog)
     size = profile.size(draft.size)
     style = catalog.style(draft.style, profile) if draft.style and draft.style.strip() else None
     steps = _given(draft.num_inference_steps, profile.num_inference_steps)
@@ -79,7 +79,7 @@ def styles_of(request: GenerationRequest, profile: ModelProfile, catalog: Catalo
 def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
     """The request as a draft, to fill a form with; the seed is left open so that a remix is a new picture.
 
-    What a distilled LoRA drew has its quality in place of the LoRA and of its figures, which suit no other style.
+    What a distilled LoRA drew has its quality in place of the LoRA and of its figures, which suit no other LoRA.
     """
     sizes = (size.name for size in profile.sizes if (size.width, size.height) == (request.width, request.height))
     draft = Draft(
@@ -90,11 +90,15 @@ def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
     )
     if (name := distilled_quality(request, profile)) is not None:
         quality = profile.quality[name]
+        is_first = request.style == quality.style
         return replace(
             draft,
             quality=name,
             num_inference_steps=_unless(request.num_inference_steps, quality.num_inference_steps),
             guidance_scale=_unless(request.guidance_scale, quality.guidance_scale),
+            style=None if is_first else request.style,
+            adapter_weight=None if is_first else request.adapter_weight,
+            more_styles=tuple(style for style in request.more_styles if style.name != quality.style),
         )
     return replace(
         draft,

@@ -1,7 +1,7 @@
 """A member's choice of quality, as the figures that it stands for.
 
-A picture has one style. A quality that draws with a distilled LoRA does so where the picture has no other style and the server
-offers the LoRA; else the profile's own sampler and guidance stay, and half of its steps are run.
+A quality that draws with a distilled LoRA does so where the server offers the LoRA, which then goes along with the member's own
+styles; else the profile's own sampler and guidance stay, and half of its steps are run.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import get_args
 
 from bot.domain.house_rules import GuildSettings
-from bot.domain.profile import ModelProfile, Quality, QualityName
-from bot.domain.request import Draft, GenerationRequest
+from bot.domain.profile import Catalog, ModelProfile, Quality, QualityName, Style
+from bot.domain.request import MAX_STYLES, Draft, GenerationRequest, StyleChoice
 from bot.errors import InvalidRequestError
 
 WEIGHT_OF_NOTHING = "`style_weight` needs a `style`. Choose one, or leave the weight out."
@@ -23,19 +23,17 @@ def names_of(profile: ModelProfile) -> tuple[QualityName, ...]:
     return tuple(name for name in ORDER if name == "standard" or name in profile.quality)
 
 
-def with_quality(draft: Draft, profile: ModelProfile, settings: GuildSettings | None = None) -> Draft:
+def with_quality(draft: Draft, profile: ModelProfile, catalog: Catalog, settings: GuildSettings | None = None) -> Draft:
     """The draft with its quality's figures in its gaps, and without the name. `settings` None: every LoRA may be used.
 
-    Raises InvalidRequestError for a quality that the model does not have, and for a style's weight where the LoRA is no style.
+    Raises InvalidRequestError for a quality that the model does not have, for a style's weight where the LoRA is no style, and
+    where the LoRA has no room beside the member's styles.
     """
     if draft.quality is None:
         return draft
     quality = _called(draft.quality, profile)
-    has_style = draft.style is not None and bool(draft.style.strip())
-    if quality.style is not None and (has_style or not (settings is None or settings.offers(quality.style))):
+    if quality.style is not None and not (settings is None or settings.offers(quality.style)):
         quality = Quality(num_inference_steps=(profile.num_inference_steps + 1) // 2)
-    if quality.style is not None and draft.adapter_weight is not None:
-        raise InvalidRequestError(WEIGHT_OF_NOTHING)
     filled = replace(
         draft,
         quality=None,
@@ -44,15 +42,34 @@ def with_quality(draft: Draft, profile: ModelProfile, settings: GuildSettings | 
         guidance_interval=draft.guidance_interval or quality.guidance_interval,
         scheduler=draft.scheduler or quality.scheduler,
     )
-    return filled if quality.style is None else replace(filled, style=quality.style, adapter_weight=quality.adapter_weight)
+    return filled if quality.style is None else _with_lora(filled, quality, catalog.style(quality.style, profile))
 
 
 def distilled_quality(request: GenerationRequest, profile: ModelProfile) -> QualityName | None:
     """The quality whose LoRA drew `request`: a remix in another style must not keep the figures that only suit that LoRA."""
+    styles = {style.name for style in request.styles}
     for name, quality in profile.quality.items():
-        if quality.style is not None and (quality.style, quality.scheduler) == (request.style, request.scheduler):
+        if quality.style in styles and quality.scheduler == request.scheduler:
             return name
     return None
+
+
+def _with_lora(draft: Draft, quality: Quality, lora: Style) -> Draft:
+    own = [name.strip().casefold() for name in (draft.style, *(style.name for style in draft.more_styles)) if name]
+    own = [name for name in own if name]
+    if {lora.name.casefold(), lora.title.casefold()} & set(own):
+        return draft
+    if len(own) >= MAX_STYLES:
+        raise InvalidRequestError(
+            f"A quick draft brings a style of its own, and at most {MAX_STYLES} can be combined. "
+            "Leave one out, or choose another quality."
+        )
+    if draft.style is None or not draft.style.strip():
+        if draft.adapter_weight is not None:
+            raise InvalidRequestError(WEIGHT_OF_NOTHING)
+        return replace(draft, style=lora.name, adapter_weight=quality.adapter_weight)
+    weight = lora.adapter_weight if quality.adapter_weight is None else quality.adapter_weight
+    return replace(draft, more_styles=(*draft.more_styles, StyleChoice(name=lora.name, weight=weight)))
 
 
 def _called(name: QualityName, profile: ModelProfile) -> Quality:

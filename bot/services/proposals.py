@@ -107,6 +107,7 @@ class Proposals:
         self._check_profile(job)
         draft = to_draft(job.request, self.profile)
         offered = {style.name for style in await self.offered_styles(origin)}
+        draft = replace(draft, more_styles=tuple(style for style in draft.more_styles if style.name in offered))
         return draft if draft.style is None or draft.style in offered else replace(draft, style=None, adapter_weight=None)
 
     async def remix(self, job_id: JobId, draft: Draft, origin: Origin) -> Proposal:
@@ -119,11 +120,14 @@ class Proposals:
             init_image = await self._refitted(init_image, job.request, request)
         return Proposal(request=replace(request, init_image=init_image), parent=Parent(job_id=job.id, relation=Relation.REMIX))
 
+    def check_strength(self, proposal: Proposal, strength: float) -> None:
+        """Whether the request may start from a member's file; needs no file yet. Raises InvalidRequestError, NotAllowedError."""
+        check_start(replace(proposal.request, init_image=InitImage(key="", strength=strength)), self.profile)
+
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
         """Start from a member's file (img2img): check it, fit it to the request's size, store it."""
+        self.check_strength(proposal, strength)  # the gate asks again; here, before anything is stored
         request = proposal.request
-        started = replace(request, init_image=InitImage(key="", strength=strength))  # checks the strength's range
-        check_start(started, self.profile)  # the gate asks again; here, before anything is stored
         return replace(proposal, request=replace(request, init_image=await self._stored(data, strength, request)))
 
     async def _stored(self, data: bytes, strength: float, request: GenerationRequest) -> InitImage:

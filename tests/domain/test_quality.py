@@ -12,7 +12,7 @@ from bot.domain.personal import NO_PREFERENCES, PersonalDefaults, filled
 from bot.domain.profile import Catalog, Quality, Style
 from bot.domain.prompt import resolve, to_draft
 from bot.domain.quality import names_of, with_quality
-from bot.domain.request import Draft, GenerationRequest
+from bot.domain.request import Draft, GenerationRequest, StyleChoice
 from bot.errors import InvalidRequestError
 from tests.examples import CATALOG, PASTEL, PROFILE
 
@@ -26,7 +26,9 @@ LCM = Style(
     adapter_weight=0.9,
     is_distilled=True,
 )
-STYLES = Catalog(profiles=CATALOG.profiles, styles={**CATALOG.styles, "lcm": LCM})
+OWN = {name: replace(LCM, name=name, title=name, is_distilled=False) for name in ("ink", "line")}
+STYLES = Catalog(profiles=CATALOG.profiles, styles={**CATALOG.styles, **OWN, "lcm": LCM})
+INK = (StyleChoice(name="ink", weight=0.3),)
 DISTILLED = Quality(num_inference_steps=8, guidance_scale=1.5, scheduler="LCMScheduler", style="lcm")
 BEST = Quality(num_inference_steps=40, scheduler="UniPCMultistepScheduler", guidance_interval=(0.1, 0.9))
 FINE = replace(PROFILE, num_inference_steps=29, quality={"draft": DISTILLED, "best": BEST})
@@ -78,19 +80,45 @@ def test_what_the_member_gave_wins_over_their_quality() -> None:
 
 
 @pytest.mark.parametrize("asked", [ask, ask_here])
-def test_a_members_own_style_takes_the_place_of_the_distilled_lora_and_half_the_steps_are_run(asked: Any) -> None:
-    assert figures(asked(quality="draft", style="pastel")) == (15, 7.0, None, "pastel")
+def test_the_distilled_lora_goes_along_with_a_members_own_style(asked: Any) -> None:
+    drawn = asked(quality="draft", style="pastel", adapter_weight=0.5)
+
+    assert figures(drawn) == (8, 1.5, "LCMScheduler", "pastel")
+    assert drawn.styles == (StyleChoice(name="pastel", weight=0.5), StyleChoice(name="lcm", weight=0.9))
+    weighted = replace(FINE, quality={"draft": replace(DISTILLED, adapter_weight=0.4)})
+    assert asked(weighted, quality="draft", style="pastel").more_styles == (StyleChoice(name="lcm", weight=0.4),)
+
+
+def test_the_distilled_lora_goes_along_with_two_styles_but_has_no_room_beside_as_many_as_there_may_be() -> None:
+    ink, line = StyleChoice(name="ink", weight=0.3), StyleChoice(name="line", weight=0.4)
+
+    both = ask(quality="draft", style="pastel", more_styles=(ink,))
+
+    assert [style.name for style in both.styles] == ["pastel", "ink", "lcm"]
+    assert [style.name for style in ask(quality="draft", more_styles=(ink,)).styles] == ["lcm", "ink"]
+    for own in ({"style": "pastel", "more_styles": (ink, line)}, {"more_styles": (ink, line, replace(ink, name="pastel"))}):
+        with pytest.raises(InvalidRequestError, match="brings a style of its own, and at most 3 can be combined"):
+            ask(quality="draft", **own)
+        assert len(ask(quality="best", **own).styles) == 3
+
+
+@pytest.mark.parametrize(
+    "own", [{"style": " LCM ", "adapter_weight": 0.7}, {"more_styles": (StyleChoice(name="lcm", weight=0.7),)}]
+)
+def test_the_distilled_lora_is_not_taken_twice_where_a_member_named_it(own: dict[str, Any]) -> None:
+    assert ask(quality="draft", **own).styles == (StyleChoice(name="lcm", weight=0.7),)
 
 
 def test_a_style_by_default_counts_as_the_members_own() -> None:
     asked = ask_here(quality="draft", personal=PersonalDefaults(style="pastel"))
-    assert figures(asked) == (15, 7.0, None, "pastel")
+    assert [style.name for style in asked.styles] == ["pastel", "lcm"]
     bare = ask_here(quality="draft", style="-", personal=PersonalDefaults(style="pastel"))
     assert figures(bare) == (8, 1.5, "LCMScheduler", "lcm")
 
 
 def test_a_server_that_does_not_offer_the_distilled_lora_gets_drafts_without_it() -> None:
     assert figures(ask_here(quality="draft", offered=["pastel"])) == (15, 7.0, None, None)
+    assert ask_here(quality="draft", offered=["pastel"], style="pastel").more_styles == ()
     assert figures(ask_here(quality="draft", offered=["pastel", "lcm"])) == (8, 1.5, "LCMScheduler", "lcm")
 
 
@@ -125,7 +153,9 @@ def test_more_steps_than_the_sampler_can_do_are_refused() -> None:
 
 
 @pytest.mark.parametrize("profile", [FINE, QUICK, replace(PROFILE, guidance_interval=(0.0, 0.5))])
-@pytest.mark.parametrize("given", [{}, {"num_inference_steps": 7}, {"guidance_scale": 3.0}, {"style": "pastel"}])
+@pytest.mark.parametrize(
+    "given", [{}, {"num_inference_steps": 7}, {"guidance_scale": 3.0}, {"style": "pastel"}, {"more_styles": INK}]
+)
 @pytest.mark.parametrize("quality", ["draft", "standard", "best"])
 def test_a_remix_form_that_nobody_changed_gives_the_same_request_in_every_quality(
     profile: Any, given: dict[str, Any], quality: Any
@@ -143,11 +173,13 @@ def test_a_remix_of_a_distilled_draft_in_another_style_does_not_keep_what_suits_
     draft = to_draft(ask(quality="draft"), FINE)
 
     assert (draft.quality, draft.style, draft.scheduler) == ("draft", None, None)
-    assert figures(resolve(replace(draft, style="pastel"), FINE, STYLES)) == (15, 7.0, None, "pastel")
+    assert figures(resolve(replace(draft, style="pastel"), FINE, STYLES)) == (8, 1.5, "LCMScheduler", "pastel")
+    styled = to_draft(ask(quality="draft", style="pastel", adapter_weight=0.5, more_styles=INK), FINE)
+    assert (styled.quality, styled.style, styled.adapter_weight, styled.more_styles) == ("draft", "pastel", 0.5, INK)
 
 
 def test_a_distilled_lora_is_not_offered_as_a_style_but_found_for_a_request_that_has_it() -> None:
-    assert STYLES.styles_for(FINE) == (PASTEL,)
+    assert {style.name for style in STYLES.styles_for(FINE)} == {"pastel", "ink", "line"}
     assert STYLES.style("lcm", FINE) is LCM
 
 
@@ -158,4 +190,4 @@ def test_the_profiles_own_interval_is_kept_in_the_request() -> None:
 
 def test_a_draft_without_quality_is_left_as_it_is() -> None:
     draft = Draft(prompt="a cat")
-    assert with_quality(draft, FINE) is draft
+    assert with_quality(draft, FINE, STYLES) is draft

@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.job import Actor, JobStatus, Parent, Relation, VariationStrength
 from bot.domain.profile import Catalog
-from bot.domain.request import Draft, NoiseBlend
+from bot.domain.request import Draft, NoiseBlend, StyleChoice
 from bot.errors import InvalidRequestError, NotFoundError
 from tests.examples import (
     CATALOG,
@@ -155,6 +155,7 @@ async def test_a_job_of_another_model_cannot_be_drawn_again(world: World) -> Non
 async def test_a_size_or_style_that_is_no_longer_offered_stops_a_reroll_and_is_left_open_in_a_remix(world: World) -> None:
     job = await world.delivered(1, request=request(width=128, height=128))
     styled = await world.delivered(2, request=request(style="pastel"))
+    second = await world.delivered(3, request=request(more_styles=(StyleChoice(name="pastel", weight=0.5),)))
     service = world.build(catalog=Catalog(profiles=CATALOG.profiles)).generation
 
     with pytest.raises(InvalidRequestError, match="128 × 128"):
@@ -163,6 +164,7 @@ async def test_a_size_or_style_that_is_no_longer_offered_stops_a_reroll_and_is_l
         await service.propose_reroll(styled.id, origin())
     assert (await service.remix_draft(job.id, origin())).size is None
     assert (await service.remix_draft(styled.id, origin())).style is None
+    assert (await service.remix_draft(second.id, origin())).more_styles == ()
 
 
 async def test_a_remix_is_what_the_member_made_of_the_old_words(world: World) -> None:
