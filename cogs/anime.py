@@ -135,8 +135,10 @@ async def draw(
     proposal = await generation.propose(draft, origin_of(interaction))
     if draft.adapter_weight is not None and proposal.request.style is None:
         raise InvalidRequestError(WEIGHT_OF_NOTHING)
+    share = DEFAULT_STRENGTH if strength is None else strength
     if image is not None:
         check_upload(image)
+        generation.check_strength(proposal, share)
     elif strength is not None:
         raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
 
@@ -144,6 +146,6 @@ async def draw(
         if image is None:
             return proposal
         data = await read_upload(image)
-        return await generation.with_upload(proposal, data, DEFAULT_STRENGTH if strength is None else strength)
+        return await generation.with_upload(proposal, data, share)
 
     await take_in(generation, interaction, complete)

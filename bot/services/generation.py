@@ -91,6 +91,10 @@ class GenerationService:
         """What the member made of the form."""
         return await self._proposals.remix(job_id, draft, origin)
 
+    def check_strength(self, proposal: Proposal, strength: float) -> None:
+        """Whether `with_upload` would take that strength, before the picture is fetched."""
+        self._proposals.check_strength(proposal, strength)
+
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
         """Start from a member's picture (img2img); `strength` is the share of the steps that run."""
         return await self._proposals.with_upload(proposal, data, strength)

@@ -121,7 +121,7 @@ class Proposals:
         return Proposal(request=replace(request, init_image=init_image), parent=Parent(job_id=job.id, relation=Relation.REMIX))
 
     def check_strength(self, proposal: Proposal, strength: float) -> None:
-        """Whether the request may start from a member's file; needs no file yet. Raises InvalidRequestError, NotAllowedError."""
+        """Whether the request may start from a file; needs none yet. Raises InvalidRequestError, NotAllowedError."""
         check_start(replace(proposal.request, init_image=InitImage(key="", strength=strength)), self.profile)
 
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:

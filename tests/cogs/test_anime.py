@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
+from unittest.mock import AsyncMock
 
 import discord
 import pytest
@@ -130,6 +131,19 @@ async def test_bad_input_is_refused_with_a_sentence_and_no_job(stage: Stage, opt
 
     assert words in refusal(result)
     assert not result.deferred
+    assert await stage.all_jobs() == []
+
+
+async def test_a_picture_that_would_hardly_change_is_refused_before_it_is_fetched(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    fetch = AsyncMock(spec_set=discord.Attachment.read)
+    monkeypatch.setattr(discord.Attachment, "read", fetch)
+
+    result = await stage.anime(image=("start.png", png()), strength=0.3)
+
+    assert "`strength` of 0.5 or more" in refusal(result)
+    fetch.assert_not_called()
     assert await stage.all_jobs() == []
 
 
