@@ -1,5 +1,6 @@
 """The command line: `draw` and `doctor` for real, and how faults are told."""
 
+import os
 import re
 
 import pytest
@@ -42,6 +43,17 @@ def test_draw_writes_the_picture_with_its_parameters_and_shows_its_progress(tmp_
     printed = capsys.readouterr().err
     assert "Loading" in printed
     assert re.search(r"Drawing: 100%.* 3/3", printed)
+
+
+@pytest.mark.parametrize(("set_by_operator", "in_force"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_for_one_another_sleep_unless_the_operator_wants_otherwise(monkeypatch, set_by_operator, in_force):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if set_by_operator:
+        monkeypatch.setenv("OMP_WAIT_POLICY", set_by_operator)
+
+    main(["draw", "", "--out", "a.png"])
+
+    assert os.environ["OMP_WAIT_POLICY"] == in_force
 
 
 def test_the_same_seed_draws_the_same_pixels_and_another_seed_does_not(tmp_path):

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from bot.inference.libraries import import_libraries
 from tests.faults.campaign import House
@@ -13,7 +12,6 @@ from tests.faults.campaign import House
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     import_libraries()
-    torch.set_num_threads(1)
     made = House(tmp_path_factory.mktemp("models"))
     yield made
     asyncio.run(made.generator.close())

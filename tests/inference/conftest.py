@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from bot.domain.image import GenerationResult
@@ -22,9 +21,8 @@ from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, 
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_torch_thread() -> None:
+def _imported_libraries() -> None:
     import_libraries()
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
