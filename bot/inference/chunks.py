@@ -43,7 +43,7 @@ class Chunker:
 
     def cut(self, prompt: str) -> Chunks:
         """Each part of the prompt begins a chunk. What lies beyond the last chunk is dropped."""
-        parts = [[piece for fragment in part for piece in self._pieces(fragment)] for part in parse(prompt)]
+        parts = [list(self._pieces(part)) for part in parse(prompt)]
         packed = min((_packed(parts, reach) for reach in (COMMA_REACH, 0)), key=lambda chunks: _tokens(chunks[MAX_CHUNKS:]))
         dropped = packed[MAX_CHUNKS:]
         return Chunks(
@@ -53,33 +53,49 @@ class Chunker:
             dropped_words=sum(len(_WORD.findall("".join(piece.text for piece in chunk))) for chunk in dropped),
         )
 
-    def _pieces(self, fragment: Fragment) -> Iterator[_Piece]:
-        for word in self._words(fragment.text):
-            tokens, room = self._lengths(word)
-            if room:
-                yield _Piece(word, fragment.weight, tokens, room)
+    def _pieces(self, fragments: Sequence[Fragment]) -> Iterator[_Piece]:
+        """All of a part is read together: a call of a tokenizer takes longer than what it does to a word."""
+        texts = self._words([fragment.text for fragment in fragments])
+        words = [(word, fragment.weight) for fragment, found in zip(fragments, texts, strict=True) for word in found]
+        for (word, weight), (tokens, room) in zip(words, self._lengths([word for word, _ in words]), strict=True):
+            if room > CHUNK_TOKENS:
+                yield from (_Piece(part, weight, *lengths) for part, lengths in self._splinters(word))
+            elif room:
+                yield _Piece(word, weight, tokens, room)
 
-    def _words(self, text: str) -> Iterator[str]:
-        """The text at the tokenizer's own joints, each with the white space behind it."""
-        encoded = self._tokenizers[0](text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        places = zip(encoded.word_ids(), encoded["offset_mapping"], strict=True)
-        starts = [min(start for _, (start, _) in word) for _, word in groupby(places, key=lambda place: place[0])]
-        starts = sorted({0, *starts})
-        for start, end in zip(starts, (*starts[1:], len(text)), strict=True):
-            word = text[start:end]
-            yield from self._splinters(word) if self._lengths(word)[1] > CHUNK_TOKENS else (word,)
+    def _words(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        """Each text at the tokenizer's own joints, each word with the white space behind it."""
+        encoded = self._tokenizers[0](texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+        for index, text in enumerate(texts):
+            places = zip(encoded.word_ids(index), encoded["offset_mapping"][index], strict=True)
+            starts = [min(start for _, (start, _) in word) for _, word in groupby(places, key=lambda place: place[0])]
+            starts = sorted({0, *starts})
+            yield [text[start:end] for start, end in zip(starts, (*starts[1:], len(text)), strict=True)]
 
-    def _splinters(self, word: str) -> Iterator[str]:
-        if len(word) <= 1 or self._lengths(word)[1] <= SPLINTER:
-            yield word
-            return
-        middle = len(word) // 2
-        yield from self._splinters(word[:middle])
-        yield from self._splinters(word[middle:])
+    def _splinters(self, word: str) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Halves of halves of a word, with their lengths."""
+        parts = [word]
+        while True:
+            measured = list(zip(parts, self._lengths(parts), strict=True))
+            long = [len(part) > 1 and room > SPLINTER for part, (_, room) in measured]
+            if not any(long):
+                return ((part, lengths) for part, lengths in measured if lengths[1])
+            parts = [half for part, cut in zip(parts, long, strict=True) for half in (_halves(part) if cut else (part,))]
 
-    def _lengths(self, text: str) -> tuple[int, int]:
-        lengths = [len(tokenizer(text, add_special_tokens=False, verbose=False).input_ids) for tokenizer in self._tokenizers]
-        return lengths[0], max(lengths)
+    def _lengths(self, words: Sequence[str]) -> list[tuple[int, int]]:
+        """Of each word: its tokens as members count, and what it takes of a chunk."""
+        different = list(dict.fromkeys(words))
+        if not different:
+            return []
+        read = [tokenizer(different, add_special_tokens=False, verbose=False).input_ids for tokenizer in self._tokenizers]
+        counted = [[len(ids) for ids in lists] for lists in read]
+        lengths = {word: (counts[0], max(counts)) for word, *counts in zip(different, *counted, strict=True)}
+        return [lengths[word] for word in words]
+
+
+def _halves(word: str) -> tuple[str, str]:
+    middle = len(word) // 2
+    return word[:middle], word[middle:]
 
 
 def _packed(parts: Iterable[Sequence[_Piece]], reach: int) -> list[list[_Piece]]:

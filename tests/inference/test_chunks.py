@@ -82,3 +82,18 @@ def test_what_lies_beyond_the_last_chunk_is_counted_and_dropped(chunker: Chunker
 
     assert (cut.tokens, cut.dropped_tokens, cut.dropped_words) == (233, 8, 7)
     assert "green" not in "".join(texts(chunker, "hat " * 230 + "green"))
+
+
+@pytest.mark.parametrize("prompt", ["[x]," * 500, "((hat)),y" * 200, "1," * 1000, "\U0001f600" * 2000, "a b" * 600])
+def test_a_prompt_of_thousands_of_words_is_measured_in_a_few_calls(
+    tokenizers: tuple[CLIPTokenizer, CLIPTokenizer], prompt: str
+) -> None:
+    calls = 0
+
+    def counted(texts: list[str], **more: object) -> object:
+        nonlocal calls
+        calls += 1
+        return tokenizers[0](texts, **more)
+
+    assert Chunker((counted, counted)).cut(prompt).tokens >= len(prompt) // 4
+    assert calls <= 30

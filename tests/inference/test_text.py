@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
 from bot.inference.chunks import Chunker
-from bot.inference.text import MAX_CACHED, PromptEncoder
+from bot.inference.text import MAX_CACHED, ONE_BY_ONE, PromptEncoder
 from tests.tiny_sdxl import TinyModels, plain_pipeline
 
 LENGTH = 77
@@ -258,6 +258,28 @@ def test_a_text_is_encoded_once_for_each_set_of_loras(encoder: PromptEncoder, ca
     assert len(calls) == 2 * 3
     encoder.encode("cat", "bad")
     assert len(calls) == 2 * 3 + 1
+
+
+@pytest.mark.parametrize("clip_skip", [None, 1])
+@pytest.mark.parametrize("prompt", ["[x]," * 60, "(x:0.5)[[y]]" * 90, "hat " + "[x] (y:1.3) " * 40])
+def test_many_lowered_words_are_encoded_side_by_side_and_give_what_they_gave_one_by_one(
+    pipeline: Any, calls: list[str], monkeypatch: pytest.MonkeyPatch, prompt: str, clip_skip: int | None
+) -> None:
+    together = encoded(PromptEncoder(pipeline), prompt, "", clip_skip=clip_skip)
+    number = len(calls)
+    monkeypatch.setattr("bot.inference.text.ONE_BY_ONE", 1_000)
+    alone = encoded(PromptEncoder(pipeline), prompt, "", clip_skip=clip_skip)
+
+    assert number <= 6 * MAX_CHUNKS < len(calls) - number
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(together, alone, strict=True))
+
+
+def test_a_few_lowered_words_are_encoded_alone_as_ever(encoder: PromptEncoder, calls: list[str]) -> None:
+    encoder.encode("cat, " + "[x]," * ONE_BY_ONE, "hat")
+    several = len(calls)
+    encoder.encode("cat, " + "[x]," * (ONE_BY_ONE + 1), "hat")
+
+    assert several > ONE_BY_ONE > len(calls) - several
 
 
 def test_clip_skip_is_never_answered_from_what_was_kept_without_it(encoder: PromptEncoder, pipeline: Any) -> None:
