@@ -33,7 +33,7 @@ _STATES = {
 
 def blocked_notice(block: Block, cancelled: int) -> str:
     """What the moderator reads after a block that cancelled so many jobs."""
-    jobs = f" {counted(cancelled, 'waiting job')} cancelled." if cancelled else ""
+    jobs = f" {counted(cancelled, 'job')} cancelled." if cancelled else ""
     return f"<@{block.user_id}> cannot draw in this server {_until(block)}.{jobs} `/moderation unblock` lifts the block."
 
 
@@ -55,7 +55,7 @@ def jobs_view(user_id: int, jobs: Sequence[Job]) -> ui.LayoutView:
 def _block(block: Block) -> str:
     reason = f"\n> {words(block.reason, REASON_LENGTH)}" if block.reason else ""
     since = discord.utils.format_dt(block.blocked_at, "R")
-    return f"<@{block.user_id}> · {_until(block)}{reason}\n-# by <@{block.blocked_by}> {since}"
+    return f"<@{block.user_id}> · {_until(block)}\n-# by <@{block.blocked_by}> {since}{reason}"
 
 
 def _until(block: Block) -> str:
@@ -72,7 +72,7 @@ def _job(job: Job) -> str:
 
 def _view(heading: str, lines: Sequence[str]) -> ui.LayoutView:
     view = ui.LayoutView(timeout=None)
-    texts = (ui.TextDisplay[Any](text) for text in (heading, "\n".join(lines)))
+    texts = (ui.TextDisplay[Any](text) for text in (heading, *lines))
     view.add_item(ui.Container(*texts, accent_colour=PINK))
     return view
 

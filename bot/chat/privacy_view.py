@@ -21,9 +21,9 @@ KEPT = (
     "- **Pictures:** those I drew for you, and those you gave me to start from\n"
     "- **Your defaults,** if you set some\n"
     "- **What your pictures cost:** numbers only\n"
-    "- **Blocks and reports:** whether moderators stopped you from drawing in their server; what you reported to them\n"
-    "I do not read your messages, and I do not learn from what you ask for or from your pictures."
+    "- **Blocks and reports:** whether moderators stopped you from drawing in their server; what you reported to them"
 )
+NOT_KEPT = "I do not read your messages, and I do not learn from what you ask for or from your pictures."
 SEEN_BY = (
     "### Who sees it\n"
     "- **Everybody in the channel** where you drew: the message with your words and the pictures\n"
@@ -58,7 +58,7 @@ EXPORTED = "Here is everything that I have stored about you. The pictures themse
 
 def privacy_view(holdings: Holdings, times: KeepingTimes, *, in_server: bool) -> ui.LayoutView:
     """What `/privacy show` answers, with this server's real times and the member's real figures."""
-    texts = ("## Your privacy", _right_now(holdings), KEPT, _how_long(times, in_server=in_server), SEEN_BY, YOURS)
+    texts = ("## Your privacy", _right_now(holdings), KEPT, NOT_KEPT, _how_long(times, in_server=in_server), SEEN_BY, YOURS)
     return _view(*(ui.TextDisplay[Any](text) for text in texts), colour=PINK)
 
 

@@ -30,11 +30,11 @@ from bot.domain.quota import counted
 SPOILER, HIDDEN, SHOWN = "spoiler", "hidden", "shown"
 NAME_LENGTH, WORDS_LENGTH = 80, 600
 AS_SERVER = "as the server has it"
-LEAVE_OUT_HINT = f"Empty: {AS_SERVER}. none: nothing, even where the server does"
+LEAVE_OUT_HINT = f'Empty: {AS_SERVER}; "none": nothing at all'
 NO_STYLE_AT_ALL = "No style, even where the server has one"
 HINT = (
     "-# They fill what you leave out of `/anime`, in every server, within that server's limits. "
-    "What you give there counts before them; `-` as style or negative prompt means none."
+    "What you give there counts before them; `-` there as style or negative prompt means none."
 )
 
 

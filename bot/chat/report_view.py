@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -59,8 +60,8 @@ def render_report(notice: ReportNotice) -> RenderedCard:
 def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
     report, job = notice.report, notice.job
     yield ui.TextDisplay("### 🚩 Reported picture" if report.is_open else "### Report closed")
-    yield ui.TextDisplay(f"{title(job)}\n{_whose(job)}")
-    yield ui.TextDisplay("\n".join(_complaints(report)))
+    yield ui.TextDisplay(f"{title(job)}\n{_whose(job, report)}")
+    yield from map(ui.TextDisplay[Any], _complaints(report))
     if files:
         yield ui.MediaGallery(*(discord.MediaGalleryItem(file, description=file.description, spoiler=True) for file in files))
     elif report.is_open and job.status is JobStatus.DELIVERED:
@@ -73,9 +74,10 @@ def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
         yield ui.ActionRow(*buttons)
 
 
-def _whose(job: Job) -> str:
+def _whose(job: Job, report: Report) -> str:
+    """The card of an open report stands, although a job counts as deleted once its words are no longer kept."""
     asked = discord.utils.format_dt(job.created_at, "R")
-    link = job_link(job)
+    link = job_link(replace(job, deleted_at=None) if report.is_open else job)
     where = f" · [show it in the channel]({link})" if link else ""
     return f"-# by <@{job.origin.user_id}> · asked for {asked}{where}"
 
@@ -91,7 +93,7 @@ def _complaints(report: Report) -> Iterator[str]:
 def _complaint(complaint: Complaint) -> str:
     when = discord.utils.format_dt(complaint.reported_at, "R")
     reason = words(complaint.reason, MAX_REPORT_LENGTH) if complaint.reason else "*no reason given*"
-    return f"> {reason}\n-# reported by <@{complaint.reporter_id}> {when}"
+    return f"-# reported by <@{complaint.reporter_id}> {when}\n> {reason}"
 
 
 def _steps(report: Report, job: Job) -> Iterator[str]:

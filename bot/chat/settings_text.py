@@ -130,6 +130,11 @@ def _one_of(names: Mapping[str, str]) -> Shown:
     return lambda value, _: names.get(str(value), words(str(value), STYLE_LENGTH))
 
 
+def _uncapitalised(names: Mapping[str, str]) -> Mapping[str, str]:
+    """As they stand behind a title, where the other values begin small too."""
+    return {value: name[:1].lower() + name[1:] for value, name in names.items()}
+
+
 def _days(value: Any, _: int) -> str:
     return counted(int(value), "day")
 
@@ -259,12 +264,12 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
     "spoilers": SettingText(
         theme=Theme.SHOWING,
         title="Pictures hidden behind a click",
-        shown=_one_of(SPOILER_NAMES),
+        shown=_one_of(_uncapitalised(SPOILER_NAMES)),
     ),
     "others_may_reuse": SettingText(
         theme=Theme.SHOWING,
         title="Who may reroll, vary and remix a picture",
-        shown=_one_of(REUSE_NAMES),
+        shown=_one_of(_uncapitalised(REUSE_NAMES)),
     ),
     "picture_days": SettingText(
         theme=Theme.SHOWING,

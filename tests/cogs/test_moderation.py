@@ -35,7 +35,7 @@ async def test_a_blocked_member_draws_nothing_and_what_waited_is_cancelled(stage
     await stage.deliver()
 
     assert f"<@{stage.member.id}> cannot draw in this server until <t:" in said
-    assert "1 waiting job cancelled" in said
+    assert "1 job cancelled" in said
     mine, theirs = await stage.all_jobs()
     assert (mine.status, theirs.status) == (JobStatus.CANCELLED, JobStatus.QUEUED)
     assert "Cancelled" in texts(stage.card(mine))

@@ -110,8 +110,8 @@ async def test_channel_and_role_selects_change_where_and_who(panel: Panel, resta
         ("default_style", "pastel", "pastel", "no style → pastel"),
         ("allowed_styles", "pastel", frozenset({"pastel"}), "every style → pastel"),
         ("safety", "strict", "strict", "→ Strict"),
-        ("spoilers", "always", "always", "→ Every picture"),
-        ("others_may_reuse", "False", False, "→ Only whoever asked for it"),
+        ("spoilers", "always", "always", "→ every picture"),
+        ("others_may_reuse", "False", False, "→ only whoever asked for it"),
     ],
 )
 async def test_option_selects_change_their_setting_and_show_it_chosen(
