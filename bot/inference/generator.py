@@ -41,7 +41,7 @@ class DiffusersGenerator:
 
     Everything that touches torch, its import included, runs on one thread named "pastel-inference", but for files and
     previews, which a small pool encodes. `device` is "auto", "cpu", "cuda", "cuda:N" or
-    "mps"; `cache_dir` None is the hub's own cache.
+    "mps"; `cache_dir` None is the hub's own cache. `make_studio` is called there once, in place of loading weights.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class DiffusersGenerator:
         offline: bool = False,
         seconds_per_image: float = SECONDS_PER_IMAGE,
         engine: EngineSettings = MEASURED,
+        make_studio: Callable[[], Studio] | None = None,
     ) -> None:
         self._profile = profile
         self._catalog = catalog
@@ -62,6 +63,7 @@ class DiffusersGenerator:
         self._offline = offline
         self._seconds_per_image = seconds_per_image
         self._engine = engine
+        self._make_studio = make_studio or self._load_studio
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._studio: Studio | None = None  # written on the thread only
@@ -233,15 +235,16 @@ class DiffusersGenerator:
         self._guarded(lambda: studio.engine.admit(drawing))
 
     def _opened(self) -> Studio:
-        """The model with its engine, loaded at the first call. Raises ModelError."""
+        """The model with its engine, made at the first call. Raises ModelError."""
         if self._studio is None:
-            import_libraries()
-            from bot.inference.studio import open_studio
-
-            self._studio = open_studio(
-                self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, offline=self._offline
-            )
+            self._studio = self._make_studio()
         return self._studio
+
+    def _load_studio(self) -> Studio:
+        import_libraries()
+        from bot.inference.studio import open_studio
+
+        return open_studio(self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, offline=self._offline)
 
     def _unload(self) -> None:
         """Free the memory; a test or a demo may load another model in the same process."""

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from bot.domain.profile import ModelSource
 from bot.domain.progress import Phase
 from bot.errors import GenerationError, ModelError
 from bot.inference.generator import DiffusersGenerator
+from bot.inference.studio import Studio
 from tests.inference.conftest import Reports, draw, make_generator, make_request, pixels
-from tests.tiny_sdxl import TinyModels
+from tests.inference.engines import open_tiny_studio
+from tests.tiny_sdxl import TinyModels, tiny_catalog, tiny_profile
 
 
 async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModels, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +36,22 @@ async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModel
     await generator.close()
     assert not generator.ready
     assert not seen[0].is_alive()
+
+
+async def test_a_studio_that_somebody_made_is_used_in_place_of_weights_and_made_on_the_thread(models: TinyModels) -> None:
+    makers: list[str] = []
+
+    def make() -> Studio:
+        makers.append(threading.current_thread().name)
+        return open_tiny_studio(models)
+
+    nowhere = tiny_profile(ModelSource(repo="nobody/nothing"))
+    generator = DiffusersGenerator(nowhere, tiny_catalog(nowhere), device="cpu", offline=True, make_studio=make)
+    drawn = [await draw(generator, make_request()) for _ in range(2)]
+    await generator.close()
+
+    assert drawn[0].images[0].data == drawn[1].images[0].data
+    assert makers == ["pastel-inference"]
 
 
 async def test_cancel_stops_within_one_step_and_the_next_picture_is_unharmed(shared_generator: DiffusersGenerator) -> None:

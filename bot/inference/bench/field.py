@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.domain.request import GenerationRequest
 from bot.inference.bench.device import DeviceProbe
 from bot.inference.bench.flops import Work, count_work
-from bot.inference.bench.shared import SharedGenerator
+from bot.inference.bench.shared import shared_generator
 from bot.inference.bench.stock import StockPipeline
 from bot.inference.pipelines import LoadedModel
 
@@ -16,7 +16,7 @@ class Field:
     def __init__(self, model: LoadedModel, *, batch: int | None, reproducible: bool) -> None:
         self.profile = model.profile
         self.stock = StockPipeline(model)
-        self.generator = SharedGenerator(model, batch=batch, reproducible=reproducible)
+        self.generator = shared_generator(model, batch=batch, reproducible=reproducible)
         self.probe = DeviceProbe(model)
         self._model = model
         self._work: dict[tuple[int, int], Work] = {}

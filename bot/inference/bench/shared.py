@@ -10,15 +10,12 @@ from bot.inference.pipelines import LoadedModel
 from bot.inference.studio import Studio
 
 
-class SharedGenerator(DiffusersGenerator):
-    """Reads no weights. `batch` and `reproducible` mean what they mean for DiffusersGenerator."""
-
-    def __init__(self, model: LoadedModel, *, batch: int | None = None, reproducible: bool = False) -> None:
-        catalog = Catalog(profiles={model.profile.name: model.profile})
-        super().__init__(model.profile, catalog, engine=EngineSettings(batch=batch, reproducible=reproducible))
-        self._shared = model
-
-    def _opened(self) -> Studio:
-        if self._studio is None:
-            self._studio = Studio(self._shared, Adapters(self._shared.text2img, offline=True), self._engine)
-        return self._studio
+def shared_generator(model: LoadedModel, *, batch: int | None = None, reproducible: bool = False) -> DiffusersGenerator:
+    """A generator that reads no weights. `batch` and `reproducible` mean what they mean in EngineSettings."""
+    profile, settings = model.profile, EngineSettings(batch=batch, reproducible=reproducible)
+    return DiffusersGenerator(
+        profile,
+        Catalog(profiles={profile.name: profile}),
+        engine=settings,
+        make_studio=lambda: Studio(model, Adapters(model.text2img, offline=True), settings),
+    )
