@@ -24,7 +24,7 @@ from tests.process.verdict import Books, judge, sound
 BACKLOG = 6  # cards that may wait at once; members are patient enough that a life finds old work and makes new
 LONGEST_LIFE = 6.0  # seconds until the kill if the awaited moment does not come
 STORMY = 0.1  # share of actions after which one request goes wrong
-PRESSES = ("Reroll", "subtle", "strong", "Cancel")
+PRESSES = ("Reroll", "subtle", "strong", "Upscale", "Cancel")
 
 
 @dataclass(frozen=True)

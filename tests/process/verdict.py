@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections import Counter, defaultdict
@@ -168,8 +169,9 @@ def _money(books: Books) -> Iterator[str]:
 
 
 def _stray_files(books: Books) -> Iterator[str]:
-    keys = {image["key"] for image in books.images}
+    starts = (json.loads(job["request"])["init_image"] for job in books.jobs if job["deleted_at"] is None)
+    keys = {image["key"] for image in books.images} | {start["key"] for start in starts if start}
     for key in keys - books.files:
         yield f"picture {key} has no file"
     for name in books.files - keys:
-        yield f"file {name} belongs to no picture"
+        yield f"file {name} belongs to no picture and no job starts from it"
