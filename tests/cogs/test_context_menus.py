@@ -12,10 +12,14 @@ import discord
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from simcord.actors import _dispatch_actor_interaction  # what a user's client sends
+from simcord.backend import serializers
+from simcord.enums import AppCommandType, InteractionType
 
 from bot.chat.actions import FOUND, NO_JOB
-from bot.domain.job import Relation
+from bot.domain.job import Job, Relation
 from bot.domain.profile import Catalog
+from bot.services.reports import NO_MODERATORS
 from bot.storage.house_rules import SqliteHouseRules
 from tests.cogs.stage import Stage, custom_ids, open_stage, parts, texts
 from tests.cogs.test_anime import png, refusal
@@ -58,6 +62,33 @@ async def post(stage: Stage, *files: tuple[str, bytes], content: str = "look", a
 
 async def menu(stage: Stage, name: str, message: Any, actor: Any = None, channel: Any = None) -> Any:
     return await (actor or stage.member).context_menu(channel or stage.channel, name, message)
+
+
+async def direct_menu(stage: Stage, name: str, message: Any) -> Any:
+    """In the member's direct messages with the bot, where SimCord lets its users open no menu."""
+    backend, channel, user = stage.env.backend, stage.member.user.dm_channel, stage.member.user
+    visible = backend.visible_commands(user_id=user.id, channel_id=channel.id, type=AppCommandType.MESSAGE)
+    (command,) = [found for found in visible if found["name"] == name]
+    shown = dict(serializers.message_payload(backend, backend.get_message(channel.id, message.id)))
+    data = {
+        "id": command["id"],
+        "name": name,
+        "type": AppCommandType.MESSAGE,
+        "target_id": shown["id"],
+        "resolved": {"messages": {shown["id"]: shown}},
+    }
+    return await _dispatch_actor_interaction(user, InteractionType.APPLICATION_COMMAND, channel, data)
+
+
+async def drawn_in_private(stage: Stage, **options: Any) -> tuple[Job, Any]:
+    await stage.member.user.slash("anime", **({"prompt": "1girl"} | options))
+    job = await stage.draw()
+    return job, stage.card(job, stage.member.user.dm_channel)
+
+
+async def post_in_private(stage: Stage) -> discord.Message:
+    files = stage.env.backend.store_attachments(stage.member.user.dm_channel.id, [("one.png", picture())])
+    return await stage.member.user.send_dm("look", attachments=files)
 
 
 async def read(stage: Stage, text: str | None = TEXT, actor: Any = None) -> Any:
@@ -321,3 +352,60 @@ async def test_a_press_on_a_message_without_settings_says_so(stage: Stage):
     stored.components = [{"type": 1, "components": [{"type": 2, "style": 1, "label": "x", "custom_id": DRAW}]}]
 
     assert "Use **Read settings** on the picture again" in refusal(await stage.member.click(found.response, custom_id=DRAW))
+
+
+async def test_remix_in_direct_messages_opens_the_form_and_its_picture_arrives_there(stage: Stage):
+    first, card = await drawn_in_private(stage, negative_prompt="hat", images=2)
+
+    shown = await direct_menu(stage, "Remix", card)
+    await stage.member.user.submit_modal(shown, values(shown) | {"prompt": "1boy"})
+    second = await stage.draw()
+
+    assert second.parent is not None
+    assert (second.parent.job_id, second.parent.relation) == (first.id, Relation.REMIX)
+    assert (second.origin.guild_id, second.request.prompt, second.request.num_images) == (None, "1boy", 2)
+    assert len(stage.card(second, stage.member.user.dm_channel).attachments) == 2
+
+
+async def test_details_in_direct_messages_are_shown(stage: Stage):
+    first, card = await drawn_in_private(stage, seed=41)
+
+    result = await direct_menu(stage, "Details", card)
+
+    assert first.id in texts(result.response)
+    assert "Seed: 41" in texts(result.response)
+
+
+async def test_report_in_direct_messages_says_that_nobody_moderates_there(stage: Stage):
+    await house_rules(stage, report_channel=stage.channel.id)
+    _, card = await drawn_in_private(stage)
+
+    assert refusal(await direct_menu(stage, "Report", card)) == NO_MODERATORS
+
+
+async def test_settings_read_in_direct_messages_are_drawn_there(stage: Stage):
+    theirs = await post_in_private(stage)
+
+    found = await direct_menu(stage, "Read settings", theirs)
+    shown = await stage.member.user.click(found.response, custom_id=DRAW)
+    await stage.member.user.submit_modal(shown, values(shown))
+    job = await stage.draw()
+
+    assert "Ink × 0.6" in texts(found.response)
+    assert (job.origin.guild_id, job.request.seed, job.request.style) == (None, 1234, "ink")
+    assert len(stage.card(job, stage.member.user.dm_channel).attachments) == 1
+
+
+@pytest.mark.parametrize("name", ["Remix", "Details", "Report"])
+async def test_ones_own_message_in_direct_messages_is_no_card(stage: Stage, name: str):
+    theirs = await post_in_private(stage)
+
+    assert "my own messages with a picture" in refusal(await direct_menu(stage, name, theirs))
+
+
+async def test_a_picture_that_was_deleted_in_direct_messages_is_said_to_be_gone(stage: Stage):
+    job, card = await drawn_in_private(stage)
+    await stage.jobs.mark_deleted(job.id, by=stage.member.id, now=stage.clock.now())
+
+    for name in ("Remix", "Details", "Report"):
+        assert "was deleted" in refusal(await direct_menu(stage, name, card))
