@@ -12,6 +12,7 @@ from discord import ui
 from bot.chat.card_text import words
 from bot.chat.cards import PINK
 from bot.chat.markdown import code_block
+from bot.domain.a1111 import read_pairs
 from bot.domain.image import StoredImage
 from bot.domain.job import Job
 from bot.domain.profile import Style
@@ -22,27 +23,49 @@ from bot.domain.quota import in_credits, price
 
 MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
 FILE_NAME = "parameters.txt"
+SEEDS = ("seed", "variation seed", "variation chain")  # by which the pictures of a job differ
 
 
 def details_view(
     job: Job, images: Sequence[StoredImage], composed: ComposedPrompt, *, model: str, styles: Sequence[Style]
 ) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
-    """A message for one member: the parameters in code blocks, or as a file where they are too long or cannot be quoted.
+    """A message for one member: the parameters in a code block, or those of each picture in a file where they are too long or
+    cannot be quoted. Of further pictures, the message only tells their seeds, where they differ in nothing else.
 
     A code block cannot hold backticks in a row unchanged, and what is copied has to be exact.
     """
     texts = list(_texts(job, images, composed))
+    seeds = _seeds(images)
+    shown = texts[:1] if seeds else texts
     view = ui.LayoutView(timeout=None)
     fit = PromptFit.read(images[0].parameters) if images else None
     container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, styles, fit)), accent_colour=PINK)
     view.add_item(container)
-    if "``" in "".join(texts) or sum(map(len, texts)) > MAX_TEXT:
+    if "``" in "".join(shown) or sum(map(len, shown)) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)
         container.add_item(ui.File(file))
         return view, (file,)
-    for text in texts:
+    for text in shown:
         container.add_item(ui.TextDisplay(code_block(text)))
+    if seeds:
+        container.add_item(ui.TextDisplay("\n".join(seeds)))
     return view, ()
+
+
+def _seeds(images: Sequence[StoredImage]) -> list[str]:
+    """A line for each picture behind the first, with what is different there; none where that is not the seeds alone."""
+    if len(images) < 2:
+        return []
+    first, *others = [image.parameters.rpartition("\n") for image in images]
+    common = read_pairs(first[2])
+    lines = [f"That is picture {images[0].index + 1}. Only the seeds differ:"]
+    for image, (words_before, _, last_line) in zip(images[1:], others, strict=True):
+        pairs = read_pairs(last_line)
+        own = [key for key in SEEDS if key in pairs and pairs[key] != common.get(key)]
+        if words_before != first[0] or not own or {**pairs, **{key: common.get(key) for key in own}} != common:
+            return []
+        lines.append(f"-# Picture {image.index + 1} · " + " · ".join(f"`{key.capitalize()}: {pairs[key]}`" for key in own))
+    return lines
 
 
 def _heading(job: Job, model: str, styles: Sequence[Style], fit: PromptFit | None) -> str:

@@ -1,7 +1,8 @@
-"""The line above the parameters: how long the prompt is, and what of it did not fit."""
+"""The parameters, once for all pictures, and the line above them: how long the prompt is, and what of it did not fit."""
 
 from __future__ import annotations
 
+import discord
 import pytest
 from simcord.components import walk_components
 
@@ -11,12 +12,22 @@ from bot.domain.prompt import ComposedPrompt
 from tests.examples import job
 
 
+def shown(*parameters: str) -> tuple[list[str], tuple[discord.File, ...]]:
+    """What stands in the message, heading first, and its files."""
+    images = [
+        StoredImage(index=n, key="k", seed=1, width=64, height=64, parameters=text, size_bytes=1)
+        for n, text in enumerate(parameters)
+    ]
+    view, files = details_view(job(), images, ComposedPrompt(prompt="hat", negative_prompt=""), model="Mini", styles=())
+    return [part["content"] for part in walk_components(view.to_components()) if part["type"] == 10], files
+
+
 def heading(last_line: str) -> str:
-    image = StoredImage(
-        index=0, key="k", seed=1, width=64, height=64, parameters=f"Tokens: 9\n{last_line}", size_bytes=1
-    )  # a prompt that looks like the last line is none
-    view, _ = details_view(job(), [image], ComposedPrompt(prompt="hat", negative_prompt=""), model="Mini", styles=())
-    return next(part["content"] for part in walk_components(view.to_components()) if part["type"] == 10)
+    return shown(f"Tokens: 9\n{last_line}")[0][0]  # a prompt that looks like the last line is none
+
+
+def made(seed: int, *, words: str = "hat\nNegative prompt: cat", more: str = "") -> str:
+    return f"{words}\nSteps: 4, CFG scale: 7, Seed: {seed}, Size: 64x64{more}"
 
 
 @pytest.mark.parametrize(
@@ -42,3 +53,36 @@ def test_details_tell_how_long_the_prompt_is_and_what_did_not_fit(last_line: str
 
 def test_details_of_an_older_picture_do_not_guess() -> None:
     assert "token" not in heading("Steps: 4, Seed: 1")
+
+
+def test_what_the_pictures_share_is_told_once_and_whole_with_the_seeds_of_the_others() -> None:
+    (_, block, others), files = shown(*(made(seed) for seed in (41, 42, 43, 44)))
+
+    assert block == f"```\n{made(41)}\n```"
+    assert others.splitlines()[1:] == [f"-# Picture {n} · `Seed: {40 + n}`" for n in (2, 3, 4)]
+    assert files == ()
+
+
+def test_a_variation_differs_in_the_seed_of_its_last_step() -> None:
+    chain = ", Variation seed: {0}, Variation seed strength: 0.5, Variation chain: 7 0.15; {0} 0.5"
+
+    (_, _, others), _ = shown(made(41, more=chain.format(8)), made(41, more=chain.format(9)))
+
+    assert others.splitlines()[1:] == ["-# Picture 2 · `Variation seed: 9` · `Variation chain: 7 0.15; 9 0.5`"]
+
+
+@pytest.mark.parametrize(
+    "other", [made(42, words="dog"), made(42, more=", Model: other"), made(42).replace("CFG scale: 7", "CFG scale: 8"), "hat"]
+)
+def test_pictures_that_differ_in_more_than_seeds_are_told_one_by_one(other: str) -> None:
+    (_, *blocks), _ = shown(made(41), other)
+
+    assert blocks == [f"```\n{made(41)}\n```", f"```\n{other}\n```"]
+
+
+@pytest.mark.parametrize("words", ["long " * 720, "a ```` b"])
+def test_a_file_holds_the_whole_text_of_every_picture(words: str) -> None:
+    texts, (file,) = shown(*(made(seed, words=words) for seed in (41, 42)))
+
+    assert len(texts) == 1
+    assert file.fp.read().decode() == f"{made(41, words=words)}\n\n{made(42, words=words)}"

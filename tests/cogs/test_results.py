@@ -97,15 +97,14 @@ async def test_details_show_all_parameters_to_whoever_asks_and_nobody_else(stage
     assert "Seed: 42" in said
 
 
-@pytest.mark.parametrize("prompt", ["a ```` b", "long, " * 300])
-async def test_details_that_cannot_be_quoted_come_as_a_file_letter_for_letter(stage: Stage, prompt: str):
-    first = await stage.finished(prompt=prompt, images=4)
+async def test_details_that_cannot_be_quoted_come_as_a_file_letter_for_letter(stage: Stage):
+    first = await stage.finished(prompt="a ```` b", images=4)
 
     result = await stage.press(first, "details")
 
     assert result.response is not None
     (file,) = result.response.attachments
-    assert first.request.prompt.encode() in await file.read()
+    assert (await file.read()).count(first.request.prompt.encode()) == 4
 
 
 async def test_details_of_a_job_without_pictures_say_what_was_asked_for(stage: Stage):
