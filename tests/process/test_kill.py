@@ -59,9 +59,7 @@ async def test_a_planted_bug_is_found(house, bug):
     findings: list[str] = []
     for seed in range(5, 5 + TRIES):
         with contextlib.suppress(AssertionError):  # some bugs keep the queue from ever coming to rest; the judge says which
-            await run_campaign(
-                house, spot.lives, seed=seed, moments=[spot.moment], longest_life=UNTIL_THE_MOMENT, patience=10
-            )
+            await run_campaign(house, spot.lives, seed=seed, moments=[spot.moment], longest_life=UNTIL_THE_MOMENT, patience=10)
         findings = verdict(house)
         if any(spot.finding in line for line in findings):
             return
