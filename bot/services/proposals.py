@@ -10,6 +10,7 @@ from bot.domain.personal import filled
 from bot.domain.policy import JOB_GONE, check_start
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import random_seed, reseeded, resolve, styles_of, to_draft
+from bot.domain.quality import with_quality
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend, upscaled
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, ImageStore, JobRepository
@@ -114,7 +115,8 @@ class Proposals:
         """What the member made of the form; the member's picture that the parent started from stays."""
         job = await self._original(job_id, origin)
         self._check_profile(job)
-        request = resolve(draft, self.profile, self.catalog)
+        settings = await self._gate.settings(origin.guild_id)
+        request = resolve(with_quality(draft, self.profile, self.catalog, settings), self.profile, self.catalog)
         init_image = job.request.init_image
         if init_image is not None:
             init_image = await self._refitted(init_image, job.request, request)

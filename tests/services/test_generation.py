@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.job import Actor, JobStatus, Parent, Relation, VariationStrength
-from bot.domain.profile import Catalog
+from bot.domain.profile import Catalog, Quality
 from bot.domain.request import Draft, NoiseBlend, StyleChoice
 from bot.errors import InvalidRequestError, NotFoundError
+from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import (
     CATALOG,
     GUILD,
@@ -24,6 +25,7 @@ from tests.examples import (
     reply,
     request,
 )
+from tests.fakes import START
 from tests.services.world import World, until
 
 OWNER = Actor(user_id=MEMBER, guild_id=GUILD)
@@ -177,6 +179,25 @@ async def test_a_remix_is_what_the_member_made_of_the_old_words(world: World) ->
     assert (draft.prompt, draft.seed, draft.style, draft.adapter_weight) == (job.request.prompt, None, "pastel", 0.3)
     assert proposal.request == replace(job.request, prompt="blue hair", seed=3)
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.REMIX)
+
+
+async def test_a_remix_of_a_draft_keeps_to_the_servers_styles_where_they_no_longer_include_its_lora(world: World) -> None:
+    distilled = Quality(num_inference_steps=1, guidance_scale=1.5, scheduler="LCMScheduler", style="lcm")
+    styles = {**CATALOG.styles, "lcm": replace(PASTEL, name="lcm", title="LCM", is_distilled=True)}
+    service = world.build(
+        profile=replace(PROFILE, quality={"draft": distilled}), catalog=replace(CATALOG, styles=styles)
+    ).generation
+    job = await world.delivered(request=(await service.propose(Draft(prompt="a", quality="draft"), origin())).request)
+    rules = SqliteHouseRules(world.database)
+    await rules.change(GUILD, lambda before: replace(before, allowed_styles=frozenset({"pastel"})), by=MODERATOR, now=START)
+
+    draft = await service.remix_draft(job.id, origin())
+    plain, styled = [await service.propose_remix(job.id, replace(draft, style=style), origin()) for style in (None, "pastel")]
+
+    assert job.request.style == "lcm"
+    assert [style.name for style in styled.request.styles] == ["pastel"]
+    assert (plain.request.styles, plain.request.num_inference_steps, plain.request.scheduler) == ((), 2, None)
+    await service.submit(plain, origin(2), reply())
 
 
 async def test_a_remix_keeps_the_upload_and_crops_it_anew_for_another_size(world: World) -> None:
