@@ -41,7 +41,7 @@ def details_view(
     fit = PromptFit.read(images[0].parameters) if images else None
     container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, styles, fit)), accent_colour=PINK)
     view.add_item(container)
-    if "``" in "".join(shown) or sum(map(len, shown)) > MAX_TEXT:
+    if "``" in "".join(shown) or sum(map(len, (*shown, *seeds))) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)
         container.add_item(ui.File(file))
         return view, (file,)

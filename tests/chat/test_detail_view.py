@@ -86,3 +86,13 @@ def test_a_file_holds_the_whole_text_of_every_picture(words: str) -> None:
 
     assert len(texts) == 1
     assert file.fp.read().decode() == f"{made(41, words=words)}\n\n{made(42, words=words)}"
+
+
+def test_long_words_and_the_seeds_of_variations_of_variations_stay_within_what_discord_takes() -> None:
+    chain = "; ".join(["4294967295 0.15"] * 15)
+    lasting = [made(1, words="x" * 2_700, more=f", Variation chain: {chain}; {n} 0.15") for n in (1, 2, 3, 4)]
+
+    texts, files = shown(*lasting)
+
+    assert sum(map(len, texts)) <= 4_000
+    assert len(files) == 1
