@@ -104,7 +104,7 @@ def with_numbers(draft: Draft, line: str) -> Draft:
 
 
 def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[Style | None, float | None, tuple[str, ...]]:
-    """The first style whose LoRA was used, its weight there, and the other LoRAs: a picture here has one style at most."""
+    """The first style whose LoRA was used, its weight there, and the other LoRAs: the form has room for one style."""
     ours = {name.casefold(): style for style in styles for name in (style.title, style.name, style.lora_name)}
     chosen = next((tag for tag in loras if tag.name.casefold() in ours), None)
     missing = tuple(dict.fromkeys(tag.name for tag in loras if tag is not chosen))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, Style
+from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, QualityName, Style
 from bot.domain.quality import distilled_quality, with_quality
 from bot.domain.request import MAX_SEED, Draft, GenerationRequest, StyleChoice
 from bot.domain.sampler import check_steps
@@ -89,17 +89,7 @@ def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
         num_images=request.num_images,
     )
     if (name := distilled_quality(request, profile)) is not None:
-        quality = profile.quality[name]
-        is_first = request.style == quality.style
-        return replace(
-            draft,
-            quality=name,
-            num_inference_steps=_unless(request.num_inference_steps, quality.num_inference_steps),
-            guidance_scale=_unless(request.guidance_scale, quality.guidance_scale),
-            style=None if is_first else request.style,
-            adapter_weight=None if is_first else request.adapter_weight,
-            more_styles=tuple(style for style in request.more_styles if style.name != quality.style),
-        )
+        return _in_quality(name, draft, request, profile)
     return replace(
         draft,
         num_inference_steps=request.num_inference_steps,
@@ -109,6 +99,20 @@ def to_draft(request: GenerationRequest, profile: ModelProfile) -> Draft:
         more_styles=request.more_styles,
         scheduler=request.scheduler,
         guidance_interval=request.guidance_interval,
+    )
+
+
+def _in_quality(name: QualityName, draft: Draft, request: GenerationRequest, profile: ModelProfile) -> Draft:
+    quality = profile.quality[name]
+    is_first = request.style == quality.style
+    return replace(
+        draft,
+        quality=name,
+        num_inference_steps=_unless(request.num_inference_steps, quality.num_inference_steps),
+        guidance_scale=_unless(request.guidance_scale, quality.guidance_scale),
+        style=None if is_first else request.style,
+        adapter_weight=None if is_first else request.adapter_weight,
+        more_styles=tuple(style for style in request.more_styles if style.name != quality.style),
     )
 
 

@@ -46,7 +46,7 @@ def with_quality(draft: Draft, profile: ModelProfile, catalog: Catalog, settings
 
 
 def distilled_quality(request: GenerationRequest, profile: ModelProfile) -> QualityName | None:
-    """The quality whose LoRA drew `request`: a remix in another style must not keep the figures that only suit that LoRA."""
+    """The quality whose LoRA drew `request`: a remix without that LoRA must not keep the figures that only suit it."""
     styles = {style.name for style in request.styles}
     for name, quality in profile.quality.items():
         if quality.style in styles and quality.scheduler == request.scheduler:
@@ -61,7 +61,7 @@ def _with_lora(draft: Draft, quality: Quality, lora: Style) -> Draft:
         return draft
     if len(own) >= MAX_STYLES:
         raise InvalidRequestError(
-            f"A quick draft brings a style of its own, and at most {MAX_STYLES} can be combined. "
+            f"That quality brings a style of its own, and at most {MAX_STYLES} can be combined. "
             "Leave one out, or choose another quality."
         )
     if draft.style is None or not draft.style.strip():
