@@ -96,7 +96,7 @@ def filled(
     but for NOTHING, which becomes nothing.
     """
     defaults = () if personal.style == NONE_AT_ALL else (personal.style, settings.default_style)
-    style = _style(draft.style, defaults, settings, profile, catalog)
+    style = _style(draft, defaults, settings, profile, catalog)
     left_out = "" if personal.negative_prompt == NONE_AT_ALL else personal.negative_prompt or settings.default_negative_prompt
     steps = draft.num_inference_steps
     draft = with_quality(replace(draft, style=style), profile, catalog, settings)
@@ -111,12 +111,13 @@ def filled(
 
 
 def _style(
-    wanted: str | None, defaults: Iterable[str | None], settings: GuildSettings, profile: ModelProfile, catalog: Catalog
+    draft: Draft, defaults: Iterable[str | None], settings: GuildSettings, profile: ModelProfile, catalog: Catalog
 ) -> str | None:
-    if wanted is not None and wanted.strip():
-        return None if wanted.strip() == NOTHING else wanted
+    if draft.style is not None and draft.style.strip():
+        return None if draft.style.strip() == NOTHING else draft.style
     offered = {style.name for style in catalog.styles_for(profile) if settings.offers(style.name)}
-    return next((name for name in defaults if name in offered), None)
+    default = next((name for name in defaults if name in offered), None)
+    return None if default in {style.name for style in draft.more_styles} else default
 
 
 def _words(wanted: str, default: str) -> str:

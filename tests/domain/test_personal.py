@@ -10,7 +10,7 @@ import pytest
 from bot.domain.house_rules import UNCHANGED
 from bot.domain.personal import NO_PREFERENCES, NONE_AT_ALL, PersonalDefaults, edit_of, filled
 from bot.domain.profile import Catalog, ImageSize
-from bot.domain.request import Draft
+from bot.domain.request import Draft, StyleChoice
 from bot.errors import InvalidRequestError
 from tests.examples import CATALOG, PASTEL, PROFILE
 
@@ -66,6 +66,13 @@ def test_what_is_given_is_left_alone_even_beyond_the_limits():
     )  # fmt: skip
 
     assert fill(given, max_images=1, max_steps=1, max_pixels=64 * 64, allowed_styles=frozenset({"pastel"})) == given
+
+
+def test_a_default_style_that_a_member_gave_as_the_second_one_is_not_taken_twice():
+    given = Draft(prompt="1girl", more_styles=(StyleChoice(name="ink", weight=0.5),))
+
+    assert fill(given, personal=PersonalDefaults(style="ink"), default_style="pastel").style is None
+    assert fill(given, default_style="pastel").style == "pastel"
 
 
 @pytest.mark.parametrize("nothing", ["-", " - "])
