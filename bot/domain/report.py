@@ -6,7 +6,7 @@ deleted there is in no report either.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -56,7 +56,8 @@ class ReportMessage:
 class Report:
     """Everything that was said about one job until moderators removed its pictures or dismissed it; one is open at a time.
 
-    `message` is None until it was shown. A block of the author closes nothing: the picture is still there.
+    `message` is None until it was shown. A block of the author closes nothing: the picture is still there. `version` counts
+    what the message has to show, `shown_version` is what it shows; neither is part of what the report says.
     """
 
     id: int
@@ -67,10 +68,17 @@ class Report:
     blocked: Step | None = None
     outcome: Outcome | None = None
     closed: Step | None = None
+    version: int = field(default=0, compare=False)
+    shown_version: int = field(default=0, compare=False)
 
     @property
     def is_open(self) -> bool:
         return self.outcome is None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its message shows something else."""
+        return self.message is not None and self.shown_version < self.version
 
     @property
     def may_block(self) -> bool:

@@ -68,7 +68,7 @@ class Erasures(Protocol):
         ...
 
     async def reports(self, user_id: int, *, limit: int) -> tuple[int, ...]:
-        """Reports that moderators were shown with anything of the member's, newest first."""
+        """Reports whose messages still show moderators anything of the member's, newest first."""
         ...
 
     async def forget_card(self, job_id: JobId) -> None: ...
@@ -215,12 +215,12 @@ class Eraser:
     async def _remove_cards(self, user_id: int) -> None:
         """As many as Discord takes within the time, each tried once; the newest first, which most people still see.
 
-        Moderators' messages about them come before: they are few, and show the same words and pictures.
+        Moderators' messages about them come before: they are few, and show the same words and pictures. Those that Discord
+        does not take now are tried again, by whoever goes through all reports.
         """
         try:
             async with asyncio.timeout(CARD_SECONDS):
-                for report_id in await self._erasures.reports(user_id, limit=PORTION):
-                    await self._machinery.reports.show(report_id)  # as it is on disk now
+                await self._machinery.reports.refresh(await self._erasures.reports(user_id, limit=PORTION))
                 while cards := await self._erasures.cards(user_id, limit=PORTION):
                     for card in cards:
                         if not await self._remove_card(card):

@@ -26,6 +26,7 @@ PICTURE_BYTES: Final = 4 * 1024 * 1024  # of a copy; four of them fit into one r
 log = logging.getLogger(__name__)
 
 _MOVED = frozenset({DeliveryFault.MESSAGE_GONE, DeliveryFault.CHANNEL_GONE})
+_FOR_GOOD = _MOVED | {DeliveryFault.FORBIDDEN}
 
 
 class ReportRepository(Protocol):
@@ -48,10 +49,12 @@ class ReportRepository(Protocol):
         """Open reports that no moderator was shown, oldest first."""
         ...
 
-    async def shown(self, report_id: int, message: ReportMessage) -> None: ...
+    async def outdated(self) -> tuple[int, ...]:
+        """Reports, open or closed, whose message shows something else, oldest first."""
+        ...
 
-    async def shown_about(self, job_ids: Sequence[JobId]) -> tuple[int, ...]:
-        """Reports about the jobs, open or closed, that moderators were shown."""
+    async def shown(self, report: Report, message: ReportMessage) -> None:
+        """The message shows the report as it was read here, whatever came after that."""
         ...
 
     async def blocked(self, report_id: int, step: Step) -> None:
@@ -106,12 +109,12 @@ class ReportDisplay:
 
         One after the other for one report, so that it gets one message, and the last change wins.
         """
-        async with self._locks.setdefault(report_id, asyncio.Lock()):
+        async with self._turn(report_id):
             report = await self._records.get(report_id)
             try:
                 await self._post_or_edit(report)
             except MessengerError as error:
-                log.warning("Report %d about job %s could not be shown: %s", report.id, report.job_id, error)
+                await self._note(report, error)
                 return False
         return True
 
@@ -122,18 +125,30 @@ class ReportDisplay:
             return True
         return await self.show(report.id)
 
-    async def show_removal(self, job_ids: Sequence[JobId]) -> None:
-        """Take out of the messages about the jobs what is no longer stored of them. A message that is gone stays gone.
+    async def refresh(self, report_ids: Sequence[int]) -> None:
+        """Bring the messages of those that are outdated up to date. A message that is gone stays gone.
 
-        An open report stays open: the card in the channel still shows the pictures, and Remove takes it away.
+        Where pictures are no longer stored, an open report stays open: the card in the channel still shows them, and Remove
+        takes it away.
         """
-        for report_id in await self._records.shown_about(job_ids):
-            async with self._locks.setdefault(report_id, asyncio.Lock()):
+        for report_id in report_ids:
+            async with self._turn(report_id):
                 report = await self._records.get(report_id)
+                if self._board is None or not report.is_outdated:
+                    continue
                 try:
                     await self._edit(report)
                 except MessengerError as error:
-                    log.warning("Report %d about job %s shows what was removed: %s", report.id, report.job_id, error)
+                    await self._note(report, error)
+                    if error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None:
+                        return  # Discord refuses everything for now
+
+    async def mend(self) -> None:
+        """Bring up to date every message that a crash or Discord kept from it. Never raises."""
+        try:
+            await self.refresh(await self._records.outdated())
+        except Exception as error:  # noqa: BLE001  # a busy database must not end the bot; the next hour tries again
+            report_incident(log, self._metrics, "Reports that moderators see outdated could not be read", error)
 
     async def catch_up(self) -> None:
         """Show what an earlier process kept and did not show; once, after the login. Never raises."""
@@ -142,6 +157,16 @@ class ReportDisplay:
                 await self.show(report_id)
         except Exception as error:  # noqa: BLE001  # a busy database must not end the bot; the next start tries again
             report_incident(log, self._metrics, "Reports that nobody was shown could not be read", error)
+        await self.mend()
+
+    def _turn(self, report_id: int) -> asyncio.Lock:
+        return self._locks.setdefault(report_id, asyncio.Lock())
+
+    async def _note(self, report: Report, error: MessengerError) -> None:
+        """What is refused for good is not tried again."""
+        log.warning("Report %d about job %s could not be shown: %s", report.id, report.job_id, error)
+        if report.message is not None and error.fault in _FOR_GOOD:
+            await self._records.shown(report, report.message)
 
     async def _post_or_edit(self, report: Report) -> None:
         try:
@@ -155,7 +180,7 @@ class ReportDisplay:
         if channel_id is None:
             raise MessengerError(DeliveryFault.CHANNEL_GONE, "no report channel")
         message_id = await board.post(channel_id, notice)
-        await self._records.shown(report.id, ReportMessage(channel_id=channel_id, message_id=message_id))
+        await self._records.shown(report, ReportMessage(channel_id=channel_id, message_id=message_id))
 
     async def _edit(self, report: Report) -> bool:
         """False when it has no message yet."""
@@ -163,12 +188,13 @@ class ReportDisplay:
             return False
         notice, board = await self._notice(report)
         await board.edit(report.message, notice)
+        await self._records.shown(report, report.message)
         return True
 
     async def _notice(self, report: Report) -> tuple[ReportNotice, ReportBoard]:
         job = await self._jobs.get(report.job_id)
         if job is None or self._board is None:
-            raise MessengerError(DeliveryFault.CHANNEL_GONE, "nothing to show, or nowhere")
+            raise MessengerError(DeliveryFault.UNAVAILABLE, "nothing to show, or nowhere")
         pictures = await self._pictures(job) if report.is_open else ()
         return ReportNotice(report=report, job=job, pictures=pictures), self._board
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from bot.domain.job import JobId
 from bot.domain.privacy import Content, KeepingTimes
 from bot.ports import Clock, ImageStore
 from bot.services.incidents import report
@@ -40,7 +39,10 @@ class Shelf(Protocol):
         ...
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
-        """Forget the pictures; with `words`, all that the jobs asked for too, and count them as deleted."""
+        """Forget the pictures; with `words`, all that the jobs asked for too, and count them as deleted.
+
+        Messages of reports about them count as outdated.
+        """
         ...
 
     async def remove_backups(self, *, before: datetime) -> int:
@@ -71,13 +73,17 @@ class Retention:
         self._stopping = False
 
     async def run(self) -> None:
-        """The first round is at once, since the bot may have been off for long."""
+        """The first round is at once, since the bot may have been off for long.
+
+        Each takes what is gone out of the reports too: what this round removed, and what Discord refused until now.
+        """
         while not self._stopping:
             woken = self._signal.listen()
             try:
                 await self.enforce()
             except Exception as error:  # noqa: BLE001  # the next round may find a disk that works
                 report(log, self._metrics, "Old pictures could not be removed", error)
+            await self._reports.mend()
             await rest(woken, INTERVAL, self._sleep)
 
     def stop(self) -> None:
@@ -106,7 +112,6 @@ class Retention:
             shelf=self._shelf,
             store=self._store,
             clock=self._clock,
-            on_removed=self._reports.show_removal,
         )
 
 
@@ -117,7 +122,6 @@ async def remove_all(
     shelf: Shelf,
     store: ImageStore,
     clock: Clock,
-    on_removed: Callable[[Sequence[JobId]], Awaitable[None]] | None = None,
 ) -> int:
     """Remove portion after portion until one is empty; returns how many jobs they were.
 
@@ -128,6 +132,4 @@ async def remove_all(
         await store.delete(content.keys)
         await shelf.remove(content, words=words, now=clock.now())
         removed += len(content.job_ids)
-        if on_removed is not None:
-            await on_removed(content.job_ids)
     return removed

@@ -10,7 +10,7 @@ from bot.domain.privacy import Erasure, Holdings, MemberData, ShownCard
 from bot.domain.report import Step
 from bot.storage import endings, member_data
 from bot.storage.database import Database
-from bot.storage.reports import close_about_member
+from bot.storage.reports import close_about_member, forget_reasons
 from bot.storage.rows import from_micros, to_micros
 
 KNOWN = "SELECT 1 FROM users WHERE id = ?"
@@ -40,7 +40,6 @@ WHERE user_id = ? AND (
 
 HIDE = "UPDATE jobs SET deleted_at = :now WHERE user_id = :user_id AND deleted_at IS NULL"
 FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id"
-FORGET_REASONS = "UPDATE complaints SET reason = '' WHERE reporter_id = :user_id"  # that they complained stays with the server
 
 OPEN = "SELECT DISTINCT user_id FROM erasures WHERE closed_at IS NULL ORDER BY user_id"
 TO_DO = "SELECT * FROM erasures WHERE user_id = ? AND erased_at IS NULL"
@@ -58,10 +57,10 @@ ORDER BY seq DESC
 LIMIT :limit
 """
 
-# Messages that moderators were shown, about the member's pictures or with the member's words.
+# Messages that moderators were shown, about the member's pictures or with the member's words, and that still show them.
 REPORTS = """--sql
 SELECT id FROM reports
-WHERE message_id IS NOT NULL AND (
+WHERE message_id IS NOT NULL AND shown_version < version AND (
     job_id IN (SELECT id FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL)
     OR id IN (SELECT report_id FROM complaints WHERE reporter_id = :user_id)
 )
@@ -157,7 +156,7 @@ def _begin(connection: sqlite3.Connection, user_id: int, now: datetime) -> tuple
     connection.execute(HIDE, values)
     close_about_member(connection, Step(by=user_id, at=now))
     connection.execute(FORGET_DEFAULTS, values)
-    connection.execute(FORGET_REASONS, values)
+    forget_reasons(connection, user_id)
     return tuple(row["id"] for row in unfinished)
 
 

@@ -17,9 +17,7 @@ GET = "SELECT * FROM reports WHERE id = ?"
 OPEN_OF_JOB = "SELECT id FROM reports WHERE job_id = ? AND closed_at IS NULL"
 LATEST_OF_JOB = "SELECT * FROM reports WHERE job_id = ? ORDER BY id DESC LIMIT 1"
 UNSEEN = "SELECT id FROM reports WHERE closed_at IS NULL AND message_id IS NULL ORDER BY id"
-SHOWN_ABOUT = """--sql
-SELECT id FROM reports WHERE message_id IS NOT NULL AND job_id IN (SELECT value FROM json_each(:ids)) ORDER BY id
-"""
+OUTDATED = "SELECT id FROM reports WHERE message_id IS NOT NULL AND shown_version < version ORDER BY id"
 
 COMPLAINTS = "SELECT * FROM complaints WHERE report_id = ? ORDER BY reported_at, reporter_id"
 FILED_BEFORE = """--sql
@@ -35,21 +33,37 @@ COMPLAIN = """--sql
 INSERT INTO complaints (report_id, reporter_id, reason, reported_at) VALUES (:report_id, :reporter_id, :reason, :now)
 """
 
-SHOWN = "UPDATE reports SET channel_id = :channel_id, message_id = :message_id WHERE id = :id"
-BLOCKED = "UPDATE reports SET blocked_by = :by, blocked_at = :at WHERE id = :id AND blocked_at IS NULL"
-CLOSE = """--sql
-UPDATE reports SET outcome = :outcome, closed_by = :by, closed_at = :at WHERE id = :id AND closed_at IS NULL
+SHOWN = """--sql
+UPDATE reports SET channel_id = :channel_id, message_id = :message_id, shown_version = MAX(shown_version, :version)
+WHERE id = :id
 """
+
+# All that a message shows counts the version up, in the transaction that changes it.
+COMPLAINED = "UPDATE reports SET version = version + 1 WHERE id = ?"
+BLOCKED = """--sql
+UPDATE reports SET blocked_by = :by, blocked_at = :at, version = version + 1 WHERE id = :id AND blocked_at IS NULL
+"""
+CLOSE = """--sql
+UPDATE reports SET outcome = :outcome, closed_by = :by, closed_at = :at, version = version + 1
+WHERE id = :id AND closed_at IS NULL
+"""
+JOBS_CHANGED = "UPDATE reports SET version = version + 1 WHERE job_id IN (SELECT value FROM json_each(?))"
 
 # Only what was deleted: whoever asks for it may do so before the job has ended, which changes nothing.
 CLOSE_ABOUT_JOB = """--sql
-UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at
+UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at, version = version + 1
 WHERE closed_at IS NULL AND job_id = (SELECT id FROM jobs WHERE id = :job_id AND deleted_at IS NOT NULL)
 """
 CLOSE_ABOUT_MEMBER = """--sql
-UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at
+UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at, version = version + 1
 WHERE closed_at IS NULL AND job_id IN (SELECT id FROM jobs WHERE user_id = :by AND deleted_at IS NOT NULL)
 """
+
+REASONS_CHANGE = """--sql
+UPDATE reports SET version = version + 1
+WHERE id IN (SELECT report_id FROM complaints WHERE reporter_id = :reporter_id AND reason <> '')
+"""
+FORGET_REASONS = "UPDATE complaints SET reason = '' WHERE reporter_id = :reporter_id"
 
 
 class SqliteReports:
@@ -76,13 +90,17 @@ class SqliteReports:
     async def unseen(self) -> tuple[int, ...]:
         return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(UNSEEN)))
 
-    async def shown(self, report_id: int, message: ReportMessage) -> None:
-        values = {"id": report_id, "channel_id": message.channel_id, "message_id": message.message_id}
-        await self._database.transaction(lambda connection: connection.execute(SHOWN, values))
+    async def outdated(self) -> tuple[int, ...]:
+        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(OUTDATED)))
 
-    async def shown_about(self, job_ids: Sequence[JobId]) -> tuple[int, ...]:
-        values = {"ids": json.dumps(list(job_ids))}
-        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(SHOWN_ABOUT, values)))
+    async def shown(self, report: Report, message: ReportMessage) -> None:
+        values = {
+            "id": report.id,
+            "version": report.version,
+            "channel_id": message.channel_id,
+            "message_id": message.message_id,
+        }
+        await self._database.transaction(lambda connection: connection.execute(SHOWN, values))
 
     async def blocked(self, report_id: int, step: Step) -> None:
         await self._database.transaction(lambda connection: connection.execute(BLOCKED, _step_values(report_id, step)))
@@ -102,6 +120,18 @@ def close_about_member(connection: sqlite3.Connection, step: Step) -> None:
     connection.execute(CLOSE_ABOUT_MEMBER, {"by": step.by, "at": to_micros(step.at)})
 
 
+def forget_reasons(connection: sqlite3.Connection, reporter_id: int) -> None:
+    """What a member told moderators; that they complained stays with the server."""
+    values = {"reporter_id": reporter_id}
+    connection.execute(REASONS_CHANGE, values)
+    connection.execute(FORGET_REASONS, values)
+
+
+def jobs_changed(connection: sqlite3.Connection, job_ids: Sequence[JobId]) -> None:
+    """Something of the jobs went that messages of reports may show."""
+    connection.execute(JOBS_CHANGED, (json.dumps(list(job_ids)),))
+
+
 def _file(
     connection: sqlite3.Connection, complaint: Complaint, job_id: JobId, guild_id: int, *, most: int, since: datetime
 ) -> Filed | None:
@@ -117,6 +147,7 @@ def _file(
     found = connection.execute(OPEN_OF_JOB, (job_id,)).fetchone() or connection.execute(OPEN, values).fetchone()
     report_id: int = found["id"]
     connection.execute(COMPLAIN, {**values, "report_id": report_id, "reason": complaint.reason, "now": to_micros(now)})
+    connection.execute(COMPLAINED, (report_id,))
     return Filed(report=_get(connection, report_id), is_new=True)
 
 
@@ -136,6 +167,8 @@ def _report(connection: sqlite3.Connection, row: sqlite3.Row) -> Report:
         blocked=_step(row["blocked_by"], row["blocked_at"]),
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
         closed=_step(row["closed_by"], row["closed_at"]),
+        version=row["version"],
+        shown_version=row["shown_version"],
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.domain.job import JobId
 from bot.domain.privacy import FOR_GOOD, REMOVED, Content, KeepingTimes
 from bot.storage.database import Database
+from bot.storage.reports import jobs_changed
 from bot.storage.rows import to_micros
 
 PORTION = 200  # jobs in one transaction, so that nobody waits long for the writer
@@ -110,6 +111,7 @@ class SqliteRetention:
             if words:
                 removed = json.dumps(REMOVED.to_dict())
                 connection.execute(REMOVE_WORDS, {**values, "removed": removed, "failed": FAILED_ONCE})
+            jobs_changed(connection, content.job_ids)
 
         await self._database.transaction(forget)
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Actor, Job, Origin
 from bot.domain.moderation import Rank
-from bot.domain.privacy import REMOVED
 from bot.domain.report import Outcome, Report, Step
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.services.removal import CARD_STAYS
@@ -211,54 +209,6 @@ async def test_a_reported_picture_that_goes_another_way_closes_its_report_and_sa
     assert await latest(world, job) == shown.report
     with pytest.raises(InvalidRequestError, match="already closed"):
         await world.services.reports.remove(job.id, A_MODERATOR)
-
-
-async def let_the_time_pass(world: World, **days: int) -> None:
-    rules = SqliteHouseRules(world.database)
-    await rules.change(GUILD, lambda before: replace(before, **days), by=MODERATOR, now=world.clock.now())
-    world.clock.advance(timedelta(days=2).total_seconds())
-    await world.services.retention.enforce()
-
-
-@pytest.mark.parametrize("kind", ["picture_days", "prompt_days"])
-async def test_a_report_loses_what_is_no_longer_kept_and_moderators_can_still_remove_the_card(
-    world: World, job: Job, kind: str
-) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-
-    await let_the_time_pass(world, **{kind: 1})
-
-    shown = world.board.only
-    assert (shown.report.is_open, shown.pictures, world.board.edits) == (True, (), 1)
-    assert (shown.job.request == REMOVED) == (kind == "prompt_days")
-    assert "delete" not in world.messenger.ways
-    await world.services.reports.block_author(job.id, A_MODERATOR)
-    await world.services.reports.remove(job.id, A_MODERATOR)
-    assert world.board.only.report.outcome is Outcome.REMOVED
-    assert world.messenger.ways[-1] == "delete"
-
-
-async def test_a_closed_report_loses_its_words_too(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    await world.services.reports.dismiss(job.id, A_MODERATOR)
-
-    await let_the_time_pass(world, prompt_days=1)
-
-    assert world.board.only.job.request == REMOVED
-    assert world.board.only.report.outcome is Outcome.DISMISSED
-
-
-@pytest.mark.parametrize("kind", [DeliveryFault.MESSAGE_GONE, DeliveryFault.FORBIDDEN])
-async def test_keeping_times_bring_no_report_back_and_are_held_although_discord_refuses(
-    world: World, job: Job, kind: DeliveryFault
-) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    world.board.faults.append(fault(kind))
-
-    await let_the_time_pass(world, picture_days=1)
-
-    assert world.board.channels == [REPORTS]
-    assert world.store.files == {}
 
 
 async def test_a_report_that_nobody_was_shown_and_whose_picture_is_gone_is_not_shown_any_more(world: World, job: Job) -> None:

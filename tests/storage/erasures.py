@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from bot.domain.job import JobId, JobStatus
-from bot.domain.report import Complaint
+from bot.domain.report import Complaint, ReportMessage
 from bot.storage.database import Database
 from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
@@ -65,6 +65,7 @@ async def fill(store: Store) -> None:
     complaint = Complaint(reporter_id=100, reason=f"{MINE} is better", reported_at=NOW)
     filed = await SqliteReports(store.database).file(complaint, job_id=theirs, guild_id=200, most=5, since=NOW)
     assert filed is not None
+    await SqliteReports(store.database).shown(filed.report, ReportMessage(channel_id=5, message_id=6))
     defaults = SqlitePersonalDefaults(store.database)
     await defaults.change(100, lambda before: replace(before, negative_prompt=f"{MINE} always"), now=NOW)
 
@@ -105,6 +106,8 @@ def assert_erased(path: Path) -> None:
         assert_sound(connection)
         assert connection.execute("SELECT COUNT(*) FROM jobs WHERE token IS NOT NULL AND user_id = 100").fetchone()[0] == 0
         assert connection.execute("SELECT COUNT(*), COUNT(closed_at) FROM erasures").fetchone() == (1, 1)
+        # the message still holds the reason, and that is known
+        assert connection.execute("SELECT COUNT(*) FROM reports WHERE shown_version = version").fetchone()[0] == 0
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.domain.picture_reference import MessageReference
 from bot.domain.report import Complaint, Filed, Outcome, ReportMessage, Step
 from bot.storage.moderation import SqliteModeration
-from bot.storage.reports import SqliteReports
+from bot.storage.reports import OUTDATED, SqliteReports
 from tests.storage.conftest import Store
 from tests.storage.erasures import LATER, erase
 from tests.storage.samples import NOW
@@ -120,7 +120,7 @@ async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(st
     report_id = (await filed(store, job.id)).report.id
     assert await reports.unseen() == (report_id,)
 
-    await reports.shown(report_id, ReportMessage(channel_id=5, message_id=6))
+    await reports.shown(await reports.get(report_id), ReportMessage(channel_id=5, message_id=6))
     await reports.blocked(report_id, STEP)
     await reports.blocked(report_id, Step(by=901, at=NOW))
     closed = [await reports.close(report_id, outcome, STEP) for outcome in (Outcome.REMOVED, Outcome.DISMISSED)]
@@ -130,6 +130,36 @@ async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(st
     assert (report.message, report.blocked) == (ReportMessage(channel_id=5, message_id=6), STEP)
     assert (report.outcome, report.closed) == (Outcome.REMOVED, STEP)
     assert await reports.unseen() == ()
+
+
+async def test_a_message_is_outdated_from_a_change_until_that_change_is_shown(store: Store) -> None:
+    reports, message = SqliteReports(store.database), ReportMessage(channel_id=5, message_id=6)
+    job = await store.succeeded(1)
+    report_id = (await filed(store, job.id)).report.id
+    assert await reports.outdated() == ()  # there is no message yet
+    await reports.shown(await reports.get(report_id), message)
+    assert await reports.outdated() == ()
+
+    before = await reports.get(report_id)
+    await filed(store, job.id, 301)
+    between = await reports.get(report_id)
+    await reports.blocked(report_id, STEP)
+    await reports.shown(before, message)
+    await reports.shown(between, message)
+    assert await reports.outdated() == (report_id,)
+    await reports.shown(await reports.get(report_id), message)
+    await reports.shown(between, message)  # one that was held up
+
+    assert await reports.outdated() == ()
+    await reports.close(report_id, Outcome.DISMISSED, STEP)
+    assert await reports.outdated() == (report_id,)
+    assert (await reports.get(report_id)).is_outdated
+
+
+async def test_looking_for_outdated_messages_reads_no_other(store: Store) -> None:
+    rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {OUTDATED}").fetchall())
+
+    assert "INDEX reports_outdated" in rows[0]["detail"]
 
 
 async def test_a_closed_report_is_not_rewritten(store: Store) -> None:

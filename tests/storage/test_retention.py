@@ -10,8 +10,10 @@ import pytest
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Job
 from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
+from bot.domain.report import Complaint, ReportMessage
 from bot.domain.request import InitImage
 from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.reports import SqliteReports
 from bot.storage.retention import EXPIRED_PICTURES, EXPIRED_WORDS, OF_MEMBER, UPLOADS, SqliteRetention
 from tests.storage.conftest import Store
 from tests.storage.samples import NOW, images
@@ -94,6 +96,21 @@ async def test_words_go_with_their_pictures_and_the_job_counts_as_deleted(store:
     assert await store.jobs.images(job.id) == ()
     for words in (True, False):
         assert (await shelf.expired(GUILD, before=SOON, words=words)).job_ids == ()
+
+
+@pytest.mark.parametrize("words", [True, False])
+async def test_messages_of_reports_about_what_goes_are_outdated_at_the_same_moment(store: Store, words: bool) -> None:
+    shelf, reports = SqliteRetention(store.database), SqliteReports(store.database)
+    complaint = Complaint(reporter_id=300, reason="", reported_at=NOW)
+    for job in (await delivered(store, 1), await delivered(store, 2, guild_id=ELSEWHERE)):
+        filed = await reports.file(complaint, job_id=job.id, guild_id=GUILD, most=5, since=NOW)
+        assert filed is not None
+        await reports.shown(filed.report, ReportMessage(channel_id=5, message_id=6))
+    assert await reports.outdated() == ()
+
+    await shelf.remove(await shelf.expired(GUILD, before=SOON, words=words), words=words, now=SOON)
+
+    assert len(await reports.outdated()) == 1
 
 
 async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: Store) -> None:
