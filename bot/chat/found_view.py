@@ -20,7 +20,7 @@ from bot.chat.form_fields import NO_STYLE, given_values
 from bot.chat.forms import NEGATIVE_PROMPT, PROMPT, SIZE, STYLE, Offer, add_words_and_looks
 from bot.chat.markdown import code_block, visible
 from bot.chat.replies import Interaction
-from bot.domain.adoption import Finding, numbers_line, with_numbers
+from bot.domain.adoption import Adoption, Finding, numbers_line, with_numbers
 from bot.domain.personal import NOTHING
 from bot.domain.profile import ModelProfile
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft
@@ -99,18 +99,8 @@ def _shown(text: str) -> str:
 
 
 def _here(finding: Finding, profile: ModelProfile) -> Iterator[str]:
-    draft, found, adoption = finding.adoption.draft, finding.settings, finding.adoption
-    size = profile.size(draft.size)
-    facts = [
-        "a new seed" if draft.seed is None else f"seed `{draft.seed}`",
-        f"{size.width} × {size.height}",
-        f"{draft.num_inference_steps or profile.num_inference_steps} steps",
-        f"guidance {profile.guidance_scale if draft.guidance_scale is None else draft.guidance_scale:g}",
-    ]
-    if adoption.style:
-        facts.append(f"{words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}")
-    facts.append(words(profile.title, NAME_LENGTH))
-    yield f"**Drawn here:** {' · '.join(facts)}"
+    found, adoption = finding.settings, finding.adoption
+    yield f"**Drawn here:** {' · '.join(_facts(adoption, profile))}"
     if adoption.missing_loras:
         named = ", ".join(words(name, NAME_LENGTH) for name in adoption.missing_loras[:MAX_NAMED])
         more = len(adoption.missing_loras) - MAX_NAMED
@@ -119,6 +109,20 @@ def _here(finding: Finding, profile: ModelProfile) -> Iterator[str]:
         yield f"-# Another model drew it ({words(found.model, NAME_LENGTH)}), so the same seed gives another picture"
     if adoption.shortened:
         yield f"-# I take {MAX_PROMPT_LENGTH:,} characters; the end of the words is left out"
+
+
+def _facts(adoption: Adoption, profile: ModelProfile) -> Iterator[str]:
+    draft, drawn = adoption.draft, adoption.drawn
+    size = profile.size(draft.size)
+    yield "a new seed" if draft.seed is None else f"seed `{draft.seed}`"
+    yield f"{size.width} × {size.height}"
+    if draft.quality:
+        yield f"{draft.quality} quality"
+    yield f"{drawn.num_inference_steps or profile.num_inference_steps} steps"
+    yield f"guidance {profile.guidance_scale if drawn.guidance_scale is None else drawn.guidance_scale:g}"
+    if adoption.style:
+        yield f"{words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}"
+    yield words(profile.title, NAME_LENGTH)
 
 
 def _texts(components: object) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""A picture's settings as a draft of what can be drawn here: the nearest size, our ranges, a style where its LoRA is ours."""
+"""A picture's settings as a draft of what can be drawn here: the nearest size, our ranges, a style where its LoRA is ours.
+
+What a quality drew with a distilled LoRA becomes that quality again, as in a remix.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.domain.a1111 import LoraTag, PictureSettings, number, read_pairs, whole
-from bot.domain.profile import ImageSize, ModelProfile, Style
+from bot.domain.house_rules import GuildSettings
+from bot.domain.profile import Catalog, ImageSize, ModelProfile, QualityName, Style
+from bot.domain.quality import ORDER, quality_with, with_quality
 from bot.domain.request import (
     MAX_ADAPTER_WEIGHT,
     MAX_GUIDANCE,
@@ -17,17 +22,22 @@ from bot.domain.request import (
     MIN_GUIDANCE,
     Draft,
 )
+from bot.domain.sampler import SAMPLERS
 from bot.errors import InvalidRequestError
 
 NUMBERS_HINT = "Write the numbers like this: `Steps: 28, CFG scale: 7, Seed: 42`. Leave out what you do not care about."
-STEPS, GUIDANCE, SEED, WEIGHT = "Steps", "CFG scale", "Seed", "Style weight"
+QUALITY, STEPS, GUIDANCE, SEED, WEIGHT = "Quality", "Steps", "CFG scale", "Seed", "Style weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adoption:
-    """What becomes of a picture's settings here: `style` is the draft's, `missing_loras` are those that it does not have."""
+    """What becomes of a picture's settings here: `style` is the draft's, `missing_loras` are those that it does not have.
+
+    `drawn` is the draft with the figures of its quality.
+    """
 
     draft: Draft
+    drawn: Draft
     style: Style | None = None
     missing_loras: tuple[str, ...] = ()
     shortened: bool = False
@@ -42,14 +52,30 @@ class Finding:
     adoption: Adoption
 
 
-def adopt(found: PictureSettings, profile: ModelProfile, styles: Sequence[Style]) -> Adoption:
-    """One picture, as near to `found` as `profile` and `styles` come; where it says nothing, the draft has a gap.
+def adopt(found: PictureSettings, profile: ModelProfile, catalog: Catalog, settings: GuildSettings) -> Adoption:
+    """One picture, as near to `found` as the model and the server come; where it says nothing, the draft has a gap.
 
     A seed beyond ours is a gap too: another number would draw something else.
     """
-    style, weight, missing = _style(found.loras, styles)
+    offered = [style for style in catalog.styles_for(profile) if settings.offers(style.name)]
+    quality, lora = _quality(found, profile, catalog) or (None, None)
+    style, weight, missing = _style(found.loras if lora is None else _others(found.loras, lora), offered)
+    draft = replace(_draft(found, profile), style=style.name if style else None, adapter_weight=weight)
+    if lora is not None and quality is not None:
+        draft = _in_quality(quality, draft, profile, has_lora=settings.offers(lora.name))
+        missing = missing if settings.offers(lora.name) else (*missing, lora.title)
+    return Adoption(
+        draft=draft,
+        drawn=with_quality(draft, profile, catalog, settings),
+        style=style,
+        missing_loras=missing,
+        shortened=max(len(_one_line(found.prompt)), len(_one_line(found.negative_prompt))) > MAX_PROMPT_LENGTH,
+    )
+
+
+def _draft(found: PictureSettings, profile: ModelProfile) -> Draft:
     prompt, negative_prompt = _one_line(found.prompt), _one_line(found.negative_prompt)
-    draft = Draft(
+    return Draft(
         prompt=prompt[:MAX_PROMPT_LENGTH],
         negative_prompt=negative_prompt[:MAX_PROMPT_LENGTH],
         size=None if found.size is None else nearest_size(found.size, profile).name,
@@ -57,11 +83,7 @@ def adopt(found: PictureSettings, profile: ModelProfile, styles: Sequence[Style]
         num_inference_steps=None if found.steps is None else max(1, min(found.steps, MAX_STEPS)),
         guidance_scale=None if found.guidance_scale is None else max(MIN_GUIDANCE, min(found.guidance_scale, MAX_GUIDANCE)),
         seed=found.seed if found.seed is not None and found.seed <= MAX_SEED else None,
-        style=style.name if style else None,
-        adapter_weight=weight,
     )
-    shortened = max(len(prompt), len(negative_prompt)) > MAX_PROMPT_LENGTH
-    return Adoption(draft=draft, style=style, missing_loras=missing, shortened=shortened)
 
 
 def nearest_size(wanted: tuple[int, int], profile: ModelProfile) -> ImageSize:
@@ -77,15 +99,15 @@ def nearest_size(wanted: tuple[int, int], profile: ModelProfile) -> ImageSize:
 
 
 def numbers_line(draft: Draft) -> str:
-    """Steps, guidance, seed and weight of a draft on one line, as A1111 writes them; `with_numbers` reads it."""
+    """Quality, steps, guidance, seed and weight of a draft on one line, in A1111's fashion; `with_numbers` reads it."""
     numbers = {
         STEPS: draft.num_inference_steps,
         GUIDANCE: draft.guidance_scale,
         SEED: draft.seed,
         WEIGHT: draft.adapter_weight,
     }
-    given = ((key, value) for key, value in numbers.items() if value is not None)
-    return ", ".join(f"{key}: {value}" if isinstance(value, int) else f"{key}: {value:g}" for key, value in given)
+    given = ((key, value) for key, value in {QUALITY: draft.quality, **numbers}.items() if value is not None)
+    return ", ".join(f"{key}: {value:g}" if isinstance(value, float) else f"{key}: {value}" for key, value in given)
 
 
 def with_numbers(draft: Draft, line: str) -> Draft:
@@ -96,16 +118,51 @@ def with_numbers(draft: Draft, line: str) -> Draft:
     pairs = read_pairs(line)
     steps, seed = whole(pairs.get(STEPS.casefold(), "")), whole(pairs.get(SEED.casefold(), ""))
     guidance, weight = number(pairs.get(GUIDANCE.casefold(), "")), number(pairs.get(WEIGHT.casefold(), ""))
-    named = [key for key in (STEPS, GUIDANCE, SEED, WEIGHT) if key.casefold() in pairs]
-    understood = [value for value in (steps, guidance, seed, weight) if value is not None]
+    quality = next((name for name in ORDER if name == pairs.get(QUALITY.casefold(), "").casefold()), None)
+    named = [key for key in (QUALITY, STEPS, GUIDANCE, SEED, WEIGHT) if key.casefold() in pairs]
+    understood = [value for value in (quality, steps, guidance, seed, weight) if value is not None]
     if line.strip() and (not named or len(understood) < len(named)):
         raise InvalidRequestError(NUMBERS_HINT)
-    return replace(draft, num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
+    return replace(draft, quality=quality, num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
+
+
+def _quality(found: PictureSettings, profile: ModelProfile, catalog: Catalog) -> tuple[QualityName, Style] | None:
+    """The quality whose LoRA and sampler drew the picture, and the LoRA."""
+    sampler = (found.sampler or "").casefold()
+    scheduler = next((key for key, known in SAMPLERS.items() if known.title.casefold() == sampler), "")
+    for lora in catalog.quality_styles(profile):
+        name = quality_with({lora.name}, scheduler, profile)
+        if name is not None and len(_others(found.loras, lora)) < len(found.loras):
+            return name, lora
+    return None
+
+
+def _in_quality(name: QualityName, draft: Draft, profile: ModelProfile, *, has_lora: bool) -> Draft:
+    """The draft without the quality's own figures; without its LoRA, others that only suited that go too."""
+    quality = profile.quality[name]
+    own_steps = has_lora and draft.num_inference_steps != quality.num_inference_steps
+    own_guidance = has_lora and draft.guidance_scale != quality.guidance_scale
+    return replace(
+        draft,
+        quality=name,
+        num_inference_steps=draft.num_inference_steps if own_steps else None,
+        guidance_scale=draft.guidance_scale if own_guidance else None,
+    )
+
+
+def _others(loras: Sequence[LoraTag], style: Style) -> tuple[LoraTag, ...]:
+    """Those that are not the style's."""
+    names = {name.casefold() for name in _names(style)}
+    return tuple(tag for tag in loras if tag.name.casefold() not in names)
+
+
+def _names(style: Style) -> tuple[str, ...]:
+    return style.title, style.name, style.lora_name
 
 
 def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[Style | None, float | None, tuple[str, ...]]:
     """The first style whose LoRA was used, its weight there, and the other LoRAs: the form has room for one style."""
-    ours = {name.casefold(): style for style in styles for name in (style.title, style.name, style.lora_name)}
+    ours = {name.casefold(): style for style in styles for name in _names(style)}
     chosen = next((tag for tag in loras if tag.name.casefold() in ours), None)
     missing = tuple(dict.fromkeys(tag.name for tag in loras if tag is not chosen))
     if chosen is None:

@@ -6,6 +6,7 @@ styles; else the profile's own sampler and guidance stay, and half of its steps 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import get_args
 
@@ -47,9 +48,13 @@ def with_quality(draft: Draft, profile: ModelProfile, catalog: Catalog, settings
 
 def distilled_quality(request: GenerationRequest, profile: ModelProfile) -> QualityName | None:
     """The quality whose LoRA drew `request`: a remix without that LoRA must not keep the figures that only suit it."""
-    styles = {style.name for style in request.styles}
+    return quality_with({style.name for style in request.styles}, request.scheduler or profile.scheduler, profile)
+
+
+def quality_with(loras: Collection[str], scheduler: str, profile: ModelProfile) -> QualityName | None:
+    """The quality that draws with one of the LoRAs, called as our styles are, and with that sampler."""
     for name, quality in profile.quality.items():
-        if quality.style in styles and quality.scheduler == request.scheduler:
+        if quality.style in loras and (quality.scheduler or profile.scheduler) == scheduler:
             return name
     return None
 

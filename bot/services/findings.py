@@ -34,10 +34,11 @@ class Findings:
         return await self.in_text(text, origin)
 
     async def in_text(self, text: str, origin: Origin) -> Finding:
-        """The same from its text, with the styles that may be chosen where they ask."""
-        settings = await asyncio.to_thread(parse, text)  # a hostile text takes it half a second
-        adoption = adopt(settings, self._proposals.profile, await self._proposals.offered_styles(origin))
-        return Finding(text=text, settings=settings, adoption=adoption)
+        """The same from its text, under the settings of the server where they ask."""
+        found = await asyncio.to_thread(parse, text)  # a hostile text takes it half a second
+        settings = await self._gate.settings(origin.guild_id)
+        adoption = adopt(found, self._proposals.profile, self._proposals.catalog, settings)
+        return Finding(text=text, settings=found, adoption=adoption)
 
     async def to_fill_in(self, text: str, origin: Origin) -> Draft:
         """What the form is filled with that draws it here. Raises NotAllowedError for a member who is blocked."""

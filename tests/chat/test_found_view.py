@@ -15,15 +15,20 @@ from bot.chat.forms import Offer
 from bot.chat.found_view import MAX_QUOTED, found_form, found_view, text_on
 from bot.domain.a1111 import parse
 from bot.domain.adoption import Finding, adopt
+from bot.domain.house_rules import UNCHANGED
+from bot.domain.profile import Catalog, ModelProfile, Quality
 from bot.domain.request import MAX_PROMPT_LENGTH
 from tests.examples import PASTEL, PROFILE
 
+LCM = replace(PASTEL, name="lcm", title="LCM", weight_name="weights.safetensors", is_distilled=True)
+DISTILLED = Quality(num_inference_steps=8, guidance_scale=1.5, scheduler="LCMScheduler", style="lcm")
 MAX_CONTENT = 4_000  # Discord's limit of one message's text
 
 
-def finding(text: str) -> Finding:
+def finding(text: str, profile: ModelProfile = PROFILE) -> Finding:
     settings = parse(text)
-    return Finding(text=text, settings=settings, adoption=adopt(settings, PROFILE, (PASTEL,)))
+    adoption = adopt(settings, profile, Catalog(styles={style.name: style for style in (PASTEL, LCM)}), UNCHANGED)
+    return Finding(text=text, settings=settings, adoption=adoption)
 
 
 def message(view: discord.ui.LayoutView, files: tuple[discord.File, ...] = ()) -> Any:
@@ -81,6 +86,19 @@ def test_a_message_without_a_text_has_none():
     view.add_item(discord.ui.TextDisplay("words"))
 
     assert text_on(message(view)) is None
+
+
+def test_a_quality_is_told_with_its_figures_and_stands_in_the_form():
+    profile = replace(PROFILE, quality={"draft": DISTILLED})
+    found = finding("1girl <lora:weights:1>\nSteps: 8, Sampler: LCM, CFG scale: 1.5, Seed: 5, Size: 64x64", profile)
+
+    view, _ = found_view(found, "x.png", profile)
+    form = found_form(found.adoption.draft, Offer(profile=profile, styles=(PASTEL,)))
+
+    text = str(view.to_components())
+    assert "draft quality · 8 steps · guidance 1.5" in text
+    assert "Without these" not in text
+    assert "Quality: draft, Seed: 5'" in str(form.to_dict())
 
 
 def test_the_form_holds_words_that_are_too_long_cut_to_what_it_takes():

@@ -8,11 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.a1111 import LoraTag, PictureSettings
-from bot.domain.adoption import adopt, nearest_size, numbers_line, with_numbers
-from bot.domain.profile import ImageSize
+from bot.domain.a1111 import LoraTag, PictureSettings, parse
+from bot.domain.adoption import Adoption, adopt, nearest_size, numbers_line, with_numbers
+from bot.domain.house_rules import UNCHANGED
+from bot.domain.personal import NO_PREFERENCES, NOTHING, filled
+from bot.domain.profile import Catalog, ImageSize, Quality, QualityName, Style
+from bot.domain.prompt import resolve, styles_of
+from bot.domain.quality import ORDER
 from bot.domain.request import MAX_PROMPT_LENGTH, MAX_SEED, Draft
 from bot.errors import InvalidRequestError
+from bot.inference.parameters import Recipe, parameters_text
 from tests.examples import PASTEL, PROFILE
 
 SIZES = replace(
@@ -25,11 +30,23 @@ SIZES = replace(
     ),
 )
 
+LCM = replace(PASTEL, name="lcm", title="LCM", weight_name="weights.safetensors", is_distilled=True)
+DISTILLED = Quality(num_inference_steps=8, guidance_scale=1.5, scheduler="LCMScheduler", style="lcm")
+FINE = replace(PROFILE, num_inference_steps=28, quality={"draft": DISTILLED})
+STYLES = Catalog(styles={"pastel": PASTEL, "lcm": LCM})
+WITH_LCM = PictureSettings(
+    prompt="x", steps=8, guidance_scale=1.5, seed=7, sampler="LCM", loras=(LoraTag(name="weights", weight=1.0),)
+)
+
+
+def here(found: PictureSettings, *styles: Style) -> Adoption:
+    return adopt(found, PROFILE, Catalog(styles={style.name: style for style in styles}), UNCHANGED)
+
 
 def test_everything_that_fits_is_kept():
     found = PictureSettings(prompt="1girl,\n hat", negative_prompt="a\nb", steps=28, guidance_scale=5.5, seed=7, size=(64, 96))
 
-    assert adopt(found, PROFILE, ()).draft == Draft(
+    assert here(found).draft == Draft(
         prompt="1girl, hat",
         negative_prompt="a b",
         size="portrait",
@@ -41,21 +58,21 @@ def test_everything_that_fits_is_kept():
 
 
 def test_what_the_picture_does_not_say_stays_open():
-    assert adopt(PictureSettings(prompt="1girl"), PROFILE, ()).draft == Draft(prompt="1girl", num_images=1)
+    assert here(PictureSettings(prompt="1girl")).draft == Draft(prompt="1girl", num_images=1)
 
 
 @pytest.mark.parametrize(
     ("steps", "guidance", "expected"), [(0, 0.0, (1, 1.0)), (150, 30.0, (60, 20.0)), (10**19, 1e19, (60, 20.0))]
 )
 def test_numbers_are_brought_into_our_ranges(steps: int, guidance: float, expected: tuple[int, float]):
-    draft = adopt(PictureSettings(prompt="x", steps=steps, guidance_scale=guidance), PROFILE, ()).draft
+    draft = here(PictureSettings(prompt="x", steps=steps, guidance_scale=guidance)).draft
 
     assert (draft.num_inference_steps, draft.guidance_scale) == expected
 
 
 @pytest.mark.parametrize(("seed", "kept"), [(MAX_SEED, MAX_SEED), (MAX_SEED + 1, None)])
 def test_a_seed_beyond_ours_is_left_open(seed: int, kept: int | None):
-    assert adopt(PictureSettings(prompt="x", seed=seed), PROFILE, ()).draft.seed == kept
+    assert here(PictureSettings(prompt="x", seed=seed)).draft.seed == kept
 
 
 @pytest.mark.parametrize(
@@ -78,7 +95,7 @@ def test_the_nearest_size_has_the_shape_before_the_area(wanted: tuple[int, int],
 def test_a_lora_that_a_style_has_becomes_that_style_and_the_others_are_named(name: str):
     tags = (LoraTag(name="far away", weight=1.0), LoraTag(name=name, weight=0.6), LoraTag(name="far away", weight=0.1))
 
-    adoption = adopt(PictureSettings(prompt="x", loras=tags), PROFILE, (PASTEL,))
+    adoption = here(PictureSettings(prompt="x", loras=tags), PASTEL)
 
     assert (adoption.draft.style, adoption.draft.adapter_weight) == ("pastel", 0.6)
     assert adoption.missing_loras == ("far away",)
@@ -88,21 +105,69 @@ def test_a_lora_that_a_style_has_becomes_that_style_and_the_others_are_named(nam
 def test_a_weight_is_brought_into_our_range(weight: float, kept: float):
     found = PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=weight),))
 
-    assert adopt(found, PROFILE, (PASTEL,)).draft.adapter_weight == kept
+    assert here(found, PASTEL).draft.adapter_weight == kept
 
 
 def test_a_lora_of_no_style_that_is_offered_gives_no_style():
-    adoption = adopt(PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=1.0),)), PROFILE, ())
+    adoption = here(PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=1.0),)))
 
     assert (adoption.draft.style, adoption.draft.adapter_weight, adoption.missing_loras) == (None, None, ("pastel",))
 
 
+@pytest.mark.parametrize("name", ["weights", "LCM", "lcm"])
+def test_the_lora_and_sampler_of_a_quality_become_that_quality_and_its_figures_go_along(name: str):
+    tags = (LoraTag(name=name, weight=1.0), LoraTag(name="pastel", weight=0.6), LoraTag(name="far away", weight=1.0))
+
+    adoption = adopt(replace(WITH_LCM, loras=tags), FINE, STYLES, UNCHANGED)
+
+    draft = adoption.draft
+    assert (draft.quality, draft.num_inference_steps, draft.guidance_scale) == ("draft", None, None)
+    assert (draft.style, draft.adapter_weight, adoption.missing_loras) == ("pastel", 0.6, ("far away",))
+    assert (adoption.drawn.num_inference_steps, adoption.drawn.guidance_scale) == (8, 1.5)
+
+
+def test_figures_that_are_not_the_qualitys_are_kept_beside_it():
+    draft = adopt(replace(WITH_LCM, steps=5, guidance_scale=1.0), FINE, STYLES, UNCHANGED).draft
+
+    assert (draft.quality, draft.num_inference_steps, draft.guidance_scale) == ("draft", 5, 1.0)
+
+
+@pytest.mark.parametrize("sampler", ["Euler a", None])
+def test_another_sampler_is_no_such_quality(sampler: str | None):
+    adoption = adopt(replace(WITH_LCM, sampler=sampler), FINE, STYLES, UNCHANGED)
+
+    assert (adoption.draft.quality, adoption.draft.num_inference_steps) == (None, 8)
+    assert adoption.missing_loras == ("weights",)
+
+
+@pytest.mark.parametrize("steps", [8, 5])
+def test_where_the_server_does_not_offer_the_lora_the_figures_that_suit_it_go_with_it(steps: int):
+    settings = replace(UNCHANGED, allowed_styles=frozenset({"pastel"}))
+
+    adoption = adopt(replace(WITH_LCM, steps=steps), FINE, STYLES, settings)
+
+    assert (adoption.draft.quality, adoption.missing_loras) == ("draft", ("LCM",))
+    assert (adoption.draft.num_inference_steps, adoption.draft.guidance_scale) == (None, None)
+    assert (adoption.drawn.num_inference_steps, adoption.drawn.guidance_scale) == (14, None)
+
+
+def test_what_a_quality_drew_is_drawn_with_its_lora_again():
+    drawn = resolve(Draft(prompt="x", quality="draft", seed=7), FINE, STYLES)
+    recipe = Recipe(request=drawn, index=0, profile=FINE, styles=styles_of(drawn, FINE, STYLES))
+
+    read = adopt(parse(parameters_text(recipe)), FINE, STYLES, UNCHANGED).draft
+    form = with_numbers(Draft(prompt="x", size=read.size, num_images=1, style=NOTHING), numbers_line(read))
+    draft = filled(form, personal=NO_PREFERENCES, settings=UNCHANGED, profile=FINE, catalog=STYLES)
+
+    assert resolve(draft, FINE, STYLES) == drawn
+
+
 def test_words_beyond_our_length_are_cut_and_it_is_said():
-    adoption = adopt(PictureSettings(prompt="x" * 3000, negative_prompt="y" * 3000), PROFILE, ())
+    adoption = here(PictureSettings(prompt="x" * 3000, negative_prompt="y" * 3000))
 
     assert len(adoption.draft.prompt) == len(adoption.draft.negative_prompt) == MAX_PROMPT_LENGTH
     assert adoption.shortened
-    assert not adopt(PictureSettings(prompt="x" * MAX_PROMPT_LENGTH), PROFILE, ()).shortened
+    assert not here(PictureSettings(prompt="x" * MAX_PROMPT_LENGTH)).shortened
 
 
 @given(
@@ -110,13 +175,15 @@ def test_words_beyond_our_length_are_cut_and_it_is_said():
     st.none() | st.integers(10, 200).map(lambda value: value / 10),
     st.none() | st.integers(0, MAX_SEED),
     st.none() | st.integers(0, 150).map(lambda value: value / 100),
+    st.none() | st.sampled_from(ORDER),
 )
 def test_the_line_of_numbers_is_read_as_it_was_written(
-    steps: int | None, guidance: float | None, seed: int | None, weight: float | None
+    steps: int | None, guidance: float | None, seed: int | None, weight: float | None, quality: QualityName | None
 ):
-    draft = Draft(prompt="x", num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
+    numbers = Draft(prompt="x", num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
+    draft = replace(numbers, quality=quality)
 
-    assert with_numbers(Draft(prompt="x", seed=99), numbers_line(draft)) == draft
+    assert with_numbers(Draft(prompt="x", seed=99, quality="best"), numbers_line(draft)) == draft
 
 
 def test_numbers_may_stand_among_others_and_be_spelt_as_one_likes():
@@ -125,7 +192,9 @@ def test_numbers_may_stand_among_others_and_be_spelt_as_one_likes():
     assert (draft.seed, draft.num_inference_steps) == (5, 9)
 
 
-@pytest.mark.parametrize("line", ["twenty", "Steps: many", "Seed: -1, Steps: 4", "Sampler: Euler", "28, 7, 42"])
+@pytest.mark.parametrize(
+    "line", ["twenty", "Steps: many", "Seed: -1, Steps: 4", "Quality: great, Seed: 1", "Sampler: Euler", "28, 7, 42"]
+)
 def test_a_line_of_no_numbers_is_refused_with_an_example(line: str):
     with pytest.raises(InvalidRequestError, match="Steps: 28"):
         with_numbers(Draft(prompt="x"), line)
