@@ -27,7 +27,7 @@ async def stop_and_finish(house, fired):
     left = house.job_of(fired)["status"]
     house.sabotage = None
     await house.start()
-    await house.status(fired, "delivered")
+    await house.status(fired, "delivered", within=120)
     assert "Traceback" not in house.log
     return status, left
 

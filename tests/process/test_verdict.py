@@ -1,5 +1,6 @@
 """The judge itself: an honest history passes, and each broken promise is found."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from tests.process.verdict import Books, judge
 
 JOB = "0123456789abcdef"
 KEY = f"{JOB}/0.png"
+START_KEY = "uploads/start.png"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -25,15 +27,16 @@ def message(number, *states):
 
 
 def honest():
-    """One delivered job: what each test breaks in one place."""
+    """One delivered job that began from a picture: what each test breaks in one place."""
     queued, shown = state(0, "queued", action="cancel"), state(1, "done", pictures=True)
-    job = {"id": JOB, "interaction_id": 10, "status": "delivered", "failure": None, "deleted_at": None}
+    request = json.dumps({"init_image": {"key": START_KEY}})
+    job = {"id": JOB, "interaction_id": 10, "status": "delivered", "failure": None, "deleted_at": None, "request": request}
     ledger = [
         {"job_id": JOB, "kind": "reserve", "reserved": 1, "spent": 0},
         {"job_id": JOB, "kind": "charge", "reserved": -1, "spent": 1},
     ]
     outbox = [{"job_id": JOB, "closed_at": 1}]
-    return [job], ledger, outbox, [{"key": KEY}], {KEY}, [message(1, queued, shown)]
+    return [job], ledger, outbox, [{"key": KEY}], {KEY, START_KEY}, [message(1, queued, shown)]
 
 
 def judged(jobs, ledger, outbox, images, files, messages):
@@ -82,6 +85,14 @@ def leave_a_file(jobs, ledger, outbox, images, files, messages):
     files.add("stray.png")
 
 
+def forget_what_it_starts_from(jobs, ledger, outbox, images, files, messages):
+    files.remove(START_KEY)
+
+
+def keep_the_start_of_a_deleted_job(jobs, *_):
+    jobs[0]["deleted_at"] = 1
+
+
 def drop_a_file(jobs, ledger, outbox, images, files, messages):
     files.clear()
 
@@ -99,6 +110,8 @@ def drop_a_file(jobs, ledger, outbox, images, files, messages):
         (fail_it_without_a_word, "no message says why"),
         (leave_a_file, "belongs to no picture"),
         (drop_a_file, "has no file"),
+        (forget_what_it_starts_from, "has no file"),
+        (keep_the_start_of_a_deleted_job, "no job starts from it"),
     ],
 )
 def test_each_broken_promise_is_found(breach, finding):
