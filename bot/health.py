@@ -18,7 +18,7 @@ CHECK_LIMIT = 2.0  # seconds; a check that hangs is a check that failed
 
 
 class PortTakenError(OperatorError):
-    """HTTP_PORT cannot be bound."""
+    """HTTP_PORT, or the port of the demo's page, cannot be bound."""
 
     exit_code = FolderError.exit_code
 

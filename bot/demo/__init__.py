@@ -15,6 +15,7 @@ from typing import Any
 from bot.bootstrap import Application, open_application
 from bot.chat.actions import Press
 from bot.chat.replies import Interaction, defer_public, origin_of
+from bot.demo.port import refuse_taken
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
 from bot.domain.job import Actor
 from bot.domain.request import Draft
@@ -40,6 +41,7 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
         if open_browser:
             await asyncio.to_thread(webbrowser.open, address)
 
+    await asyncio.to_thread(refuse_taken, port)
     stop = stop_event()
     state = settings.data_dir / STATE_FOLDER
     await asyncio.to_thread(_forget, state)

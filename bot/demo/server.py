@@ -20,6 +20,7 @@ from simcord.preview import Preview
 from bot.demo.avatars import gradient_avatar
 from bot.demo.live import LiveEnv, keep_revision
 from bot.demo.page import Page
+from bot.demo.port import taken
 from bot.demo.welcome import welcome
 from bot.errors import OperatorError
 
@@ -102,14 +103,14 @@ async def _page(env: LiveEnv, world: World, port: int) -> AsyncGenerator[Preview
     try:
         await preview.__aenter__()
     except (SetupError, OverflowError) as error:
-        raise OperatorError(_reason(error, port)) from None
+        raise _reason(error, port) from None
     try:
         yield preview
     finally:
         await preview.close()
 
 
-def _reason(error: Exception, port: int) -> str:
+def _reason(error: Exception, port: int) -> OperatorError:
     if "bind" in str(error):
-        return f"Port {port} is taken or not allowed. Give --port another number, or leave it out for a free one."
-    return f"The demo's page cannot start ({error}). Run `make setup` again, or `pip install '.[demo]'`."
+        return taken(port)
+    return OperatorError(f"The demo's page cannot start ({error}). Run `make setup` again, or `pip install '.[demo]'`.")

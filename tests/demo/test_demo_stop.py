@@ -55,6 +55,18 @@ async def test_a_taken_port_is_told_in_one_line() -> None:
     assert bot.is_closed()
 
 
+@pytest.mark.parametrize("port", [None, 99_999], ids=["taken", "none at all"])
+async def test_a_port_that_cannot_be_had_is_told_before_the_bot_starts(tmp_path: Path, port: int | None) -> None:
+    async def nothing(*_: object) -> None: ...
+
+    taken = await asyncio.start_server(nothing, "127.0.0.1", 0)
+    async with taken:
+        with pytest.raises(OperatorError, match="is taken or not allowed") as refused:
+            await run_demo(demo_settings(tmp_path), port=port or taken.sockets[0].getsockname()[1])
+    assert refused.value.exit_code == 73
+    assert not (tmp_path / "demo").exists()
+
+
 async def test_the_demo_draws_with_what_ships_although_there_is_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(settings: Settings, **_: object) -> None:
         raise OperatorError(f"the model is {settings.model}")
