@@ -61,15 +61,21 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, default=0, metavar="N", help="port of the page; default: a free one")
     demo.add_argument("--no-browser", action="store_true", help="only print the address")
     draw = commands.add_parser("draw", help="draw one picture through the queue and the generator, without Discord")
-    draw.add_argument("prompt", metavar="PROMPT")
+    draw.add_argument("prompt", metavar="PROMPT", help="what to draw: tags or words, such as '1girl, green hair, night'")
     draw.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the PNG goes")
-    draw.add_argument("--negative-prompt", default="", metavar="TEXT")
+    draw.add_argument("--negative-prompt", default="", metavar="TEXT", help="what to leave out")
     draw.add_argument("--size", metavar="NAME", help="a size of the model's profile")
-    draw.add_argument("--seed", type=int, metavar="N")
+    draw.add_argument(
+        "--seed", type=int, metavar="N", help="the same seed with the same words gives the same picture (default: random)"
+    )
     draw.add_argument("--quality", metavar="draft|standard|best", help="as in /anime; --steps and --guidance-scale win over it")
-    draw.add_argument("--steps", type=int, metavar="N")
-    draw.add_argument("--guidance-scale", type=float, metavar="X")
-    draw.add_argument("--style", metavar="NAME")
+    draw.add_argument(
+        "--steps", type=int, metavar="N", help="more take longer and may be finer, 1 to 60 (default: the profile's)"
+    )
+    draw.add_argument(
+        "--guidance-scale", type=float, metavar="X", help="how closely to follow the prompt, 1 to 20 (default: the profile's)"
+    )
+    draw.add_argument("--style", metavar="NAME", help="a style that goes with the model; `doctor` lists them")
     commands.add_parser("doctor", help="check token, database, model, GPU and disk, and say what to do")
     bench_command.add_arguments(
         commands.add_parser("bench", help="measure the step engine beside diffusers' own pipeline: table, JSON and plot")

@@ -19,7 +19,7 @@ from bot.domain.job import JobId, JobStatus, Origin, Place, ReplyTarget
 from bot.domain.progress import Phase, Progress
 from bot.domain.quota import Limits
 from bot.domain.request import Draft
-from bot.errors import FolderError, GenerationError
+from bot.errors import FolderError, GenerationError, InvalidRequestError
 from bot.ground import open_ground
 from bot.log import set_up_logging
 from bot.ports import MessengerError
@@ -30,6 +30,7 @@ from bot.shutdown import first_of
 EDIT_INTERVAL = 0.1  # seconds between two movements of the bar
 UNLIMITED = 2**40  # bytes; a file on disk needs no fitting
 HERE = ReplyTarget(channel_id=1, message_id=1, upload_limit=UNLIMITED)
+OTHER_FORMATS = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 OPERATOR = Origin(interaction_id=1, user_id=1, place=Place(channel_id=1))
 
 
@@ -105,8 +106,7 @@ class TerminalMessenger:
 async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
     """Draw `draft` into the PNG file `out`. Raises UserError for the draft, OperatorError for everything around it."""
     set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
-    if not out.parent.is_dir():
-        raise FolderError(f"The folder {out.parent} does not exist. Make it, or give --out another path.")
+    _check_out(out)
     with _temporary_folder() as folder, contextlib.closing(ProgressBar()) as bar:
         messenger = TerminalMessenger(bar)
         async with (
@@ -123,6 +123,16 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
     except OSError as error:
         raise FolderError(f"{out} cannot be written ({error.strerror}). Give --out another path.") from None
     print(f"{out}: seed and all parameters stand in the file's metadata")
+
+
+def _check_out(out: Path) -> None:
+    """Say what is wrong with the path before anything is loaded. Raises InvalidRequestError and FolderError."""
+    if out.suffix.lower() in OTHER_FORMATS:
+        raise InvalidRequestError(f"The picture is a PNG. Give --out a name such as {out.with_suffix('.png').name}.")
+    if not out.parent.is_dir():
+        raise FolderError(f"The folder {out.parent} does not exist. Make it, or give --out another path.")
+    if out.is_dir():
+        raise FolderError(f"{out} is a folder. Give --out the path of a file, such as {out / 'picture.png'}.")
 
 
 @contextlib.contextmanager

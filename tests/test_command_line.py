@@ -106,6 +106,28 @@ def test_a_missing_out_folder_is_told_before_anything_is_drawn(tmp_path, capsys)
     assert "does not exist" in fault(capsys)
 
 
+def test_a_folder_as_out_is_told_before_anything_is_drawn(tmp_path, capsys):
+    assert main(["draw", PROMPT, "--out", str(tmp_path)]) == 73
+    assert "is a folder" in fault(capsys)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.webp"])
+def test_a_name_of_another_format_is_refused_because_the_picture_is_a_png(name, tmp_path, capsys):
+    assert main(["draw", PROMPT, "--out", str(tmp_path / name)]) == 2
+    assert "a.png" in fault(capsys)
+    assert not (tmp_path / name).exists()
+
+
+def test_the_help_of_draw_says_what_every_option_means(capsys):
+    with pytest.raises(SystemExit):
+        main(["draw", "--help"])
+
+    options = capsys.readouterr().out.split("positional arguments:")[1]
+    entries = re.findall(r"^  (?=\S)(.*(?:\n {8,}\S.*)*)", options, re.MULTILINE)
+    assert len(entries) == 10
+    assert [entry for entry in entries if not re.search(r"\S\s{2,}\S", entry)] == []
+
+
 def test_doctor_has_a_line_for_everything_and_the_exit_code_of_the_first_fault(capsys):
     code = main(["doctor"])
 
