@@ -40,7 +40,17 @@ PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # what stands in SimCord
     "/timeline.js": (  # of a message taller than the window show the end, where the buttons are
         ("rect.height > bounds.height || rect.top < bounds.top", "rect.height <= bounds.height && rect.top < bounds.top"),
     ),
-    "/commands.js": (("Math.min(24, ", "Math.min(60, "),),  # room for a prompt
+    "/commands.js": (
+        ("Math.min(24, ", "Math.min(60, "),  # room for a prompt
+        (  # what may be chosen is offered before anything is typed, as in Discord
+            "const choices = autocompleteResults.get(",
+            "queryAutocomplete(option, current);\n            const choices = autocompleteResults.get(",
+        ),
+        (
+            '"Loading options failed" : "No options match"',
+            '"Loading options failed" : autocomplete.state === "loading" ? "Loading…" : "No options match"',
+        ),
+    ),
     "/components.js": (  # a form starts in its first field
         (
             'dialog.querySelector("input, textarea, button")',
