@@ -44,7 +44,7 @@ PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # what stands in SimCord
         ("Math.min(24, ", "Math.min(60, "),  # room for a prompt
         (  # what may be chosen is offered before anything is typed, as in Discord
             "const choices = autocompleteResults.get(",
-            "queryAutocomplete(option, current);\n            const choices = autocompleteResults.get(",
+            "if (!current) queryAutocomplete(option, current);\n            const choices = autocompleteResults.get(",
         ),
         (
             '"Loading options failed" : "No options match"',
