@@ -10,11 +10,11 @@ from bot.chat.actions import REMIX_FORM, Action, Press
 from bot.chat.client import PastelBot
 from bot.chat.detail_view import details_view
 from bot.chat.forms import Offer, remix_form, remixed
+from bot.chat.queue_view import struck_out
 from bot.chat.replies import (
     Interaction,
     actor_of,
     answer,
-    confirm,
     defer_ephemeral,
     defer_silently,
     origin_of,
@@ -84,11 +84,11 @@ class Results(commands.Cog):
         await answer(interaction, view, files)
 
     async def cancel(self, interaction: Interaction, press: Press) -> None:
-        """The card itself shows it; a press in the ephemeral list of `/queue` needs a word."""
+        """The card itself shows it; a list of `/queue` has to."""
         await defer_silently(interaction)
         await self._generation.cancel(press.job_id, actor_of(interaction))
         if interaction.message is not None and interaction.message.flags.ephemeral:
-            await confirm(interaction, "Cancelled.")
+            await answer(interaction, struck_out(interaction.message, press.job_id))
 
     async def delete(self, interaction: Interaction, press: Press) -> None:
         await defer_silently(interaction)

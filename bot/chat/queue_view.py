@@ -12,6 +12,7 @@ from bot.chat.actions import Action
 from bot.chat.card_buttons import button
 from bot.chat.card_text import place, words
 from bot.chat.cards import PINK
+from bot.domain.job import JobId
 from bot.domain.waiting import Pause, QueueEntry, QueueOverview
 
 MAX_SHOWN = 10  # each takes 3 of Discord's 40 components
@@ -33,6 +34,15 @@ def server_queue_view(overview: QueueOverview) -> ui.LayoutView:
         heading.append(_paused(overview.pause))
     lines = [(entry, f"<@{entry.job.origin.user_id}> · {place(entry.job, entry.position)}") for entry in overview.entries]
     return _view("\n".join(heading), lines, overview.total)
+
+
+def struck_out(message: discord.Message, job_id: JobId) -> ui.LayoutView:
+    """The list that `message` shows, with that job's button dead and saying that it is cancelled."""
+    view = ui.LayoutView.from_message(message, timeout=None)
+    for item in view.walk_children():
+        if isinstance(item, ui.Button) and (item.custom_id or "").endswith(f":{job_id}"):
+            item.disabled, item.label, item.emoji = True, "Cancelled", None
+    return view
 
 
 def _view(heading: str, lines: Sequence[tuple[QueueEntry, str]], total: int) -> ui.LayoutView:

@@ -96,11 +96,6 @@ def notice(sentence: str) -> discord.ui.LayoutView:
     return view
 
 
-async def confirm(interaction: Interaction, sentence: str) -> None:
-    """Tell the member alone that something was done, beside what was answered before."""
-    await interaction.followup.send(sentence, ephemeral=True, allowed_mentions=NOBODY)
-
-
 async def refuse(interaction: Interaction, sentence: str) -> None:
     """Tell the member alone why nothing happens, whatever was answered before."""
     if not interaction.response.is_done():

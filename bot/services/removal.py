@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from bot.domain.job import Actor, Job, JobId
+from bot.domain.job import Actor, Job, JobId, JobStatus
 from bot.domain.policy import JOB_GONE, check_visible
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.ports import Clock, ImageStore, JobRepository, Messenger, MessengerError
@@ -15,6 +15,7 @@ from bot.services.report_display import ReportDisplay
 from bot.services.worker import Worker
 
 NOT_YOURS = "Only the member who asked for this picture and the moderators of its server may do that."
+CANCELLED = "This is cancelled already."
 ENDED = "This is already finished, so there is nothing left to cancel."
 CARD_STAYS = "The pictures are deleted from this bot, but Discord did not let it remove the message. Delete it by hand."
 
@@ -43,7 +44,8 @@ class Removal:
         if job.deleted_at is not None:
             raise NotFoundError(JOB_GONE)
         if not await self._cancel(job):
-            raise InvalidRequestError(ENDED)
+            ended = await self._removable(job_id, actor)
+            raise InvalidRequestError(CANCELLED if ended.status is JobStatus.CANCELLED else ENDED)
         return await self._removable(job_id, actor)
 
     async def cancel_all(self, user_id: int, guild_id: int) -> int:

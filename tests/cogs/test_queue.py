@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from bot.domain.job import JobStatus
-from tests.cogs.stage import Stage, custom_ids, texts
+from tests.cogs.stage import Stage, custom_ids, parts, texts
 
 
 async def test_an_empty_queue_says_so(stage: Stage):
@@ -43,17 +43,31 @@ async def test_a_long_queue_fits_into_one_message(stage: Stage):
     assert "and 2 more" in texts(result.response)
 
 
-async def test_a_job_is_cancelled_from_the_list(stage: Stage):
-    await stage.anime()
-    job = await stage.only_job()
+async def test_a_job_is_cancelled_from_the_list_which_then_says_so_beside_it_alone(stage: Stage):
+    await stage.anime("green hair")
+    await stage.anime("red hair")
+    first, second = await stage.all_jobs()
     shown = await stage.member.slash(stage.channel, "queue show")
     assert shown.response is not None
 
-    result = await stage.member.click(shown.response, custom_id=f"pastel:cancel:{job.id}")
+    await stage.member.click(shown.response, custom_id=f"pastel:cancel:{first.id}")
 
-    assert [message.content for message in result.followups] == ["Cancelled."]
-    assert result.followups[0].ephemeral
-    assert (await stage.job(job.id)).status is JobStatus.CANCELLED
+    assert [job.status for job in await stage.all_jobs()] == [JobStatus.CANCELLED, JobStatus.QUEUED]
+    buttons = {
+        part["custom_id"]: (part["label"], bool(part.get("disabled"))) for part in parts(shown.response) if "custom_id" in part
+    }
+    assert buttons == {f"pastel:cancel:{first.id}": ("Cancelled", True), f"pastel:cancel:{second.id}": ("Cancel", False)}
+    assert "red hair" in texts(shown.response)
+
+
+async def test_who_cancels_twice_is_told_that_it_is_cancelled(stage: Stage):
+    await stage.anime()
+    job = await stage.only_job()
+    await stage.member.slash(stage.channel, "queue cancel", job=job.id)
+
+    again = await stage.member.slash(stage.channel, "queue cancel", job=job.id)
+
+    assert "cancelled already" in texts(again.response)
 
 
 async def test_a_job_is_cancelled_by_command_with_the_list_that_appears(stage: Stage):
@@ -110,8 +124,8 @@ async def test_who_manages_the_server_sees_and_cancels_everybodys_jobs(stage: St
     assert "long" not in said
     assert f"<@{stage.other.id}> · 1 job ahead" in said
     assert custom_ids(shown.response) == [f"pastel:cancel:{first.id}", f"pastel:cancel:{second.id}"]
-    result = await stage.manager.click(shown.response, custom_id=f"pastel:cancel:{second.id}")
-    assert [message.content for message in result.followups] == ["Cancelled."]
+    await stage.manager.click(shown.response, custom_id=f"pastel:cancel:{second.id}")
+    assert "Cancelled" in [part.get("label") for part in parts(shown.response)]
     assert [job.status for job in await stage.all_jobs()] == [JobStatus.QUEUED, JobStatus.CANCELLED]
 
 

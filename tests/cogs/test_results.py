@@ -199,7 +199,7 @@ async def test_a_cancelled_job_cannot_be_cancelled_again_but_rerolled(stage: Sta
     await stage.deliver()
 
     result = await send(stage, f"pastel:cancel:{job.id}", message=stage.card(job))
-    assert "already finished" in refusal_beside(result)
+    assert "cancelled already" in refusal_beside(result)
 
     await stage.press(job, "reroll")
     assert len(await stage.all_jobs()) == 2
