@@ -55,7 +55,11 @@ function keepUntilLoaded(figure, fresh) {
   old.disabled = true;
   fresh.before(old);
   fresh.hidden = true;
-  const swap = () => { old.remove(); fresh.hidden = false; };
-  image.addEventListener("load", swap, { once: true });
-  image.addEventListener("error", swap, { once: true });
+  image.addEventListener("load", () => { old.remove(); fresh.hidden = false; }, { once: true });
 }
+
+// A preview may be replaced while it loads, on a busy computer; the next one is on its way, and a torn picture says less than none.
+channel.addEventListener("error", (event) => {
+  const figure = event.target.closest?.(".gallery-item > button");
+  if (figure) figure.hidden = true;
+}, true);
