@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bot.training.autoencoder import AutoencoderShape, AutoencoderTask, build_autoencoder
@@ -38,10 +39,11 @@ BUCKETS = (
     Bucket(width=224, height=288, count=5120),
     Bucket(width=288, height=224, count=3072),
 )
+COMPONENTS = "components.safetensors"  # beside the exported pipeline: other drawings would have other components
 CROP = 128  # pixels; convolutions learn as much from squares as from whole pictures, in more and smaller steps
 AUTOENCODER = Schedule(steps=5600, learning_rate=1e-3, ema_decay=0.999, seed=SEED + 1)
 DENOISER = Schedule(steps=5000, learning_rate=6e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)
-FURTHER = Schedule(steps=1900, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)  # after `restore`
+FURTHER = Schedule(steps=1500, learning_rate=4e-4, warmup=150, ema_decay=0.999, seed=SEED + 2)  # after `restore`
 TEXT = Schedule(steps=2000, learning_rate=1e-3, ema_decay=0.995, seed=SEED + 3)
 
 
@@ -118,13 +120,17 @@ def _read_text(options: Options) -> dict[str, Tensor]:
 
 
 def restore(options: Options) -> None:
-    """Begin where the pipeline in --out was exported, when its checkpoints are gone: average and weights are the same then."""
+    """Begin where the pipeline in --out was exported, when its checkpoints are gone: average and weights are the same then.
+
+    Before `latents`, which otherwise finds components of its own that neither network knows.
+    """
     pipeline: Any = load_pipeline(options.out)
     denoiser = Denoiser(DenoiserShape(), build_tokenizer(options.state / "tokenizer"), SEED)
     for part in ("text_encoder", "text_encoder_2", "unet"):
         getattr(denoiser, part).load_state_dict(getattr(pipeline, part).state_dict())
     save_weights(options.state / "autoencoder.pt", pipeline.vae)
     save_weights(options.state / "denoiser.pt", denoiser)
+    save_state(options.state / "components.pt", load_file(options.out / COMPONENTS))
 
 
 def export(options: Options) -> None:
@@ -135,6 +141,9 @@ def export(options: Options) -> None:
     vae = build_autoencoder(AutoencoderShape(), SEED)
     vae.load_state_dict(averaged_weights(options.state / "autoencoder.pt"))
     export_pipeline(options.out, denoiser, tokenizer, vae)
+    components = open_components(options)
+    weights = {"weight": components.weight.contiguous(), "bias": components.bias}
+    save_file(weights, options.out / COMPONENTS)
 
 
 def sheet(options: Options) -> None:

@@ -77,7 +77,7 @@ def test_the_checkpoint_is_small_float16_and_safetensors_only() -> None:
     files = [path for path in MODEL.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 60_000_000
     weights = {path.parent.name for path in files if path.suffix == ".safetensors"}
-    assert weights == {"unet", "vae", "text_encoder", "text_encoder_2"}
+    assert weights == {"unet", "vae", "text_encoder", "text_encoder_2", MODEL.name}  # and what its latents are, for a training
     assert not [path for path in files if path.suffix in {".bin", ".pt", ".ckpt", ".pkl"}]
     assert json.loads((MODEL / "model_index.json").read_text())["_class_name"] == "StableDiffusionXLPipeline"
 

@@ -104,7 +104,7 @@ def _open_eye(figure: Figure, side: int) -> None:
 def _draw_brow(figure: Figure, side: int) -> None:
     x, y = _eye_center(figure, side)
     y -= 0.34 if figure.boy else 0.43
-    slant = {"angry": 0.16, "frown": -0.12}.get(figure.portrait.expression, 0.0)
+    slant = {"angry": 0.2, "frown": -0.17}.get(figure.portrait.expression, 0.0)
     inner, outer = (x - side * 0.2, y + slant), (x + side * 0.24, y + 0.04 - slant * 0.5)
     brow = bezier(inner, (x, y - 0.07 + slant * 0.2), outer, 5)
     figure.canvas.stroke(brow, mix(line(figure.hair), INK, 0.3), 0.075 if figure.boy else 0.05)
@@ -122,14 +122,15 @@ def _draw_mouth(figure: Figure) -> None:
             canvas.fill(mouth, (150, 40, 52), ink, 0.035)
             canvas.wash([ellipse(x, y + 0.15, 0.12, 0.07)], (244, 120, 124), 1, canvas.mask(mouth))
         case "frown":
-            canvas.stroke(bezier((x - 0.15, y + 0.06), (x, y - 0.08), (x + 0.15, y + 0.06)), ink, 0.045)
+            canvas.stroke(bezier((x - 0.2, y + 0.11), (x, y - 0.19), (x + 0.2, y + 0.11)), ink, 0.075)
         case "angry":
-            snarl = [(x - 0.16, y + 0.07), (x - 0.1, y - 0.05), (x + 0.1, y - 0.05), (x + 0.16, y + 0.07)]
-            canvas.fill(snarl, WHITE, ink, 0.04)
+            snarl = [(x - 0.24, y + 0.12), (x - 0.15, y - 0.07), (x + 0.15, y - 0.07), (x + 0.24, y + 0.12)]
+            canvas.fill(snarl, WHITE, ink, 0.055)
+            canvas.stroke([(x - 0.17, y + 0.03), (x + 0.17, y + 0.03)], ink, 0.03)
         case "expressionless":
-            canvas.stroke([(x - 0.1, y + 0.01), (x + 0.1, y + 0.01)], ink, 0.04)
+            canvas.stroke([(x - 0.13, y + 0.01), (x + 0.13, y + 0.01)], ink, 0.07)
         case _:
-            canvas.stroke(bezier((x - 0.18, y - 0.03), (x, y + 0.14), (x + 0.18, y - 0.03)), ink, 0.045)
+            canvas.stroke(bezier((x - 0.26, y - 0.07), (x, y + 0.25), (x + 0.26, y - 0.07)), ink, 0.075)
 
 
 def draw_glasses(figure: Figure) -> None:
