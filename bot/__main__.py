@@ -47,8 +47,8 @@ def _let_idle_threads_sleep() -> None:
     """Ask OpenMP, before torch loads it, that threads which wait for one another sleep.
 
     By default they spin, and where other programs need the cores as well, each waits out the other's time slice: a picture of
-    the small model on two cores with two other programs took 16 to 31 s, and 2 to 5 s so. On idle cores it costs up to a quarter
-    (1.1 to 1.4 s in place of 0.9 to 1.1).
+    the small model on two cores with two other programs took 16 to 31 s, and 2 to 5 s so. On idle cores it costs up to a
+    quarter (1.1 to 1.4 s in place of 0.9 to 1.1).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # noqa: TID251  # told, not read: libgomp has no other way
 
