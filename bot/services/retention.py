@@ -116,12 +116,7 @@ class Retention:
 
 
 async def remove_all(
-    next_portion: Callable[[], Awaitable[Content]],
-    *,
-    words: bool,
-    shelf: Shelf,
-    store: ImageStore,
-    clock: Clock,
+    next_portion: Callable[[], Awaitable[Content]], *, words: bool, shelf: Shelf, store: ImageStore, clock: Clock
 ) -> int:
     """Remove portion after portion until one is empty; returns how many jobs they were.
 
