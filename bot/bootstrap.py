@@ -18,10 +18,9 @@ from bot.chat.messenger import DiscordMessenger
 from bot.chat.report_board import DiscordReportBoard
 from bot.chat.roster import DiscordRoster
 from bot.domain.quota import Limits
-from bot.ground import Ground, open_ground
+from bot.ground import Ground, engine_settings, open_ground
 from bot.health import serve_health
 from bot.inference.classifier import TransformersClassifier
-from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.image_files import PillowCodec
 from bot.log import set_up_logging
@@ -92,11 +91,7 @@ async def open_works(
         ground.profile,
         ground.catalog,
         device=ground.settings.device,
-        engine=EngineSettings(
-            batch=ground.settings.max_batch or None,
-            reproducible=ground.settings.reproducible,
-            compile_cache=ground.settings.data_dir / "compiled" if ground.settings.compile else None,
-        ),
+        engine=engine_settings(ground.settings),
     )
     wanted = ground.profile.classifier
     classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)

@@ -14,7 +14,9 @@ from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import FolderError
 from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
+from bot.inference.engine_settings import EngineSettings
 from bot.inference.loading import check_weights
+from bot.inference.measurements import FILE_NAME
 from bot.ports import Clock
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
@@ -102,6 +104,16 @@ def small_model(catalog: Catalog) -> str:
     mini = catalog.profiles.get(SMALL_MODEL)
     has_weights = mini is not None and mini.source.folder is not None and mini.source.folder.is_dir()
     return SMALL_MODEL if has_weights else RANDOM_MODEL
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """Returns what the operator said about the engine; what is measured lies in DATA_DIR, also for the demo."""
+    return EngineSettings(
+        batch=settings.max_batch or None,
+        reproducible=settings.reproducible,
+        compile_cache=settings.data_dir / "compiled" if settings.compile else None,
+        measurements=settings.data_dir / FILE_NAME,
+    )
 
 
 def _make_random_model(profile: ModelProfile) -> None:

@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path("data"), description="Folder for the database, pictures and your own models.")
     model: str | None = Field(default=None, description="Model profile; unset: animagine-xl with CUDA, else mini.")
     device: str = Field(default="auto", pattern=DEVICE_SHAPE, description="auto, cpu, mps, cuda or cuda:N.")
-    max_batch: int = Field(default=0, ge=0, le=16, description="Pictures that share a step; 0 = measured at start.")
+    max_batch: int = Field(default=0, ge=0, le=16, description="Pictures that share a step; 0 = measured in the first pause.")
     reproducible: bool = Field(default=False, description="true: a picture never depends on those drawn beside it (slower).")
     compile: bool = Field(default=False, description="true: compile the model on a GPU; the first start takes minutes longer.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")

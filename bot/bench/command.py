@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.bench.options import CPU_STEPS, SECONDS, BenchOptions, parse_members
 from bot.domain.request import MAX_STEPS, check_range
+from bot.errors import InvalidRequestError
 from bot.settings import Settings
 
 
@@ -32,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--members", metavar="LIST", help="how many ask at once, one scenario each (default: 1,4,16)")
     add("--seconds", type=float, metavar="X", help=f"time for each scenario (default: {SECONDS:g})")
     add("--quick", action="store_true", help="a look, too short for figures to be quoted")
+    add(
+        "--batch-curve",
+        action="store_true",
+        help="only measure anew how long steps take by the number of pictures, and keep that for the bot's next start",
+    )
     add("--out", type=Path, metavar="FOLDER", help="where MODEL.json and MODEL.png go (default: bench under DATA_DIR)")
 
 
@@ -39,6 +45,11 @@ async def run(arguments: argparse.Namespace) -> int:
     """Measure and write; returns the exit code. Raises UserError for the arguments, OperatorError for all around them."""
     options = read_options(arguments)
     settings = Settings.load(need_token=False)
+    if options.curve_only:
+        from bot.bench.batch_curve import measure_batch_curve
+
+        await measure_batch_curve(settings, options)
+        return 0
     from bot.bench.session import bench
 
     await bench(settings, options)
@@ -54,7 +65,9 @@ def read_options(arguments: argparse.Namespace) -> BenchOptions:
     }
     if arguments.members is not None:
         given["members"] = parse_members(arguments.members)
-    options = BenchOptions(**given)
+    options = BenchOptions(**given, curve_only=arguments.batch_curve)
+    if options.curve_only and options.random_weights:
+        raise InvalidRequestError("`--batch-curve` measures the model that the bot draws with; leave `--random-weights` out.")
     check_range("--steps", options.steps or 1, 1, MAX_STEPS)
     check_range("--seconds", options.seconds, 0, 24 * 3600)
     return options.quick() if arguments.quick else options

@@ -24,7 +24,7 @@ class BenchOptions:
 
     `model` None is the bot's own choice; `random_weights` draws on an SDXL of that size with random weights instead. `steps` is
     the usual step count (None: the profile's, on a CPU CPU_STEPS at most). `out` is where JSON and plot go (None: `bench` under
-    DATA_DIR).
+    DATA_DIR). `curve_only` measures nothing but how long calls take, as the bot does in a pause, and keeps it for the bot.
     """
 
     model: str | None = None
@@ -40,6 +40,7 @@ class BenchOptions:
     cancels: int = 5
     trials: int = 3
     is_quick: bool = False
+    curve_only: bool = False
     out: Path | None = None
 
     def quick(self) -> Self:

@@ -30,10 +30,12 @@ class BatchCurve:
     def seconds(self, pictures: float) -> float:
         """Returns how long a call takes. A picture of another size counts as its area over the default size's.
 
-        Straight between the points and beyond the last; never quicker than the point before, and below one picture never
-        quicker than in proportion.
+        Straight between the points, and from the first ones down to what an empty call would take; beyond the last in
+        proportion: what was not measured is not taken to be cheaper.
         """
-        first = self.points[0][1]
+        (_, first), (most, longest) = self.points[0], self.points[-1]
+        if pictures >= most:
+            return longest * pictures / most
         if len(self.points) == 1:
             return first * pictures
         (low, quick), (high, slow) = self._around(pictures)
@@ -49,4 +51,4 @@ class BatchCurve:
 
     def _around(self, pictures: float) -> tuple[tuple[int, float], tuple[int, float]]:
         pairs = list(pairwise(self.points))
-        return next((pair for pair in pairs if pictures <= pair[1][0]), pairs[-1])
+        return next(pair for pair in pairs if pictures <= pair[1][0])

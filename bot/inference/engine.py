@@ -7,11 +7,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 
+from bot.domain.batch_curve import BatchCurve
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
 from bot.inference.control import DrawingStoppedError
@@ -40,8 +42,9 @@ class Engine:
     """Owns all drawings that were admitted. Every method runs on the drawing thread; `turn` is one call of the UNet or one
     decoded picture, so between two turns nothing waits longer than that.
 
-    `batch` is how many pictures a call may hold; `buckets` are the row counts that calls are filled up to. A call that runs
-    out of memory is halved, and so are all later ones of its size. Raises only what ends the device.
+    `batch` is how many pictures a call may hold and `curve` how long calls take, once that was measured; `buckets` are the row
+    counts that calls are filled up to. A call that runs out of memory is halved, and so are all later ones of its size. Raises
+    only what ends the device.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.batch = batch
+        self.curve: BatchCurve | None = None
         self.times = StepTimes()
         self._decode_times = StepTimes()
         self._model = model
@@ -106,6 +110,10 @@ class Engine:
         """End everything with `error`."""
         for drawing in tuple(self._drawings):
             self._end(drawing, error)
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Have `hang` watch over something else that the drawing thread does with the device."""
+        return self._watch.over(None)
 
     def hang(self) -> str | None:
         """What to say of a call that does not end, else None. May be asked from any thread."""

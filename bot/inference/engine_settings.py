@@ -18,6 +18,7 @@ class EngineSettings:
     batch: int | None = None
     reproducible: bool = False
     compile_cache: Path | None = None
+    measurements: Path | None = None
 
 
-MEASURED = EngineSettings()
+UNMEASURED = EngineSettings()

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.domain.batch_curve import BatchCurve
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.progress import Phase, Progress
@@ -19,7 +20,7 @@ from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, GeneratorDeadError
 from bot.inference.calls import Call
 from bot.inference.control import DrawingControl, DrawingStoppedError
-from bot.inference.engine_settings import MEASURED, EngineSettings
+from bot.inference.engine_settings import UNMEASURED, EngineSettings
 from bot.inference.libraries import import_libraries
 from bot.ports import OnProgress
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
 DEAD = "The GPU stopped working ({fault}) and only a restart of the bot helps; the queue is on disk, nothing is lost."
 WATCH_INTERVAL = 1.0  # seconds between looks at whether a step hangs
+QUIET_SECONDS = 3.0  # without work, after which the machine may be measured: the end of one job often brings the next
 CLOSE_PATIENCE = 3.0  # seconds; a drawing was stopped before and lets go within a step, only weights take longer
 OTHER_MODEL = "This was asked of the model `{asked}`; the bot draws with `{loaded}` now. Ask anew."
 CLOSING = "The bot is shutting down; the job will be drawn after its restart."
@@ -53,7 +55,7 @@ class DiffusersGenerator:
         cache_dir: Path | None = None,
         offline: bool = False,
         seconds_per_image: float = SECONDS_PER_IMAGE,
-        engine: EngineSettings = MEASURED,
+        engine: EngineSettings = UNMEASURED,
         make_studio: Callable[[], Studio] | None = None,
     ) -> None:
         self._profile = profile
@@ -77,6 +79,11 @@ class DiffusersGenerator:
         """What the measured step times say; 1 until the weights are there."""
         studio = self._studio  # the thread may take it away between two looks
         return studio.engine.batch if studio is not None else 1
+
+    @property
+    def curve(self) -> BatchCurve | None:
+        studio = self._studio
+        return studio.engine.curve if studio is not None else None
 
     @property
     def ready(self) -> bool:
@@ -176,15 +183,27 @@ class DiffusersGenerator:
             self._left.set_result(None)
 
     def _serve(self) -> None:
+        quiet = False
         while not self._closed:
             # what a dead device was drawing stays where it is; its callers know
             busy = self._studio is not None and self._dead is None and self._studio.engine.busy
-            with suppress(queue.Empty):
-                self._inbox.get(block=not busy)()
+            try:
+                work = self._inbox.get(block=not busy, timeout=self._patience(quiet=quiet))
+            except queue.Empty:
+                quiet = not busy
+            else:
+                quiet = False
+                work()
             if self._studio is not None and self._dead is None:
-                self._guarded(self._studio.engine.turn)
+                self._guarded(self._studio.measure if quiet else self._studio.engine.turn)
         while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
             self._inbox.get()()
+
+    def _patience(self, *, quiet: bool) -> float | None:
+        """How long to wait for work in seconds; None for ever, where nothing is left to measure meanwhile."""
+        if self._studio is None or self._dead is not None or not self._studio.wants_measuring:
+            return None
+        return 0.0 if quiet else QUIET_SECONDS
 
     def _guarded(self, work: Callable[[], object]) -> None:
         """Whatever happens, the thread goes on, and all who wait hear of it."""

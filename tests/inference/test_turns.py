@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from bot.inference.denoising import padded_rows
-from bot.inference.step_times import SETTLED, StepTimes, best_batch
+from bot.inference.step_times import SETTLED, StepTimes
 from bot.inference.turns import GroupOrder, next_pictures
 
 
@@ -50,32 +50,6 @@ def test_who_has_just_come_goes_first_and_then_whose_turn_lies_longest_back() ->
 
     assert [picture.name for picture in next_pictures(pictures, 3)] == ["new", "b", "c"]
     assert len(next_pictures(pictures, 9)) == 4
-
-
-@pytest.mark.parametrize(
-    ("seconds", "batch"),
-    [
-        ({1: 0.045, 2: 0.072, 4: 0.126, 8: 0.234, 16: 0.45}, 8),  # a large GPU: performance.md's H200 of 18 + 27 n ms
-        ({1: 0.31, 2: 0.61, 4: 1.21}, 1),  # an A4000: one picture fills it
-        ({1: 0.04, 2: 0.05, 4: 0.07, 8: 0.11, 16: 0.19}, 16),
-        ({1: 0.04, 2: 0.05, 4: None}, 2),  # the next does not fit into memory
-        ({1: 60.0}, 1),  # a full SDXL on a CPU: measuring two would take minutes
-        ({1: None}, 1),
-    ],
-)
-def test_a_call_holds_as_many_pictures_as_pay(seconds: dict[int, float | None], batch: int) -> None:
-    assert best_batch(lambda size: seconds[size]) == batch
-
-
-def test_measuring_stops_at_the_most_that_is_wanted() -> None:
-    asked: list[int] = []
-
-    def seconds(size: int) -> float:
-        asked.append(size)
-        return 0.01
-
-    assert best_batch(seconds, most=4) == 4
-    assert asked == [1, 2, 4]
 
 
 @pytest.mark.parametrize(("rows", "buckets", "padded"), [(3, (1, 2, 4, 8), 4), (4, (4,), 4), (9, (2, 8), 9), (5, (), 5)])

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
-from bot.inference.faults import free_memory, is_out_of_memory
+from bot.domain.batch_curve import BatchCurve
+from bot.inference.curve_measurement import CurveMeasurement
+from bot.inference.machine import device_name
 from bot.inference.pipelines import LoadedModel
+from bot.inference.step_probe import StepProbe
 
 MATMUL_SIDE = {"cuda": 8192, "mps": 2048}  # large enough that nothing but arithmetic counts
 CPU_SIDE = 1024
@@ -31,9 +32,7 @@ class DeviceProbe:
 
     @property
     def name(self) -> str:
-        if self._device.type == "cuda":
-            return torch.cuda.get_device_name(self._device)
-        return f"{self._device.type.upper()}, {platform.machine()}, {torch.get_num_threads()} threads"
+        return device_name(self._device)
 
     @property
     def is_cuda(self) -> bool:
@@ -74,26 +73,15 @@ class DeviceProbe:
 
     def step_seconds(self, pictures: int, *, width: int, height: int) -> float | None:
         """One guided step of so many pictures in one call; None where memory does not suffice."""
-        pipeline, rows = self._model.text2img, 2 * pictures
-        unet: Any = pipeline.unet
-        config, scale = unet.config, pipeline.vae_scale_factor
+        return StepProbe(self._model, width=width, height=height).seconds(pictures)
 
-        def noise(*shape: int) -> torch.Tensor:
-            return torch.randn(rows, *shape, device=self._device, dtype=self._dtype)
-
-        try:
-            latents = noise(config.in_channels, height // scale, width // scale)
-            embeddings = noise(77, config.cross_attention_dim)
-            pooled = noise(int(pipeline.text_encoder_2.config.projection_dim))
-            added = {"text_embeds": pooled, "time_ids": noise(6)}
-            times = torch.full((rows,), 500.0, device=self._device)
-            with torch.no_grad():
-                return self._seconds(lambda: unet(latents, times, encoder_hidden_states=embeddings, added_cond_kwargs=added))
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        free_memory()
-        return None
+    def curve(self) -> BatchCurve:
+        """Measure how long calls take in the model's default size; takes seconds."""
+        size = self._model.profile.size(None)
+        measurement = CurveMeasurement(StepProbe(self._model, width=size.width, height=size.height).seconds)
+        while not measurement.done:
+            measurement.step()
+        return measurement.curve()
 
     def _seconds(self, work: Callable[[], object]) -> float:
         self.synchronise()

@@ -11,13 +11,18 @@ from bot.inference.pipelines import LoadedModel
 
 
 class Field:
-    """diffusers' own pipeline and the bot's generator on the same modules; only one of them may draw at a time."""
+    """diffusers' own pipeline and the bot's generator on the same modules; only one of them may draw at a time.
+
+    Where `batch` is None and calls may differ, how long they take is measured first, for seconds.
+    """
 
     def __init__(self, model: LoadedModel, *, batch: int | None, reproducible: bool) -> None:
         self.profile = model.profile
         self.stock = StockPipeline(model)
-        self.generator = shared_generator(model, batch=batch, reproducible=reproducible)
         self.probe = DeviceProbe(model)
+        if batch is None and not reproducible:
+            batch = self.probe.curve().best_batch()
+        self.generator = shared_generator(model, batch=batch, reproducible=reproducible)
         self._model = model
         self._work: dict[tuple[int, int], Work] = {}
 

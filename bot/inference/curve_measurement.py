@@ -1,0 +1,108 @@
+"""Measuring a batch curve so that neighbours on the machine do not decide, one call at a time."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+from bot.domain.batch_curve import BatchCurve
+
+SIZES = (1, 2, 4, 8, 16)  # pictures a call
+ROUNDS = 7  # in each every size has its turn
+LONGEST_CALL = 1.5  # seconds; larger calls are not tried, since whoever comes meanwhile waits for the one under way
+
+
+class CurveMeasurement:
+    """Times calls of all sizes by turns; each call of a larger size stands between two of one picture and is compared with
+    them, so that whatever else the machine does makes all three slower. The median of the ratios counts, and for one picture
+    the lower quartile: neighbours only ever make it slower.
+
+    `seconds(n)` times one call of n pictures and returns None where memory does not suffice. `step` times one; what
+    happens between two steps of a comparison has to be told with `interrupt`. Raises MemoryError where one picture is too many.
+    """
+
+    def __init__(self, seconds: Callable[[int], float | None], *, most: int = SIZES[-1], rounds: int = ROUNDS) -> None:
+        self._seconds = seconds
+        self._untried = [size for size in SIZES[1:] if size <= most]
+        self._rounds = rounds
+        self._lone: list[float] = []
+        self._ratios: dict[int, list[float]] = {}
+        self._plan: list[int] | None = None  # sizes left to compare, once it is known which
+        self._comparison: list[float] = []
+        self._warm = False
+        self._expected = 0.0  # of the next untried size, in seconds
+
+    @property
+    def done(self) -> bool:
+        return self._plan is not None and not self._plan
+
+    def interrupt(self) -> None:
+        """Something else was done since the last step: a comparison under way begins anew."""
+        self._comparison = []
+
+    def step(self) -> None:
+        """Time one call at most."""
+        if not self._warm:
+            self._warm = True
+            self._timed_lone()
+        elif not self._lone:
+            self._expected = 2 * self._keep_lone()
+        elif self._plan is None:
+            self._try_next()
+        elif self._plan:
+            self._compare(self._plan[0])
+
+    def curve(self) -> BatchCurve:
+        """Returns the curve of what was measured by now (at least one call of one picture, else ValueError)."""
+        if not self._lone:
+            raise ValueError("nothing was measured")
+        lone = statistics.quantiles(self._lone, n=4)[0] if len(self._lone) > 1 else self._lone[0]
+        points = [(1, lone)]
+        for size, ratios in self._ratios.items():
+            if ratios:
+                points.append((size, max(points[-1][1], lone * statistics.median(ratios))))
+        return BatchCurve(tuple(points))
+
+    def _try_next(self) -> None:
+        """A size's first call chooses kernels and fills caches; it is not counted, and says whether the next may be tried."""
+        size = self._untried[0] if self._untried else None
+        took = None if size is None or self._expected > LONGEST_CALL else self._seconds(size)
+        if size is None or took is None:
+            self._plan = list(self._ratios) * self._rounds or [1] * (self._rounds if self._lone[0] <= LONGEST_CALL else 0)
+            return
+        self._ratios[size] = []
+        self._untried = self._untried[1:]
+        self._expected = 2 * took
+
+    def _compare(self, size: int) -> None:
+        plan = self._plan or []
+        if size == 1:
+            self._keep_lone()
+            self._plan = plan[1:]
+            return
+        took = self._seconds(size) if len(self._comparison) == 1 else self._timed_lone()
+        if took is None:
+            self._leave_out(size)
+            return
+        self._comparison.append(took)
+        if len(self._comparison) == 3:
+            before, between, after = self._comparison
+            self._lone += [before, after]
+            self._ratios[size].append(2 * between / (before + after))
+            self._comparison, self._plan = [], plan[1:]
+
+    def _leave_out(self, size: int) -> None:
+        """It fitted into memory once: something else has come."""
+        self._comparison = []
+        self._ratios = {smaller: ratios for smaller, ratios in self._ratios.items() if smaller < size}
+        self._plan = [smaller for smaller in self._plan or () if smaller < size]
+
+    def _keep_lone(self) -> float:
+        self._lone.append(self._timed_lone())
+        return self._lone[-1]
+
+    def _timed_lone(self) -> float:
+        took = self._seconds(1)
+        if took is None:
+            raise MemoryError("a call of one picture does not fit into memory")
+        return took

@@ -1,0 +1,58 @@
+"""What a measured duration depends on: the machine, its driver, the model, and the versions of the libraries."""
+
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import platform
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from bot import __version__
+from bot.inference.pipelines import LoadedModel
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+CPU_INFO = Path("/proc/cpuinfo")
+LIBRARIES = ("torch", "diffusers", "transformers")
+
+
+def device_name(device: torch.device) -> str:
+    """Returns the GPU's name; for others the kind of device, its processor and threads."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type.upper()}, {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+def measuring_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
+    """Returns the key of what is measured on this model in its default size; `mode` says how it is called."""
+    size = model.profile.size(None)
+    device, source = model.device, model.profile.source
+    place = source.repo or source.folder or source.file
+    return {
+        "device": device_name(device) if device.type == "cuda" else f"{device_name(device)}, {_processor()}",
+        "driver": _driver() if device.type == "cuda" else "",
+        "model": f"{model.profile.name}, {place}, {source.revision or model.model_hash or ''}, {size.width} x {size.height}",
+        "mode": f"{mode}, {str(model.text2img.unet.dtype).removeprefix('torch.')}",
+        "versions": ", ".join([f"pastel {__version__}", *(f"{name} {version(name)}" for name in LIBRARIES)]),
+    }
+
+
+def _processor() -> str:
+    found = re.search(r"^model name\s*:\s*(.+)$", _text(CPU_INFO), re.MULTILINE)
+    return found.group(1) if found else platform.processor()
+
+
+def _driver() -> str:
+    found = re.search(r"Module\s+([\d.]+)", _text(NVIDIA_DRIVER))
+    return f"{found.group(1) if found else 'unknown'}, CUDA {torch.version.cuda}"
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,208 @@
+"""When the generator measures the machine: in pauses, never while somebody waits, and only what is not known."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from bot.inference.engine_settings import EngineSettings
+from bot.inference.generator import DiffusersGenerator
+from bot.inference.machine import measuring_key
+from bot.inference.measurements import CURVE, Measurements
+from bot.inference.pipelines import LoadedModel
+from bot.inference.step_probe import StepProbe
+from tests.inference.conftest import make_generator, make_request
+from tests.services.world import until
+from tests.tiny_sdxl import TinyModels
+
+PAYS = {1: 0.04, 2: 0.05, 4: 0.07, 8: 0.11, 16: 0.19}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What is timed, in place of the clock; the generator does not wait for quiet."""
+    sizes: list[int] = []
+
+    def seconds(self: StepProbe, size: int) -> float:
+        sizes.append(size)
+        return PAYS[size]
+
+    monkeypatch.setattr(StepProbe, "seconds", seconds)
+    monkeypatch.setattr("bot.inference.generator.QUIET_SECONDS", 0.01)
+    return sizes
+
+
+def generator_with(models: TinyModels, path: Path | None, **settings: object) -> DiffusersGenerator:
+    return make_generator(models, engine=EngineSettings(measurements=path, **settings))
+
+
+async def test_the_first_pause_tells_how_many_pictures_share_a_step(models, tmp_path, calls):
+    path = tmp_path / "measurements.json"
+    generator = generator_with(models, path)
+    try:
+        await generator.load()
+        await until(lambda: generator.capacity == 16)
+        await until(path.exists)
+    finally:
+        await generator.close()
+
+    assert generator.curve is None  # closed
+    assert [entry["kind"] for entry in json.loads(path.read_text())["measurements"]] == [CURVE]
+
+
+async def test_the_next_start_takes_what_was_kept_and_measures_nothing(models, tmp_path, calls):
+    path = tmp_path / "measurements.json"
+    for batch in (1, 16):
+        generator = generator_with(models, path)
+        try:
+            await generator.load()
+            assert generator.capacity == batch
+            await until(path.exists)
+        finally:
+            await generator.close()
+        taken = len(calls)
+
+    assert len(calls) == taken
+
+
+async def test_nothing_is_measured_while_pictures_are_drawn_or_wanted(models, tmp_path, calls, monkeypatch):
+    generator = generator_with(models, tmp_path / "measurements.json")
+    monkeypatch.setattr("bot.inference.generator.QUIET_SECONDS", 0.2)
+    try:
+        await generator.load()
+        for _ in range(5):
+            await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+            assert calls == []
+        await until(lambda: bool(calls))
+    finally:
+        await generator.close()
+
+
+async def test_a_request_that_comes_while_measuring_waits_for_one_call_only(models, tmp_path, calls):
+    generator = generator_with(models, tmp_path / "measurements.json")
+    began, drawn = asyncio.Event(), 0
+    loop = asyncio.get_running_loop()
+    real = StepProbe.seconds
+
+    def seconds(self: StepProbe, size: int) -> float:
+        loop.call_soon_threadsafe(began.set)
+        return real(self, size)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StepProbe, "seconds", seconds)
+        try:
+            await generator.load()
+            await began.wait()
+            await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+            drawn = len(calls)
+            await until(lambda: generator.capacity == 16)
+        finally:
+            await generator.close()
+
+    assert drawn < len(calls)
+
+
+async def test_what_the_operator_says_stands_whatever_is_measured(models, tmp_path, calls):
+    generator = generator_with(models, tmp_path / "measurements.json", batch=3)
+    try:
+        await generator.load()
+        await until(lambda: generator.curve is not None)
+        assert generator.capacity == 3
+    finally:
+        await generator.close()
+
+
+async def test_where_every_call_is_filled_up_nothing_larger_is_tried(models, tmp_path, calls):
+    generator = generator_with(models, tmp_path / "measurements.json", batch=4, reproducible=True)
+    try:
+        await generator.load()
+        await until(lambda: generator.curve is not None)
+    finally:
+        await generator.close()
+
+    assert max(calls) == 4
+
+
+async def test_a_call_that_breaks_ends_the_measuring_and_not_the_generator(models, tmp_path, calls, monkeypatch, caplog):
+    def broken(self: StepProbe, size: int) -> float:
+        calls.append(size)
+        raise RuntimeError("no kernel for this")
+
+    monkeypatch.setattr(StepProbe, "seconds", broken)
+    generator = generator_with(models, tmp_path / "measurements.json")
+    try:
+        await generator.load()
+        await until(lambda: "no kernel for this" in caplog.text)
+        result = await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+    finally:
+        await generator.close()
+
+    assert result.images
+    assert calls == [1]
+
+
+async def test_without_a_file_nothing_is_measured(models, calls):
+    generator = generator_with(models, None)
+    try:
+        await generator.load()
+        await asyncio.sleep(0.1)
+        assert (generator.capacity, generator.curve, calls) == (1, None, [])
+    finally:
+        await generator.close()
+
+
+def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
+    async def drawn(path: Path | None) -> bytes:
+        generator = generator_with(models, path, batch=1)
+        try:
+            await generator.load()
+            if path is not None:
+                await until(lambda: generator.curve is not None)
+            result = await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+            return result.images[0].data
+        finally:
+            await generator.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bot.inference.generator.QUIET_SECONDS", 0.0)
+        assert asyncio.run(drawn(tmp_path / "measurements.json")) == asyncio.run(drawn(None))
+
+
+def test_a_real_call_is_timed_and_the_key_names_what_it_depends_on(models, tmp_path):
+    from tests.inference.engines import open_tiny_studio
+
+    studio = open_tiny_studio(models)
+    model: LoadedModel = studio.model
+    took = StepProbe(model, width=64, height=64).seconds(2)
+    key = measuring_key(model, mode="eager")
+    studio.close(RuntimeError())
+
+    assert took is not None
+    assert took > 0
+    assert key["device"].startswith("CPU, ")
+    assert "torch 2" in key["versions"]
+    assert "animagine-xl" in key["model"]
+    assert key["mode"] == "eager, float32"
+
+
+def test_who_asks_has_it_measured_anew_and_kept(tmp_path, monkeypatch, capsys, calls):
+    from bot.__main__ import main
+    from bot.settings import Settings
+
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MODEL", "tiny-random")
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.chdir(tmp_path)
+
+    for _ in range(2):
+        assert main(["bench", "--batch-curve"]) == 0
+        assert "With MAX_BATCH=0, 16 pictures share a step." in capsys.readouterr().out
+
+    [kept] = Measurements(tmp_path / "data" / "measurements.json")._read()
+    assert {pictures: seconds for pictures, seconds in kept.value} == pytest.approx(PAYS)
+    assert calls.count(16) > 10
