@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
@@ -54,18 +55,20 @@ async def test_the_first_pause_tells_how_many_pictures_share_a_step(models, tmp_
 
 
 async def test_the_next_start_takes_what_was_kept_and_measures_nothing(models, tmp_path, calls):
-    path = tmp_path / "measurements.json"
-    for batch in (1, 16):
+    path, taken = tmp_path / "measurements.json", []
+    for _ in range(2):
         generator = generator_with(models, path)
         try:
             await generator.load()
-            assert generator.capacity == batch
+            first = generator.capacity
+            await until(lambda generator=generator: generator.capacity == 16)
             await until(path.exists)
         finally:
             await generator.close()
-        taken = len(calls)
+        taken.append(len(calls))
 
-    assert len(calls) == taken
+    assert first == 16
+    assert taken[0] == taken[1] > 0
 
 
 async def test_nothing_is_measured_while_pictures_are_drawn_or_wanted(models, tmp_path, calls, monkeypatch):
@@ -81,28 +84,35 @@ async def test_nothing_is_measured_while_pictures_are_drawn_or_wanted(models, tm
         await generator.close()
 
 
-async def test_a_request_that_comes_while_measuring_waits_for_one_call_only(models, tmp_path, calls):
+async def test_a_request_that_comes_while_measuring_waits_for_one_call_only(models, tmp_path, calls, monkeypatch):
     generator = generator_with(models, tmp_path / "measurements.json")
-    began, drawn = asyncio.Event(), 0
-    loop = asyncio.get_running_loop()
-    real = StepProbe.seconds
+    under_way, go_on = threading.Event(), threading.Event()
+    measured = StepProbe.seconds
 
     def seconds(self: StepProbe, size: int) -> float:
-        loop.call_soon_threadsafe(began.set)
-        return real(self, size)
+        if len(calls) == 20:
+            under_way.set()
+            go_on.wait(60)
+        return measured(self, size)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(StepProbe, "seconds", seconds)
-        try:
-            await generator.load()
-            await began.wait()
-            await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
-            drawn = len(calls)
-            await until(lambda: generator.capacity == 16)
-        finally:
-            await generator.close()
+    monkeypatch.setattr(StepProbe, "seconds", seconds)
+    begun: list[int] = []
+    try:
+        await generator.load()
+        await asyncio.to_thread(under_way.wait, 60)
+        drawing = asyncio.create_task(
+            generator.generate(make_request(), init_image=None, on_progress=lambda _: begun.append(len(calls)))
+        )
+        await asyncio.sleep(0.05)
+        go_on.set()
+        await drawing
+        await until(lambda: generator.capacity == 16)
+    finally:
+        go_on.set()
+        await generator.close()
 
-    assert drawn < len(calls)
+    assert begun[0] == 21
+    assert len(calls) > 21
 
 
 async def test_what_the_operator_says_stands_whatever_is_measured(models, tmp_path, calls):
@@ -160,7 +170,7 @@ def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
         try:
             await generator.load()
             if path is not None:
-                await until(lambda: generator.curve is not None)
+                await until(lambda: generator.curve is not None, seconds=120)
             result = await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
             return result.images[0].data
         finally:
@@ -168,6 +178,7 @@ def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bot.inference.generator.QUIET_SECONDS", 0.0)
+        patch.setattr("bot.inference.studio.SIZES", (1, 2))
         assert asyncio.run(drawn(tmp_path / "measurements.json")) == asyncio.run(drawn(None))
 
 
@@ -191,6 +202,7 @@ def test_a_real_call_is_timed_and_the_key_names_what_it_depends_on(models, tmp_p
 def test_who_asks_has_it_measured_anew_and_kept(tmp_path, monkeypatch, capsys, calls):
     from bot.__main__ import main
     from bot.settings import Settings
+    from bot.training.tiny import build_tiny_sdxl
 
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -198,6 +210,7 @@ def test_who_asks_has_it_measured_anew_and_kept(tmp_path, monkeypatch, capsys, c
     monkeypatch.setenv("MODEL", "tiny-random")
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.chdir(tmp_path)
+    build_tiny_sdxl(tmp_path / "data" / "models" / "tiny-random", seed=0)
 
     for _ in range(2):
         assert main(["bench", "--batch-curve"]) == 0
