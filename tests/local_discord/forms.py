@@ -8,14 +8,20 @@ from typing import Any
 from tests.local_discord.components import LABEL, SELECTS, TEXT, TEXT_INPUT, Component
 from tests.local_discord.messages import Attachment
 
-STRING, INTEGER, BOOLEAN, NUMBER, ATTACHMENT = 3, 4, 5, 10, 11
+SUBCOMMAND, STRING, INTEGER, BOOLEAN, NUMBER, ATTACHMENT = 1, 3, 4, 5, 10, 11
 TYPES: dict[int, type | tuple[type, ...]] = {
     STRING: str, INTEGER: int, BOOLEAN: bool, NUMBER: (int, float), ATTACHMENT: Attachment,
 }  # fmt: skip
 
 
-def fill_command(command: Mapping[str, Any], given: Mapping[str, Any], *, focused: str | None = None) -> dict[str, Any]:
-    """The data of a slash command. Refuses what Discord's own box would not let anybody send."""
+def fill_command(
+    command: Mapping[str, Any], given: Mapping[str, Any], *, sub: str | None = None, focused: str | None = None
+) -> dict[str, Any]:
+    """The data of a slash command, or of its subcommand `sub`. Refuses what Discord's own box would not let anybody send."""
+    if sub is not None:
+        subcommand = next(option for option in command["options"] if option["name"] == sub)
+        inner = fill_command({**command, "options": subcommand.get("options", [])}, given, focused=focused)
+        return {**inner, "options": [{"name": sub, "type": SUBCOMMAND, "options": inner["options"]}]}
     known = {option["name"]: option for option in command.get("options", [])}
     assert set(given) <= set(known), f"/{command['name']} has no option {set(given) - set(known)}"
     missing = {name for name, option in known.items() if option.get("required")} - set(given)

@@ -60,8 +60,9 @@ class LocalDiscord:
         await self._runner.cleanup()
 
     async def command(self, user: User, name: str, *, channel: Channel | None = None, **given: Any) -> Interaction:
-        """`/name` with its options; one that was never synced is refused, as in Discord's own box."""
-        data = fill_command(self._command(name), given)
+        """`/name`, or `/name sub`, with its options; one that was never synced is refused, as in Discord's own box."""
+        name, _, sub = name.partition(" ")
+        data = fill_command(self._command(name), given, sub=sub or None)
         return await self._send(COMMAND, user, channel or self.world.general, data)
 
     async def autocomplete(self, user: User, name: str, focused: str, **given: Any) -> Interaction:

@@ -19,8 +19,8 @@ from typing import Any, Protocol, Self
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _python_path() -> str:
-    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+def _python_path(root: Path = ROOT) -> str:
+    return os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 class BotProcess(Protocol):
@@ -130,12 +130,13 @@ class Fresh:
     stderr: Path
 
     @classmethod
-    async def start(cls, origin: str, argv: list[str], *, env: Mapping[str, str], cwd: Path) -> Self:
-        stderr = cwd / "fresh.err"
+    async def start(cls, origin: str, argv: list[str], *, env: Mapping[str, str], cwd: Path, root: Path = ROOT) -> Self:
+        """`root` is the checkout whose bot runs."""
+        stderr, env = cwd / "fresh.err", {**env, "PYTHONPATH": _python_path(root)}
         with stderr.open("ab") as sink, (cwd / "fresh.out").open("ab") as out:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-W", "ignore", "-m", "tests.process.launcher", origin, *argv,
-                cwd=cwd, env={**env, "PYTHONPATH": _python_path()}, stdout=out, stderr=sink, stdin=asyncio.subprocess.DEVNULL,
+                cwd=cwd, env=env, stdout=out, stderr=sink, stdin=asyncio.subprocess.DEVNULL,
             )  # fmt: skip
         return cls(process, stderr)
 
