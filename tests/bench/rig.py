@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import re
 import signal
@@ -115,7 +116,7 @@ class Rig:
         """Send `/anime`; returns at once."""
         words = {"prompt": f"1girl, green hair, hat number {len(self._asked)}", **given}
         it = await self.local.command(user, "anime", **words)
-        asked = self._asked[it.id] = Asked(it, given.get("steps"))
+        asked = self._asked[it.id] = Asked(it)
         return asked
 
     async def draw(self, user: User, *, within: float = PATIENCE, **given: Any) -> Asked:
@@ -233,13 +234,13 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that `share` of all do not exceed; NaN of nothing."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, -int(-share * len(ordered) // 1) - 1))] if ordered else float("nan")
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
 
 
 def median(values: Iterable[float]) -> float:
     """NaN of nothing."""
     found = list(values)
-    return statistics.median(found) if found else float("nan")
+    return statistics.median(found) if found else math.nan
 
 
 def seconds_since(start: float) -> float:
