@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import math
 import os
@@ -33,6 +34,7 @@ from tests.process.bots import ROOT, Fresh, end
 from tests.process.verdict import pictures_of
 
 PATIENCE = 300.0  # seconds for one picture
+ANSWER_LIMIT = 3.5  # seconds; Discord waits for 3
 PERCENT = re.compile(r"\*\*(\d+) %\*\*")
 READY = re.compile(r"<t:(\d+):R>")
 WAITING = "SELECT 1 FROM jobs WHERE status IN ('queued', 'running')"
@@ -93,7 +95,23 @@ class Rig:
         self._bot = await Fresh.start(self.local.origin, ["run"], env=env, cwd=self.folder, root=self.checkout)
         await self.local.gateway.connected(120)
         await self.local.until(lambda: self.local.rest.commands, "the commands", 60)
-        await self.draw(self.member(), steps=1)
+        await self._warm_up()
+
+    async def _warm_up(self) -> None:
+        """Draw a picture. A bot that is busy with its start may answer a command too late, and then nothing comes of it."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            asked = await self.ask(self.member(), steps=1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(60 if await self._answered(asked) else 1):
+                    await asked.drawn.wait()
+                    return
+            assert time.monotonic() < until, f"no first picture within {PATIENCE} s; the bot's log ends:\n{self.log[-3000:]}"
+
+    async def _answered(self, asked: Asked) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await self.local.answer(asked.it, ANSWER_LIMIT)
+        return asked.it.answer is not None
 
     async def stop(self) -> None:
         """SIGTERM, and the process is gone; SIGKILL where that takes too long."""

@@ -37,7 +37,8 @@ class Artist:
         self.draw = cache(self._draw)
 
     def request(self, prompt: str, seed: int = 1, **choices: object) -> GenerationRequest:
-        return resolve(Draft(prompt=prompt, seed=seed, **choices), self.profile, self.catalog)
+        """In the quality "draft": what is right after its few steps is right after more."""
+        return resolve(Draft(prompt=prompt, seed=seed, quality="draft", **choices), self.profile, self.catalog)
 
     def _draw(self, request: GenerationRequest) -> Picture:
         return pixels(asyncio.run(draw(self.generator, request)).images[0].data)
