@@ -159,9 +159,9 @@ async def one_picture(rig: Rig, user: User) -> Asked:
 
 async def measure(rig: Rig, pictures: int, seconds: float, stored: int) -> Outcome:
     attacker = Attacker(rig, rig.member(), await asyncio.to_thread(bomb))
-    await rig.ask(attacker.user, images=4, steps=60)
+    first = await rig.ask(attacker.user, images=4, steps=60)
+    await rig.local.until(lambda: first.it.original and first.it.original.now.buttons, "the card", 60)
     await rig.clear()
-    await asyncio.sleep(3)  # the cancelled card is shown
     await rig.stop()
     await asyncio.to_thread(multiply, rig.data / "pastel.db", attacker.user.id, stored)
     await rig.start()

@@ -37,7 +37,9 @@ PATIENCE = 300.0  # seconds for one picture
 ANSWER_LIMIT = 3.5  # seconds; Discord waits for 3
 PERCENT = re.compile(r"\*\*(\d+) %\*\*")
 READY = re.compile(r"<t:(\d+):R>")
-WAITING = "SELECT 1 FROM jobs WHERE status IN ('queued', 'running')"
+OPEN = (
+    "SELECT 1 FROM jobs WHERE status IN ('queued', 'running', 'succeeded') UNION SELECT 1 FROM outbox WHERE closed_at IS NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Rig:
             raise AssertionError(f"no picture within {within} s; the bot's log ends:\n{self.log[-3000:]}") from None
 
     async def clear(self) -> None:
-        """Every member takes back what still waits; returns when nothing is left to draw."""
+        """Every member takes back what still waits; returns when nothing is left to draw or to show."""
         for asked in self._asked.values():
             card = asked.it.original
             if card is None or asked.drawn.is_set() or card.deleted:
@@ -160,7 +162,7 @@ class Rig:
             if any("Cancel" in (button.get("label") or "") for button in card.now.buttons):
                 await self.local.press(asked.it.user, card, "Cancel")
         async with asyncio.timeout(PATIENCE):
-            while self.rows(WAITING):  # noqa: ASYNC110  # SQLite tells nobody outside of its process
+            while self.rows(OPEN):  # noqa: ASYNC110  # SQLite tells nobody outside of its process
                 await asyncio.sleep(0.1)
 
     def rows(self, sql: str, *values: Any) -> list[Any]:
