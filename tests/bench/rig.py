@@ -37,9 +37,10 @@ PATIENCE = 300.0  # seconds for one picture
 ANSWER_LIMIT = 3.5  # seconds; Discord waits for 3
 PERCENT = re.compile(r"\*\*(\d+) %\*\*")
 READY = re.compile(r"<t:(\d+):R>")
-OPEN = (
-    "SELECT 1 FROM jobs WHERE status IN ('queued', 'running', 'succeeded') UNION SELECT 1 FROM outbox WHERE closed_at IS NULL"
-)
+OPEN = """
+SELECT 1 FROM jobs WHERE status IN ('queued', 'running', 'succeeded')
+UNION SELECT 1 FROM outbox WHERE closed_at IS NULL
+"""
 
 
 @dataclass(frozen=True)
