@@ -38,6 +38,7 @@ from bot.services.quotas import OperatorLimits, Quotas
 from bot.services.report_display import ReportBoard
 from bot.services.reports import Reports
 from bot.services.server_queue import ServerQueue
+from bot.services.uploads import UploadPlaces
 from bot.settings import Settings
 from bot.shutdown import drain_event, first_of, stop_event
 from bot.storage.credits import SqliteCredits
@@ -95,6 +96,7 @@ async def open_works(
     )
     wanted = ground.profile.classifier
     classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
+    codec = PillowCodec()
     ports = Ports(
         jobs=ground.jobs,
         credits=SqliteCredits(ground.database),
@@ -108,7 +110,7 @@ async def open_works(
         shelf=SqliteRetention(ground.database),
         outbox=ground.outbox,
         store=ground.images,
-        codec=PillowCodec(),
+        codec=codec,
         messenger=messenger,
         generator=generator,
         clock=ground.clock,
@@ -120,6 +122,8 @@ async def open_works(
     services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
     background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(services.reader.close)
+        stack.push_async_callback(codec.close)
         if classifier is not None:
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
@@ -152,6 +156,7 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         bot.provide(Findings, works.services.findings)
         bot.provide(Preferences, works.services.preferences)
         bot.provide(Privacy, works.services.privacy)
+        bot.provide(UploadPlaces, works.services.uploads)
         yield Application(ground=ground, works=works, bot=bot)
 
 

@@ -79,6 +79,7 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
         database = await stack.enter_async_context(Database.open(state / "pastel.db"))
         jobs = SqliteJobs(database)
         images = DiskImageStore(state / "images", clock)
+        stack.push_async_callback(images.close)
         await images.sweep(await jobs.known_keys())  # here, while nobody writes pictures
         yield Ground(
             settings=settings,

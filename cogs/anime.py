@@ -30,6 +30,7 @@ from bot.domain.request import (
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
 from bot.services.proposals import Proposal
+from bot.services.uploads import UploadPlaces
 from cogs._choices import quality_choices, size_choices, style_choices
 from cogs._door import take_in
 from cogs._uploads import check_upload, read_upload
@@ -38,16 +39,16 @@ DEFAULT_STRENGTH = 0.6  # img2img: keeps the composition, redraws the rest
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(Anime(bot, bot.require(GenerationService)))
+    await bot.add_cog(Anime(bot, bot.require(GenerationService), bot.require(UploadPlaces)))
 
 
 class Anime(commands.Cog):
     """Puts `/anime` into the tree; built at run time, since its sizes are those of the model."""
 
-    def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
+    def __init__(self, bot: PastelBot, generation: GenerationService, places: UploadPlaces) -> None:
         self._bot = bot
         self._generation = generation
-        self._command = anime_command(generation)
+        self._command = anime_command(generation, places)
 
     async def cog_load(self) -> None:
         self._bot.tree.add_command(self._command)
@@ -56,7 +57,7 @@ class Anime(commands.Cog):
         self._bot.tree.remove_command(self._command.name)
 
 
-def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
+def anime_command(generation: GenerationService, places: UploadPlaces) -> app_commands.Command[Any, ..., None]:
     """The command with the sizes and styles of the active model."""
     profile = generation.profile
 
@@ -111,7 +112,7 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
             adapter_weight=style_weight,
             more_styles=_more_styles(generation, second_style, second_style_weight),
         )
-        await draw(generation, interaction, draft, image, strength)
+        await draw(generation, places, interaction, draft, image, strength)
 
     return app_commands.Command(name="anime", description="Draw an anime picture from your words", callback=anime)
 
@@ -126,6 +127,7 @@ def _more_styles(generation: GenerationService, name: str | None, weight: float 
 
 async def draw(
     generation: GenerationService,
+    places: UploadPlaces,
     interaction: discord.Interaction,
     draft: Draft,
     image: discord.Attachment | None,
@@ -142,10 +144,10 @@ async def draw(
     elif strength is not None:
         raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
 
-    async def complete(_: Origin) -> Proposal:
+    async def complete(origin: Origin) -> Proposal:
         if image is None:
             return proposal
-        data = await read_upload(image)
-        return await generation.with_upload(proposal, data, share)
+        async with places.take(origin.user_id):
+            return await generation.with_upload(proposal, await read_upload(image), share)
 
     await take_in(generation, interaction, complete)

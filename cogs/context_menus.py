@@ -17,6 +17,7 @@ from bot.errors import NotFoundError
 from bot.services.findings import Findings
 from bot.services.generation import GenerationService
 from bot.services.proposals import Proposal
+from bot.services.uploads import UploadPlaces
 from cogs._door import take_in
 from cogs._uploads import check_upload, picture_in, read_found_text, read_upload
 
@@ -25,16 +26,17 @@ NO_FINDING = "I cannot find the settings on that message any more. Use **Read se
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(ContextMenus(bot, bot.require(GenerationService), bot.require(Findings)))
+    await bot.add_cog(ContextMenus(bot, bot.require(GenerationService), bot.require(Findings), bot.require(UploadPlaces)))
 
 
 class ContextMenus(commands.Cog):
     """Remix, Details and Report are the buttons of those names, pressed from elsewhere; L 2.7.1 allows five menus in all."""
 
-    def __init__(self, bot: PastelBot, generation: GenerationService, findings: Findings) -> None:
+    def __init__(self, bot: PastelBot, generation: GenerationService, findings: Findings, places: UploadPlaces) -> None:
         self._bot = bot
         self._generation = generation
         self._findings = findings
+        self._places = places
         self._menus = (
             app_commands.ContextMenu(name="Remix", callback=self.remix),
             app_commands.ContextMenu(name="Details", callback=self.details),
@@ -65,7 +67,8 @@ class ContextMenus(commands.Cog):
         picture = picture_in(message)
         check_upload(picture)
         await defer_ephemeral(interaction)
-        finding = await self._findings.in_picture(await read_upload(picture), origin_of(interaction))
+        async with self._places.take(interaction.user.id):
+            finding = await self._findings.in_picture(await read_upload(picture), origin_of(interaction))
         view, files = found_view(finding, picture.filename, self._generation.profile)
         await answer(interaction, view, files)
 
@@ -75,7 +78,8 @@ class ContextMenus(commands.Cog):
         require_permissions(interaction)
         text = text_on(interaction.message) if interaction.message else None
         if isinstance(text, discord.Attachment):
-            text = await read_found_text(text)
+            async with self._places.take(interaction.user.id):
+                text = await read_found_text(text)
         if text is None:
             raise NotFoundError(NO_FINDING)
         origin = origin_of(interaction)

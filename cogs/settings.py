@@ -17,6 +17,7 @@ from bot.domain.request import MAX_PROMPT_LENGTH
 from bot.domain.settings_edits import assign
 from bot.domain.settings_json import to_values
 from bot.services.house_rules import HouseRules
+from bot.services.uploads import UploadPlaces
 from cogs._channels import PostedIn
 from cogs._settings_door import revise
 from cogs._settings_lists import AllowedChannels, BlockedWords, RoleList, Styles
@@ -28,7 +29,7 @@ EVERYTHING = "everything"
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(Settings(bot, bot.require(HouseRules)))
+    await bot.add_cog(Settings(bot, bot.require(HouseRules), bot.require(UploadPlaces)))
 
 
 @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
@@ -38,9 +39,10 @@ class Settings(
 ):
     """Everything is for the moderator's eyes only. Discord shows it to them alone, and the service checks them again."""
 
-    def __init__(self, bot: PastelBot, rules: HouseRules) -> None:
+    def __init__(self, bot: PastelBot, rules: HouseRules, places: UploadPlaces) -> None:
         self._bot = bot
         self._rules = rules
+        self._places = places
         self._panel = Panel(rules)
         groups = (
             AllowedChannels(rules),
@@ -89,7 +91,9 @@ class Settings(
         await defer_ephemeral(interaction)
         actor = actor_of(interaction)
         actor.managed_guild()  # nobody else makes us fetch a file; `load` checks it for itself
-        await answer(interaction, changed_view(await self._rules.load(actor, await read_settings_file(file))))
+        async with self._places.take(interaction.user.id):
+            revision = await self._rules.load(actor, await read_settings_file(file))
+        await answer(interaction, changed_view(revision))
 
     @app_commands.command(name="reset", description="Let a setting, or everything, be as in the beginning")
     @app_commands.describe(setting="Which one")

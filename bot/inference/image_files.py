@@ -1,8 +1,7 @@
-"""Picture files in and out, with Pillow, in a thread."""
+"""Picture files in and out, with Pillow, on threads of their own."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import warnings
 from collections.abc import Iterator
@@ -15,10 +14,14 @@ from PIL.Image import Resampling
 from bot.domain.image import ImageFile, Upload
 from bot.errors import InvalidRequestError
 from bot.inference.metadata import encode_webp, read_parameters
+from bot.pools import Pool
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
-MAX_UPLOAD_PIXELS = 16_800_000  # decodes to about 80 MB; Pillow itself only warns from 89 million on
+MAX_UPLOAD_PIXELS = 16_800_000  # Pillow itself only warns from 89 million on
+STRANGERS_THREADS = 2  # the largest file that is taken needs about 150 MB while it is read
+STRANGERS_NICENESS = 5  # where the cores are busy, what is drawn comes first, and an upload still gets a quarter of a core
+OWN_THREADS = 2
 MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
 QUALITIES = (90, 80, 70)
 SHRINK = 0.8
@@ -26,28 +29,36 @@ MIN_SIDE = 64
 
 
 class PillowCodec:
-    """Implements ports.ImageCodec."""
+    """Implements ports.ImageCodec. Strangers' files have threads apart from those for our own: nobody's upload, however many
+    and however large, holds a finished picture up.
+    """
 
     def __init__(self) -> None:
+        self._strangers = Pool("strangers-files", STRANGERS_THREADS, niceness=STRANGERS_NICENESS)
+        self._own = Pool("own-files", OWN_THREADS)
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
     async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
-        return await asyncio.to_thread(_read_upload, data, width, height)
+        return await self._strangers.run(_read_upload, data, width, height)
 
     async def read_parameters(self, data: bytes) -> str | None:
-        return await asyncio.to_thread(_read_parameters, data)
+        return await self._strangers.run(_read_parameters, data)
 
     async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
         if len(file.data) <= max_bytes:
             return file
-        return await asyncio.to_thread(_fit, file, max_bytes)
+        return await self._own.run(_fit, file, max_bytes)
+
+    async def close(self) -> None:
+        """Waits for the files that are being read or made smaller."""
+        await self._strangers.close()
+        await self._own.close()
 
 
 def _read_upload(data: bytes, width: int, height: int) -> Upload:
     with _opened(data) as image:
         try:
-            upright = ImageOps.exif_transpose(image)
-            fitted = ImageOps.fit(_on_white(upright), (width, height), Resampling.LANCZOS)
+            fitted = _on_white(_covering(image, width, height))
             buffer = io.BytesIO()
             fitted.save(buffer, "PNG")
         except Exception as error:  # whatever a hostile file makes Pillow raise means the same
@@ -90,10 +101,30 @@ def _too_large(detail: str = "") -> str:
     return f"The image is too large{detail}; at most {MAX_UPLOAD_PIXELS / 1e6:g} megapixels are possible. Make it smaller."
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white, and 16-bit greys are scaled instead of cut off."""
-    if image.mode.startswith("I"):
+def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
+    """`image` upright, with the pixels that cover `width` x `height` around its centre, in that size.
+
+    No more than the file's own pixels and one copy are in memory at once: Pillow decodes a JPEG in a half or a quarter of its
+    size where that suffices, and transparency and colours are seen to in the small picture.
+    """
+    longer = max(width, height)
+    image.draft(None, (longer, longer))  # before it is turned, so either side may become the longer one
+    if image.mode.startswith("I"):  # 16-bit greys are scaled instead of cut off
         image = image.point(lambda value: value * (1 / 257)).convert("L")
+    if image.has_transparency_data:
+        image = image.convert("RGBA").convert("RGBa")  # so that no colour of what is seen through bleeds into its surroundings
+    elif image.mode not in {"RGB", "L"}:
+        image = image.convert("RGB")
+    ImageOps.exif_transpose(image, in_place=True)
+    scale = min(image.width / width, image.height / height)
+    left, upper = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+    box = (left, upper, left + width * scale, upper + height * scale)
+    small = image.resize((width, height), Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    return small.convert("RGBA") if small.mode == "RGBa" else small
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB; what is transparent becomes white."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")

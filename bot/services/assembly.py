@@ -42,6 +42,8 @@ from bot.services.reports import Reports
 from bot.services.retention import Retention, Shelf
 from bot.services.server_queue import Pauses, ServerQueue
 from bot.services.signals import Sleep
+from bot.services.text_reader import TextReader
+from bot.services.uploads import UploadPlaces
 from bot.services.worker import Worker
 from bot.telemetry import Metrics
 
@@ -95,6 +97,8 @@ class Services:
     worker: Worker
     delivery: Delivery
     live: LiveCards
+    reader: TextReader
+    uploads: UploadPlaces
 
 
 def build_services(
@@ -128,7 +132,8 @@ def build_services(
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )
-    gate = _gate(ports, profile, catalog)
+    reader = TextReader()
+    gate = _gate(ports, reader, profile, catalog)
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, store=store, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
@@ -144,7 +149,7 @@ def build_services(
         ),
         moderation=moderation,
         reports=reports,
-        findings=Findings(codec=ports.codec, proposals=proposals, gate=gate),
+        findings=Findings(codec=ports.codec, proposals=proposals, gate=gate, reader=reader),
         preferences=Preferences(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
@@ -153,6 +158,8 @@ def build_services(
         worker=worker,
         delivery=delivery,
         live=live,
+        reader=reader,
+        uploads=UploadPlaces(),
     )
 
 
@@ -168,11 +175,12 @@ def _mailroom(ports: Ports, cards: CardAssembler) -> Mailroom:
     )
 
 
-def _gate(ports: Ports, profile: ModelProfile, catalog: Catalog) -> Gate:
+def _gate(ports: Ports, reader: TextReader, profile: ModelProfile, catalog: Catalog) -> Gate:
     return Gate(
         rules=ports.house_rules,
         blocks=ports.moderation,
         personal=ports.personal,
+        reader=reader,
         operator=ports.limits,
         profile=profile,
         catalog=catalog,

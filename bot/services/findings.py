@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from bot.domain.a1111 import parse
 from bot.domain.adoption import Finding, adopt
+from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Origin
 from bot.domain.request import Draft
 from bot.errors import InvalidRequestError
 from bot.ports import ImageCodec
 from bot.services.gate import Gate
 from bot.services.proposals import Proposals
+from bot.services.text_reader import TextReader
 
 NO_TEXT = (
     "That picture says nothing about how it was made. Many programs and sites leave it out, and screenshots never have it."
@@ -21,10 +21,11 @@ NO_TEXT = (
 class Findings:
     """Reads strangers' pictures. What comes out is a draft for a form; what a member makes of it is checked as any other."""
 
-    def __init__(self, *, codec: ImageCodec, proposals: Proposals, gate: Gate) -> None:
+    def __init__(self, *, codec: ImageCodec, proposals: Proposals, gate: Gate, reader: TextReader) -> None:
         self._codec = codec
         self._proposals = proposals
         self._gate = gate
+        self._reader = reader
 
     async def in_picture(self, data: bytes, origin: Origin) -> Finding:
         """Raises InvalidRequestError for what is no picture, and for one that says nothing."""
@@ -34,13 +35,16 @@ class Findings:
         return await self.in_text(text, origin)
 
     async def in_text(self, text: str, origin: Origin) -> Finding:
-        """The same from its text, under the settings of the server where they ask."""
-        found = await asyncio.to_thread(parse, text)  # a hostile text takes it half a second
+        """The same from its text, under the settings of the server where they ask. Raises QuotaError for who asks too fast."""
         settings = await self._gate.settings(origin.guild_id)
-        adoption = adopt(found, self._proposals.profile, self._proposals.catalog, settings)
-        return Finding(text=text, settings=found, adoption=adoption)
+        return await self._reader.read(origin.user_id, self._understood, text, settings)
 
     async def to_fill_in(self, text: str, origin: Origin) -> Draft:
         """What the form is filled with that draws it here. Raises NotAllowedError for a member who is blocked."""
         await self._gate.check_block(origin)
         return (await self.in_text(text, origin)).adoption.draft
+
+    def _understood(self, text: str, settings: GuildSettings) -> Finding:
+        found = parse(text)
+        adoption = adopt(found, self._proposals.profile, self._proposals.catalog, settings)
+        return Finding(text=text, settings=found, adoption=adoption)

@@ -23,6 +23,7 @@ from bot.errors import NotAllowedError
 from bot.ports import Clock, LimitsSource
 from bot.services.house_rules import HouseRulesRepository
 from bot.services.personal import PersonalRepository
+from bot.services.text_reader import TextReader
 
 NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
 
@@ -54,13 +55,14 @@ class Gate:
     rules: HouseRulesRepository
     blocks: Blocks
     personal: PersonalRepository
+    reader: TextReader
     operator: LimitsSource
     profile: ModelProfile
     catalog: Catalog
     clock: Clock
 
     async def admit(self, request: GenerationRequest, origin: Origin) -> Permit:
-        """Raises NotAllowedError, with the sentence of the first rule that forbids it."""
+        """Raises NotAllowedError, with the sentence of the first rule that forbids it, and QuotaError for who asks too fast."""
         place = origin.place
         if place is None:
             raise NotAllowedError(NO_PLACE)
@@ -70,7 +72,7 @@ class Gate:
         policy.check_amount(settings, request)
         policy.check_style(settings, request)
         policy.check_start(request, self.profile)
-        self._check_words(request, settings, age_restricted=place.age_restricted)
+        await self._check_words(request, settings, origin.user_id, age_restricted=place.age_restricted)
         spoiler = (await self.preferences(origin.user_id)).spoiler
         return Permit(
             limits=settings.limits(origin.role_ids, await self.operator.limits_for(origin)),
@@ -104,11 +106,15 @@ class Gate:
         policy.check_reuse(await self.settings(origin.guild_id), job, origin)
         policy.check_start(job.request, self.profile)
 
-    def _check_words(self, request: GenerationRequest, settings: GuildSettings, *, age_restricted: bool) -> None:
+    async def _check_words(
+        self, request: GenerationRequest, settings: GuildSettings, user_id: int, *, age_restricted: bool
+    ) -> None:
         """Of the member and of the styles that they chose: their trigger words are drawn as well."""
         styles = (self.catalog.styles.get(chosen.name) for chosen in request.styles)
         words = [request.prompt, *(style.trigger_words for style in styles if style and style.trigger_words)]
-        check_words(
+        await self.reader.read(
+            user_id,
+            check_words,
             ", ".join(words),
             request.negative_prompt,
             adult=settings.safety.allows_adult(age_restricted=age_restricted),

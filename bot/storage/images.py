@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import hashlib
 import os
@@ -15,41 +14,44 @@ from pathlib import Path
 
 from bot.domain.job import JobId
 from bot.errors import FolderError, NotFoundError
+from bot.pools import Pool
 from bot.ports import Clock
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
 _TEMPORARY = ".partial"
+THREADS = 4  # they wait for the disk
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DiskImageStore:
-    """Implements ports.ImageStore. Keys are `2026/11/JOB-ATTEMPT-INDEX.png` and `uploads/SHA256.png`."""
+    """Implements ports.ImageStore on threads of its own. Keys are `2026/11/JOB-ATTEMPT-INDEX.png` and `uploads/SHA256.png`."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root
         self._clock = clock
+        self._pool = Pool("store", THREADS)
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         if not _JOB_ID.fullmatch(job_id):
             raise ValueError(f"{job_id!r} is no job id")
         key = f"{self._clock.now():%Y/%m}/{job_id}-{attempt}-{index}.png"
-        await asyncio.to_thread(self._write, key, data)
+        await self._pool.run(self._write, key, data)
         return key
 
     async def read(self, key: str) -> bytes:
-        return await asyncio.to_thread(self._read, key, "This picture is no longer stored. Use Reroll to draw it again.")
+        return await self._pool.run(self._read, key, "This picture is no longer stored. Use Reroll to draw it again.")
 
     async def delete(self, keys: Sequence[str]) -> None:
-        await asyncio.to_thread(self._delete, keys)
+        await self._pool.run(self._delete, keys)
 
     async def save_upload(self, data: bytes) -> str:
-        key = await asyncio.to_thread(lambda: f"uploads/{hashlib.sha256(data).hexdigest()}.png")
-        await asyncio.to_thread(self._write, key, data)
+        key = await self._pool.run(lambda: f"uploads/{hashlib.sha256(data).hexdigest()}.png")
+        await self._pool.run(self._write, key, data)
         return key
 
     async def read_upload(self, key: str) -> bytes:
-        return await asyncio.to_thread(self._read, key, "The picture to start from is no longer stored. Attach it again.")
+        return await self._pool.run(self._read, key, "The picture to start from is no longer stored. Attach it again.")
 
     async def sweep(self, known: AbstractSet[str]) -> int:
         """Remove what crashes left behind: temporary files, and pictures whose key is not `known`; returns how many.
@@ -57,7 +59,11 @@ class DiskImageStore:
         Only for the start, before anybody saves: a picture is written before the database knows it. Files of other names
         are not ours and stay.
         """
-        return await asyncio.to_thread(self._sweep, known)
+        return await self._pool.run(self._sweep, known)
+
+    async def close(self) -> None:
+        """Waits for the files that are being written or read."""
+        await self._pool.close()
 
     def _write(self, key: str, data: bytes) -> None:
         path = self._path(key)

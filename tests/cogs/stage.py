@@ -36,6 +36,7 @@ from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.reports import Reports
 from bot.services.server_queue import ServerQueue
+from bot.services.uploads import UploadPlaces
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.house_rules import SqliteHouseRules
@@ -122,6 +123,7 @@ class Stage:
         self.bot.provide(Findings, self.services.findings)
         self.bot.provide(Preferences, self.services.preferences)
         self.bot.provide(Privacy, self.services.privacy)
+        self.bot.provide(UploadPlaces, self.services.uploads)
         return self.bot
 
     async def limits_for(self, origin: Origin) -> Limits:

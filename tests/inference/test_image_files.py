@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
+import os
 import random
 import struct
+import subprocess
+import sys
+import threading
 import warnings
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +24,13 @@ from PIL.PngImagePlugin import PngInfo
 
 from bot.domain.image import ImageFile, Upload
 from bot.errors import InvalidRequestError
-from bot.inference.image_files import MAX_UPLOAD_BYTES, PillowCodec
+from bot.inference import image_files
+from bot.inference.image_files import MAX_UPLOAD_BYTES, STRANGERS_NICENESS, STRANGERS_THREADS, PillowCodec
 from bot.inference.metadata import EXIF_IFD, USER_COMMENT, XMP_KEY, encode_png, read_parameters
+from bot.storage.images import DiskImageStore
+from tests.fakes import FakeClock
 
+ROOT = Path(__file__).resolve().parents[2]
 ORIENTATION = 0x0112
 MARK = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 PARAMETERS = "1girl, 緑の髪 ☆\nNegative prompt: lowres\nSteps: 4, Seed: 1, Size: 64x64"
@@ -336,3 +346,61 @@ async def test_nothing_is_decoded_on_the_event_loops_thread(monkeypatch: pytest.
 
     assert len(seen) == 1
     assert seen[0] is not threading.current_thread()
+
+
+async def test_strangers_files_hold_none_of_our_own_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, released = threading.Event(), threading.Event()
+    reading: list[str] = []
+
+    def slow(*_: object) -> None:
+        reading.append(threading.current_thread().name)
+        begun.set()
+        released.wait(60)
+
+    monkeypatch.setattr(image_files, "_read_upload", slow)
+    codec, store = PillowCodec(), DiskImageStore(tmp_path, FakeClock())
+    flood = [asyncio.create_task(codec.read_upload(b"", width=64, height=64)) for _ in range(40)]
+    try:
+        async with asyncio.timeout(20):
+            await asyncio.sleep(0)
+            assert begun.wait(10)
+            key = await store.save("0123456789abcdef", 1, 0, encoded(picture()))
+            kept = ImageFile(name="x.png", data=await store.read(key), description="")
+            assert len((await codec.fit(kept, 2_000)).data) <= 2_000
+            await asyncio.get_running_loop().getaddrinfo("localhost", 80)  # a look-up of a name, on asyncio's own threads
+        assert len(reading) <= STRANGERS_THREADS
+    finally:
+        for task in flood:
+            task.cancel()
+        released.set()
+        await codec.close()
+        await store.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows how nice a thread is")
+async def test_strangers_files_are_read_by_threads_that_stand_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        image_files, "_read_parameters", lambda _: str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    )
+    usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert int(await PillowCodec().read_parameters(b"") or 0) == min(19, usual + STRANGERS_NICENESS)
+
+
+MEMORY = """
+import resource, sys
+from bot.inference.image_files import _read_upload
+data = sys.stdin.buffer.read()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+_read_upload(data, 1024, 1024)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is KiB there")
+@pytest.mark.parametrize(("kind", "mode", "most"), [("PNG", "RGBA", 180), ("JPEG", "RGB", 60)])
+def test_the_largest_file_that_is_taken_needs_its_pixels_and_one_copy(kind: str, mode: str, most: int) -> None:
+    data = encoded(Image.new(mode, (4096, 4096), "teal"), kind)
+    done = subprocess.run([sys.executable, "-c", MEMORY], input=data, capture_output=True, check=True, cwd=ROOT)
+
+    assert int(done.stdout) <= most, "MiB"

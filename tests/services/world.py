@@ -219,6 +219,7 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             await world.services.delivery.stop()
             await world.services.eraser.stop()
             world.services.retention.stop()
+            await world.services.reader.close()
             await asyncio.gather(*world.tasks, return_exceptions=True)
 
 
