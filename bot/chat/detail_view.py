@@ -20,6 +20,7 @@ from bot.domain.prompt import ComposedPrompt
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
 from bot.domain.quota import in_credits, price
+from bot.domain.variations import variation_pairs
 
 MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
 FILE_NAME = "parameters.txt"
@@ -96,11 +97,12 @@ def _texts(job: Job, images: Sequence[StoredImage], composed: ComposedPrompt) ->
         yield from (image.parameters for image in images)
         return
     request = job.request
+    variations = "".join(f", {key}: {value}" for key, value in variation_pairs(request.blends).items())
     yield "\n".join(
         (
             composed.prompt,
             f"Negative prompt: {composed.negative_prompt}",
             f"Steps: {request.num_inference_steps}, CFG scale: {request.guidance_scale:g}, Seed: {request.seed}, "
-            f"Size: {request.width}x{request.height}",
+            f"Size: {request.width}x{request.height}{variations}",
         )
     )

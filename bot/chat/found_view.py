@@ -25,7 +25,7 @@ from bot.domain.personal import NOTHING
 from bot.domain.profile import ModelProfile
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft
 
-NUMBERS, NUMBERS_LENGTH = "numbers", 200
+NUMBERS, NUMBERS_LENGTH = "numbers", 600  # a chain of as many variations as can be takes 400
 NAME_LENGTH = 60
 MAX_QUOTED = 2_600  # characters; Discord takes 4,000 in one message, and names in the other lines can double when escaped
 MAX_NAMED = 5  # LoRAs
@@ -115,6 +115,8 @@ def _facts(adoption: Adoption, profile: ModelProfile) -> Iterator[str]:
     draft, drawn = adoption.draft, adoption.drawn
     size = profile.size(draft.size)
     yield "a new seed" if draft.seed is None else f"seed `{draft.seed}`"
+    if draft.blends:
+        yield f"variation `{draft.blends[-1].seed}`"
     yield f"{size.width} × {size.height}"
     if draft.quality:
         yield f"{draft.quality} quality"

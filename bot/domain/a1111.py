@@ -12,6 +12,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.domain.request import NoiseBlend
+from bot.domain.variations import read_variations
+
 NEGATIVE = "negative prompt:"
 MAX_PAIRS = 200
 MIN_PAIRS = 3  # A1111's own rule for a last line of pairs that does not begin with the steps
@@ -42,7 +45,8 @@ class LoraTag:
 class PictureSettings:
     """What a picture's text says. Nothing in it is checked against what this bot can do; None where it says nothing.
 
-    `prompt` and `negative_prompt` may have several lines; the LoRA tags of the prompt stand in `loras` instead.
+    `prompt` and `negative_prompt` may have several lines; the LoRA tags of the prompt stand in `loras` instead. `variations`
+    are those that lie between the seed's picture and this one.
     """
 
     prompt: str
@@ -54,6 +58,7 @@ class PictureSettings:
     size: tuple[int, int] | None = None
     model: str | None = None
     loras: tuple[LoraTag, ...] = ()
+    variations: tuple[NoiseBlend, ...] = ()
 
 
 def parse(text: str) -> PictureSettings:
@@ -72,6 +77,7 @@ def parse(text: str) -> PictureSettings:
         size=_size(pairs.get("size", "")),
         model=pairs.get("model") or None,
         loras=tuple(LoraTag(name=name.strip(), weight=_weight(rest)) for name, rest in _LORA_TAG.findall(prompt)),
+        variations=read_variations(pairs) or (),
     )
 
 

@@ -23,10 +23,13 @@ from bot.domain.request import (
     Draft,
 )
 from bot.domain.sampler import SAMPLERS
+from bot.domain.variations import chain, read_chain
 from bot.errors import InvalidRequestError
 
 NUMBERS_HINT = "Write the numbers like this: `Steps: 28, CFG scale: 7, Seed: 42`. Leave out what you do not care about."
+SEED_HINT = "`Variations` go with the seed that they vary. Write its number after `Seed:`, or leave them out."
 QUALITY, STEPS, GUIDANCE, SEED, WEIGHT = "Quality", "Steps", "CFG scale", "Seed", "Style weight"
+VARIATIONS = "Variations"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,7 @@ def adopt(found: PictureSettings, profile: ModelProfile, catalog: Catalog, setti
 
 def _draft(found: PictureSettings, profile: ModelProfile) -> Draft:
     prompt, negative_prompt = _one_line(found.prompt), _one_line(found.negative_prompt)
+    seed = found.seed if found.seed is not None and found.seed <= MAX_SEED else None
     return Draft(
         prompt=prompt[:MAX_PROMPT_LENGTH],
         negative_prompt=negative_prompt[:MAX_PROMPT_LENGTH],
@@ -82,7 +86,8 @@ def _draft(found: PictureSettings, profile: ModelProfile) -> Draft:
         num_images=1,
         num_inference_steps=None if found.steps is None else max(1, min(found.steps, MAX_STEPS)),
         guidance_scale=None if found.guidance_scale is None else max(MIN_GUIDANCE, min(found.guidance_scale, MAX_GUIDANCE)),
-        seed=found.seed if found.seed is not None and found.seed <= MAX_SEED else None,
+        seed=seed,
+        blends=found.variations if seed is not None else (),
     )
 
 
@@ -99,12 +104,13 @@ def nearest_size(wanted: tuple[int, int], profile: ModelProfile) -> ImageSize:
 
 
 def numbers_line(draft: Draft) -> str:
-    """Quality, steps, guidance, seed and weight of a draft on one line, in A1111's fashion; `with_numbers` reads it."""
+    """Quality, steps, guidance, seed, weight and variations of a draft on one line in A1111's fashion, for `with_numbers`."""
     numbers = {
         STEPS: draft.num_inference_steps,
         GUIDANCE: draft.guidance_scale,
         SEED: draft.seed,
         WEIGHT: draft.adapter_weight,
+        VARIATIONS: chain(draft.blends) or None,
     }
     given = ((key, value) for key, value in {QUALITY: draft.quality, **numbers}.items() if value is not None)
     return ", ".join(f"{key}: {value:g}" if isinstance(value, float) else f"{key}: {value}" for key, value in given)
@@ -119,11 +125,22 @@ def with_numbers(draft: Draft, line: str) -> Draft:
     steps, seed = whole(pairs.get(STEPS.casefold(), "")), whole(pairs.get(SEED.casefold(), ""))
     guidance, weight = number(pairs.get(GUIDANCE.casefold(), "")), number(pairs.get(WEIGHT.casefold(), ""))
     quality = next((name for name in ORDER if name == pairs.get(QUALITY.casefold(), "").casefold()), None)
-    named = [key for key in (QUALITY, STEPS, GUIDANCE, SEED, WEIGHT) if key.casefold() in pairs]
-    understood = [value for value in (quality, steps, guidance, seed, weight) if value is not None]
+    blends = read_chain(pairs[VARIATIONS.casefold()]) if VARIATIONS.casefold() in pairs else None
+    named = [key for key in (QUALITY, STEPS, GUIDANCE, SEED, WEIGHT, VARIATIONS) if key.casefold() in pairs]
+    understood = [value for value in (quality, steps, guidance, seed, weight, blends) if value is not None]
     if line.strip() and (not named or len(understood) < len(named)):
         raise InvalidRequestError(NUMBERS_HINT)
-    return replace(draft, quality=quality, num_inference_steps=steps, guidance_scale=guidance, seed=seed, adapter_weight=weight)
+    if blends and seed is None:
+        raise InvalidRequestError(SEED_HINT)
+    return replace(
+        draft,
+        quality=quality,
+        num_inference_steps=steps,
+        guidance_scale=guidance,
+        seed=seed,
+        adapter_weight=weight,
+        blends=blends or (),
+    )
 
 
 def _quality(found: PictureSettings, profile: ModelProfile, catalog: Catalog) -> tuple[QualityName, Style] | None:

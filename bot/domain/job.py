@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import STRICTEST, Showing
+from bot.domain.sampler import Sampler
 from bot.errors import NotAllowedError
 
 MAX_ATTEMPTS = 3  # a job that killed the process three times is poison
@@ -62,14 +63,14 @@ class Relation(StrEnum):
 
 
 class VariationStrength(StrEnum):
-    """How far a variation may go; the numbers are slerp shares of the initial noise (A1111's variation strength)."""
+    """How far a variation may go."""
 
     SUBTLE = "subtle"
     STRONG = "strong"
 
-    @property
-    def share(self) -> float:
-        return 0.15 if self is VariationStrength.SUBTLE else 0.5
+    def share(self, sampler: Sampler) -> float:
+        """Of the way from the picture's noise to another seed's (slerp), with what the picture is drawn with."""
+        return sampler.subtle if self is VariationStrength.SUBTLE else sampler.strong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
         more_styles=tuple(chosen_style(one.name, one.weight, profile, catalog) for one in draft.more_styles),
         scheduler=draft.scheduler,
         guidance_interval=draft.guidance_interval or profile.guidance_interval,
+        blends=draft.blends,
     )
 
 

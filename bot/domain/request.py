@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
 from fractions import Fraction
 from typing import Any, Self
 
@@ -24,12 +26,31 @@ UPSCALE = Fraction(3, 2)  # a side; at twice, SDXL begins to draw figures twice,
 UPSCALE_MULTIPLE = 16  # pixels: 8 a latent, and 16 with the small model that ships
 
 
+class NoiseDraws(StrEnum):
+    """Which draws of noise a variation moves. FIRST is how older ones were drawn, and are when they are drawn again."""
+
+    FIRST = "first"
+    EVERY = "every"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseBlend:
-    """One variation: the initial noise is moved towards the noise of `seed` by `strength` (0 to 1, slerp)."""
+    """One variation: draws of noise, the first and those of the steps, are moved towards the noise of `seed` by `strength`
+    (0 to 1, slerp).
+    """
 
     seed: int
     strength: float
+    draws: NoiseDraws = NoiseDraws.EVERY
+
+    def to_seed(self, seed: int) -> Self:
+        """The same move towards the noise of another seed."""
+        return replace(self, seed=seed)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """What was stored without `draws` moved the first one alone."""
+        return cls(seed=values["seed"], strength=values["strength"], draws=NoiseDraws(values.get("draws", NoiseDraws.FIRST)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +91,7 @@ class Draft:
     quality: QualityName | None = None
     scheduler: str | None = None
     guidance_interval: tuple[float, float] | None = None
+    blends: tuple[NoiseBlend, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +152,9 @@ class GenerationRequest:
             check_interval(self.guidance_interval)
         if self.width < 8 or self.height < 8 or self.width % 8 or self.height % 8:
             raise InvalidRequestError("Width and height must be multiples of 8. Choose one of the sizes in the list.")
+        for blend in self.blends:
+            check_range("variation_seed", blend.seed, 0, MAX_SEED)
+            check_range("variation_strength", blend.strength, 0, 1)
         if len(self.blends) > MAX_BLENDS:
             raise InvalidRequestError(
                 f"This picture is already {MAX_BLENDS} variations away from its original. Use Remix to start afresh from it."
@@ -175,7 +200,7 @@ class GenerationRequest:
         if not self.blends:
             return ImageSeeds(seed=(self.seed + index) % (MAX_SEED + 1), blends=())
         last = self.blends[-1]
-        moved = NoiseBlend(seed=(last.seed + index) % (MAX_SEED + 1), strength=last.strength)
+        moved = last.to_seed((last.seed + index) % (MAX_SEED + 1))
         return ImageSeeds(seed=self.seed, blends=(*self.blends[:-1], moved))
 
     def to_dict(self) -> dict[str, Any]:
@@ -186,7 +211,7 @@ class GenerationRequest:
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Read what `to_dict` wrote."""
         init, rating, interval = (values.get(key) for key in ("init_image", "rating", "guidance_interval"))
-        blends = tuple(NoiseBlend(**blend) for blend in values.get("blends", ()))
+        blends = tuple(NoiseBlend.from_dict(blend) for blend in values.get("blends", ()))
         more = tuple(StyleChoice(**style) for style in values.get("more_styles", ()))
         nested = {"blends", "init_image", "rating", "guidance_interval", "more_styles"}
         return cls(

@@ -19,6 +19,8 @@ class Sampler:
     scheduler: str
     options: tuple[str, ...] = ()
     max_steps: int | None = None
+    subtle: float = 0.15
+    strong: float = 0.5
 
 
 SAMPLERS: Mapping[str, Sampler] = {
@@ -36,6 +38,13 @@ SAMPLERS: Mapping[str, Sampler] = {
 
 SAMPLER_NAMES: Mapping[str, str] = {name: sampler.title for name, sampler in SAMPLERS.items()}
 """What A1111 calls each."""
+
+
+def sampler_called(name: str) -> Sampler:
+    """Raises InvalidRequestError for one that is no longer offered."""
+    if (sampler := SAMPLERS.get(name)) is None:
+        raise InvalidRequestError("The sampler of this picture is no longer offered. Use Remix to draw it with another.")
+    return sampler
 
 
 def check_steps(name: str, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""The initial noise of a picture, and variations of it."""
+"""The draws of noise of a picture, and variations of them."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # torch and diffusers are partly unannotated.
@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionXLImg2ImgPipeline  # pyright: ignore[reportPrivateImportUsage] # diffusers exports lazily
 from diffusers.utils.torch_utils import randn_tensor
+from torch.overrides import TorchFunctionMode
 
-from bot.domain.request import NoiseBlend
+from bot.domain.request import ImageSeeds, NoiseDraws
 
 NEARLY_PARALLEL = 0.9995  # cosine beyond which slerp divides by almost nothing and lerp is as good
 
@@ -23,19 +24,46 @@ def cpu_generator(seed: int) -> torch.Generator:
     return torch.Generator("cpu").manual_seed(seed)
 
 
-def initial_noise(
-    shape: tuple[int, ...], generator: torch.Generator, blends: Sequence[NoiseBlend], *, device: Any, dtype: Any
-) -> torch.Tensor:
-    """Draw the noise as diffusers would, which advances `generator`, then move it along the blends.
+class PictureNoise:
+    """One picture's draws, in diffusers' order: `generator` makes them, and each is moved along the picture's blends.
 
-    Without blends, or with shares of 0, it is diffusers' own noise bit for bit. All happens on the CPU, where the
-    generators are and where slerp has float64 (Apple's GPUs have none).
+    A blend draws from a generator of its own, so that its seed's draws meet the picture's one by one: of share 1, it is that
+    seed's picture, and of share 0 the original, both bit for bit. The arithmetic happens on the CPU, where the generators are
+    and where slerp has float64 (Apple's GPUs have none).
     """
-    noise = randn_tensor(shape, generator=generator, dtype=dtype)
-    for blend in blends:
-        other = randn_tensor(shape, generator=cpu_generator(blend.seed), dtype=dtype)
-        noise = slerp(noise, other, blend.strength)
-    return noise.to(device)
+
+    def __init__(self, seeds: ImageSeeds) -> None:
+        self.generator = cpu_generator(seeds.seed)
+        self._blends = [(blend, cpu_generator(blend.seed)) for blend in seeds.blends]
+        self._of_each_draw = [blend for blend in self._blends if blend[0].draws is NoiseDraws.EVERY]
+
+    def initial(self, shape: Sequence[int], *, device: Any, dtype: Any) -> torch.Tensor:
+        """The noise that a picture begins as, or that img2img lays over another picture; all blends move it."""
+        with _MovedDraws(self.generator, self._blends) if self._blends else nullcontext():
+            return randn_tensor(tuple(shape), generator=self.generator, dtype=dtype, device=device)
+
+    def moving(self) -> AbstractContextManager[object]:
+        """A block in which the calling thread's other draws from `generator` are moved by the blends of every draw."""
+        return _MovedDraws(self.generator, self._of_each_draw) if self._of_each_draw else nullcontext()
+
+
+class _MovedDraws(TorchFunctionMode):
+    """The samplers draw inside their step; only a mode of torch sees it there without changing them for everybody."""
+
+    def __init__(self, generator: torch.Generator, blends: Sequence[tuple[Any, torch.Generator]]) -> None:
+        super().__init__()
+        self._generator = generator
+        self._blends = blends
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        drawn = func(*args, **given)
+        if func is torch.randn and given.get("generator") is self._generator:
+            for blend, generator in self._blends:
+                drawn = slerp(drawn, func(*args, **given | {"generator": generator}), blend.strength)
+        return drawn
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
@@ -53,33 +81,3 @@ def slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
         angle = math.acos(cosine)
         mixed = (math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle)
     return mixed.reshape(start.shape).to(start.dtype)
-
-
-class VariedImg2ImgPipeline(StableDiffusionXLImg2ImgPipeline):
-    """diffusers' img2img, with blends in the noise that is laid over the encoded picture.
-
-    Set `blends` before a call. Without any, pictures are diffusers' own bit for bit.
-    """
-
-    blends: Sequence[NoiseBlend] = ()
-
-    def prepare_latents(
-        self,
-        image: Any,
-        timestep: Any,
-        batch_size: int,
-        num_images_per_prompt: int,
-        dtype: Any,
-        device: Any,
-        generator: Any = None,
-        add_noise: bool = True,  # noqa: FBT001, FBT002 (diffusers' signature)
-    ) -> torch.Tensor:
-        """Encode the picture as diffusers does, then add our noise."""
-        latents: Any = super().prepare_latents(
-            image, timestep, batch_size, num_images_per_prompt, dtype, device, generator, add_noise=False
-        )
-        if not add_noise:
-            return latents
-        noise = initial_noise(tuple(latents.shape), generator, self.blends, device=device, dtype=dtype)
-        scheduler: Any = self.scheduler
-        return scheduler.add_noise(latents, noise, timestep)

@@ -11,6 +11,7 @@ from bot.domain.prompt import compose
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.domain.sampler import SAMPLER_NAMES
+from bot.domain.variations import variation_pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +48,6 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
     request, profile = recipe.request, recipe.profile
     scheduler = request.scheduler or profile.scheduler
     seeds = request.image_seeds(recipe.index)
-    last = seeds.blends[-1] if seeds.blends else None
-    chain = "; ".join(f"{blend.seed} {blend.strength:g}" for blend in seeds.blends) if len(seeds.blends) > 1 else None
     named = zip((style.lora_name for style, _ in _active(recipe)), recipe.adapter_hashes, strict=False)
     hashes = ", ".join(f"{name}: {digest}" for name, digest in named) or None
     return {
@@ -63,9 +62,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
         "CFG Rescale": f"{profile.guidance_rescale:g}" if profile.guidance_rescale else None,
         "Guidance interval": f"{interval[0]:g} to {interval[1]:g}" if (interval := request.guidance_interval) else None,
         "Denoising strength": f"{request.init_image.strength:g}" if request.init_image else None,
-        "Variation seed": last.seed if last else None,
-        "Variation seed strength": f"{last.strength:g}" if last else None,
-        "Variation chain": chain,
+        **variation_pairs(seeds.blends),
         "Lora hashes": hashes,
         **(recipe.fit.pairs() if recipe.fit else {}),
         "RNG": "CPU",

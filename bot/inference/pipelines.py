@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline  # pyright: ignore[reportPrivateImportUsage] # diffusers exports lazily
+from diffusers import (  # diffusers exports lazily
+    AutoencoderKL,  # pyright: ignore[reportPrivateImportUsage]
+    StableDiffusionXLImg2ImgPipeline,  # pyright: ignore[reportPrivateImportUsage]
+    StableDiffusionXLPipeline,  # pyright: ignore[reportPrivateImportUsage]
+)
 from huggingface_hub import HfApi
 from huggingface_hub import errors as hub_errors
 
@@ -18,7 +22,6 @@ from bot.domain.profile import ModelProfile, ModelSource
 from bot.errors import ModelError
 from bot.inference.faults import is_out_of_memory
 from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, is_offline, model_error, not_downloaded
-from bot.inference.noise import VariedImg2ImgPipeline
 from bot.inference.preview import LatentPreview
 from bot.inference.schedulers import build_scheduler, sampling_of_file
 from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
@@ -29,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 # As Any: diffusers' own annotations contradict what its classes accept (tuple[int] for tuples of any length).
 TextToImage: Any = StableDiffusionXLPipeline
-ImageToImage: Any = VariedImg2ImgPipeline
+ImageToImage: Any = StableDiffusionXLImg2ImgPipeline
 Vae: Any = AutoencoderKL
 
 

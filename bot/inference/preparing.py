@@ -18,7 +18,7 @@ from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError
 from bot.inference.decoding import is_large, tiling
-from bot.inference.noise import cpu_generator, initial_noise
+from bot.inference.noise import PictureNoise
 from bot.inference.pipelines import LoadedModel
 from bot.inference.schedulers import build_scheduler
 from bot.inference.text import Conditioning, PromptEncoder
@@ -91,16 +91,18 @@ class Preparer:
         request, model = order.request, self._model
         scheduler = self._scheduler(request)
         scheduler.set_timesteps(request.num_inference_steps, device="cpu")
-        generator = cpu_generator(request.image_seeds(index).seed)
+        noise = PictureNoise(request.image_seeds(index))
         begin = request.num_inference_steps - request.steps_run
         if hasattr(scheduler, "set_begin_index"):  # DDIM finds its place by the timestep
             scheduler.set_begin_index(begin)
         timesteps: torch.Tensor = scheduler.timesteps[begin:]
         dtype = conditions.embeddings.dtype
         if order.init_image is None:
-            latents = self._noise(request, index, generator, dtype) * scheduler.init_noise_sigma
+            latents = self._drawn(request, noise, dtype) * scheduler.init_noise_sigma
         else:
-            latents = self._encoded(order.init_image, request, index, scheduler, timesteps, generator, dtype)
+            encoded = self._encoded(order.init_image, request, noise, dtype)
+            laid_over = noise.initial(encoded.shape, device=encoded.device, dtype=dtype)
+            latents = scheduler.add_noise(encoded, laid_over, timesteps[:1])
         acts = tuple(request.is_guided(step, len(timesteps)) for step in range(len(timesteps)))
         return Trajectory(
             group=Group(
@@ -114,7 +116,7 @@ class Preparer:
             latents=latents,
             conditions=conditions,
             guidance=Guidance(scale=request.guidance_scale, acts=acts, rescale=model.profile.guidance_rescale),
-            generator=generator,
+            noise=noise,
         )
 
     def _scheduler(self, request: GenerationRequest) -> Any:
@@ -124,28 +126,19 @@ class Preparer:
             return own.from_config(own.config)
         return build_scheduler(own.config, self._model.profile, scheduler=request.scheduler)
 
-    def _noise(self, request: GenerationRequest, index: int, generator: torch.Generator, dtype: torch.dtype) -> torch.Tensor:
+    def _drawn(self, request: GenerationRequest, noise: PictureNoise, dtype: torch.dtype) -> torch.Tensor:
         pipeline = self._model.text2img
         scale = pipeline.vae_scale_factor
         shape = (1, pipeline.unet.config.in_channels, request.height // scale, request.width // scale)
-        blends = request.image_seeds(index).blends
-        return initial_noise(shape, generator, blends, device=self._model.device, dtype=dtype)
+        return noise.initial(shape, device=self._model.device, dtype=dtype)
 
-    def _encoded(
-        self,
-        image: Image.Image,
-        request: GenerationRequest,
-        index: int,
-        scheduler: Any,
-        timesteps: torch.Tensor,
-        generator: torch.Generator,
-        dtype: torch.dtype,
-    ) -> torch.Tensor:
+    def _encoded(self, image: Image.Image, request: GenerationRequest, noise: PictureNoise, dtype: torch.dtype) -> torch.Tensor:
+        """The picture's latents, drawn from what the VAE says of it, without noise over them."""
         pipeline = self._model.img2img
-        pipeline.blends = request.image_seeds(index).blends
-        pipeline.scheduler = scheduler  # it lays the noise over the picture
         pixels = pipeline.image_processor.preprocess(image)
         large = is_large(self._model.profile, request.width, request.height)
-        with torch.no_grad(), tiling(pipeline.vae, when=large):
-            latents: torch.Tensor = pipeline.prepare_latents(pixels, timesteps[:1], 1, 1, dtype, self._model.device, generator)
+        with torch.no_grad(), tiling(pipeline.vae, when=large), noise.moving():
+            latents: torch.Tensor = pipeline.prepare_latents(
+                pixels, None, 1, 1, dtype, self._model.device, noise.generator, add_noise=False
+            )
         return latents

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import rescale_noise_cfg
 
+from bot.inference.noise import PictureNoise
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -67,7 +69,7 @@ class Trajectory:
         latents: torch.Tensor,
         conditions: Conditions,
         guidance: Guidance,
-        generator: torch.Generator,
+        noise: PictureNoise,
     ) -> None:
         self.group = group
         self.latents = latents
@@ -80,7 +82,8 @@ class Trajectory:
         self._single = conditions.positive()
         self._guidance = guidance
         takes_generator = "generator" in inspect.signature(scheduler.step).parameters
-        self._extra: dict[str, Any] = {"generator": generator} if takes_generator else {}
+        self._extra: dict[str, Any] = {"generator": noise.generator} if takes_generator else {}
+        self._noise = noise
 
     @property
     def steps(self) -> int:
@@ -119,7 +122,8 @@ class Trajectory:
             prediction = negative + guidance.scale * (positive - negative)
             if guidance.rescale > 0:
                 prediction = rescale_noise_cfg(prediction, positive, guidance_rescale=guidance.rescale)
-        outcome = self._scheduler.step(prediction, self.timestep, self.latents, **self._extra)
+        with self._noise.moving():
+            outcome = self._scheduler.step(prediction, self.timestep, self.latents, **self._extra)
         self.latents = outcome.prev_sample.to(self.latents.dtype)
         self.predicted = self._clean(outcome)
         self.step += 1

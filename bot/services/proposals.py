@@ -12,6 +12,7 @@ from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import random_seed, reseeded, resolve, styles_of, to_draft
 from bot.domain.quality import with_quality
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend, upscaled
+from bot.domain.sampler import sampler_called
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, ImageStore, JobRepository
 from bot.services.gate import Gate
@@ -74,7 +75,8 @@ class Proposals:
         job = await self._drawable(job_id, origin)
         await self._image(job, image_index)
         seeds = job.request.image_seeds(image_index)
-        blend = NoiseBlend(seed=random_seed(), strength=strength.share)
+        sampler = sampler_called(job.request.scheduler or self.profile.scheduler)
+        blend = NoiseBlend(seed=random_seed(), strength=strength.share(sampler))
         return Proposal(
             request=replace(job.request, seed=seeds.seed, blends=(*seeds.blends, blend)),
             parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),

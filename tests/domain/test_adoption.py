@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.chat.found_view import NUMBERS_LENGTH
 from bot.domain.a1111 import LoraTag, PictureSettings, parse
 from bot.domain.adoption import Adoption, adopt, nearest_size, numbers_line, with_numbers
 from bot.domain.house_rules import UNCHANGED
@@ -15,7 +16,7 @@ from bot.domain.personal import NO_PREFERENCES, NOTHING, filled
 from bot.domain.profile import Catalog, ImageSize, Quality, QualityName, Style
 from bot.domain.prompt import resolve, styles_of
 from bot.domain.quality import ORDER
-from bot.domain.request import MAX_PROMPT_LENGTH, MAX_SEED, Draft
+from bot.domain.request import MAX_BLENDS, MAX_PROMPT_LENGTH, MAX_SEED, Draft, NoiseBlend, NoiseDraws
 from bot.errors import InvalidRequestError
 from bot.inference.parameters import Recipe, parameters_text
 from tests.examples import PASTEL, PROFILE
@@ -170,6 +171,30 @@ def test_words_beyond_our_length_are_cut_and_it_is_said():
     assert not here(PictureSettings(prompt="x" * MAX_PROMPT_LENGTH)).shortened
 
 
+VARIED = (NoiseBlend(seed=5, strength=0.5, draws=NoiseDraws.FIRST), NoiseBlend(seed=MAX_SEED, strength=0.1))
+
+
+@pytest.mark.parametrize("blends", [VARIED, VARIED[:1], VARIED[1:], VARIED * (MAX_BLENDS // 2)])
+def test_a_variation_is_drawn_again_from_its_own_text_through_the_form(blends: tuple[NoiseBlend, ...]):
+    drawn = replace(resolve(Draft(prompt="x", seed=7), PROFILE, Catalog()), blends=blends)
+
+    read = here(parse(parameters_text(Recipe(request=drawn, index=0, profile=PROFILE)))).draft
+    line = numbers_line(read)
+    form = with_numbers(Draft(prompt="x", size=read.size, num_images=1), line)
+
+    assert len(line) <= NUMBERS_LENGTH
+    assert resolve(form, PROFILE, Catalog()) == drawn
+
+
+def test_variations_of_a_seed_that_is_not_ours_are_left_out():
+    assert here(PictureSettings(prompt="x", seed=MAX_SEED + 1, variations=VARIED)).draft.blends == ()
+
+
+def test_variations_without_their_seed_are_refused():
+    with pytest.raises(InvalidRequestError, match="`Variations` go with the seed"):
+        with_numbers(Draft(prompt="x"), "Steps: 4, Variations: 7 0.5")
+
+
 @given(
     st.none() | st.integers(1, 60),
     st.none() | st.integers(10, 200).map(lambda value: value / 10),
@@ -193,7 +218,16 @@ def test_numbers_may_stand_among_others_and_be_spelt_as_one_likes():
 
 
 @pytest.mark.parametrize(
-    "line", ["twenty", "Steps: many", "Seed: -1, Steps: 4", "Quality: great, Seed: 1", "Sampler: Euler", "28, 7, 42"]
+    "line",
+    [
+        "twenty",
+        "Steps: many",
+        "Seed: -1, Steps: 4",
+        "Quality: great, Seed: 1",
+        "Sampler: Euler",
+        "28, 7, 42",
+        "Seed: 1, Variations: 7",
+    ],
 )
 def test_a_line_of_no_numbers_is_refused_with_an_example(line: str):
     with pytest.raises(InvalidRequestError, match="Steps: 28"):

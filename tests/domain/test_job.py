@@ -9,6 +9,7 @@ import pytest
 
 from bot.domain.job import ALLOWED_MOVES, Actor, JobStatus, VariationStrength, new_job_id
 from bot.domain.progress import Phase, Progress
+from bot.domain.sampler import SAMPLERS
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, job, origin, reply
 from tests.fakes import START
 
@@ -77,7 +78,8 @@ def test_an_id_fits_into_discords_nonce() -> None:
 
 
 def test_a_subtle_variation_moves_less_than_a_strong_one() -> None:
-    assert 0 < VariationStrength.SUBTLE.share < VariationStrength.STRONG.share < 1
+    for sampler in SAMPLERS.values():
+        assert 0 < VariationStrength.SUBTLE.share(sampler) < VariationStrength.STRONG.share(sampler) < 1
 
 
 def test_progress_is_counted_over_all_pictures() -> None:

@@ -19,6 +19,7 @@ from bot.domain.request import (
     GenerationRequest,
     InitImage,
     NoiseBlend,
+    NoiseDraws,
     StyleChoice,
     clean_prompt,
     upscaled,
@@ -28,7 +29,9 @@ from bot.errors import InvalidRequestError
 from tests.examples import request
 
 SEEDS = st.integers(0, MAX_SEED)
-BLENDS = st.lists(st.builds(NoiseBlend, seed=SEEDS, strength=st.floats(0, 1)), max_size=MAX_BLENDS).map(tuple)
+BLENDS = st.lists(
+    st.builds(NoiseBlend, seed=SEEDS, strength=st.floats(0, 1), draws=st.sampled_from(NoiseDraws)), max_size=MAX_BLENDS
+).map(tuple)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +185,21 @@ def test_a_request_that_was_stored_before_several_styles_were_kept_has_one() -> 
     assert GenerationRequest.from_dict(old) == request(style="pastel")
 
 
+def test_a_variation_that_was_stored_without_its_draws_moves_the_first_noise_alone_as_it_did() -> None:
+    stored = json.loads(json.dumps(request(blends=(NoiseBlend(seed=7, strength=0.15),)).to_dict()))
+    del stored["blends"][0]["draws"]
+
+    (blend,) = GenerationRequest.from_dict(stored).blends
+
+    assert blend == NoiseBlend(seed=7, strength=0.15, draws=NoiseDraws.FIRST)
+
+
+@pytest.mark.parametrize(("seed", "strength"), [(-1, 0.5), (MAX_SEED + 1, 0.5), (1, -0.1), (1, 1.1), (1, float("nan"))])
+def test_a_variation_out_of_range_is_refused(seed: int, strength: float) -> None:
+    with pytest.raises(InvalidRequestError, match="variation"):
+        request(blends=(NoiseBlend(seed=seed, strength=strength),))
+
+
 def test_variations_of_variations_end_at_a_limit() -> None:
     with pytest.raises(InvalidRequestError, match="Use Remix"):
         request(blends=tuple(NoiseBlend(seed=seed, strength=0.5) for seed in range(MAX_BLENDS + 1)))
@@ -201,7 +219,7 @@ def test_the_pictures_of_a_variation_differ_in_their_last_blend_only(
     assert seeds.seed == seed
     assert seeds.blends[:-1] == blends[:-1]
     assert seeds.blends[-1].seed == (blends[-1].seed + index) % (MAX_SEED + 1)
-    assert seeds.blends[-1].strength == blends[-1].strength
+    assert (seeds.blends[-1].strength, seeds.blends[-1].draws) == (blends[-1].strength, blends[-1].draws)
 
 
 def test_work_counts_pictures_steps_and_pixels() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bot.domain.request import NoiseBlend
-from bot.inference.noise import cpu_generator, initial_noise, slerp
+from bot.domain.request import ImageSeeds, NoiseBlend, NoiseDraws
+from bot.inference.noise import PictureNoise, cpu_generator, slerp
 
 SHAPE = (1, 4, 64, 64)
 
@@ -29,11 +29,36 @@ def test_slerp_keeps_the_type_of_half_precision_noise() -> None:
     assert slerp(noise(1).half(), noise(2).half(), 0.3).dtype == torch.float16
 
 
+def drawn_by(*blends: NoiseBlend) -> tuple[PictureNoise, torch.Tensor]:
+    source = PictureNoise(ImageSeeds(seed=1, blends=blends))
+    return source, source.initial(SHAPE, device="cpu", dtype=torch.float32)
+
+
 def test_blends_leave_the_generator_where_an_unvaried_picture_leaves_it() -> None:
-    plain, varied = cpu_generator(1), cpu_generator(1)
-    first = initial_noise(SHAPE, plain, (), device="cpu", dtype=torch.float32)
-    second = initial_noise(SHAPE, varied, (NoiseBlend(seed=2, strength=0.5),), device="cpu", dtype=torch.float32)
+    (plain, first), (varied, second) = drawn_by(), drawn_by(NoiseBlend(seed=2, strength=0.5))
 
     assert torch.equal(first, noise(1))
     assert not torch.equal(first, second)
-    assert torch.equal(plain.get_state(), varied.get_state())
+    assert torch.equal(plain.generator.get_state(), varied.generator.get_state())
+
+
+def test_draws_inside_a_block_move_too_but_neither_those_outside_nor_those_of_other_generators() -> None:
+    (plain, _), (varied, _) = drawn_by(), drawn_by(NoiseBlend(seed=2, strength=0.5))
+    with varied.moving():
+        generators = (varied.generator, cpu_generator(3), plain.generator)
+        moved, foreign, own = (torch.randn(SHAPE, generator=generator) for generator in generators)
+
+    assert torch.equal(foreign, noise(3))
+    assert not torch.equal(moved, own)
+    assert torch.equal(torch.randn(SHAPE, generator=varied.generator), torch.randn(SHAPE, generator=plain.generator))
+
+
+def test_an_older_blend_moves_the_first_draw_alone() -> None:
+    older, first = drawn_by(NoiseBlend(seed=2, strength=0.5, draws=NoiseDraws.FIRST))
+    plain, _ = drawn_by()
+
+    with older.moving():
+        second = torch.randn(SHAPE, generator=older.generator)
+
+    assert torch.equal(first, slerp(noise(1), noise(2), 0.5))
+    assert torch.equal(second, torch.randn(SHAPE, generator=plain.generator))

@@ -8,7 +8,7 @@ import pytest
 from bot import __version__
 from bot.domain.profile import ModelSource
 from bot.domain.prompt_fit import PromptFit
-from bot.domain.request import InitImage, NoiseBlend
+from bot.domain.request import InitImage, NoiseBlend, NoiseDraws
 from bot.inference.parameters import Recipe, parameters_text
 from tests.inference.conftest import make_request
 from tests.tiny_sdxl import pastel_style, tiny_profile
@@ -50,11 +50,11 @@ def test_a_style_of_weight_0_leaves_no_tag() -> None:
 
 
 def test_variations_and_img2img_are_told() -> None:
-    blends = (NoiseBlend(seed=7, strength=0.15), NoiseBlend(seed=8, strength=0.5))
+    blends = (NoiseBlend(seed=7, strength=0.15, draws=NoiseDraws.FIRST), NoiseBlend(seed=8, strength=0.5))
     text = text_of(make_request(blends=blends, init_image=InitImage(key="x", strength=0.6), num_images=2), index=1)
 
     assert "Denoising strength: 0.6, Variation seed: 9, Variation seed strength: 0.5" in text
-    assert "Variation chain: 7 0.15; 9 0.5" in text
+    assert "Variation chain: 7 0.15; 9 0.5 every" in text
     assert "Seed: 42" in text
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import colorsys
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
+from bot.domain.job import VariationStrength
 from bot.domain.prompt import resolve
-from bot.domain.request import Draft, GenerationRequest
+from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
+from bot.domain.sampler import SAMPLERS
 from bot.ground import SMALL_MODEL
 from bot.inference.generator import DiffusersGenerator
 from bot.settings import SHIPPED_DATA
@@ -40,8 +44,20 @@ class Artist:
         """In the quality "draft": what is right after its few steps is right after more."""
         return resolve(Draft(prompt=prompt, seed=seed, quality="draft", **choices), self.profile, self.catalog)
 
-    def _draw(self, request: GenerationRequest) -> Picture:
-        return pixels(asyncio.run(draw(self.generator, request)).images[0].data)
+    def _draw(self, request: GenerationRequest, init: bytes | None = None) -> Picture:
+        return pixels(asyncio.run(draw(self.generator, request, init)).images[0].data)
+
+    def varied(self, request: GenerationRequest, strength: VariationStrength) -> Picture:
+        share = strength.share(SAMPLERS[request.scheduler or self.profile.scheduler])
+        return self.draw(replace(request, blends=(NoiseBlend(seed=99, strength=share),)))
+
+    def redrawn(self, request: GenerationRequest, strength: float, *, drawn_here: bool = False) -> Picture:
+        """img2img from the request's picture, in the request's size."""
+        start = Image.fromarray(self.draw(replace(request, width=256, height=256))).resize((request.width, request.height))
+        buffer = io.BytesIO()
+        start.save(buffer, "PNG")
+        init = InitImage(key="x", strength=strength, drawn_here=drawn_here)
+        return self.draw(replace(request, init_image=init), buffer.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +65,11 @@ def artist() -> Iterator[Artist]:
     artist = Artist()
     yield artist
     asyncio.run(artist.generator.close())
+
+
+def distance(one: Picture, other: Picture) -> float:
+    """Mean of 255."""
+    return float(np.abs(one.astype(float) - other).mean())
 
 
 def corners(picture: Picture) -> npt.NDArray[np.float64]:
@@ -143,3 +164,29 @@ def test_the_pastel_style_lightens_and_softens_and_its_weight_0_changes_no_bit(a
     (light, saturation), (pastel_light, pastel_saturation) = lightness_and_saturation(plain), lightness_and_saturation(full)
     assert pastel_light > light + 0.05
     assert pastel_saturation < saturation - 0.05
+
+
+# What each control changes, and how much of what another seed changes that is at least.
+CONTROLS: Mapping[str, tuple[float, Callable[[Artist, GenerationRequest], Picture]]] = {
+    "vary subtle": (0.08, lambda artist, base: artist.varied(base, VariationStrength.SUBTLE)),
+    "vary strong": (0.3, lambda artist, base: artist.varied(base, VariationStrength.STRONG)),
+    "seed": (0.5, lambda artist, base: artist.draw(replace(base, seed=3))),
+    "word's weight": (0.2, lambda artist, base: artist.draw(replace(base, prompt=PORTRAIT.replace("smile", "(smile:1.5)")))),
+    "negative prompt": (0.2, lambda artist, base: artist.draw(replace(base, negative_prompt="red sweater"))),
+    "guidance": (0.2, lambda artist, base: artist.draw(replace(base, guidance_scale=9.0))),
+    "steps": (0.2, lambda artist, base: artist.draw(replace(base, num_inference_steps=14))),
+    "quality": (0.2, lambda artist, _: artist.draw(artist.request(PORTRAIT))),
+    "style's weight": (0.2, lambda artist, base: artist.draw(replace(base, style=STYLE, adapter_weight=0.7))),
+    "sampler": (0.2, lambda artist, base: artist.draw(replace(base, scheduler="EulerDiscreteScheduler"))),
+    "image's strength": (0.2, lambda artist, base: artist.redrawn(base, 0.6)),
+}
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_every_control_changes_the_picture_so_that_a_person_sees_it(artist: Artist, control: str) -> None:
+    base = artist.request(PORTRAIT, quality="draft")
+    two_seeds = distance(artist.draw(base), artist.draw(replace(base, seed=2)))
+    least, changed = CONTROLS[control]
+    print(control, distance(changed(artist, base), artist.draw(base)) / two_seeds)
+
+    assert distance(changed(artist, base), artist.draw(base)) >= least * two_seeds

@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.job import Actor, JobStatus, Parent, Relation, VariationStrength
 from bot.domain.profile import Catalog, Quality
-from bot.domain.request import Draft, NoiseBlend, StyleChoice
+from bot.domain.request import Draft, NoiseBlend, NoiseDraws, StyleChoice
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import (
@@ -108,7 +108,23 @@ async def test_a_variation_of_a_variation_starts_from_exactly_that_picture(world
     varied = (await world.services.generation.propose_variation(job.id, 1, VariationStrength.SUBTLE, origin())).request
 
     assert varied.seed == job.request.seed
-    assert varied.blends[:-1] == (NoiseBlend(seed=6, strength=0.5),)
+    assert varied.blends[:-1] == (first.to_seed(6),)
+
+
+async def test_a_variation_of_an_older_variation_keeps_how_that_one_was_drawn(world: World) -> None:
+    older = NoiseBlend(seed=5, strength=0.5, draws=NoiseDraws.FIRST)
+    job = await world.delivered(request=request(blends=(older,)))
+
+    varied = (await world.services.generation.propose_variation(job.id, 0, VariationStrength.SUBTLE, origin())).request
+
+    assert (varied.blends[0], varied.blends[1].draws) == (older, NoiseDraws.EVERY)
+
+
+async def test_a_picture_whose_sampler_is_gone_cannot_be_varied(world: World) -> None:
+    job = await world.delivered(request=request(scheduler="PNDMScheduler"))
+
+    with pytest.raises(InvalidRequestError, match="no longer offered"):
+        await world.services.generation.propose_variation(job.id, 0, VariationStrength.SUBTLE, origin())
 
 
 async def test_a_picture_that_does_not_exist_cannot_be_varied(world: World) -> None:
