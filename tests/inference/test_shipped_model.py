@@ -17,7 +17,7 @@ from PIL import Image
 
 from bot.domain.job import VariationStrength
 from bot.domain.prompt import resolve
-from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend
+from bot.domain.request import UPSCALE, Draft, GenerationRequest, InitImage, NoiseBlend
 from bot.domain.sampler import SAMPLERS
 from bot.ground import SMALL_MODEL
 from bot.inference.generator import DiffusersGenerator
@@ -51,13 +51,14 @@ class Artist:
         share = strength.share(SAMPLERS[request.scheduler or self.profile.scheduler])
         return self.draw(replace(request, blends=(NoiseBlend(seed=99, strength=share),)))
 
-    def redrawn(self, request: GenerationRequest, strength: float, *, drawn_here: bool = False) -> Picture:
-        """img2img from the request's picture, in the request's size."""
-        start = Image.fromarray(self.draw(replace(request, width=256, height=256))).resize((request.width, request.height))
+    def redrawn(self, request: GenerationRequest, strength: float, scale: float = 1) -> Picture:
+        """img2img from the request's picture; with a scale as an upscale does it."""
+        start = Image.fromarray(self.draw(request))
+        large = start.resize((int(start.width * scale), int(start.height * scale)), Image.Resampling.LANCZOS)
         buffer = io.BytesIO()
-        start.save(buffer, "PNG")
-        init = InitImage(key="x", strength=strength, drawn_here=drawn_here)
-        return self.draw(replace(request, init_image=init), buffer.getvalue())
+        large.save(buffer, "PNG")
+        init = InitImage(key="x", strength=strength, drawn_here=scale > 1)
+        return self.draw(replace(request, width=large.width, height=large.height, init_image=init), buffer.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,11 @@ def artist() -> Iterator[Artist]:
 def distance(one: Picture, other: Picture) -> float:
     """Mean of 255."""
     return float(np.abs(one.astype(float) - other).mean())
+
+
+def smaller(picture: Picture, request: GenerationRequest) -> Picture:
+    """In the request's size."""
+    return np.asarray(Image.fromarray(picture).resize((request.width, request.height), Image.Resampling.LANCZOS))
 
 
 def corners(picture: Picture) -> npt.NDArray[np.float64]:
@@ -171,7 +177,10 @@ CONTROLS: Mapping[str, tuple[float, Callable[[Artist, GenerationRequest], Pictur
     "vary subtle": (0.08, lambda artist, base: artist.varied(base, VariationStrength.SUBTLE)),
     "vary strong": (0.3, lambda artist, base: artist.varied(base, VariationStrength.STRONG)),
     "seed": (0.5, lambda artist, base: artist.draw(replace(base, seed=3))),
-    "word's weight": (0.2, lambda artist, base: artist.draw(replace(base, prompt=PORTRAIT.replace("smile", "(smile:1.5)")))),
+    "word's weight": (
+        0.2,
+        lambda artist, base: artist.draw(replace(base, prompt=PORTRAIT.replace("green hair", "(green hair:0.3)"))),
+    ),
     "negative prompt": (0.2, lambda artist, base: artist.draw(replace(base, negative_prompt="red sweater"))),
     "guidance": (0.2, lambda artist, base: artist.draw(replace(base, guidance_scale=9.0))),
     "steps": (0.2, lambda artist, base: artist.draw(replace(base, num_inference_steps=14))),
@@ -179,6 +188,10 @@ CONTROLS: Mapping[str, tuple[float, Callable[[Artist, GenerationRequest], Pictur
     "style's weight": (0.2, lambda artist, base: artist.draw(replace(base, style=STYLE, adapter_weight=0.7))),
     "sampler": (0.2, lambda artist, base: artist.draw(replace(base, scheduler="EulerDiscreteScheduler"))),
     "image's strength": (0.2, lambda artist, base: artist.redrawn(base, 0.6)),
+    "upscale": (
+        0.03,
+        lambda artist, base: smaller(artist.redrawn(base, artist.profile.upscale_strength, float(UPSCALE)), base),
+    ),
 }
 
 
@@ -187,6 +200,5 @@ def test_every_control_changes_the_picture_so_that_a_person_sees_it(artist: Arti
     base = artist.request(PORTRAIT, quality="draft")
     two_seeds = distance(artist.draw(base), artist.draw(replace(base, seed=2)))
     least, changed = CONTROLS[control]
-    print(control, distance(changed(artist, base), artist.draw(base)) / two_seeds)
 
     assert distance(changed(artist, base), artist.draw(base)) >= least * two_seeds

@@ -10,6 +10,7 @@ import pytest
 from bot.domain.job import Actor, JobStatus, Parent, Relation, VariationStrength
 from bot.domain.profile import Catalog, Quality
 from bot.domain.request import Draft, NoiseBlend, NoiseDraws, StyleChoice
+from bot.domain.sampler import SAMPLERS
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import (
@@ -89,15 +90,17 @@ async def test_everybody_may_reroll_on_their_own_account_with_a_link_to_the_pare
     assert world.metrics.registry.get_sample_value("pastel_submitted_total", {"relation": "reroll"}) == 1
 
 
-@pytest.mark.parametrize(("strength", "share"), [(VariationStrength.SUBTLE, 0.15), (VariationStrength.STRONG, 0.5)])
-async def test_a_variation_stays_near_its_own_picture(world: World, strength: VariationStrength, share: float) -> None:
-    job = await world.delivered(request=request(num_images=3))
+@pytest.mark.parametrize("sampler", [None, "LCMScheduler"])
+@pytest.mark.parametrize("strength", VariationStrength)
+async def test_a_variation_stays_near_its_own_picture(world: World, strength: VariationStrength, sampler: str | None) -> None:
+    job = await world.delivered(request=request(num_images=3, scheduler=sampler))
 
     proposal = await world.services.generation.propose_variation(job.id, 2, strength, origin())
 
     varied = proposal.request
     assert (varied.seed, varied.num_images) == (job.request.image_seeds(2).seed, 3)
-    assert [blend.strength for blend in varied.blends] == [share]
+    share = strength.share(SAMPLERS[sampler or PROFILE.scheduler])
+    assert [(blend.strength, blend.draws) for blend in varied.blends] == [(share, NoiseDraws.EVERY)]
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.VARIATION, image_index=2)
 
 
