@@ -32,6 +32,7 @@ class Background:
         self._live = services.live
         self._eraser = services.eraser
         self._retention = services.retention
+        self._sweeping = services.sweeping
         self._reports = services.reports
         self._generator = generator
         self._classifier = classifier
@@ -50,6 +51,7 @@ class Background:
             "delivery": self._delivery.run(),
             "eraser": self._eraser.run(),
             "retention": self._retention.run(),
+            "sweeping": self._sweeping.run(),
             "reports": self._reports.display.catch_up(),
             "loop-lag": measure_lag(self._metrics.loop_lag_seconds.observe),
         }
@@ -81,6 +83,7 @@ class Background:
         await self._delivery.stop()
         await self._live.stop()
         self._retention.stop()
+        self._sweeping.stop()
         await self._eraser.stop()
         for task in tasks:
             task.cancel()

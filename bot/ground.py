@@ -80,7 +80,7 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
         jobs = SqliteJobs(database)
         images = DiskImageStore(state / "images", clock)
         stack.push_async_callback(images.close)
-        await images.sweep(await jobs.known_keys())  # here, while nobody writes pictures
+        await images.sweep(jobs.unknown_keys, before=None)  # here, while nobody writes pictures
         yield Ground(
             settings=settings,
             catalog=catalog,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -38,14 +40,16 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description="What i
     @app_commands.command(name="export", description="Everything that is stored about you, as a file")
     async def export(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
-        files = await self._privacy.export(interaction.user.id, max_bytes=interaction.filesize_limit)
-        for number, file in enumerate(files, start=1):
-            view, attachments = export_view(file, number, len(files))
-            if number == 1:
-                await answer(interaction, view, attachments)
-            else:
-                view.stop()
-                await interaction.followup.send(view=view, files=list(attachments), ephemeral=True, allowed_mentions=NOBODY)
+        answered = False
+        async with aclosing(self._privacy.export(interaction.user.id, max_bytes=interaction.filesize_limit)) as files:
+            async for file in files:
+                view, attachments = export_view(file, is_first=not answered)
+                if not answered:
+                    await answer(interaction, view, attachments)
+                else:
+                    view.stop()
+                    await interaction.followup.send(view=view, files=list(attachments), ephemeral=True, allowed_mentions=NOBODY)
+                answered = True
 
     @app_commands.command(name="delete", description="Delete everything that is stored about you, after one more question")
     async def delete(self, interaction: discord.Interaction) -> None:

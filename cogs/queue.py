@@ -13,12 +13,13 @@ from bot.chat.client import PastelBot
 from bot.chat.markdown import shorten, visible
 from bot.chat.queue_view import MAX_SHOWN, queue_view, server_queue_view
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice
-from bot.domain.waiting import QueueEntry
+from bot.domain.job import Job
 from bot.errors import NotFoundError
 from bot.services.generation import GenerationService
 from bot.services.server_queue import ServerQueue
 
 MAX_CHOICES = 25
+MAX_SEARCHED = 100  # jobs, of which those that fit what is typed are offered
 NAME_LENGTH = 100
 PAUSED = "Paused: what is being drawn is finished, everything else of this server waits. `/queue resume` lets it go on."
 RESUMED = "The queue of this server goes on."
@@ -39,8 +40,7 @@ class Queue(commands.GroupCog, group_name="queue", group_description="Pictures t
     @app_commands.command(name="show", description="Show your pictures that are still to come")
     async def show(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
-        entries = await self._generation.waiting(interaction.user.id)
-        await answer(interaction, queue_view(entries))
+        await answer(interaction, queue_view(await self._generation.waiting(interaction.user.id, limit=MAX_SHOWN)))
 
     @app_commands.command(name="cancel", description="Cancel one of your pictures that are still to come")
     @app_commands.describe(job="Which one")
@@ -54,10 +54,10 @@ class Queue(commands.GroupCog, group_name="queue", group_description="Pictures t
     @cancel.autocomplete("job")
     async def jobs(self, interaction: discord.Interaction, current: str) -> list[Choice[str]]:
         typed = current.strip().casefold()
-        entries = await self._generation.waiting(interaction.user.id)
+        jobs = await self._generation.waiting_jobs(interaction.user.id, limit=MAX_SEARCHED)
         return [
-            Choice(name=shorten(label, NAME_LENGTH), value=entry.job.id)
-            for label, entry in ((_label(entry), entry) for entry in entries)
+            Choice(name=shorten(label, NAME_LENGTH), value=job.id)
+            for label, job in ((_label(job), job) for job in jobs)
             if typed in label.casefold()
         ][:MAX_CHOICES]
 
@@ -80,6 +80,6 @@ class Queue(commands.GroupCog, group_name="queue", group_description="Pictures t
         await answer(interaction, notice(RESUMED))
 
 
-def _label(entry: QueueEntry) -> str:
-    prompt = visible(entry.job.request.prompt)
-    return f"{prompt} ({entry.job.status})" if len(prompt) <= NAME_LENGTH - 12 else prompt
+def _label(job: Job) -> str:
+    prompt = visible(job.request.prompt)
+    return f"{prompt} ({job.status})" if len(prompt) <= NAME_LENGTH - 12 else prompt

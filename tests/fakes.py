@@ -17,7 +17,7 @@ from bot.domain.report import ReportMessage, ReportNotice
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
 from bot.errors import FolderError, InvalidRequestError, NotFoundError
-from bot.ports import MessengerError, OnProgress
+from bot.ports import MessengerError, OnProgress, UnknownKeys
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -175,6 +175,12 @@ class InMemoryImageStore:
 
     async def read_upload(self, key: str) -> bytes:
         return await self.read(key)
+
+    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
+        """Of files of any age."""
+        keys = await unknown(sorted(self.files))
+        await self.delete(sorted(keys))
+        return len(keys)
 
     def _put(self, key: str, data: bytes) -> str:
         if self.full:

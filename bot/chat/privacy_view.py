@@ -71,11 +71,11 @@ def question_view(user_id: int, holdings: Holdings) -> ui.LayoutView:
     return _view(*(ui.TextDisplay[Any](text) for text in texts), ui.ActionRow(confirm), colour=RED)
 
 
-def export_view(file: ExportFile, number: int, total: int) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
+def export_view(file: ExportFile, *, is_first: bool) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
     """One file of an export."""
     attached = discord.File(io.BytesIO(file.data), filename=file.name)
-    sentence = EXPORTED if number == 1 else "Another part of it."
-    heading = sentence if total == 1 else f"{sentence}\n-# Part {number} of {total}"
+    sentence = EXPORTED if is_first else "Another part of it."
+    heading = sentence if file.part is None else f"{sentence}\n-# Part {file.part}"
     return _view(ui.TextDisplay[Any](heading), ui.File[Any](attached), colour=PINK), (attached,)
 
 

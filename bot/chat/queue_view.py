@@ -21,10 +21,10 @@ EMPTY = "You have nothing waiting. Start something with `/anime`."
 SERVER_EMPTY = "Nothing waits in this server."
 
 
-def queue_view(entries: Sequence[QueueEntry]) -> ui.LayoutView:
+def queue_view(overview: QueueOverview) -> ui.LayoutView:
     """A member's jobs: one line each with a button that cancels it, in the order in which they are drawn."""
-    lines = [(entry, place(entry.job, entry.position)) for entry in entries]
-    return _view("### Your queue" if lines else EMPTY, lines, len(lines))
+    lines = [(entry, place(entry.job, entry.position)) for entry in overview.entries]
+    return _view("### Your queue" if lines else EMPTY, lines, overview.total)
 
 
 def server_queue_view(overview: QueueOverview) -> ui.LayoutView:

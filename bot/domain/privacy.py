@@ -74,11 +74,12 @@ class ShownCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptJob:
-    """A job with its pictures. `removed_at` says since when its words are gone."""
+    """A job with its pictures. `removed_at` says since when its words are gone; `came_of_own`: its parent is the member's."""
 
     job: Job
     images: tuple[StoredImage, ...] = ()
     removed_at: datetime | None = None
+    came_of_own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ class OwnReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberData:
-    """Everything that is stored of one member, each in the order of its coming."""
+    """A page of what is stored of one member, each in the order of its coming; the first one has what there is one of."""
 
     user_id: int
     first_seen_at: datetime | None = None

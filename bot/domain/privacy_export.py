@@ -8,85 +8,128 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import zipfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from bot.domain.image import StoredImage
-from bot.domain.job import JobId
 from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
 
 FORMAT = 1
 NAME = "pastel-data"
+MAX_TEXT_BYTES = 24 * 1024 * 1024  # of a part before it is packed; what is in memory at once
+FRAME_BYTES = 400  # of a zip file around what is packed
 
-T = TypeVar("T")
+LISTS = ("requests", "credits", "blocks", "reports", "deletions_asked_for_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFile:
-    """A file to hand out."""
+    """A file to hand out. `part` says which it is ("2", "3, the last"); None when it is the only one."""
 
     name: str
     data: bytes = field(repr=False)
+    part: str | None = None
 
 
-def export_files(data: MemberData, max_bytes: int) -> tuple[ExportFile, ...]:
-    """One JSON file; if that is too large, one zip file; if that is, several, each of which can be read by itself."""
-    whole = _text(data, data, "all of it")
-    if len(whole) <= max_bytes:
-        return (ExportFile(name=f"{NAME}.json", data=whole),)
-    files, parts, most = (_zipped(NAME, whole),), 1, len(data.jobs) + len(data.postings)
-    while parts < most and max(len(file.data) for file in files) > max_bytes:
-        parts = min(most, max(parts + 1, math.ceil(sum(len(file.data) for file in files) / max_bytes)))
-        files = tuple(
-            _zipped(f"{NAME}-{number}-of-{parts}", _text(part, data, f"{number} of {parts}"))
-            for number, part in enumerate(_divided(data, parts), start=1)
-        )
-    return files
+class ExportWriter:
+    """Makes files of at most `max_bytes` out of pages, with one of them in memory.
+
+    One JSON file; if that is too large, one zip file; if that is, several, each of which can be read by itself.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._head: dict[str, Any] = {}
+        self._number = 1
+        self._part = _Part()
+
+    def add(self, page: MemberData) -> Iterator[ExportFile]:
+        """Take a page, and give the parts that are full by it. The first page of a member comes first."""
+        if not self._head:
+            self._head = _head(page)
+        for name, row in _rows(page):
+            text = json.dumps(row, ensure_ascii=False, indent=1).encode()
+            if not self._part.take(name, text, self._room):
+                yield self._packed(f"{self._number}")
+                self._number += 1
+                self._part = _Part()
+                self._part.take(name, text, self._room)
+
+    def finish(self) -> ExportFile:
+        """Give the last part, or the whole."""
+        if self._number > 1:
+            return self._packed(f"{self._number}, the last")
+        whole = self._part.document({**self._head, "part": "all of it"})
+        if len(whole) <= self._max_bytes:
+            return ExportFile(name=f"{NAME}.json", data=whole)
+        return ExportFile(name=f"{NAME}.zip", data=_zipped(NAME, whole))
+
+    @property
+    def _room(self) -> int:
+        """Bytes of a part for its rows; what there is one of stands in every part, so that each explains itself."""
+        return self._max_bytes - FRAME_BYTES - len(json.dumps(self._head).encode())
+
+    def _packed(self, part: str) -> ExportFile:
+        name = f"{NAME}-{self._number}"
+        return ExportFile(name=f"{name}.zip", data=_zipped(name, self._part.document({**self._head, "part": part})), part=part)
 
 
-def to_values(data: MemberData, whole: MemberData) -> dict[str, Any]:
-    """Plain values of a part of `whole`, for JSON."""
-    own = frozenset(kept.job.id for kept in whole.jobs)
+class _Part:
+    """Rows of one file, and how much room they take when they are packed."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[bytes]] = {name: [] for name in LISTS}
+        self._gauge = zlib.compressobj()
+        self._packed_bytes = 0
+        self._text_bytes = 0
+
+    def take(self, name: str, text: bytes, room: int) -> bool:
+        """Whether the row found room; the first one always does, however large it is."""
+        packed_bytes = len(self._gauge.compress(text)) + len(self._gauge.flush(zlib.Z_SYNC_FLUSH))
+        full = self._packed_bytes + packed_bytes > room or self._text_bytes + len(text) > MAX_TEXT_BYTES
+        if full and self._text_bytes:
+            return False
+        self._rows[name].append(text)
+        self._packed_bytes += packed_bytes
+        self._text_bytes += len(text)
+        return True
+
+    def document(self, head: dict[str, Any]) -> bytes:
+        """All rows as one JSON document."""
+        start = json.dumps(head, ensure_ascii=False, indent=1).encode().removesuffix(b"\n}")
+        lists = [b'"%s": [%s]' % (name.encode(), b",\n".join(rows)) for name, rows in self._rows.items()]
+        return b",\n ".join((start, *lists)) + b"\n}"
+
+
+def _head(page: MemberData) -> dict[str, Any]:
     return {
-        "member": str(data.user_id),
-        "first_seen_at": _time(data.first_seen_at),
-        "defaults": None if data.defaults is None else asdict(data.defaults),
-        "requests": [_job(kept, own) for kept in data.jobs],
-        "credits": [_posting(entry) for entry in data.postings],
-        "blocks": [_block(past) for past in data.blocks],
-        "reports": [_report(said) for said in data.reports],
-        "deletions_asked_for_at": [_time(when) for when in data.deletions],
+        "pastel_member_data": FORMAT,
+        "member": str(page.user_id),
+        "first_seen_at": _time(page.first_seen_at),
+        "defaults": None if page.defaults is None else asdict(page.defaults),
     }
 
 
-def _text(data: MemberData, whole: MemberData, part: str) -> bytes:
-    values = {"pastel_member_data": FORMAT, "part": part, **to_values(data, whole)}
-    return json.dumps(values, ensure_ascii=False, indent=1).encode()
+def _rows(page: MemberData) -> Iterator[tuple[str, Any]]:
+    yield from (("requests", _job(kept)) for kept in page.jobs)
+    yield from (("credits", _posting(entry)) for entry in page.postings)
+    yield from (("blocks", _block(past)) for past in page.blocks)
+    yield from (("reports", _report(said)) for said in page.reports)
+    yield from (("deletions_asked_for_at", _time(when)) for when in page.deletions)
 
 
-def _zipped(name: str, text: bytes) -> ExportFile:
+def _zipped(name: str, text: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{name}.json", text)
-    return ExportFile(name=f"{name}.zip", data=buffer.getvalue())
+    return buffer.getvalue()
 
 
-def _divided(data: MemberData, parts: int) -> list[MemberData]:
-    """What there may be much of is spread; the rest stands in every part, so that each explains itself."""
-    return [
-        replace(data, jobs=_share(data.jobs, part, parts), postings=_share(data.postings, part, parts)) for part in range(parts)
-    ]
-
-
-def _share(values: Sequence[T], part: int, parts: int) -> tuple[T, ...]:
-    return tuple(values[len(values) * part // parts : len(values) * (part + 1) // parts])
-
-
-def _job(kept: KeptJob, own: frozenset[JobId]) -> dict[str, Any]:
+def _job(kept: KeptJob) -> dict[str, Any]:
     job = kept.job
     parent = job.parent
     return {
@@ -103,7 +146,7 @@ def _job(kept: KeptJob, own: frozenset[JobId]) -> dict[str, Any]:
         "request": None if kept.removed_at else job.request.to_dict(),
         "came_of": None
         if parent is None
-        else {"how": parent.relation.value, "id": parent.job_id if parent.job_id in own else None},
+        else {"how": parent.relation.value, "id": parent.job_id if kept.came_of_own else None},
         "highest_rating": job.showing.rating.value,
         "hidden_behind_a_click": job.showing.spoiler,
         "why_it_failed": job.failure,

@@ -27,8 +27,8 @@ class Pause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueOverview:
-    """The first `entries` of a server's queue, of `total`; `pause` while it stands still."""
+    """The first `entries` of a member's or a server's queue, of `total`; `pause` while the server's stands still."""
 
     entries: tuple[QueueEntry, ...]
     total: int
-    pause: Pause | None
+    pause: Pause | None = None

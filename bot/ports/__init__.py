@@ -5,8 +5,8 @@ how the page is cut.
 """
 
 from bot.ports.delivery import Messenger, MessengerError, Outbox
-from bot.ports.jobs import Ahead, JobRepository, Recovery, Submission
-from bot.ports.pictures import ImageCodec, ImageGenerator, ImageStore, OnProgress, PictureClassifier
+from bot.ports.jobs import Ahead, JobRepository, Recovery, Submission, Waiting
+from bot.ports.pictures import ImageCodec, ImageGenerator, ImageStore, OnProgress, PictureClassifier, UnknownKeys
 from bot.ports.surroundings import Clock, LimitsSource, MetaRepository
 
 __all__ = [
@@ -25,4 +25,6 @@ __all__ = [
     "PictureClassifier",
     "Recovery",
     "Submission",
+    "UnknownKeys",
+    "Waiting",
 ]

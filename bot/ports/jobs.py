@@ -37,6 +37,14 @@ class Ahead:
     paused: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """The first jobs that wait or run, of `total`."""
+
+    jobs: tuple[Job, ...]
+    total: int
+
+
 class JobRepository(Protocol):
     """Jobs and their pictures on disk. Every method is one transaction.
 
@@ -92,11 +100,11 @@ class JobRepository(Protocol):
         """None when the job does not wait."""
         ...
 
-    async def waiting(self, user_id: int) -> tuple[Job, ...]:
+    async def waiting(self, user_id: int, *, limit: int) -> Waiting:
         """A member's QUEUED and RUNNING jobs in queue order."""
         ...
 
-    async def waiting_in(self, guild_id: int) -> tuple[Job, ...]:
+    async def waiting_in(self, guild_id: int, *, limit: int) -> Waiting:
         """The same of a whole server."""
         ...
 
@@ -114,6 +122,10 @@ class JobRepository(Protocol):
 
     async def set_message(self, job_id: JobId, *, channel_id: int, message_id: int) -> None:
         """Where the card is, once Discord said it."""
+        ...
+
+    async def unknown_keys(self, keys: Sequence[str]) -> frozenset[str]:
+        """Which of the keys belong to no picture and to no upload that a job still needs."""
         ...
 
     async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from bot.domain.image import GenerationResult, ImageFile, Upload
@@ -12,6 +13,9 @@ from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
 
 OnProgress = Callable[[Progress], None]
+
+UnknownKeys = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
+"""Tells which of some files' keys no row of the database holds."""
 
 
 class ImageGenerator(Protocol):
@@ -94,4 +98,8 @@ class ImageStore(Protocol):
 
     async def read_upload(self, key: str) -> bytes:
         """Raises NotFoundError."""
+        ...
+
+    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
+        """Remove what no row knows, of files last written `before`; returns how many. Bounded in memory."""
         ...

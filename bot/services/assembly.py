@@ -25,6 +25,7 @@ from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
+from bot.services.exports import Exports
 from bot.services.findings import Findings
 from bot.services.gate import Gate
 from bot.services.generation import GenerationService
@@ -42,6 +43,7 @@ from bot.services.reports import Reports
 from bot.services.retention import Retention, Shelf
 from bot.services.server_queue import Pauses, ServerQueue
 from bot.services.signals import Sleep
+from bot.services.sweeping import Sweeping
 from bot.services.text_reader import TextReader
 from bot.services.uploads import UploadPlaces
 from bot.services.worker import Worker
@@ -94,6 +96,7 @@ class Services:
     privacy: Privacy
     eraser: Eraser
     retention: Retention
+    sweeping: Sweeping
     worker: Worker
     delivery: Delivery
     live: LiveCards
@@ -152,9 +155,10 @@ def build_services(
         findings=Findings(codec=ports.codec, proposals=proposals, gate=gate, reader=reader),
         preferences=Preferences(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
-        privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser),
+        privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser, exports=Exports(ports.records)),
         eraser=eraser,
         retention=Retention(shelf=ports.shelf, store=store, reports=display, clock=clock, metrics=metrics, sleep=sleep),
+        sweeping=Sweeping(jobs=jobs, store=store, clock=clock, metrics=metrics, sleep=sleep),
         worker=worker,
         delivery=delivery,
         live=live,

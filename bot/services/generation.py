@@ -10,7 +10,7 @@ from bot.domain.policy import JOB_GONE, check_visible
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import ComposedPrompt, compose
 from bot.domain.request import Draft
-from bot.domain.waiting import QueueEntry
+from bot.domain.waiting import QueueOverview
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import JobRepository, Submission
 from bot.services.admission import Admission
@@ -134,6 +134,11 @@ class GenerationService:
             styles=styles,
         )
 
-    async def waiting(self, user_id: int) -> tuple[QueueEntry, ...]:
+    async def waiting(self, user_id: int, *, limit: int) -> QueueOverview:
         """A member's waiting and running jobs in queue order."""
-        return await self._estimator.entries(await self._jobs.waiting(user_id))
+        waiting = await self._jobs.waiting(user_id, limit=limit)
+        return QueueOverview(entries=await self._estimator.entries(waiting.jobs), total=waiting.total)
+
+    async def waiting_jobs(self, user_id: int, *, limit: int) -> tuple[Job, ...]:
+        """The same without their places, which take a look at the whole queue each."""
+        return (await self._jobs.waiting(user_id, limit=limit)).jobs

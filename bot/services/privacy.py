@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.domain.job import Actor
-from bot.domain.privacy import FOR_GOOD, Holdings, KeepingTimes, MemberData
-from bot.domain.privacy_export import ExportFile, export_files
+from bot.domain.privacy import FOR_GOOD, Holdings, KeepingTimes
+from bot.domain.privacy_export import ExportFile
 from bot.errors import NotAllowedError
 from bot.services.erasure import Eraser, Erasures
+from bot.services.exports import Exports, MemberPages
 from bot.services.retention import Shelf
 
 NOT_YOURS = "Only the member who asked for this can confirm it. `/privacy delete` deletes your own data."
 
 
-class MemberRecords(Erasures, Protocol):
+class MemberRecords(Erasures, MemberPages, Protocol):
     """What the database holds of one member, and of nobody else."""
 
     async def holdings(self, user_id: int) -> Holdings: ...
-
-    async def everything(self, user_id: int) -> MemberData: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +30,7 @@ class Privacy:
     records: MemberRecords
     shelf: Shelf
     eraser: Eraser
+    exports: Exports
 
     async def times(self, guild_id: int | None) -> KeepingTimes:
         """How long this server keeps things; None is a direct message."""
@@ -40,10 +40,9 @@ class Privacy:
         """How much is stored of the member."""
         return await self.records.holdings(user_id)
 
-    async def export(self, user_id: int, *, max_bytes: int) -> tuple[ExportFile, ...]:
-        """Everything that is stored of the member, as files of at most `max_bytes` each."""
-        data = await self.records.everything(user_id)
-        return await asyncio.to_thread(export_files, data, max_bytes)
+    def export(self, user_id: int, *, max_bytes: int) -> AsyncGenerator[ExportFile]:
+        """See Exports.files."""
+        return self.exports.files(user_id, max_bytes=max_bytes)
 
     async def erase(self, user_id: int, actor: Actor) -> bool | None:
         """See Eraser.erase. Raises NotAllowedError for anybody but the member."""

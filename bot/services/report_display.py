@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -21,6 +21,7 @@ from bot.services.house_rules import HouseRulesRepository, PostingRights
 from bot.services.incidents import report as report_incident
 from bot.telemetry import Metrics
 
+PORTION: Final = 50  # reports that are looked up at once
 PICTURE_BYTES: Final = 4 * 1024 * 1024  # of a copy; four of them fit into one request
 
 log = logging.getLogger(__name__)
@@ -45,12 +46,12 @@ class ReportRepository(Protocol):
         """The open one, if there is one."""
         ...
 
-    async def unseen(self) -> tuple[int, ...]:
-        """Open reports that no moderator was shown, oldest first."""
+    async def unseen(self, *, after: int, limit: int) -> tuple[int, ...]:
+        """Open reports that no moderator was shown, oldest first, from the id `after` on."""
         ...
 
-    async def outdated(self) -> tuple[int, ...]:
-        """Reports, open or closed, whose message shows something else, oldest first."""
+    async def outdated(self, *, after: int, limit: int) -> tuple[int, ...]:
+        """Reports, open or closed, whose message shows something else, oldest first, from the id `after` on."""
         ...
 
     async def shown(self, report: Report, message: ReportMessage) -> None:
@@ -125,8 +126,10 @@ class ReportDisplay:
             return True
         return await self.show(report.id)
 
-    async def refresh(self, report_ids: Sequence[int]) -> None:
+    async def refresh(self, report_ids: Sequence[int]) -> bool:
         """Bring the messages of those that are outdated up to date. A message that is gone stays gone.
+
+        False when Discord refuses everything for now.
 
         Where pictures are no longer stored, an open report stays open: the card in the channel still shows them, and Remove
         takes it away.
@@ -141,20 +144,24 @@ class ReportDisplay:
                 except MessengerError as error:
                     await self._note(report, error)
                     if error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None:
-                        return  # Discord refuses everything for now
+                        return False
+        return True
 
     async def mend(self) -> None:
         """Bring up to date every message that a crash or Discord kept from it. Never raises."""
         try:
-            await self.refresh(await self._records.outdated())
+            async for report_ids in _portions(self._records.outdated):
+                if not await self.refresh(report_ids):
+                    return
         except Exception as error:  # noqa: BLE001  # a busy database must not end the bot; the next hour tries again
             report_incident(log, self._metrics, "Reports that moderators see outdated could not be read", error)
 
     async def catch_up(self) -> None:
         """Show what an earlier process kept and did not show; once, after the login. Never raises."""
         try:
-            for report_id in await self._records.unseen():
-                await self.show(report_id)
+            async for report_ids in _portions(self._records.unseen):
+                for report_id in report_ids:
+                    await self.show(report_id)
         except Exception as error:  # noqa: BLE001  # a busy database must not end the bot; the next start tries again
             report_incident(log, self._metrics, "Reports that nobody was shown could not be read", error)
         await self.mend()
@@ -210,3 +217,14 @@ class ReportDisplay:
             except UserError:  # the file is lost, or cannot be made that small
                 continue
         return tuple(copies)
+
+
+class _Lookup(Protocol):
+    async def __call__(self, *, after: int, limit: int) -> tuple[int, ...]: ...
+
+
+async def _portions(look_up: _Lookup) -> AsyncIterator[tuple[int, ...]]:
+    after = 0
+    while report_ids := await look_up(after=after, limit=PORTION):
+        yield report_ids
+        after = report_ids[-1]

@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class Shelf(Protocol):
     """What the database holds of jobs that ended, by age and by member. Portions are small; ask until one is empty."""
 
-    async def times(self) -> dict[int, KeepingTimes]:
-        """By server, of those that have settings."""
+    async def times(self, *, after: int) -> dict[int, KeepingTimes]:
+        """The next servers that have settings, by id from `after` on."""
         ...
 
     async def times_of(self, guild_id: int) -> KeepingTimes: ...
@@ -95,11 +95,14 @@ class Retention:
         """One round; returns how many jobs lost something."""
         removed = 0
         now = self._clock.now()
-        for guild_id, times in (await self._shelf.times()).items():
-            if times.word_days is not None:
-                removed += await self._remove(guild_id, now - timedelta(days=times.word_days), words=True)
-            if times.picture_days is not None:
-                removed += await self._remove(guild_id, now - timedelta(days=times.picture_days), words=False)
+        after = 0
+        while servers := await self._shelf.times(after=after):
+            for guild_id, times in servers.items():
+                if times.word_days is not None:
+                    removed += await self._remove(guild_id, now - timedelta(days=times.word_days), words=True)
+                if times.picture_days is not None:
+                    removed += await self._remove(guild_id, now - timedelta(days=times.picture_days), words=False)
+            after = max(servers)
         removed_backups = await self._shelf.remove_backups(before=now - timedelta(days=BACKUP_DAYS))
         if removed or removed_backups:
             log.info("Removed what was kept long enough: of %d jobs, and %d old backups", removed, removed_backups)

@@ -46,9 +46,9 @@ class ServerQueue:
     async def overview(self, actor: Actor, *, limit: int) -> QueueOverview:
         """What runs and waits in the actor's server, in queue order."""
         guild_id = actor.managed_guild()
-        jobs = await self.jobs.waiting_in(guild_id)
-        entries = await self.estimator.entries(jobs[:limit])
-        return QueueOverview(entries=entries, total=len(jobs), pause=await self.pauses.current(guild_id))
+        waiting = await self.jobs.waiting_in(guild_id, limit=limit)
+        entries = await self.estimator.entries(waiting.jobs)
+        return QueueOverview(entries=entries, total=waiting.total, pause=await self.pauses.current(guild_id))
 
     async def pause(self, actor: Actor) -> None:
         """Claim no more jobs of the server; what runs is finished. Raises InvalidRequestError when it is paused already."""

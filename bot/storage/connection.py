@@ -19,6 +19,7 @@ from bot.storage.migrator import Migration, migrate, schema_version
 T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
+LOG_BYTES = 16 * 1024 * 1024  # of the log that stay on disk; SQLite folds it into the file every 4 MB
 BUSY_SECONDS = 10.0  # a backup tool may hold the file for a moment; our own process has one writer
 
 # Python cannot decode SQLite's message when that quotes a schema which is no longer text.
@@ -139,6 +140,10 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     # What is wiped (tokens) or deleted leaves no bytes in free pages.
     connection.execute("PRAGMA secure_delete = ON")
+    # Without it the log keeps the size of the largest transaction there ever was, which may be what filled the disk.
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    # Sorting spills into memory, and not into /var/tmp, which may be small and is not erased.
+    connection.execute("PRAGMA temp_store = MEMORY")
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The database file: one writer, a few readers, and one door for transactions."""
+"""The database file: one writer, a few readers, one more for long walks, and one door for transactions."""
 
 from __future__ import annotations
 
@@ -33,11 +33,17 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, writer: ThreadedConnection, readers: Sequence[ThreadedConnection], connections: AsyncExitStack
+        self,
+        path: Path,
+        writer: ThreadedConnection,
+        readers: Sequence[ThreadedConnection],
+        walker: ThreadedConnection,
+        connections: AsyncExitStack,
     ) -> None:
         self.path = path
         self._writer = writer
         self._readers = cycle(readers)
+        self._walker = walker
         self._connections = connections
         self._in_flight: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -55,9 +61,10 @@ class Database:
             writer = ThreadedConnection("database-writer", partial(connect_writer, path, steps))
             await stack.enter_async_context(writer)
             readers = [ThreadedConnection(f"database-reader-{n}", partial(connect_reader, path)) for n in range(READERS)]
-            for reader in readers:
+            walker = ThreadedConnection("database-walker", partial(connect_reader, path))
+            for reader in (*readers, walker):
                 await stack.enter_async_context(reader)
-            database = cls(path, writer, readers, stack.pop_all())
+            database = cls(path, writer, readers, walker, stack.pop_all())
         try:
             yield database
         finally:
@@ -77,8 +84,18 @@ class Database:
         return await self._run(self._writer, lambda raw: _guarded(raw, "BEGIN IMMEDIATE", function))
 
     async def read(self, function: SqlFunction[T]) -> T:
-        """Run `function` on a reader; it sees one state of the database, the newest when it starts, and cannot write."""
+        """Run `function` on a reader; it sees one state of the database, the newest when it starts, and cannot write.
+
+        First answers to members wait for these readers, so it reads a bounded number of rows: a few milliseconds.
+        """
         return await self._run(next(self._readers), lambda raw: _guarded(raw, "BEGIN", function))
+
+    async def walk(self, function: SqlFunction[T]) -> T:
+        """Run `function` as `read` does, on a reader of its own: for what may take longer, and for each page of a long walk.
+
+        Nobody's first answer waits for it. Pages of several walks take turns.
+        """
+        return await self._run(self._walker, lambda raw: _guarded(raw, "BEGIN", function))
 
     async def rewrite(self) -> bool:
         """Write the file anew and empty its log, so that neither holds a byte of what was removed before.

@@ -7,18 +7,20 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import closing, suppress
+from datetime import datetime
 from pathlib import Path
 
 from bot.domain.job import JobId
 from bot.errors import FolderError, NotFoundError
 from bot.pools import Pool
-from bot.ports import Clock
+from bot.ports import Clock, UnknownKeys
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
+PORTION = 500  # names of files that are looked at together
 _TEMPORARY = ".partial"
 THREADS = 4  # they wait for the disk
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -31,6 +33,7 @@ class DiskImageStore:
         self._root = root
         self._clock = clock
         self._pool = Pool("store", THREADS)
+        self._replacing = threading.Lock()
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         if not _JOB_ID.fullmatch(job_id):
@@ -53,13 +56,19 @@ class DiskImageStore:
     async def read_upload(self, key: str) -> bytes:
         return await self._pool.run(self._read, key, "The picture to start from is no longer stored. Attach it again.")
 
-    async def sweep(self, known: AbstractSet[str]) -> int:
-        """Remove what crashes left behind: temporary files, and pictures whose key is not `known`; returns how many.
+    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
+        """Remove temporary files and pictures that no row knows, of those last written `before`; returns how many.
 
-        Only for the start, before anybody saves: a picture is written before the database knows it. Files of other names
-        are not ours and stay.
+        None, for files of any age, is only for the start, before anybody saves: a picture is written before the database
+        knows it. Files of other names are not ours and stay. One portion of names is in memory at a time.
         """
-        return await self._pool.run(self._sweep, known)
+        removed = 0
+        with closing(self._portions()) as portions:
+            while portion := await self._pool.run(next, portions, None):
+                partial = [name for name in portion if name.endswith(_TEMPORARY)]
+                orphans = await unknown([name for name in portion if _KEY.fullmatch(name)])
+                removed += await self._pool.run(self._remove_old, [*partial, *sorted(orphans)], before)
+        return removed
 
     async def close(self) -> None:
         """Waits for the files that are being written or read."""
@@ -69,7 +78,7 @@ class DiskImageStore:
         path = self._path(key)
         try:
             _make_folder(path.parent)
-            _write_whole(path, data)
+            _write_whole(path, data, self._replacing)
         except OSError as error:
             if error.errno in _NO_SPACE:
                 raise FolderError(f"The disk that holds {self._root} is full. Free some space.") from error
@@ -90,14 +99,31 @@ class DiskImageStore:
         for path in [self._path(key) for key in keys]:
             _unlink(path)
 
-    def _sweep(self, known: AbstractSet[str]) -> int:
-        removed = 0
-        for path in self._root.rglob("*.*"):
-            key = path.relative_to(self._root).as_posix()
-            if path.name.endswith(_TEMPORARY) or (_KEY.fullmatch(key) and key not in known):
-                _unlink(path)
-                removed += 1
-        return removed
+    def _portions(self) -> Generator[list[str]]:
+        """Go through the folders; the names of our files are relative to the root."""
+        portion: list[str] = []
+        for folder, _, names in os.walk(self._root):
+            place = Path(folder).relative_to(self._root)
+            for name in names:
+                portion.append((place / name).as_posix())
+                if len(portion) == PORTION:
+                    yield portion
+                    portion = []
+        if portion:
+            yield portion
+
+    def _remove_old(self, names: Sequence[str], before: datetime | None) -> int:
+        return sum(self._remove(self._root / name, before) for name in names)
+
+    def _remove(self, path: Path, before: datetime | None) -> bool:
+        with self._replacing:  # an upload that comes again is written anew, and must not go between look and removal
+            try:
+                if before is not None and path.stat().st_mtime >= before.timestamp():
+                    return False
+            except FileNotFoundError:
+                return False
+            _unlink(path)
+        return True
 
     def _path(self, key: str) -> Path:
         """Raises ValueError for anything but a key that this store made, so no key can lead out of the folder."""
@@ -113,7 +139,7 @@ def _unlink(path: Path) -> None:
         raise FolderError(f"{path} cannot be deleted ({error.strerror}). Check the folder's rights.") from error
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:
     """Temporary file, fsync, rename, fsync of the folder: after a power cut the file is there, whole, or not at all."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
@@ -121,7 +147,8 @@ def _write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing:
+            temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +13,7 @@ from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
 from bot.domain.quota import Limits
 from bot.domain.report import Step
 from bot.errors import NotAllowedError
-from bot.ports import Ahead, Recovery, Submission
+from bot.ports import Ahead, Recovery, Submission, Waiting
 from bot.storage import endings, ledger, queue, turns
 from bot.storage.database import Database
 from bot.storage.moderation import find_block
@@ -36,13 +37,18 @@ VALUES (
 RETURNING *
 """
 
+# The order needs only the index; whole rows are read for those that are listed.
 WAITING = """--sql
-SELECT * FROM jobs
-WHERE user_id = ? AND status IN ('queued', 'running')
+SELECT jobs.* FROM jobs JOIN (
+    SELECT seq FROM jobs
+    WHERE {owner} = :owner AND status IN ('queued', 'running')
+    ORDER BY status = 'queued', start_tag, seq
+    LIMIT :limit
+) USING (seq)
 ORDER BY status = 'queued', start_tag, seq
 """
-
-WAITING_IN = WAITING.replace("user_id", "guild_id")
+COUNT_WAITING = "SELECT COUNT(*) FROM jobs WHERE {owner} = :owner AND status IN ('queued', 'running')"
+OF_MEMBER, OF_GUILD = "user_id", "guild_id"
 
 PACE = """--sql
 SELECT (finished_at - started_at) / 1e6 / work AS pace
@@ -68,11 +74,11 @@ WHERE key IS NOT NULL AND NOT EXISTS (
 )
 """
 
-KNOWN_KEYS = """--sql
-SELECT key FROM images
-UNION
-SELECT json_extract(request, '$.init_image.key') FROM jobs
-WHERE deleted_at IS NULL AND json_extract(request, '$.init_image.key') IS NOT NULL
+# Every table with keys of files has its line here, so that the sweep leaves them alone.
+UNKNOWN_KEYS = """--sql
+SELECT value FROM json_each(:keys)
+WHERE NOT EXISTS (SELECT 1 FROM images WHERE key = value)
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE json_extract(request, '$.init_image.key') = value AND deleted_at IS NULL)
 """
 
 
@@ -132,21 +138,17 @@ class SqliteJobs:
     async def ahead(self, job_id: JobId) -> Ahead | None:
         return await self._database.read(lambda connection: queue.ahead(connection, job_id))
 
-    async def waiting(self, user_id: int) -> tuple[Job, ...]:
-        return await self._database.read(
-            lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING, (user_id,)))
-        )
+    async def waiting(self, user_id: int, *, limit: int) -> Waiting:
+        return await self._database.walk(lambda connection: _waiting(connection, OF_MEMBER, user_id, limit))
 
-    async def waiting_in(self, guild_id: int) -> tuple[Job, ...]:
-        return await self._database.read(
-            lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING_IN, (guild_id,)))
-        )
+    async def waiting_in(self, guild_id: int, *, limit: int) -> Waiting:
+        return await self._database.walk(lambda connection: _waiting(connection, OF_GUILD, guild_id, limit))
 
     async def backlog(self) -> int:
         return await self._database.read(queue.backlog)
 
     async def counts(self) -> dict[str, int]:
-        return await self._database.read(
+        return await self._database.walk(
             lambda connection: dict(connection.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetchall())
         )
 
@@ -164,9 +166,18 @@ class SqliteJobs:
     async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:
         return await self._database.transaction(lambda connection: _mark_deleted(connection, job_id, Step(by=by, at=now)))
 
-    async def known_keys(self) -> frozenset[str]:
-        """The addresses of all files that a job still needs, for `DiskImageStore.sweep`."""
-        return await self._database.read(lambda connection: frozenset(row["key"] for row in connection.execute(KNOWN_KEYS)))
+    async def unknown_keys(self, keys: Sequence[str]) -> frozenset[str]:
+        values = {"keys": json.dumps(list(keys))}
+        return await self._database.walk(
+            lambda connection: frozenset(row["value"] for row in connection.execute(UNKNOWN_KEYS, values))
+        )
+
+
+def _waiting(connection: sqlite3.Connection, owner: str, owner_id: int, limit: int) -> Waiting:
+    rows = connection.execute(WAITING.format(owner=owner), {"owner": owner_id, "limit": limit})
+    jobs = tuple(job_from_row(row) for row in rows)
+    total: int = connection.execute(COUNT_WAITING.format(owner=owner), {"owner": owner_id}).fetchone()[0]
+    return Waiting(jobs=jobs, total=total)
 
 
 def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Submission:

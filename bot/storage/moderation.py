@@ -62,7 +62,7 @@ class SqliteModeration:
 
     async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:
         values = {"guild_id": guild_id, "limit": limit, "now": to_micros(now)}
-        return await self._database.read(lambda connection: tuple(_block(row) for row in connection.execute(ALL, values)))
+        return await self._database.walk(lambda connection: tuple(_block(row) for row in connection.execute(ALL, values)))
 
     async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
         return await self._database.read(lambda connection: find_block(connection, guild_id, user_id, now=now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 from bot.domain.job import JobId, ReplyTarget
@@ -10,6 +11,7 @@ from bot.domain.privacy import Erasure, Holdings, MemberData, ShownCard
 from bot.domain.report import Step
 from bot.storage import endings, member_data
 from bot.storage.database import Database
+from bot.storage.member_data import Walk
 from bot.storage.reports import close_about_member, forget_reasons
 from bot.storage.rows import from_micros, to_micros
 
@@ -92,10 +94,18 @@ class SqlitePrivacy:
                 has_defaults=bool(row["has_defaults"]),
             )
 
-        return await self._database.read(select)
+        return await self._database.walk(select)
 
-    async def everything(self, user_id: int) -> MemberData:
-        return await self._database.read(lambda connection: member_data.collect(connection, user_id))
+    async def pages(self, user_id: int) -> AsyncIterator[MemberData]:
+        yield await self._database.walk(lambda connection: member_data.head(connection, user_id))
+        for walk in member_data.WALKS:
+            after: int | None = -1
+            while after is not None:
+                page, after = await self._page(walk, user_id, after)
+                yield page
+
+    async def _page(self, walk: Walk, user_id: int, after: int) -> tuple[MemberData, int | None]:
+        return await self._database.walk(lambda connection: member_data.page(connection, walk, user_id, after=after))
 
     async def begin(self, user_id: int, *, now: datetime) -> tuple[JobId, ...] | None:
         return await self._database.transaction(lambda connection: _begin(connection, user_id, now))
@@ -126,11 +136,11 @@ class SqlitePrivacy:
 
     async def cards(self, user_id: int, *, limit: int) -> tuple[ShownCard, ...]:
         values = {"user_id": user_id, "limit": limit}
-        return await self._database.read(lambda connection: tuple(_card(row) for row in connection.execute(CARDS, values)))
+        return await self._database.walk(lambda connection: tuple(_card(row) for row in connection.execute(CARDS, values)))
 
     async def reports(self, user_id: int, *, limit: int) -> tuple[int, ...]:
         values = {"user_id": user_id, "limit": limit}
-        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(REPORTS, values)))
+        return await self._database.walk(lambda connection: tuple(row["id"] for row in connection.execute(REPORTS, values)))
 
     async def forget_card(self, job_id: JobId) -> None:
         await self._database.transaction(lambda connection: connection.execute(FORGET_CARD, (job_id,)).rowcount)

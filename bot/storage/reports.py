@@ -16,10 +16,15 @@ from bot.storage.rows import from_micros, to_micros
 GET = "SELECT * FROM reports WHERE id = ?"
 OPEN_OF_JOB = "SELECT id FROM reports WHERE job_id = ? AND closed_at IS NULL"
 LATEST_OF_JOB = "SELECT * FROM reports WHERE job_id = ? ORDER BY id DESC LIMIT 1"
-UNSEEN = "SELECT id FROM reports WHERE closed_at IS NULL AND message_id IS NULL ORDER BY id"
-OUTDATED = "SELECT id FROM reports WHERE message_id IS NOT NULL AND shown_version < version ORDER BY id"
+UNSEEN = """--sql
+SELECT id FROM reports WHERE closed_at IS NULL AND message_id IS NULL AND id > :after ORDER BY id LIMIT :limit
+"""
+OUTDATED = """--sql
+SELECT id FROM reports WHERE message_id IS NOT NULL AND shown_version < version AND id > :after ORDER BY id LIMIT :limit
+"""
 
-COMPLAINTS = "SELECT * FROM complaints WHERE report_id = ? ORDER BY reported_at, reporter_id"
+# One a member; a message shows the first few, and how many more there are.
+COMPLAINTS = "SELECT * FROM complaints WHERE report_id = ? ORDER BY reported_at, reporter_id LIMIT 1000"
 FILED_BEFORE = """--sql
 SELECT report_id FROM complaints JOIN reports ON id = report_id
 WHERE reporter_id = :reporter_id AND job_id = :job_id
@@ -87,11 +92,15 @@ class SqliteReports:
 
         return await self._database.read(select)
 
-    async def unseen(self) -> tuple[int, ...]:
-        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(UNSEEN)))
+    async def unseen(self, *, after: int, limit: int) -> tuple[int, ...]:
+        return await self._ids(UNSEEN, after, limit)
 
-    async def outdated(self) -> tuple[int, ...]:
-        return await self._database.read(lambda connection: tuple(row["id"] for row in connection.execute(OUTDATED)))
+    async def outdated(self, *, after: int, limit: int) -> tuple[int, ...]:
+        return await self._ids(OUTDATED, after, limit)
+
+    async def _ids(self, sql: str, after: int, limit: int) -> tuple[int, ...]:
+        values = {"after": after, "limit": limit}
+        return await self._database.walk(lambda connection: tuple(row["id"] for row in connection.execute(sql, values)))
 
     async def shown(self, report: Report, message: ReportMessage) -> None:
         values = {

@@ -23,6 +23,7 @@ SELECT guild_id, json_extract(document, '$.picture_days') AS picture_days, json_
 FROM guild_settings
 """
 
+TIMES_AFTER = f"{TIMES} WHERE guild_id > :after ORDER BY guild_id LIMIT :limit"
 TIMES_OF = f"{TIMES} WHERE guild_id = ?"
 
 # A final card may still have to be shown, and cannot without what it shows.
@@ -81,9 +82,10 @@ class SqliteRetention:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def times(self) -> dict[int, KeepingTimes]:
-        return await self._database.read(
-            lambda connection: {row["guild_id"]: _times(row) for row in connection.execute(TIMES).fetchall()}
+    async def times(self, *, after: int) -> dict[int, KeepingTimes]:
+        values = {"after": after, "limit": PORTION}
+        return await self._database.walk(
+            lambda connection: {row["guild_id"]: _times(row) for row in connection.execute(TIMES_AFTER, values)}
         )
 
     async def times_of(self, guild_id: int) -> KeepingTimes:
@@ -96,11 +98,11 @@ class SqliteRetention:
     async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
         values = {"guild_id": guild_id, "before": to_micros(before), "limit": PORTION}
         sql = EXPIRED_WORDS if words else EXPIRED_PICTURES
-        return await self._database.read(lambda connection: _content(connection, connection.execute(sql, values)))
+        return await self._database.walk(lambda connection: _content(connection, connection.execute(sql, values)))
 
     async def of_member(self, user_id: int) -> Content:
         values = {"user_id": user_id, "limit": PORTION}
-        return await self._database.read(lambda connection: _content(connection, connection.execute(OF_MEMBER, values)))
+        return await self._database.walk(lambda connection: _content(connection, connection.execute(OF_MEMBER, values)))
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
         values = {"ids": _ids(content.job_ids), "now": to_micros(now)}

@@ -12,7 +12,7 @@ import pytest
 from bot.chat.privacy_view import erase_id
 from bot.domain.job import Job, JobStatus
 from bot.domain.privacy import REMOVED
-from bot.domain.privacy_export import export_files
+from bot.domain.privacy_export import ExportWriter
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
@@ -104,7 +104,7 @@ async def test_a_member_gets_everything_about_themselves_and_nothing_about_other
 
 
 async def test_what_is_too_large_for_one_message_comes_in_several(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("bot.services.privacy.export_files", lambda data, _: export_files(data, 500))
+    monkeypatch.setattr("bot.services.exports.ExportWriter", lambda _: ExportWriter(500))
     await stage.finished()
     await stage.anime()
 
@@ -114,8 +114,9 @@ async def test_what_is_too_large_for_one_message_comes_in_several(stage: Stage, 
     assert len(messages) > 1
     assert all(message.ephemeral for message in messages)
     names = [attachment.filename for message in messages for attachment in message.attachments]
-    assert names == [f"pastel-data-{number}-of-{len(messages)}.zip" for number in range(1, len(messages) + 1)]
-    assert f"Part 1 of {len(messages)}" in texts(result.response)
+    assert names == [f"pastel-data-{number}.zip" for number in range(1, len(messages) + 1)]
+    assert "Part 1" in texts(result.response)
+    assert f"Part {len(messages)}, the last" in texts(messages[-1])
 
 
 async def test_no_secret_of_discords_leaves_with_an_export(stage: Stage):

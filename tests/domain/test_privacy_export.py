@@ -10,12 +10,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from bot.domain import privacy_export
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
 from bot.domain.privacy import REMOVED, KeptJob, LedgerEntry, MemberData, PastBlock
-from bot.domain.privacy_export import ExportFile, export_files
+from bot.domain.privacy_export import ExportFile, ExportWriter
 from bot.domain.quota import Posting, Purse
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, job, reply, request
 from tests.fakes import START
@@ -38,6 +41,11 @@ POSTING = LedgerEntry(
 def data(*jobs: Job, **changes: Any) -> MemberData:
     kept = tuple(KeptJob(job=job, images=(IMAGE,)) for job in jobs)
     return replace(MemberData(user_id=MEMBER, first_seen_at=START, jobs=kept), **changes)
+
+
+def export_files(page: MemberData, max_bytes: int) -> tuple[ExportFile, ...]:
+    writer = ExportWriter(max_bytes)
+    return (*writer.add(page), writer.finish())
 
 
 def only(files: tuple[ExportFile, ...]) -> dict[str, Any]:
@@ -107,8 +115,9 @@ def test_neither_tokens_nor_other_people_are_in_it() -> None:
         job(id="1" * 16, reply=reply(token="secret-token"), parent=foreign),
         job(id="2" * 16, parent=own),
     )
+    kept = tuple(KeptJob(job=each, came_of_own=each.parent == own) for each in jobs)
 
-    (file,) = export_files(data(*jobs, blocks=(PastBlock(block=block),)), 10**6)
+    (file,) = export_files(data(blocks=(PastBlock(block=block),), jobs=kept), 10**6)
 
     text = file.data.decode()
     assert "secret-token" not in text
@@ -149,17 +158,33 @@ def test_what_is_still_too_large_comes_in_parts_of_which_nothing_is_missing() ->
     parts = [unpacked(file) for file in files]
     assert [told["id"] for part in parts for told in part["requests"]] == [each.id for each in jobs]
     assert sum(len(part["credits"]) for part in parts) == 60
-    assert [file.name for file in files] == [f"pastel-data-{n}-of-{len(files)}.zip" for n in range(1, len(files) + 1)]
-    assert parts[0]["part"] == f"1 of {len(files)}"
+    assert [file.name for file in files] == [f"pastel-data-{n}.zip" for n in range(1, len(files) + 1)]
+    assert [part["part"] for part in parts[:2]] == ["1", "2"]
+    assert [file.part for file in files[-2:]] == [f"{len(files) - 1}", f"{len(files)}, the last"]
+    assert all(part["member"] == str(MEMBER) for part in parts)
 
 
-def test_a_parent_in_another_part_is_still_ones_own() -> None:
+def test_pages_make_the_same_file_as_all_at_once() -> None:
     jobs = wordy(30)
-    last = replace(jobs[-1], parent=Parent(job_id=jobs[0].id, relation=Relation.REMIX))
+    whole = data(*jobs, defaults=PersonalDefaults(style="pastel"), postings=(POSTING,), deletions=(START,))
+    writer = ExportWriter(10**6)
+    pages = (replace(data(), defaults=whole.defaults), data(*jobs[:10]), data(*jobs[10:]), data(postings=whole.postings))
 
-    files = export_files(data(*jobs[:-1], last), 8_000)
+    for page in (*pages, data(deletions=whole.deletions)):
+        assert list(writer.add(page)) == []
 
-    assert unpacked(files[-1])["requests"][-1]["came_of"]["id"] == jobs[0].id
+    assert [writer.finish()] == list(export_files(whole, 10**6))
+
+
+def test_a_part_is_bounded_however_well_it_could_be_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(privacy_export, "MAX_TEXT_BYTES", 20_000)
+    jobs = tuple(job(id=f"{number:016x}", request=request(prompt="a" * 1500)) for number in range(60))
+    writer = ExportWriter(50_000)
+
+    sizes = [len(json.dumps(unpacked(file))) for file in writer.add(data(*jobs))]
+
+    assert len(sizes) > 4
+    assert max(sizes) < 25_000
 
 
 def test_a_limit_that_nothing_fits_into_ends_all_the_same() -> None:

@@ -269,15 +269,18 @@ async def test_details_of_a_removed_model_say_so(world: World) -> None:
 
 
 async def test_a_member_sees_their_own_waiting_jobs_with_their_places(world: World) -> None:
-    running = await world.add(1)
-    await world.claim()
+    await world.add(1)
+    running = await world.claim()
     await world.add(2, origin=origin(2, user_id=OTHER))
     waiting = await world.add(3)
 
-    entries = await world.services.generation.waiting(MEMBER)
+    generation = world.services.generation
+    overview = await generation.waiting(MEMBER, limit=9)
 
-    assert [(entry.job.id, entry.position.ahead) for entry in entries] == [(running.id, 0), (waiting.id, 2)]
-    assert await world.services.generation.waiting(MODERATOR) == ()
+    assert [(entry.job.id, entry.position.ahead) for entry in overview.entries] == [(running.id, 0), (waiting.id, 2)]
+    assert await generation.waiting_jobs(MEMBER, limit=9) == (running, waiting)
+    assert (await generation.waiting(MEMBER, limit=1)).total == 2
+    assert (await generation.waiting(MODERATOR, limit=9)).entries == ()
 
 
 async def test_the_link_to_a_deleted_parent_is_left_out(world: World) -> None:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.errors import FolderError, NotFoundError
+from bot.ports import UnknownKeys
 from bot.storage.images import DiskImageStore
 from tests.fakes import FakeClock
 
@@ -163,6 +165,15 @@ async def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
         await DiskImageStore(tmp_path / "images", FakeClock(datetime(2026, 11, 23, tzinfo=UTC))).save(JOB, 1, 0, b"x")
 
 
+def all_but(*known: str) -> UnknownKeys:
+    """A database that knows these."""
+
+    async def unknown(keys: Sequence[str]) -> frozenset[str]:
+        return frozenset(keys) - set(known)
+
+    return unknown
+
+
 async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: DiskImageStore, root: Path) -> None:
     known = [await images.save(JOB, 1, 0, b"known"), await images.save_upload(b"known")]
     orphans = [await images.save(JOB, 1, 1, b"orphan"), await images.save_upload(b"orphan")]
@@ -170,14 +181,53 @@ async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: Disk
     (root / "notes.txt").write_text("the operator's own")
     (root / "uploads" / "mine.png").write_text("the operator's own")
 
-    assert await images.sweep(frozenset(known)) == len(orphans) + 1
+    assert await images.sweep(all_but(*known), before=None) == len(orphans) + 1
 
     assert files(root) == {*known, "notes.txt", "uploads/mine.png"}
-    assert await images.sweep(frozenset(known)) == 0
+    assert await images.sweep(all_but(*known), before=None) == 0
+
+
+async def test_a_sweep_of_old_files_leaves_those_that_are_just_being_written(images: DiskImageStore, root: Path) -> None:
+    old, fresh = await images.save_upload(b"old"), await images.save_upload(b"fresh")
+    half = root / "uploads" / "half.png.1a2b3c4d.partial"
+    half.write_bytes(b"half")
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    os.utime(root / old, (hour_ago.timestamp() - 1,) * 2)
+
+    assert await images.sweep(all_but(), before=hour_ago) == 1
+
+    assert files(root) == {fresh, "uploads/half.png.1a2b3c4d.partial"}
+
+
+async def test_an_upload_that_comes_again_during_a_sweep_stays(images: DiskImageStore, root: Path) -> None:
+    key = await images.save_upload(b"comes again")
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    os.utime(root / key, (hour_ago.timestamp() - 1,) * 2)
+
+    async def unknown(keys: Sequence[str]) -> frozenset[str]:
+        await images.save_upload(b"comes again")
+        return frozenset(keys)
+
+    assert await images.sweep(unknown, before=hour_ago) == 0
+    assert await images.read_upload(key) == b"comes again"
+
+
+async def test_a_sweep_asks_for_a_few_files_at_a_time(images: DiskImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.storage.images.PORTION", 3)
+    for number in range(10):
+        await images.save(JOB, 1, number, b"x")
+    asked: list[int] = []
+
+    async def unknown(keys: Sequence[str]) -> frozenset[str]:
+        asked.append(len(keys))
+        return frozenset(keys)
+
+    assert await images.sweep(unknown, before=None) == 10
+    assert max(asked) == 3
 
 
 async def test_the_sweep_of_a_new_folder_finds_nothing(images: DiskImageStore) -> None:
-    assert await images.sweep(frozenset()) == 0
+    assert await images.sweep(all_but(), before=None) == 0
 
 
 async def test_a_file_that_cannot_be_deleted_is_named(images: DiskImageStore, root: Path) -> None:
@@ -186,5 +236,4 @@ async def test_a_file_that_cannot_be_deleted_is_named(images: DiskImageStore, ro
 
     with pytest.raises(FolderError, match="cannot be deleted"):
         await images.delete([f"2026/11/{JOB}-1-0.png"])
-    with pytest.raises(FolderError, match="cannot be deleted"):
-        await images.sweep(frozenset())
+    assert await images.sweep(all_but(), before=None) == 0  # a folder is no file of ours

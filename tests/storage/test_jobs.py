@@ -100,11 +100,11 @@ async def test_waiting_lists_a_members_own_unfinished_jobs_in_queue_order(store:
     queued = await store.add(3)
     await store.add(4, user_id=101)
 
-    waiting = await store.jobs.waiting(100)
+    waiting = (await store.jobs.waiting(100, limit=9)).jobs
 
     assert [job.id for job in waiting] == [running.id, queued.id]
     assert done.id not in {job.id for job in waiting}
-    assert await store.jobs.waiting(999) == ()
+    assert (await store.jobs.waiting(999, limit=9)).jobs == ()
 
 
 async def test_counts_are_by_status(store: Store) -> None:
@@ -182,11 +182,12 @@ async def test_an_upload_goes_with_the_last_job_that_started_from_it_at_once(sto
     assert await store.jobs.mark_deleted(second.id, by=900, now=NOW) == (shared.key,)  # after one that was cut off
 
 
-async def test_known_keys_are_the_pictures_and_the_uploads_of_jobs_that_are_not_deleted(store: Store) -> None:
+async def test_keys_are_known_of_pictures_and_of_uploads_of_jobs_that_are_not_deleted(store: Store) -> None:
     kept = await store.succeeded(1, init_image=InitImage(key="uploads/shared.png", strength=0.5))
     gone = await store.succeeded(2, init_image=InitImage(key="uploads/shared.png", strength=0.5))
     alone = await store.succeeded(3, init_image=InitImage(key="uploads/alone.png", strength=0.5))
     await store.jobs.mark_deleted(gone.id, by=900, now=NOW)
     await store.jobs.mark_deleted(alone.id, by=900, now=NOW)
 
-    assert await store.jobs.known_keys() == {f"2026/11/{kept.id}-1-0.png", "uploads/shared.png"}
+    known, unknown = {f"2026/11/{kept.id}-1-0.png", "uploads/shared.png"}, {f"2026/11/{gone.id}-1-0.png", "uploads/alone.png"}
+    assert await store.jobs.unknown_keys([*known, *unknown]) == unknown

@@ -44,7 +44,7 @@ async def lost_tails(cuts: int) -> int:
             store = Store.over(database)
             for number in range(JOBS):
                 await store.jobs.add(new_job(number), limits=UNLIMITED, now=NOW)
-                await store.jobs.cancel((await store.jobs.waiting(100))[0].id, now=NOW)
+                await store.jobs.cancel((await store.jobs.waiting(100, limit=1)).jobs[0].id, now=NOW)
             data, wal = (folder / "pastel.db").read_bytes(), (folder / "pastel.db-wal").read_bytes()
         for number in range(cuts):
             cut = folder / f"{number}" / "pastel.db"

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
+import threading
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from bot.domain.image import StoredImage
-from bot.domain.job import JobStatus, Parent, Relation
+from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
-from bot.domain.privacy import REMOVED, Holdings
+from bot.domain.privacy import REMOVED, Holdings, MemberData
 from bot.domain.quota import Limits, Posting, Standing
 from bot.domain.request import InitImage
 from bot.errors import QuotaError
+from bot.storage import member_data
 from bot.storage.database import Database
 from bot.storage.moderation import SqliteModeration
 from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.retention import SqliteRetention
+from bot.storage.rows import job_from_row
 from tests.storage.conftest import Store
 from tests.storage.erasures import LATER, MINE, THEIRS, bytes_of, erase, fill, finish
 from tests.storage.first_schema import make
@@ -287,13 +292,20 @@ async def test_blocks_stay_as_the_servers_record(store: Store) -> None:
     assert await moderation.blocks(200, limit=2, now=NOW) == (block,)
 
 
+async def everything(store: Store, user_id: int = 100) -> MemberData:
+    """All pages as one."""
+    pages = [page async for page in SqlitePrivacy(store.database).pages(user_id)]
+    lists = ("jobs", "postings", "blocks", "reports", "deletions")
+    return replace(pages[0], **{name: tuple(chain.from_iterable(getattr(page, name) for page in pages)) for name in lists})
+
+
 async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Store) -> None:
     await filled.grant(3, 90)
     await SqliteModeration(filled.database).block(
         Block(guild_id=200, user_id=100, reason="flood", blocked_by=900, blocked_at=NOW)
     )
 
-    data = await SqlitePrivacy(filled.database).everything(100)
+    data = await everything(filled)
 
     assert [kept.job.request.prompt for kept in data.jobs] == [f"{MINE} {number}" for number in (1, 2, 4, 5)]
     assert [len(kept.images) for kept in data.jobs] == [1, 0, 0, 0]
@@ -309,6 +321,50 @@ async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Sto
     assert [past.block.reason for past in data.blocks] == ["flood"]
     assert [said.reason for said in data.reports] == [f"{MINE} is better"]
     assert THEIRS not in repr(data)
+
+
+async def test_no_page_of_a_member_is_longer_than_the_bound_and_none_of_their_rows_is_missing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_data, "PAGE", 7)
+    for number in range(1, 31):
+        await store.add(number, user_id=100 + number % 2)
+
+    pages = [page async for page in SqlitePrivacy(store.database).pages(100)]
+
+    assert max(len(page.jobs) + len(page.postings) for page in pages) == 7
+    assert [kept.job.origin.interaction_id for page in pages for kept in page.jobs] == list(range(2, 31, 2))
+    assert len({entry.job_id for page in pages for entry in page.postings}) == 15
+
+
+async def test_nobodys_read_waits_for_an_export_however_long_a_page_takes(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(row: sqlite3.Row) -> Job:
+        inside.set()
+        go_on.wait(30)
+        return job_from_row(row)
+
+    monkeypatch.setattr(member_data, "job_from_row", slow)
+    export = asyncio.create_task(everything(filled))
+    await asyncio.to_thread(inside.wait, 30)
+
+    async with asyncio.timeout(20):
+        for _ in range(4):  # every reader in turn
+            assert await filled.jobs.get("0" * 16) is None
+    go_on.set()
+
+    assert len((await export).jobs) == 4
+
+
+async def test_a_parent_is_known_to_be_the_members_own(store: Store) -> None:
+    mine, theirs = await store.add(1), await store.add(2, user_id=101)
+    await store.add(3, parent=Parent(job_id=mine.id, relation=Relation.REROLL))
+    await store.add(4, parent=Parent(job_id=theirs.id, relation=Relation.REMIX))
+
+    assert [kept.came_of_own for kept in (await everything(store)).jobs] == [False, True, False]
 
 
 async def test_holdings_are_counted(filled: Store) -> None:

@@ -118,7 +118,7 @@ async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(st
     reports = SqliteReports(store.database)
     job = await store.succeeded(1)
     report_id = (await filed(store, job.id)).report.id
-    assert await reports.unseen() == (report_id,)
+    assert await reports.unseen(after=0, limit=9) == (report_id,)
 
     await reports.shown(await reports.get(report_id), ReportMessage(channel_id=5, message_id=6))
     await reports.blocked(report_id, STEP)
@@ -129,16 +129,16 @@ async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(st
     assert closed == [True, False]
     assert (report.message, report.blocked) == (ReportMessage(channel_id=5, message_id=6), STEP)
     assert (report.outcome, report.closed) == (Outcome.REMOVED, STEP)
-    assert await reports.unseen() == ()
+    assert await reports.unseen(after=0, limit=9) == ()
 
 
 async def test_a_message_is_outdated_from_a_change_until_that_change_is_shown(store: Store) -> None:
     reports, message = SqliteReports(store.database), ReportMessage(channel_id=5, message_id=6)
     job = await store.succeeded(1)
     report_id = (await filed(store, job.id)).report.id
-    assert await reports.outdated() == ()  # there is no message yet
+    assert await reports.outdated(after=0, limit=9) == ()  # there is no message yet
     await reports.shown(await reports.get(report_id), message)
-    assert await reports.outdated() == ()
+    assert await reports.outdated(after=0, limit=9) == ()
 
     before = await reports.get(report_id)
     await filed(store, job.id, 301)
@@ -146,13 +146,13 @@ async def test_a_message_is_outdated_from_a_change_until_that_change_is_shown(st
     await reports.blocked(report_id, STEP)
     await reports.shown(before, message)
     await reports.shown(between, message)
-    assert await reports.outdated() == (report_id,)
+    assert await reports.outdated(after=0, limit=9) == (report_id,)
     await reports.shown(await reports.get(report_id), message)
     await reports.shown(between, message)  # one that was held up
 
-    assert await reports.outdated() == ()
+    assert await reports.outdated(after=0, limit=9) == ()
     await reports.close(report_id, Outcome.DISMISSED, STEP)
-    assert await reports.outdated() == (report_id,)
+    assert await reports.outdated(after=0, limit=9) == (report_id,)
     assert (await reports.get(report_id)).is_outdated
 
 

@@ -36,7 +36,10 @@ async def test_times_are_those_that_moderators_set(store: Store) -> None:
     await rules.change(GUILD, lambda _: GuildSettings(picture_days=7, prompt_days=30), by=1, now=NOW)
     await rules.change(ELSEWHERE, lambda _: GuildSettings(max_steps=20), by=1, now=NOW)
 
-    assert await shelf.times() == {GUILD: KeepingTimes(picture_days=7, word_days=30), ELSEWHERE: FOR_GOOD}
+    assert await shelf.times(after=0) == {GUILD: KeepingTimes(picture_days=7, word_days=30), ELSEWHERE: FOR_GOOD}
+    assert await shelf.times(after=min(GUILD, ELSEWHERE)) == {
+        max(GUILD, ELSEWHERE): await shelf.times_of(max(GUILD, ELSEWHERE))
+    }
     assert await shelf.times_of(GUILD) == KeepingTimes(picture_days=7, word_days=30)
     assert await shelf.times_of(999) == FOR_GOOD
 
@@ -106,11 +109,11 @@ async def test_messages_of_reports_about_what_goes_are_outdated_at_the_same_mome
         filed = await reports.file(complaint, job_id=job.id, guild_id=GUILD, most=5, since=NOW)
         assert filed is not None
         await reports.shown(filed.report, ReportMessage(channel_id=5, message_id=6))
-    assert await reports.outdated() == ()
+    assert await reports.outdated(after=0, limit=9) == ()
 
     await shelf.remove(await shelf.expired(GUILD, before=SOON, words=words), words=words, now=SOON)
 
-    assert len(await reports.outdated()) == 1
+    assert len(await reports.outdated(after=0, limit=9)) == 1
 
 
 async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: Store) -> None:

@@ -297,7 +297,7 @@ class Repository(RuleBasedStateMachine):
             assert (job.status, job.attempt, job.aborts) == (model.status, model.attempt, model.aborts)
         due = [entry.job_id for entry in self.run(self.store.outbox.due(now=self.now, limit=1_000))]
         assert sorted(due) == sorted(i for i, model in self.models.items() if model.is_open and model.wants <= self.now)
-        waiting = [job.id for user in (1, 2, 3) for job in self.run(self.store.jobs.waiting(user))]
+        waiting = [job.id for user in (1, 2, 3) for job in self.run(self.store.jobs.waiting(user, limit=10_000)).jobs]
         assert sorted(waiting) == sorted(i for i, model in self.models.items() if model.status.is_waiting)
 
 

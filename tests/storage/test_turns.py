@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.job import Job
 from bot.domain.quota import Limits
-from bot.ports import Ahead
+from bot.ports import Ahead, Waiting
 from bot.storage.database import Database
 from tests.storage.samples import NOW, Store, images
 
@@ -253,8 +253,9 @@ async def test_what_waits_in_a_server_is_listed_in_queue_order_what_runs_first(s
     await add(store, NEWCOMER, guild_id=201)
     await store.claim()
 
-    listed = await store.jobs.waiting_in(200)
+    listed = await store.jobs.waiting_in(200, limit=9)
 
-    assert [job.id for job in listed] == [first.id, newcomer.id, second.id, third.id]
-    assert [job.id for job in await store.jobs.waiting(FLOODER)] == [first.id, second.id, third.id]
-    assert await store.jobs.waiting_in(999) == ()
+    assert [job.id for job in listed.jobs] == [first.id, newcomer.id, second.id, third.id]
+    assert [job.id for job in (await store.jobs.waiting(FLOODER, limit=9)).jobs] == [first.id, second.id, third.id]
+    assert await store.jobs.waiting_in(200, limit=2) == Waiting(jobs=listed.jobs[:2], total=4)
+    assert await store.jobs.waiting_in(999, limit=9) == Waiting(jobs=(), total=0)

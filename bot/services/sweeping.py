@@ -1,0 +1,69 @@
+"""Files that no row of the database knows are removed once an hour: what a crash, or a refusal after a write, left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
+from typing import Final
+
+from bot.ports import Clock, ImageStore, JobRepository
+from bot.services.incidents import report
+from bot.services.signals import Signal, Sleep, rest
+from bot.telemetry import Metrics
+
+INTERVAL: Final = 3600.0  # seconds between two rounds
+GRACE: Final = timedelta(hours=1)  # a file is written before the database knows it
+JUMP_SECONDS: Final = 60.0  # by which the wall clock may run ahead of the machine's own in an interval
+
+log = logging.getLogger(__name__)
+
+
+class Sweeping:
+    """Goes round until `stop`. What lay there at the start was swept by the start."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobRepository,
+        store: ImageStore,
+        clock: Clock,
+        metrics: Metrics,
+        sleep: Sleep = asyncio.sleep,
+        ticks: Callable[[], float] = monotonic,
+    ) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._sleep = sleep
+        self._ticks = ticks
+        self._signal = Signal()
+        self._stopping = False
+
+    async def run(self) -> None:
+        """The first round is an hour after the start."""
+        while not self._stopping:
+            woken, began_at, began = self._signal.listen(), self._clock.now(), self._ticks()
+            await rest(woken, INTERVAL, self._sleep)
+            # Ages come from the wall clock. Where that jumped ahead, a file of a minute ago looks old: wait another hour.
+            jumped = (self._clock.now() - began_at).total_seconds() - (self._ticks() - began) > JUMP_SECONDS
+            if not self._stopping and not jumped:
+                await self.sweep()
+
+    async def sweep(self) -> None:
+        """One round. Never raises: the next may find a disk that works."""
+        try:
+            removed = await self._store.sweep(self._jobs.unknown_keys, before=self._clock.now() - GRACE)
+        except Exception as error:  # noqa: BLE001  # a file that cannot be removed must not end the bot
+            report(log, self._metrics, "Files that nothing needs could not be removed", error)
+            return
+        if removed:
+            log.info("Removed %d files that nothing needs", removed)
+
+    def stop(self) -> None:
+        """Begin no further round; may be called at any time, repeatedly."""
+        self._stopping = True
+        self._signal.ring()
