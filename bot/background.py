@@ -31,6 +31,7 @@ class Background:
         self._delivery = services.delivery
         self._live = services.live
         self._eraser = services.eraser
+        self._overwriting = services.overwriting
         self._retention = services.retention
         self._sweeping = services.sweeping
         self._reports = services.reports
@@ -50,6 +51,7 @@ class Background:
             "worker": self._worker.run(),
             "delivery": self._delivery.run(),
             "eraser": self._eraser.run(),
+            "overwriting": self._overwriting.run(),
             "retention": self._retention.run(),
             "sweeping": self._sweeping.run(),
             "reports": self._reports.display.catch_up(),
@@ -85,6 +87,7 @@ class Background:
         self._retention.stop()
         self._sweeping.stop()
         await self._eraser.stop()
+        await self._overwriting.stop()
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=END_SECONDS)

@@ -49,6 +49,7 @@ from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
+from bot.storage.traces import SqliteTraces
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ async def open_works(
         personal=SqlitePersonalDefaults(ground.database),
         records=SqlitePrivacy(ground.database),
         shelf=SqliteRetention(ground.database),
+        traces=SqliteTraces(ground.database),
         outbox=ground.outbox,
         store=ground.images,
         codec=codec,

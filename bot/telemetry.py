@@ -29,4 +29,7 @@ class Metrics:
         self.loop_lag_seconds = Histogram(
             "pastel_loop_lag_seconds", "How late the event loop wakes a sleeper", buckets=LAG_BUCKETS, registry=r
         )
+        self.traces_seconds = Gauge(
+            "pastel_traces_seconds", "Since the first erasure whose traces are still in the database file; 0 = none", registry=r
+        )
         self.errors = Counter("pastel_errors", "Unexpected errors logged with an id", registry=r)

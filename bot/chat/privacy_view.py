@@ -45,14 +45,16 @@ QUESTION = (
     "- how many credits you used and have, without any words, so that today's limit still counts\n"
     "- blocks by moderators, and that something was reported; that belongs to their server\n"
     "- what others made out of your pictures; that is theirs\n"
-    "- copies of my files that my host made. My own copies, from before an update, are deleted after 30 days",
+    "- copies of my files that my host made. My own copies, from before an update, are deleted after 30 days\n"
+    "-# The last traces of your words inside my database file are overwritten within 24 hours.",
 )
 DONE = (
-    "Everything is deleted. I am removing my messages with your pictures now. Those that are still there in a minute, Discord "
-    "did not let me remove; moderators can delete them. You can draw again whenever you like."
+    "Everything is deleted, and the last traces of it in my database file are overwritten within 24 hours. I am removing my "
+    "messages with your pictures now. Those that are still there in a minute, Discord did not let me remove; moderators can "
+    "delete them. You can draw again whenever you like."
 )
 UNDER_WAY = "I have begun to delete everything and go on until it is done, also after a restart. You need not do anything."
-NOTHING = "Nothing is stored about you, so there is nothing to delete."
+NOTHING = "Nothing of yours is left to delete."
 EXPORTED = "Here is everything that I have stored about you. The pictures themselves are in the messages that show them."
 
 

@@ -57,11 +57,12 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """A member's wish that everything goes which was stored until `requested_at`."""
+    """A member's wish that everything goes which was stored until then: jobs `up_to` a place in the order of arrival."""
 
     id: int
     user_id: int
     requested_at: datetime
+    up_to: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

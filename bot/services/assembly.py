@@ -33,6 +33,7 @@ from bot.services.house_rules import HouseRules, HouseRulesRepository
 from bot.services.inspection import Inspection
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.moderation import Moderation, ModerationRepository, Roster
+from bot.services.overwriting import Overwriting, Traces
 from bot.services.personal import PersonalRepository, Preferences
 from bot.services.privacy import MemberRecords, Privacy
 from bot.services.proposals import Proposals
@@ -69,6 +70,7 @@ class Ports:
     outbox: Outbox
     records: MemberRecords
     shelf: Shelf
+    traces: Traces
     store: ImageStore
     codec: ImageCodec
     messenger: Messenger
@@ -95,6 +97,7 @@ class Services:
     drain: Drain
     privacy: Privacy
     eraser: Eraser
+    overwriting: Overwriting
     retention: Retention
     sweeping: Sweeping
     worker: Worker
@@ -157,6 +160,7 @@ def build_services(
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
         privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser, exports=Exports(ports.records)),
         eraser=eraser,
+        overwriting=Overwriting(traces=ports.traces, clock=clock, metrics=metrics, sleep=sleep),
         retention=Retention(shelf=ports.shelf, store=store, reports=display, clock=clock, metrics=metrics, sleep=sleep),
         sweeping=Sweeping(jobs=jobs, store=store, clock=clock, metrics=metrics, sleep=sleep),
         worker=worker,
@@ -207,7 +211,6 @@ def _report_display(ports: Ports) -> ReportDisplay:
 def _eraser(ports: Ports, machinery: Machinery, sleep: Sleep) -> Eraser:
     return Eraser(
         erasures=ports.records,
-        shelf=ports.shelf,
         store=ports.store,
         machinery=machinery,
         clock=ports.clock,

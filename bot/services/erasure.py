@@ -10,14 +10,12 @@ from typing import Final, Protocol
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId
-from bot.domain.privacy import Erasure, ShownCard
-from bot.errors import FolderError
+from bot.domain.privacy import Content, Erasure, ShownCard
 from bot.ports import Clock, ImageStore, Messenger, MessengerError
 from bot.services.delivery import Delivery
 from bot.services.incidents import report
 from bot.services.live_cards import LiveCards
 from bot.services.report_display import ReportDisplay
-from bot.services.retention import Shelf, remove_all
 from bot.services.signals import Signal, Sleep, rest
 from bot.services.worker import Worker
 from bot.telemetry import Metrics
@@ -30,33 +28,49 @@ CALL_SECONDS: Final = 10.0  # for one card
 PORTION: Final = 50  # cards
 IDLE_SECONDS: Final = 15.0  # between looks at what is still to do
 
-LOG_IN_USE = "Another program reads the database all the time, so that deleted words stay in its log. Stop that program."
-
 log = logging.getLogger(__name__)
 
 
 class Erasures(Protocol):
-    """Members' wishes on disk, and what they concern."""
+    """Members' wishes on disk, and what they concern. Nothing here holds the database for longer than a moment."""
 
-    async def begin(self, user_id: int, *, now: datetime) -> tuple[JobId, ...] | None:
-        """Write the wish down, cancel what waits or runs (with the refund), take everything out of use, in one transaction.
+    async def begin(self, user_id: int, *, now: datetime) -> Erasure | None:
+        """Write the wish down, and forget the member's defaults. None, and nothing is written, when there is nothing to remove.
 
-        Open reports about it are closed.
-
-        Returns the jobs that had not come to their end; None when nothing was ever stored of the member.
+        From here on it is finished whatever happens; what the member asks for later is not concerned.
         """
         ...
 
     async def open(self) -> tuple[int, ...]:
-        """Members with something left to do."""
+        """Members with something left to do; the first of them, where they are many."""
         ...
 
     async def to_do(self, user_id: int) -> Erasure | None:
         """The wish that is not fulfilled yet."""
         ...
 
-    async def rewrite(self) -> bool:
-        """Leave no byte of what was removed in the database's files. False: the log is in use."""
+    async def cancel(self, erasure: Erasure, *, now: datetime) -> tuple[JobId, ...]:
+        """Cancel what waits or runs, with the refund, in portions; returns which jobs those were."""
+        ...
+
+    async def being_shown(self, user_id: int) -> tuple[JobId, ...]:
+        """Ended jobs whose last card Discord may just be given."""
+        ...
+
+    async def content(self, erasure: Erasure) -> Content:
+        """The next portion of ended jobs whose words are still there."""
+        ...
+
+    async def remove(self, erasure: Erasure, content: Content, *, now: datetime) -> None:
+        """Forget the jobs' pictures, words and tokens, and close the reports about them. Leaves traces in the file."""
+        ...
+
+    async def forget_reasons(self, erasure: Erasure) -> bool:
+        """Forget a portion of what the member told moderators. False when nothing was left."""
+        ...
+
+    async def fold_log(self) -> None:
+        """Empty the database's log, unless somebody reads it right now."""
         ...
 
     async def erased(self, erasure: Erasure, *, now: datetime) -> bool:
@@ -96,7 +110,6 @@ class Eraser:
         self,
         *,
         erasures: Erasures,
-        shelf: Shelf,
         store: ImageStore,
         machinery: Machinery,
         clock: Clock,
@@ -104,7 +117,6 @@ class Eraser:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._erasures = erasures
-        self._shelf = shelf
         self._store = store
         self._machinery = machinery
         self._clock = clock
@@ -146,12 +158,10 @@ class Eraser:
     async def erase(self, user_id: int) -> bool | None:
         """Everything that is stored of the member now. Cards in Discord are removed after the return, in the background.
 
-        True once no word, file or token is left; False when that takes longer, and goes on; None when nothing was stored.
+        True once no row, file or token is left; False when that takes longer, and goes on; None when there was nothing.
         """
-        unfinished = await self._erasures.begin(user_id, now=self._clock.now())
-        if unfinished is None:
+        if await self._erasures.begin(user_id, now=self._clock.now()) is None:
             return None
-        await self._quieten(unfinished)
         self._start(user_id)
         return await self._wait(user_id)
 
@@ -172,23 +182,9 @@ class Eraser:
             pass
         return False
 
-    async def _quieten(self, job_ids: tuple[JobId, ...]) -> None:
-        """Stop drawings and wait for cards that are on their way to Discord, so that none comes after its removal."""
-        parts = self._machinery
-        for job_id in job_ids:
-            parts.worker.abort_job(job_id)
-        parts.delivery.wake()
-        try:
-            async with asyncio.timeout(SETTLE_SECONDS):
-                for job_id in job_ids:
-                    await parts.live.close(job_id)
-                    await parts.delivery.settle(job_id)
-        except TimeoutError:
-            log.info("Discord is slow to take cards that are to be erased; the erasure goes on without waiting")
-
     async def _work(self, user_id: int) -> None:
         try:
-            await self._remove_content(user_id)
+            await self._remove_everything(user_id)
             self._erased.ring()
             await self._remove_cards(user_id)
             await self._erasures.close(user_id, now=self._clock.now())
@@ -197,20 +193,33 @@ class Eraser:
         else:
             self._signal.ring()  # the member may have asked again meanwhile
 
-    async def _remove_content(self, user_id: int) -> None:
+    async def _remove_everything(self, user_id: int) -> None:
         """Raises FolderError where the disk does not let us."""
         while (erasure := await self._erasures.to_do(user_id)) is not None:
-            await remove_all(
-                lambda: self._shelf.of_member(user_id),
-                words=True,
-                shelf=self._shelf,
-                store=self._store,
-                clock=self._clock,
-            )
-            if not await self._erasures.rewrite():
-                raise FolderError(LOG_IN_USE)
+            await self._quieten(erasure)
+            while (content := await self._erasures.content(erasure)).job_ids:
+                await self._store.delete(content.keys)  # first: what is cut off after that is known, and done again
+                await self._erasures.remove(erasure, content, now=self._clock.now())
+            while await self._erasures.forget_reasons(erasure):
+                pass
+            await self._erasures.fold_log()
             if await self._erasures.erased(erasure, now=self._clock.now()):
                 log.info("Erasure %d: words, pictures and files are gone", erasure.id)
+
+    async def _quieten(self, erasure: Erasure) -> None:
+        """Cancel, stop drawings, and wait for cards that are on their way to Discord, so that none comes after its removal."""
+        parts = self._machinery
+        cancelled = await self._erasures.cancel(erasure, now=self._clock.now())
+        for job_id in cancelled:
+            parts.worker.abort_job(job_id)
+        parts.delivery.wake()
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                for job_id in dict.fromkeys((*cancelled, *await self._erasures.being_shown(erasure.user_id))):
+                    await parts.live.close(job_id)
+                    await parts.delivery.settle(job_id)
+        except TimeoutError:
+            log.info("Discord is slow to take cards that are to be erased; the erasure goes on without waiting")
 
     async def _remove_cards(self, user_id: int) -> None:
         """As many as Discord takes within the time, each tried once; the newest first, which most people still see.

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class Shelf(Protocol):
-    """What the database holds of jobs that ended, by age and by member. Portions are small; ask until one is empty."""
+    """What the database holds of jobs that ended, by age. Portions are small; ask until one is empty."""
 
     async def times(self, *, after: int) -> dict[int, KeepingTimes]:
         """The next servers that have settings, by id from `after` on."""
@@ -32,10 +32,6 @@ class Shelf(Protocol):
 
     async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
         """Jobs that ended before, whose pictures (or words) are still there and whose last card needs no showing."""
-        ...
-
-    async def of_member(self, user_id: int) -> Content:
-        """Deleted jobs of a member whose words are still there."""
         ...
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:

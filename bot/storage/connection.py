@@ -34,9 +34,13 @@ class ThreadedConnection(aiosqlite.Connection):
     queued still runs.
     """
 
-    def __init__(self, name: str, connector: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(
+        self, name: str, connector: Callable[[], sqlite3.Connection], again: Callable[[], sqlite3.Connection] | None = None
+    ) -> None:
         super().__init__(connector, iter_chunk_size=64)
         self._thread.name = name
+        self._again = again or connector
+        self._has_let_go = False
 
     async def __aenter__(self) -> Self:
         """Open; when that fails or is cancelled, the thread has ended before the error comes out."""
@@ -50,8 +54,20 @@ class ThreadedConnection(aiosqlite.Connection):
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run `function` on the thread and wait for it."""
-        result: T = await self._execute(function, self._conn)  # pyright: ignore[reportUnknownMemberType]  # untyped there
+        result: T = await self._execute(lambda: function(self.take_up()))  # pyright: ignore[reportUnknownMemberType]  # untyped there
         return result
+
+    def let_go(self) -> None:
+        """Close, on the thread, until the next function runs or `take_up` is called: the file is to be replaced."""
+        self._conn.close()
+        self._has_let_go = True
+
+    def take_up(self) -> sqlite3.Connection:
+        """The open connection, on the thread; opens it again after `let_go`, with the file that lies there now."""
+        if self._has_let_go:
+            self._connection = self._again()
+            self._has_let_go = False
+        return self._conn
 
 
 def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
@@ -72,6 +88,18 @@ def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Conne
         raise _explained(error, path) from error
     except OSError as error:
         raise unwritable(path, error.strerror or "unknown error") from error
+    return connection
+
+
+def connect_writer_again(path: Path) -> sqlite3.Connection:
+    """Open a file that `connect_writer` has opened and checked before. Runs on the connection's thread."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _configure(connection)
+        _use_log(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -117,13 +145,17 @@ def in_transaction(connection: sqlite3.Connection, begin: str, function: Callabl
     return result
 
 
-def rewrite(connection: sqlite3.Connection) -> bool:
-    """Write the whole file anew and empty the log; returns whether the log is empty. Runs outside of transactions.
+def fold_log(connection: sqlite3.Connection) -> bool:
+    """Write the log into the file and empty it, unless somebody reads it right now; returns whether it is empty.
 
-    secure_delete alone does not do: where SQLite moved rows to other pages, the gaps between them keep the old bytes.
+    Waits for nobody, since everybody would wait for the writer meanwhile. Runs outside of transactions.
     """
-    connection.execute("VACUUM")
-    busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    patience: int = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
     return not busy
 
 
@@ -146,10 +178,14 @@ def _configure(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA temp_store = MEMORY")
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _use_log(connection: sqlite3.Connection, path: Path) -> None:
     journal_mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if journal_mode != "wal":
         raise FolderError(f"The file system of {path} cannot hold the database. Set DATA_DIR to a folder on a local disk.")
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    _use_log(connection, path)
     result: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
         raise damaged(path, result)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from bot.storage.connection import ThreadedConnection, connect_reader, connect_writer, examine, in_transaction, rewrite
-from bot.storage.faults import operator_error
+from bot.storage.connection import (
+    ThreadedConnection,
+    connect_reader,
+    connect_writer,
+    connect_writer_again,
+    examine,
+    fold_log,
+    in_transaction,
+)
+from bot.storage.copying import clear
+from bot.storage.faults import operator_error, unwritable
 from bot.storage.migrator import Migration, load_migrations
+from bot.storage.rewriting import Mark, Rewriter
 
 T = TypeVar("T")
 SqlFunction = Callable[[sqlite3.Connection], T]
@@ -44,6 +54,8 @@ class Database:
         self._writer = writer
         self._readers = cycle(readers)
         self._walker = walker
+        self._rewriter = Rewriter(path, writer, (*readers, walker))
+        self._rewriting: asyncio.Task[float] | None = None
         self._connections = connections
         self._in_flight: set[asyncio.Task[Any]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -58,7 +70,10 @@ class Database:
         steps = migrations or await asyncio.to_thread(load_migrations)
         async with AsyncExitStack() as stack:
             # Readers are closed first, so that the writer's close folds the WAL into the file.
-            writer = ThreadedConnection("database-writer", partial(connect_writer, path, steps))
+            await asyncio.to_thread(_clear_folder, path)
+            writer = ThreadedConnection(
+                "database-writer", partial(connect_writer, path, steps), partial(connect_writer_again, path)
+            )
             await stack.enter_async_context(writer)
             readers = [ThreadedConnection(f"database-reader-{n}", partial(connect_reader, path)) for n in range(READERS)]
             walker = ThreadedConnection("database-walker", partial(connect_reader, path))
@@ -97,13 +112,27 @@ class Database:
         """
         return await self._run(self._walker, lambda raw: _guarded(raw, "BEGIN", function))
 
-    async def rewrite(self) -> bool:
-        """Write the file anew and empty its log, so that neither holds a byte of what was removed before.
+    async def fold_log(self) -> bool:
+        """Write the log into the file and empty it; False when somebody reads it right now. Waits for nobody."""
+        return await self._run(self._writer, fold_log)
 
-        Other writes wait meanwhile, a few seconds for 100 MB. False when a reader of another process was in the way: the
-        log is not empty then. Raises as `transaction`; it needs as much free space as the file has.
+    async def rewrite(self, mark: Mark) -> float:
+        """Write the file anew, so that it holds no byte of what was removed before; returns for how long the writer was held.
+
+        `mark` changes the new file in a transaction. Cancelling stops it, and waits until it has stopped. Needs as much free
+        space as the file has, and what is written meanwhile. Raises as `transaction`; FolderError too when another program
+        has the file open. The file stays as it was then.
         """
-        return await self._run(self._writer, rewrite)
+        if self._closing is not None or self._rewriting is not None:
+            raise RuntimeError("the database is closed, or is being written anew already")
+        task = self._rewriting = asyncio.create_task(self._explained(self._rewriter.run(mark)), name="database-rewrite")
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await self._rewriter.interrupt(task)
+            raise
+        finally:
+            self._rewriting = None
 
     async def answers(self) -> bool:
         """Whether a question gets an answer; False once the database is closed."""
@@ -130,8 +159,11 @@ class Database:
             raise
 
     async def _execute(self, connection: ThreadedConnection, function: SqlFunction[T]) -> T:
+        return await self._explained(connection.run(function))
+
+    async def _explained(self, work: Awaitable[T]) -> T:
         try:
-            return await connection.run(function)
+            return await work
         except sqlite3.Error as error:
             explained = operator_error(error, self.path)
             if explained is None:
@@ -140,9 +172,19 @@ class Database:
 
     async def _close(self) -> None:
         try:
+            if self._rewriting is not None:
+                await self._rewriter.interrupt(self._rewriting)
             await asyncio.gather(*self._in_flight, return_exceptions=True)
         finally:
             await self._connections.aclose()
+
+
+def _clear_folder(path: Path) -> None:
+    """Remove what a rewrite that was cut off left beside the file."""
+    try:
+        clear(path)
+    except OSError as error:
+        raise unwritable(path, error.strerror or "unknown error") from error
 
 
 def _guarded(connection: sqlite3.Connection, begin: str, function: SqlFunction[T]) -> T:

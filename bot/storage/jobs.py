@@ -126,9 +126,14 @@ class SqliteJobs:
         return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now))
 
     async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
-        return await self._database.transaction(
-            lambda connection: endings.cancel_all(connection, user_id, now=now, guild_id=guild_id)
-        )
+        cancelled: list[JobId] = []
+        while portion := await self._database.transaction(
+            lambda connection: endings.cancel_all(
+                connection, user_id, now=now, guild_id=guild_id, limit=endings.WAITING_PORTION
+            )
+        ):
+            cancelled += portion
+        return tuple(cancelled)
 
     async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
         return await self._database.transaction(

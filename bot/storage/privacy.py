@@ -7,15 +7,17 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from bot.domain.job import JobId, ReplyTarget
-from bot.domain.privacy import Erasure, Holdings, MemberData, ShownCard
+from bot.domain.privacy import Content, Erasure, Holdings, MemberData, ShownCard
 from bot.domain.report import Step
 from bot.storage import endings, member_data
 from bot.storage.database import Database
 from bot.storage.member_data import Walk
-from bot.storage.reports import close_about_member, forget_reasons
+from bot.storage.reports import close_about_jobs, forget_reasons
+from bot.storage.retention import content_of, forget
 from bot.storage.rows import from_micros, to_micros
 
-KNOWN = "SELECT 1 FROM users WHERE id = ?"
+# Of each in one transaction, so that it holds the writer for some 10 ms at most.
+CONTENT_PORTION, REASONS_PORTION, CARDS_PORTION = 25, 50, 100
 
 HOLDINGS = """--sql
 SELECT
@@ -25,36 +27,50 @@ SELECT
     EXISTS (SELECT 1 FROM personal_defaults WHERE user_id = :user_id) AS has_defaults
 """
 
-# A wish repeated before it was fulfilled counts from now; whoever works on the older one notices (ERASED).
+# What an erasure would remove. A wish for nothing is not written down, however often somebody presses.
+ANYTHING = """--sql
+SELECT
+    EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NULL)
+    OR EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0)
+    OR EXISTS (SELECT 1 FROM personal_defaults WHERE user_id = :user_id)
+    OR EXISTS (SELECT 1 FROM complaints WHERE reporter_id = :user_id AND reason <> '')
+"""
+
+# A wish repeated before it was fulfilled takes in what came meanwhile; whoever works on it notices (ERASED).
 ASK = """--sql
-INSERT INTO erasures (user_id, requested_at) VALUES (:user_id, :now)
-ON CONFLICT (user_id) WHERE erased_at IS NULL DO UPDATE SET requested_at = excluded.requested_at
+INSERT INTO erasures (user_id, requested_at, up_to)
+VALUES (:user_id, :now, (SELECT IFNULL(MAX(seq), 0) FROM jobs WHERE user_id = :user_id))
+ON CONFLICT (user_id) WHERE erased_at IS NULL DO UPDATE SET up_to = excluded.up_to
 RETURNING *
 """
-
-# What waits or runs, and what Discord may just be shown.
-UNFINISHED = """--sql
-SELECT id FROM jobs
-WHERE user_id = ? AND (
-    status IN ('queued', 'running') OR EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND closed_at IS NULL)
-)
-"""
-
-HIDE = "UPDATE jobs SET deleted_at = :now WHERE user_id = :user_id AND deleted_at IS NULL"
+TRACES = "UPDATE erasures SET leaves_traces = 1 WHERE id = :id AND leaves_traces = 0"
 FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id"
 
-OPEN = "SELECT DISTINCT user_id FROM erasures WHERE closed_at IS NULL ORDER BY user_id"
+# What Discord may just be shown. The member's among the open entries, and not the other way round.
+BEING_SHOWN = """--sql
+SELECT job_id FROM outbox CROSS JOIN jobs ON id = job_id WHERE outbox.closed_at IS NULL AND user_id = ? LIMIT 500
+"""
+
+OPEN = "SELECT DISTINCT user_id FROM erasures WHERE closed_at IS NULL ORDER BY user_id LIMIT 50"
 TO_DO = "SELECT * FROM erasures WHERE user_id = ? AND erased_at IS NULL"
+
+# A deletion under a picture that was cut off, or an age that a server sets, may come between: whatever is left goes.
+TO_REMOVE = """--sql
+SELECT id FROM jobs
+WHERE user_id = :user_id AND words_removed_at IS NULL AND seq <= :up_to AND finished_at IS NOT NULL
+ORDER BY seq
+LIMIT :limit
+"""
 
 ERASED = """--sql
 UPDATE erasures SET erased_at = :now
-WHERE id = :id AND requested_at = :requested_at
-    AND NOT EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND deleted_at IS NOT NULL AND words_removed_at IS NULL)
+WHERE id = :id AND up_to = :up_to
+    AND NOT EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NULL AND seq <= :up_to)
 """
 
 CARDS = """--sql
 SELECT id, channel_id, message_id, application_id FROM jobs
-WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND message_id IS NOT NULL
+WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0 AND message_id IS NOT NULL
 ORDER BY seq DESC
 LIMIT :limit
 """
@@ -73,7 +89,9 @@ LIMIT :limit
 FORGET_CARD = "UPDATE jobs SET channel_id = 0, message_id = NULL WHERE id = ?"
 FORGET_CARDS = """--sql
 UPDATE jobs SET channel_id = 0, message_id = NULL
-WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0
+WHERE seq IN (
+    SELECT seq FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0 LIMIT :limit
+)
 """
 CLOSE = "UPDATE erasures SET closed_at = :now WHERE user_id = :user_id AND erased_at IS NOT NULL AND closed_at IS NULL"
 
@@ -107,8 +125,11 @@ class SqlitePrivacy:
     async def _page(self, walk: Walk, user_id: int, after: int) -> tuple[MemberData, int | None]:
         return await self._database.walk(lambda connection: member_data.page(connection, walk, user_id, after=after))
 
-    async def begin(self, user_id: int, *, now: datetime) -> tuple[JobId, ...] | None:
-        return await self._database.transaction(lambda connection: _begin(connection, user_id, now))
+    async def begin(self, user_id: int, *, now: datetime) -> Erasure | None:
+        values = {"user_id": user_id, "now": to_micros(now)}
+        if not await self._database.walk(lambda connection: connection.execute(ANYTHING, values).fetchone()[0]):
+            return None
+        return await self._database.transaction(lambda connection: _begin(connection, values))
 
     async def open(self) -> tuple[int, ...]:
         return await self._database.read(lambda connection: tuple(row["user_id"] for row in connection.execute(OPEN)))
@@ -116,22 +137,51 @@ class SqlitePrivacy:
     async def to_do(self, user_id: int) -> Erasure | None:
         def select(connection: sqlite3.Connection) -> Erasure | None:
             row = connection.execute(TO_DO, (user_id,)).fetchone()
-            if row is None:
-                return None
-            return Erasure(id=row["id"], user_id=user_id, requested_at=from_micros(row["requested_at"]))
+            return None if row is None else _erasure(row)
 
         return await self._database.read(select)
 
-    async def rewrite(self) -> bool:
-        return await self._database.rewrite()
+    async def cancel(self, erasure: Erasure, *, now: datetime) -> tuple[JobId, ...]:
+        cancelled: list[JobId] = []
+        while portion := await self._database.transaction(
+            lambda connection: endings.cancel_all(
+                connection, erasure.user_id, now=now, up_to=erasure.up_to, limit=endings.WAITING_PORTION
+            )
+        ):
+            cancelled += portion
+        return tuple(cancelled)
+
+    async def being_shown(self, user_id: int) -> tuple[JobId, ...]:
+        return await self._database.walk(
+            lambda connection: tuple(row["job_id"] for row in connection.execute(BEING_SHOWN, (user_id,)))
+        )
+
+    async def content(self, erasure: Erasure) -> Content:
+        values = {"user_id": erasure.user_id, "up_to": erasure.up_to, "limit": CONTENT_PORTION}
+        return await self._database.walk(lambda connection: content_of(connection, connection.execute(TO_REMOVE, values)))
+
+    async def remove(self, erasure: Erasure, content: Content, *, now: datetime) -> None:
+        def remove(connection: sqlite3.Connection) -> None:
+            forget(connection, content.job_ids, words=True, now=now)
+            close_about_jobs(connection, content.job_ids, Step(by=erasure.user_id, at=now))
+            connection.execute(TRACES, {"id": erasure.id})
+
+        await self._database.transaction(remove)
+
+    async def forget_reasons(self, erasure: Erasure) -> bool:
+        def forget_some(connection: sqlite3.Connection) -> bool:
+            forgot = forget_reasons(connection, erasure.user_id, limit=REASONS_PORTION)
+            if forgot:
+                connection.execute(TRACES, {"id": erasure.id})
+            return forgot
+
+        return await self._database.transaction(forget_some)
+
+    async def fold_log(self) -> None:
+        await self._database.fold_log()
 
     async def erased(self, erasure: Erasure, *, now: datetime) -> bool:
-        values = {
-            "id": erasure.id,
-            "user_id": erasure.user_id,
-            "requested_at": to_micros(erasure.requested_at),
-            "now": to_micros(now),
-        }
+        values = {"id": erasure.id, "user_id": erasure.user_id, "up_to": erasure.up_to, "now": to_micros(now)}
         return await self._database.transaction(lambda connection: connection.execute(ERASED, values).rowcount == 1)
 
     async def cards(self, user_id: int, *, limit: int) -> tuple[ShownCard, ...]:
@@ -146,28 +196,22 @@ class SqlitePrivacy:
         await self._database.transaction(lambda connection: connection.execute(FORGET_CARD, (job_id,)).rowcount)
 
     async def close(self, user_id: int, *, now: datetime) -> None:
-        values = {"user_id": user_id, "now": to_micros(now)}
-
-        def end(connection: sqlite3.Connection) -> None:
-            connection.execute(FORGET_CARDS, values)
-            connection.execute(CLOSE, values)
-
-        await self._database.transaction(end)
+        values = {"user_id": user_id, "now": to_micros(now), "limit": CARDS_PORTION}
+        while await self._database.transaction(lambda connection: connection.execute(FORGET_CARDS, values).rowcount):
+            pass
+        await self._database.transaction(lambda connection: connection.execute(CLOSE, values).rowcount)
 
 
-def _begin(connection: sqlite3.Connection, user_id: int, now: datetime) -> tuple[JobId, ...] | None:
-    """From here on nothing of the member's is drawn, shown or used any more; what comes later is not concerned."""
-    if connection.execute(KNOWN, (user_id,)).fetchone() is None:
-        return None
-    values = {"user_id": user_id, "now": to_micros(now)}
-    connection.execute(ASK, values).fetchall()
-    unfinished = connection.execute(UNFINISHED, (user_id,)).fetchall()
-    endings.cancel_all(connection, user_id, now=now)
-    connection.execute(HIDE, values)
-    close_about_member(connection, Step(by=user_id, at=now))
-    connection.execute(FORGET_DEFAULTS, values)
-    forget_reasons(connection, user_id)
-    return tuple(row["id"] for row in unfinished)
+def _begin(connection: sqlite3.Connection, values: dict[str, int]) -> Erasure:
+    """Defaults go at once, since what is set after the wish stays; the rest goes in portions."""
+    erasure = _erasure(connection.execute(ASK, values).fetchall()[0])
+    if connection.execute(FORGET_DEFAULTS, values).rowcount:
+        connection.execute(TRACES, {"id": erasure.id})
+    return erasure
+
+
+def _erasure(row: sqlite3.Row) -> Erasure:
+    return Erasure(id=row["id"], user_id=row["user_id"], requested_at=from_micros(row["requested_at"]), up_to=row["up_to"])
 
 
 def _card(row: sqlite3.Row) -> ShownCard:

@@ -59,16 +59,17 @@ CLOSE_ABOUT_JOB = """--sql
 UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at, version = version + 1
 WHERE closed_at IS NULL AND job_id = (SELECT id FROM jobs WHERE id = :job_id AND deleted_at IS NOT NULL)
 """
-CLOSE_ABOUT_MEMBER = """--sql
+CLOSE_ABOUT_JOBS = """--sql
 UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at, version = version + 1
-WHERE closed_at IS NULL AND job_id IN (SELECT id FROM jobs WHERE user_id = :by AND deleted_at IS NOT NULL)
+WHERE closed_at IS NULL AND job_id IN (SELECT value FROM json_each(:job_ids))
 """
 
-REASONS_CHANGE = """--sql
-UPDATE reports SET version = version + 1
-WHERE id IN (SELECT report_id FROM complaints WHERE reporter_id = :reporter_id AND reason <> '')
+WITH_REASONS = "SELECT report_id FROM complaints WHERE reporter_id = :reporter_id AND reason <> '' LIMIT :limit"
+REASONS_CHANGE = "UPDATE reports SET version = version + 1 WHERE id IN (SELECT value FROM json_each(:report_ids))"
+FORGET_REASONS = """--sql
+UPDATE complaints SET reason = ''
+WHERE reporter_id = :reporter_id AND report_id IN (SELECT value FROM json_each(:report_ids))
 """
-FORGET_REASONS = "UPDATE complaints SET reason = '' WHERE reporter_id = :reporter_id"
 
 
 class SqliteReports:
@@ -124,16 +125,21 @@ def close_about_job(connection: sqlite3.Connection, job_id: JobId, step: Step) -
     connection.execute(CLOSE_ABOUT_JOB, {"job_id": job_id, "by": step.by, "at": to_micros(step.at)})
 
 
-def close_about_member(connection: sqlite3.Connection, step: Step) -> None:
-    """Close the open reports about what the member, who takes the step, had deleted."""
-    connection.execute(CLOSE_ABOUT_MEMBER, {"by": step.by, "at": to_micros(step.at)})
+def close_about_jobs(connection: sqlite3.Connection, job_ids: Sequence[JobId], step: Step) -> None:
+    """Close the open reports about jobs that their member, who takes the step, had deleted."""
+    connection.execute(CLOSE_ABOUT_JOBS, {"job_ids": json.dumps(list(job_ids)), "by": step.by, "at": to_micros(step.at)})
 
 
-def forget_reasons(connection: sqlite3.Connection, reporter_id: int) -> None:
-    """What a member told moderators; that they complained stays with the server."""
-    values = {"reporter_id": reporter_id}
+def forget_reasons(connection: sqlite3.Connection, reporter_id: int, *, limit: int) -> bool:
+    """Forget what a member told moderators, of some reports; that they complained stays with the server.
+
+    False when nothing was left.
+    """
+    found = connection.execute(WITH_REASONS, {"reporter_id": reporter_id, "limit": limit}).fetchall()
+    values = {"reporter_id": reporter_id, "report_ids": json.dumps([row["report_id"] for row in found])}
     connection.execute(REASONS_CHANGE, values)
     connection.execute(FORGET_REASONS, values)
+    return bool(found)
 
 
 def jobs_changed(connection: sqlite3.Connection, job_ids: Sequence[JobId]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from bot.storage.database import Database
 from bot.storage.reports import jobs_changed
 from bot.storage.rows import to_micros
 
-PORTION = 200  # jobs in one transaction, so that nobody waits long for the writer
+PORTION = 25  # jobs in one transaction, so that nobody waits long for the writer; 10 ms with the longest words
+SERVERS = 200  # in one page
 FAILED_ONCE = "The reason was deleted."
 
 TIMES = """--sql
@@ -37,13 +38,6 @@ LIMIT :limit
 
 EXPIRED_PICTURES = EXPIRED.format(mark="pictures_removed_at")
 EXPIRED_WORDS = EXPIRED.format(mark="words_removed_at")
-
-OF_MEMBER = """--sql
-SELECT id FROM jobs
-WHERE user_id = :user_id AND deleted_at IS NOT NULL AND words_removed_at IS NULL
-ORDER BY seq
-LIMIT :limit
-"""
 
 PICTURES = "SELECT key FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"
 
@@ -83,7 +77,7 @@ class SqliteRetention:
         self._database = database
 
     async def times(self, *, after: int) -> dict[int, KeepingTimes]:
-        values = {"after": after, "limit": PORTION}
+        values = {"after": after, "limit": SERVERS}
         return await self._database.walk(
             lambda connection: {row["guild_id"]: _times(row) for row in connection.execute(TIMES_AFTER, values)}
         )
@@ -98,35 +92,33 @@ class SqliteRetention:
     async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
         values = {"guild_id": guild_id, "before": to_micros(before), "limit": PORTION}
         sql = EXPIRED_WORDS if words else EXPIRED_PICTURES
-        return await self._database.walk(lambda connection: _content(connection, connection.execute(sql, values)))
-
-    async def of_member(self, user_id: int) -> Content:
-        values = {"user_id": user_id, "limit": PORTION}
-        return await self._database.walk(lambda connection: _content(connection, connection.execute(OF_MEMBER, values)))
+        return await self._database.walk(lambda connection: content_of(connection, connection.execute(sql, values)))
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
-        values = {"ids": _ids(content.job_ids), "now": to_micros(now)}
-
-        def forget(connection: sqlite3.Connection) -> None:
-            connection.execute(REMOVE_PICTURES, values)
-            connection.execute(MARK_PICTURES, values)
-            if words:
-                removed = json.dumps(REMOVED.to_dict())
-                connection.execute(REMOVE_WORDS, {**values, "removed": removed, "failed": FAILED_ONCE})
-            jobs_changed(connection, content.job_ids)
-
-        await self._database.transaction(forget)
+        await self._database.transaction(lambda connection: forget(connection, content.job_ids, words=words, now=now))
 
     async def remove_backups(self, *, before: datetime) -> int:
         """Those that a migration made (bot.storage.migrator)."""
         return await asyncio.to_thread(_remove_backups, self._database.path, before)
 
 
+def forget(connection: sqlite3.Connection, job_ids: Sequence[JobId], *, words: bool, now: datetime) -> None:
+    """Remove the rows of pictures and, with `words`, all that the jobs asked for. Runs inside transactions."""
+    values = {"ids": _ids(job_ids), "now": to_micros(now)}
+    connection.execute(REMOVE_PICTURES, values)
+    connection.execute(MARK_PICTURES, values)
+    if words:
+        removed = json.dumps(REMOVED.to_dict())
+        connection.execute(REMOVE_WORDS, {**values, "removed": removed, "failed": FAILED_ONCE})
+    jobs_changed(connection, job_ids)
+
+
 def _times(row: sqlite3.Row) -> KeepingTimes:
     return KeepingTimes(picture_days=row["picture_days"], word_days=row["word_days"])
 
 
-def _content(connection: sqlite3.Connection, jobs: Iterable[sqlite3.Row]) -> Content:
+def content_of(connection: sqlite3.Connection, jobs: Iterable[sqlite3.Row]) -> Content:
+    """The jobs, and the files of theirs that nobody else needs. Runs inside transactions."""
     job_ids: tuple[JobId, ...] = tuple(row["id"] for row in jobs)
     values = {"ids": _ids(job_ids)}
     rows = [*connection.execute(PICTURES, values), *connection.execute(UPLOADS, values)]

@@ -49,6 +49,7 @@ from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
+from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE
 from tests.fakes import FakeGenerator, InMemoryImageStore
@@ -105,6 +106,7 @@ class Stage:
             personal=SqlitePersonalDefaults(self.database),
             records=SqlitePrivacy(self.database),
             shelf=SqliteRetention(self.database),
+            traces=SqliteTraces(self.database),
             outbox=SqliteOutbox(self.database),
             store=self.store,
             codec=self.codec,

@@ -16,6 +16,7 @@ from bot.domain.privacy_export import ExportWriter
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
+from bot.storage.traces import SqliteTraces
 from tests.cogs.stage import Stage, custom_ids, texts
 from tests.cogs.test_results import send
 from tests.services.world import until
@@ -152,10 +153,12 @@ async def test_after_the_confirmation_everything_is_gone_and_the_question_too(st
     assert stage.store.files == {}
     assert not stage.has_card(job)
     assert stage.channel.history() == []
+    await SqliteTraces(stage.database).overwrite(now=stage.clock.now())
     assert SECRET.encode() not in stage.database.path.read_bytes()
     shown = stage.env.backend.get_message(stage.channel.id, question.response.id)
     assert custom_ids(shown) == []
     assert "Everything is deleted" in texts(shown)
+    assert "overwritten within 24 hours" in texts(shown)
 
 
 async def test_a_confirmation_works_after_a_restart(stage: Stage):
@@ -185,13 +188,16 @@ async def test_whoever_has_nothing_stored_is_told_so(stage: Stage):
     await confirm(stage, question)
 
     shown = stage.env.backend.get_message(stage.channel.id, question.response.id)
-    assert "Nothing is stored about you" in texts(shown)
+    assert "Nothing of yours is left to delete" in texts(shown)
 
 
 async def test_buttons_of_an_erased_picture_say_that_it_is_gone(stage: Stage):
     job = await stage.finished()
     card = stage.card(job)
-    await SqlitePrivacy(stage.database).begin(stage.member.id, now=stage.clock.now())  # before the card is removed
+    privacy = SqlitePrivacy(stage.database)
+    erasure = await privacy.begin(stage.member.id, now=stage.clock.now())
+    assert erasure is not None
+    await privacy.remove(erasure, await privacy.content(erasure), now=stage.clock.now())  # before the card is removed
 
     for action in ("reroll", "subtle1", "upscale1", "remix", "details"):
         result = await stage.other.click(card, custom_id=f"pastel:{action}:{job.id}")

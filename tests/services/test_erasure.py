@@ -19,6 +19,7 @@ from bot.services import erasure
 from bot.services.proposals import JOB_GONE
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.privacy import SqlitePrivacy
+from bot.storage.traces import SqliteTraces
 from tests.examples import GUILD, MEMBER, OTHER, origin, reply, request
 from tests.services.world import World, fault, until
 
@@ -44,6 +45,11 @@ async def _is_closed(world: World) -> bool:
     return await SqlitePrivacy(world.database).open() == ()
 
 
+async def overwritten(world: World) -> None:
+    """What the service does once a day."""
+    await SqliteTraces(world.database).overwrite(now=world.clock.now())
+
+
 async def erased(world: World, *jobs: Job) -> bool:
     return all([(await world.job(job.id)).request == REMOVED for job in jobs])
 
@@ -60,6 +66,7 @@ async def test_nothing_is_left_of_what_a_member_gave_but_the_credits(world: Worl
     assert await world.status(waiting) is JobStatus.CANCELLED
     assert world.messenger.ways[-2:] == ["delete", "delete"]
     assert await world.services.privacy.holdings(MEMBER) == Holdings()
+    await overwritten(world)
     assert SECRET.encode() not in world.database.path.read_bytes()
     standing = await world.services.quotas.statement(shown.origin)
     assert (standing.standing.spent, standing.standing.reserved) == (1, 0)
@@ -182,6 +189,7 @@ async def test_what_the_member_told_moderators_goes_and_that_they_did_stays(worl
 
     assert [(said.reporter_id, said.reason) for said in world.board.only.report.complaints] == [(MEMBER, "")]
     assert world.board.only.pictures
+    await overwritten(world)
     assert SECRET.encode() not in world.database.path.read_bytes()
 
 

@@ -156,10 +156,12 @@ async def moderator_removes(world: World, job: Job) -> None:
 
 async def member_erases(world: World, job: Job) -> None:
     del job
-    await SqlitePrivacy(world.database).begin(MEMBER, now=world.clock.now())
-    content = await SqliteRetention(world.database).of_member(MEMBER)
+    privacy = SqlitePrivacy(world.database)
+    erasure = await privacy.begin(MEMBER, now=world.clock.now())
+    assert erasure is not None
+    content = await privacy.content(erasure)
     await world.store.delete(content.keys)
-    await SqliteRetention(world.database).remove(content, words=True, now=world.clock.now())
+    await privacy.remove(erasure, content, now=world.clock.now())
 
 
 async def moderator_dismisses(world: World, job: Job) -> None:

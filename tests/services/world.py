@@ -30,6 +30,7 @@ from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
+from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE, new_job
 from tests.fakes import (
@@ -88,6 +89,7 @@ class World:
             personal=SqlitePersonalDefaults(self.database),
             records=SqlitePrivacy(self.database),
             shelf=SqliteRetention(self.database),
+            traces=SqliteTraces(self.database),
             outbox=self.outbox,
             store=self.store,
             codec=self.codec,

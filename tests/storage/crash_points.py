@@ -50,15 +50,35 @@ def trace_with(trace: Callable[[str], None]) -> None:
     sqlite3.connect = traced
 
 
-def die_before(statement: int) -> None:
-    """From now on statements are counted, and the process ends before number `statement` (from 0)."""
+def trace_files_with(trace: Callable[[str], None]) -> None:
+    """The same of files that are synced or renamed."""
+    fsync, replace = os.fsync, Path.replace
+
+    def traced_fsync(descriptor: int) -> None:
+        trace("sync")
+        fsync(descriptor)
+
+    def traced_replace(path: Path, target: Path) -> Path:
+        trace("rename")
+        return replace(path, target)
+
+    os.fsync, Path.replace = traced_fsync, traced_replace
+
+
+def die_before(statement: int, *, files_only: bool = False) -> None:
+    """From now on statements are counted, and the process ends before number `statement` (from 0).
+
+    So are files that are synced or renamed; `files_only`: nothing else.
+    """
     counter = count()
 
     def trace(_: str) -> None:
         if next(counter) == statement:
             os._exit(KILLED)
 
-    trace_with(trace)
+    trace_files_with(trace)
+    if not files_only:
+        trace_with(trace)
 
 
 async def statements_to_open(path: Path) -> int:
@@ -72,7 +92,7 @@ async def statements_to_open(path: Path) -> int:
         sqlite3.connect = plain
 
 
-def crash(path: Path, life: Life, statement: int) -> tuple[int, list[tuple[str, JobStatus]]]:
+def crash(path: Path, life: Life, statement: int, *, files_only: bool = False) -> tuple[int, list[tuple[str, JobStatus]]]:
     """Live in a child that dies before `statement`; its exit status and what it acknowledged."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -80,7 +100,7 @@ def crash(path: Path, life: Life, statement: int) -> tuple[int, list[tuple[str, 
         status = 1
         try:
             os.close(reading)
-            die_before(statement)
+            die_before(statement, files_only=files_only)
             asyncio.run(live(path, life, lambda job_id, state: os.write(writing, f"{job_id} {state}\n".encode()) and None))
             status = 0
         finally:

@@ -8,21 +8,23 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from bot.domain.job import JobId, JobStatus
+from bot.domain.privacy import Erasure
 from bot.domain.report import Complaint, ReportMessage
 from bot.storage.database import Database
 from bot.storage.personal import SqlitePersonalDefaults
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
-from bot.storage.retention import SqliteRetention
+from bot.storage.traces import SqliteTraces
 from tests.storage.crash_points import KILLED, crash
 from tests.storage.lives import Ack
-from tests.storage.samples import NOW, Store, assert_sound, images, memory_folder
+from tests.storage.samples import NOW, Store, assert_sound, images, listing, memory_folder
 
 MINE, THEIRS = "tattletale", "bystander"  # a word in everything that one member, and another, gave
 LATER = NOW + timedelta(minutes=5)
@@ -36,15 +38,25 @@ async def erase(database: Database, user_id: int = 100) -> None:
 
 async def finish(database: Database, user_id: int = 100) -> None:
     """What the next start does with a wish that was cut off."""
-    privacy, shelf = SqlitePrivacy(database), SqliteRetention(database)
+    privacy, traces = SqlitePrivacy(database), SqliteTraces(database)
     while (erasure := await privacy.to_do(user_id)) is not None:
-        while (content := await shelf.of_member(user_id)).job_ids:
-            await shelf.remove(content, words=True, now=LATER)
-        assert await privacy.rewrite()
+        await remove(privacy, erasure)
+        await privacy.fold_log()
         await privacy.erased(erasure, now=LATER)
     for card in await privacy.cards(user_id, limit=100):
         await privacy.forget_card(card.job_id)
     await privacy.close(user_id, now=LATER)
+    if await traces.oldest() is not None:
+        await traces.overwrite(now=LATER)
+
+
+async def remove(privacy: SqlitePrivacy, erasure: Erasure) -> None:
+    """All portions."""
+    await privacy.cancel(erasure, now=LATER)
+    while (content := await privacy.content(erasure)).job_ids:
+        await privacy.remove(erasure, content, now=LATER)
+    while await privacy.forget_reasons(erasure):
+        pass
 
 
 async def fill(store: Store) -> None:
@@ -95,6 +107,9 @@ async def resume(path: Path) -> None:
     async with Database.open(path) as database:
         for user_id in await SqlitePrivacy(database).open():
             await finish(database, user_id)
+        if await SqliteTraces(database).oldest() is not None:  # the wish was fulfilled, and the rewrite cut off
+            await SqliteTraces(database).overwrite(now=LATER)
+        assert listing(path.parent) == ["pastel.db", "pastel.db-shm", "pastel.db-wal"]  # nothing of the rewrite
         assert MINE.encode() not in bytes_of(path)
 
 
@@ -111,15 +126,16 @@ def assert_erased(path: Path) -> None:
 
 
 def main() -> None:
-    """Print how many statements a crash came before."""
+    """Print how many points there were. Arguments: n, a crash comes at every n-th; "files": of those that concern files."""
+    files_only = "files" in sys.argv
     with memory_folder() as folder:
         template = folder / "template.db"
         asyncio.run(prepare(template))
-        for statement in range(10_000):
+        for statement in range(0, 10_000, int(sys.argv[1])):
             path = folder / f"{statement}" / "pastel.db"
             path.parent.mkdir()
             shutil.copy(template, path)
-            code, acknowledged = crash(path, life, statement)
+            code, acknowledged = crash(path, life, statement, files_only=files_only)
             assert code in {0, KILLED}, f"statement {statement}: exit status {code}"
             asyncio.run(resume(path)) if acknowledged else asyncio.run(erase_file(path))
             assert_erased(path)

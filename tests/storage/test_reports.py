@@ -157,7 +157,8 @@ async def test_a_message_is_outdated_from_a_change_until_that_change_is_shown(st
 
 
 async def test_looking_for_outdated_messages_reads_no_other(store: Store) -> None:
-    rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {OUTDATED}").fetchall())
+    values = {"after": 0, "limit": 9}
+    rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {OUTDATED}", values).fetchall())
 
     assert "INDEX reports_outdated" in rows[0]["detail"]
 

@@ -13,8 +13,9 @@ from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
 from bot.domain.report import Complaint, ReportMessage
 from bot.domain.request import InitImage
 from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.privacy import TO_REMOVE
 from bot.storage.reports import SqliteReports
-from bot.storage.retention import EXPIRED_PICTURES, EXPIRED_WORDS, OF_MEMBER, UPLOADS, SqliteRetention
+from bot.storage.retention import EXPIRED_PICTURES, EXPIRED_WORDS, UPLOADS, SqliteRetention
 from tests.storage.conftest import Store
 from tests.storage.samples import NOW, images
 
@@ -157,7 +158,7 @@ async def test_only_old_copies_of_an_update_are_removed(store: Store) -> None:
 
 
 async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> None:
-    values = {"guild_id": 1, "before": 1, "limit": 1, "user_id": 1, "ids": "[]"}
+    values = {"guild_id": 1, "before": 1, "limit": 1, "user_id": 1, "up_to": 1, "ids": "[]"}
 
     async def plan(sql: str) -> str:
         rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
@@ -165,5 +166,5 @@ async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> 
 
     assert "INDEX jobs_with_pictures (guild_id=? AND finished_at<?)" in await plan(EXPIRED_PICTURES)
     assert "INDEX jobs_with_words (guild_id=? AND finished_at<?)" in await plan(EXPIRED_WORDS)
-    assert "INDEX jobs_of_member" in await plan(OF_MEMBER)
+    assert "INDEX jobs_of_member_with_words (user_id=?" in await plan(TO_REMOVE)
     assert "INDEX jobs_by_upload" in await plan(UPLOADS)

@@ -1,0 +1,188 @@
+"""Writing the database file anew beside the old one while the bot serves, and putting it in its place.
+
+secure_delete alone does not do: where SQLite moved rows to other pages, the gaps between them keep the old bytes. VACUUM in
+place would hold the writer for as long as it takes (8 s a GiB). So it goes like this:
+
+1. temporary triggers of the one writer note the keys of all rows that change from now on;
+2. VACUUM INTO writes a copy without gaps, from a snapshot, while others write;
+3. noted rows are copied again, in rounds that get shorter;
+4. with readers and writer closed, the last of them; the old log is folded away; one rename.
+
+kill -9 or a power cut before the rename leaves the old file with its log, whole; after it the new file, which has none. A log
+never lies beside a file that it does not belong to: before the rename SQLite itself has removed the old one, which it does only
+when nobody else has the file open, and an exclusive lock keeps it so.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from bot.errors import FolderError
+
+ROUNDS = 20  # of copying what changed meanwhile; on a disk that is slower than the bot's writes it would never end
+FEW = 50  # rows that changed: copied while everybody waits
+MOST_CHANGES = 200_000  # keys in memory; 20 MB
+
+IN_USE = "Another program has {} open, so that it cannot be written anew. Stop that program."
+TOO_BUSY = "The database changes faster than it can be written anew."
+
+# SQL below is built of names that the schema of our own file holds (noqa: S608).
+Change = tuple[str, str]
+"""A table, and the key of a row in it as JSON."""
+
+TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+KEY = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk"
+
+ROWS_OF = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
+
+
+def leftovers(path: Path) -> tuple[Path, ...]:
+    """The files that a rewrite makes, and that one which was cut off leaves behind."""
+    copy = copy_of(path)
+    return copy, *(copy.with_name(f"{copy.name}{suffix}") for suffix in ("-journal", "-wal", "-shm"))
+
+
+def copy_of(path: Path) -> Path:
+    """Where the new file is written."""
+    return path.with_name(f"{path.name}.rewrite")
+
+
+def clear(path: Path) -> None:
+    """Remove what a rewrite that was cut off left behind."""
+    for file in leftovers(path):
+        file.unlink(missing_ok=True)
+
+
+def watch(writer: sqlite3.Connection) -> None:
+    """Note every change from now on. Temporary: it ends with the connection, and no other sees it."""
+    unwatch(writer)
+    writer.execute("CREATE TEMP TABLE changes (table_name TEXT, key TEXT)")
+    for table, key in _keys(writer).items():
+        for event, rows in ROWS_OF.items():
+            notes = " ".join(
+                f"INSERT INTO changes VALUES ('{table}', json_array({', '.join(f'{row}.{column}' for column in key)}));"  # noqa: S608
+                for row in rows
+            )
+            writer.execute(f"CREATE TEMP TRIGGER changes_{table}_{event} AFTER {event} ON main.{table} BEGIN {notes} END")
+
+
+def unwatch(writer: sqlite3.Connection) -> None:
+    """Note nothing any more."""
+    for row in writer.execute("SELECT name FROM sqlite_temp_schema WHERE type = 'trigger'").fetchall():
+        writer.execute(f"DROP TRIGGER temp.{row['name']}")
+    writer.execute("DROP TABLE IF EXISTS temp.changes")
+
+
+def take(writer: sqlite3.Connection, *, most: int) -> tuple[Change, ...]:
+    """What changed since the last call. Raises FolderError when that is more than `most` rows."""
+    rows = writer.execute("SELECT DISTINCT table_name, key FROM temp.changes LIMIT ?", (most + 1,)).fetchall()
+    if len(rows) > most:
+        raise FolderError(TOO_BUSY)
+    writer.execute("DELETE FROM temp.changes")
+    return tuple((row["table_name"], row["key"]) for row in rows)
+
+
+def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> None:
+    """Write the copy; `connected` is given the connection, which may be interrupted. Runs on a thread of its own."""
+    clear(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as source:
+        connected(source)
+        source.execute("VACUUM INTO ?", (str(copy_of(path)),))
+        source.execute("PRAGMA wal_checkpoint(PASSIVE)")  # what was held back meanwhile, so that the end is short
+    _sync(copy_of(path))
+
+
+class Copy:
+    """The new file, open for what changed. Its triggers are left out until it is complete: what they forbid was decided."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = sqlite3.connect(copy_of(path), isolation_level=None, check_same_thread=False)
+        self._connection.row_factory = sqlite3.Row
+        for pragma in ("journal_mode = WAL", "synchronous = OFF", "foreign_keys = OFF", "secure_delete = ON"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._connection.execute("ATTACH ? AS old", (str(path),))
+        self._keys = _keys(self._connection)
+        triggers = self._connection.execute("SELECT name, sql FROM main.sqlite_schema WHERE type = 'trigger'").fetchall()
+        self._triggers = {row["name"]: row["sql"] for row in triggers}
+        for name in self._triggers:
+            self._connection.execute(f"DROP TRIGGER main.{name}")
+
+    def follow(self, changes: Iterable[Change]) -> None:
+        """Make the rows in the copy what they are in the old file now."""
+        keys: dict[str, list[str]] = defaultdict(list)
+        for table, key in changes:
+            keys[table].append(key)
+        self._connection.execute("BEGIN")
+        for table, rows in keys.items():
+            delete = f"DELETE FROM main.{table} WHERE {self._chosen(table)}"  # noqa: S608
+            self._connection.execute(delete, (_array(rows),))
+        for table, rows in keys.items():
+            insert = f"INSERT INTO main.{table} SELECT * FROM old.{table} WHERE {self._chosen(table)}"  # noqa: S608
+            self._connection.execute(insert, (_array(rows),))
+        self._connection.execute("COMMIT")
+
+    def complete(self, changes: Iterable[Change], mark: Callable[[sqlite3.Connection], None]) -> None:
+        """Follow the last changes, `mark` the copy, and close it, so that it needs nothing but a rename."""
+        self.follow(changes)
+        self._connection.execute("BEGIN")
+        # The highest numbers ever given: a row that has gone may have had one.
+        self._connection.execute("DELETE FROM main.sqlite_sequence")
+        self._connection.execute("INSERT INTO main.sqlite_sequence SELECT * FROM old.sqlite_sequence")
+        for sql in self._triggers.values():
+            self._connection.execute(sql)
+        mark(self._connection)
+        self._connection.execute("COMMIT")
+        self.close()
+        _sync(copy_of(self._path))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _chosen(self, table: str) -> str:
+        key = self._keys[table]
+        parts = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(len(key)))
+        return f"({', '.join(key)}) IN (SELECT {parts} FROM json_each(?))"  # noqa: S608
+
+
+def swap(path: Path, writer: sqlite3.Connection) -> None:
+    """Put the copy in the place of the file. `writer` is the only connection that is left, and is of no use afterwards.
+
+    Raises FolderError when another process has the file open; the file stays as it was.
+    """
+    writer.execute("PRAGMA busy_timeout = 0")
+    try:
+        # Folds the log into the file and removes it, which SQLite does only when nobody else has the file open.
+        is_alone = writer.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete"
+        if is_alone:
+            writer.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        is_alone = False
+    if not is_alone or path.with_name(f"{path.name}-wal").exists():
+        raise FolderError(IN_USE.format(path))
+    _sync(path.parent)
+    copy_of(path).replace(path)
+    _sync(path.parent)
+
+
+def _keys(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
+    tables: Sequence[str] = [row["name"] for row in connection.execute(TABLES).fetchall()]
+    return {table: tuple(row["name"] for row in connection.execute(KEY, (table,)).fetchall()) for table in tables}
+
+
+def _array(keys: Iterable[str]) -> str:
+    """Keys, each an array of JSON, as one array of arrays."""
+    return f"[{','.join(keys)}]"
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""The rewrite of a file in use, from its connections' side: who copies, who waits, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+from time import monotonic
+
+from bot.errors import FolderError
+from bot.storage.connection import ThreadedConnection, in_transaction
+from bot.storage.copying import FEW, MOST_CHANGES, ROUNDS, TOO_BUSY, Copy, clear, swap, take, unwatch, watch, write_copy
+
+Mark = Callable[[sqlite3.Connection], None]
+
+MOST_AT_THE_END = 1000  # rows that changed while the connections were being closed; 20 ms
+INTERRUPT_SECONDS = 0.05  # between two calls of interrupt(), which does nothing before the statement has begun
+INTERRUPTED = "Writing the database anew was interrupted. It is tried again."
+PARKED_SECONDS = 60.0  # after which a reader goes on by itself, whatever became of the swap
+
+log = logging.getLogger(__name__)
+
+
+class Rewriter:
+    """Writes the file anew, once at a time. Everybody goes on reading and writing but for the last few milliseconds."""
+
+    def __init__(self, path: Path, writer: ThreadedConnection, readers: Sequence[ThreadedConnection]) -> None:
+        self._path = path
+        self._writer = writer
+        self._readers = readers
+        self._stopping = False
+        self._source: sqlite3.Connection | None = None
+
+    async def run(self, mark: Mark) -> float:
+        """Returns for how many seconds the writer was held. `mark` changes the copy, last of all, in a transaction.
+
+        Raises FolderError when another program has the file open, or everything changes too fast, or it was interrupted; and
+        sqlite3.Error. The file stays as it was then.
+        """
+        self._stopping = False
+        with ThreadPoolExecutor(1, "database-rewriter") as pool:
+            on_thread = partial(asyncio.get_running_loop().run_in_executor, pool)
+            await self._writer.run(lambda raw: in_transaction(raw, "BEGIN", watch))
+            try:
+                await on_thread(write_copy, self._path, self._begin)
+                copy = await on_thread(Copy, self._path)
+                try:
+                    await self._catch_up(copy, on_thread)
+                    return await self._put_in_place(copy, mark)
+                finally:
+                    await on_thread(copy.close)
+            finally:
+                self._source = None
+                await self._writer.run(lambda raw: in_transaction(raw, "BEGIN", unwatch))
+                await on_thread(clear, self._path)
+
+    async def interrupt(self, running: asyncio.Task[float]) -> None:
+        """Make `run` end soon, and wait for it. What is being put in its place comes to its end."""
+        self._stopping = True
+        while not running.done():
+            if self._source is not None:
+                with suppress(sqlite3.ProgrammingError):  # its thread has just closed it
+                    self._source.interrupt()
+            await asyncio.wait({running}, timeout=INTERRUPT_SECONDS)
+        if not running.cancelled() and (error := running.exception()) is not None:
+            log.debug("The rewrite ended: %s", error)
+
+    def _begin(self, source: sqlite3.Connection) -> None:
+        self._check_stop()
+        self._source = source
+
+    def _check_stop(self) -> None:
+        if self._stopping:
+            raise FolderError(INTERRUPTED)
+
+    async def _catch_up(self, copy: Copy, on_thread: Callable[..., asyncio.Future[None]]) -> None:
+        self._source = None
+        for _ in range(ROUNDS):
+            changes = await self._writer.run(lambda raw: take(raw, most=MOST_CHANGES))
+            self._check_stop()
+            await on_thread(copy.follow, changes)
+            if len(changes) <= FEW:
+                return
+        raise FolderError(TOO_BUSY)
+
+    async def _put_in_place(self, copy: Copy, mark: Mark) -> float:
+        async with self._parked():
+            return await self._writer.run(lambda raw: self._finish(raw, copy, mark))
+
+    def _finish(self, raw: sqlite3.Connection, copy: Copy, mark: Mark) -> float:
+        """Runs on the writer's thread, which does nothing else meanwhile."""
+        began = monotonic()
+        try:
+            copy.complete(take(raw, most=MOST_AT_THE_END), mark)
+            swap(self._path, raw)
+        finally:
+            self._writer.let_go()
+            self._writer.take_up()
+        return monotonic() - began
+
+    @asynccontextmanager
+    async def _parked(self) -> AsyncGenerator[None]:
+        """Readers closed: first whoever may be busy for longest, so that the others wait for nobody but the writer."""
+        go_on = threading.Event()
+        parked: list[asyncio.Task[None]] = []
+        try:
+            for reader in reversed(self._readers):
+                closed = asyncio.Event()
+                parked.append(asyncio.create_task(_park(reader, closed, go_on)))
+                await closed.wait()
+            yield
+        finally:
+            go_on.set()
+            await asyncio.gather(*parked)
+
+
+async def _park(reader: ThreadedConnection, closed: asyncio.Event, go_on: threading.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def wait(_: sqlite3.Connection) -> None:
+        reader.let_go()
+        loop.call_soon_threadsafe(closed.set)
+        go_on.wait(PARKED_SECONDS)
+
+    try:
+        await reader.run(wait)
+    finally:
+        closed.set()
