@@ -6,15 +6,16 @@ place would hold the writer for as long as it takes (8 s a GiB). So it goes like
 1. temporary triggers of the one writer note the keys of all rows that change from now on;
 2. VACUUM INTO writes a copy without gaps, from a snapshot, while others write;
 3. noted rows are copied again, in rounds that get shorter;
-4. with readers and writer closed, the last of them; the old log is folded away; one rename.
+4. with readers and writer closed, the last of them; SQLite folds the old log away; one rename.
 
 kill -9 or a power cut before the rename leaves the old file with its log, whole; after it the new file, which has none. A log
 never lies beside a file that it does not belong to: before the rename SQLite itself has removed the old one, which it does only
-when nobody else has the file open, and an exclusive lock keeps it so.
+when nobody else has the file open, and an exclusive lock on the old file keeps it so.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections import defaultdict
@@ -27,6 +28,8 @@ from bot.errors import FolderError
 ROUNDS = 20  # of copying what changed meanwhile; on a disk that is slower than the bot's writes it would never end
 FEW = 50  # rows that changed: copied while everybody waits
 MOST_CHANGES = 200_000  # keys in memory; 20 MB
+
+PENDING_BYTE, LOCK_BYTES = 0x40000000, 512  # where SQLite puts its locks on a file
 
 IN_USE = "Another program has {} open, so that it cannot be written anew. Stop that program."
 TOO_BUSY = "The database changes faster than it can be written anew."
@@ -93,7 +96,6 @@ def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> N
     with closing(sqlite3.connect(path, isolation_level=None)) as source:
         connected(source)
         source.execute("VACUUM INTO ?", (str(copy_of(path)),))
-        source.execute("PRAGMA wal_checkpoint(PASSIVE)")  # what was held back meanwhile, so that the end is short
     _sync(copy_of(path))
 
 
@@ -127,6 +129,12 @@ class Copy:
             self._connection.execute(insert, (_array(rows),))
         self._connection.execute("COMMIT")
 
+    def settle(self) -> None:
+        """Write out on both sides what can be written out now, so that the end is short."""
+        self._connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
+        self._connection.execute("PRAGMA old.wal_checkpoint(PASSIVE)")
+        _sync(copy_of(self._path))
+
     def complete(self, changes: Iterable[Change], mark: Callable[[sqlite3.Connection], None]) -> None:
         """Follow the last changes, `mark` the copy, and close it, so that it needs nothing but a rename."""
         self.follow(changes)
@@ -150,24 +158,55 @@ class Copy:
         return f"({', '.join(key)}) IN (SELECT {parts} FROM json_each(?))"  # noqa: S608
 
 
-def swap(path: Path, writer: sqlite3.Connection) -> None:
-    """Put the copy in the place of the file. `writer` is the only connection that is left, and is of no use afterwards.
+class OldFile:
+    """The file that is replaced, and its log, by their descriptors.
 
-    Raises FolderError when another process has the file open; the file stays as it was.
+    They outlive the swap: freeing blocks of the disk takes a while (80 ms for a log on a busy disk, seconds for a file of a
+    GiB), so `empty` does that when nobody waits any more. The lock stays until the process ends: a program that had opened
+    the file before, and not looked into it yet, would else take the log of the new file, which has the same name, for that
+    of the old one, and remove it.
     """
-    writer.execute("PRAGMA busy_timeout = 0")
-    try:
-        # Folds the log into the file and removes it, which SQLite does only when nobody else has the file open.
-        is_alone = writer.execute("PRAGMA journal_mode = DELETE").fetchone()[0] == "delete"
-        if is_alone:
-            writer.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError:
-        is_alone = False
-    if not is_alone or path.with_name(f"{path.name}-wal").exists():
-        raise FolderError(IN_USE.format(path))
-    _sync(path.parent)
-    copy_of(path).replace(path)
-    _sync(path.parent)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = os.open(path, os.O_RDWR)
+        self._log: int | None = os.open(_log_of(path), os.O_RDONLY)
+
+    def swap(self) -> None:
+        """Put the copy in the place of the file, once no connection of this process is left.
+
+        Raises FolderError when another process has the file open; it stays as it was then.
+        """
+        try:
+            # What every reader of SQLite's locks a part of (sqlite.org/lockingv3.html).
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_BYTES, PENDING_BYTE)
+        except OSError:
+            raise FolderError(IN_USE.format(self._path)) from None
+        # SQLite removes its log with the last connection; where it is still there, it was not the last.
+        if _log_of(self._path).exists():
+            raise FolderError(IN_USE.format(self._path))
+        _sync(self._path.parent)  # that the log is gone must not be undone by a power cut, once the new file is there
+        # The folder is synced again by SQLite, with the first log of the new file. Until then both files say the same.
+        copy_of(self._path).replace(self._path)
+
+    def empty(self) -> None:
+        """Free what they take of the disk."""
+        os.ftruncate(self._descriptor, 0)
+        self._close_log()
+
+    def close(self) -> None:
+        """Lets go of every lock that this process has on the file, so no connection to it may be open."""
+        os.close(self._descriptor)
+        self._close_log()
+
+    def _close_log(self) -> None:
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 def _keys(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:

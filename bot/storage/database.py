@@ -177,6 +177,7 @@ class Database:
             await asyncio.gather(*self._in_flight, return_exceptions=True)
         finally:
             await self._connections.aclose()
+            self._rewriter.close()
 
 
 def _clear_folder(path: Path) -> None:

@@ -15,14 +15,14 @@ from time import monotonic
 
 from bot.errors import FolderError
 from bot.storage.connection import ThreadedConnection, in_transaction
-from bot.storage.copying import FEW, MOST_CHANGES, ROUNDS, TOO_BUSY, Copy, clear, swap, take, unwatch, watch, write_copy
+from bot.storage.copying import FEW, MOST_CHANGES, ROUNDS, TOO_BUSY, Copy, OldFile, clear, take, unwatch, watch, write_copy
 
 Mark = Callable[[sqlite3.Connection], None]
 
 MOST_AT_THE_END = 1000  # rows that changed while the connections were being closed; 20 ms
 INTERRUPT_SECONDS = 0.05  # between two calls of interrupt(), which does nothing before the statement has begun
 INTERRUPTED = "Writing the database anew was interrupted. It is tried again."
-PARKED_SECONDS = 60.0  # after which a reader goes on by itself, whatever became of the swap
+MOST_OLD_FILES = 30  # descriptors, one a day
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Rewriter:
         self._readers = readers
         self._stopping = False
         self._source: sqlite3.Connection | None = None
+        self._old_files: list[OldFile] = []
 
     async def run(self, mark: Mark) -> float:
         """Returns for how many seconds the writer was held. `mark` changes the copy, last of all, in a transaction.
@@ -52,13 +53,20 @@ class Rewriter:
                 copy = await on_thread(Copy, self._path)
                 try:
                     await self._catch_up(copy, on_thread)
-                    return await self._put_in_place(copy, mark)
+                    held = await self._put_in_place(copy, mark)
                 finally:
                     await on_thread(copy.close)
             finally:
                 self._source = None
                 await self._writer.run(lambda raw: in_transaction(raw, "BEGIN", unwatch))
                 await on_thread(clear, self._path)
+            await on_thread(self._old_files[-1].empty)
+        return held
+
+    def close(self) -> None:
+        """Let go of the files that were replaced, once the database is closed."""
+        while self._old_files:
+            self._old_files.pop().close()
 
     async def interrupt(self, running: asyncio.Task[float]) -> None:
         """Make `run` end soon, and wait for it. What is being put in its place comes to its end."""
@@ -85,6 +93,7 @@ class Rewriter:
             changes = await self._writer.run(lambda raw: take(raw, most=MOST_CHANGES))
             self._check_stop()
             await on_thread(copy.follow, changes)
+            await on_thread(copy.settle)
             if len(changes) <= FEW:
                 return
         raise FolderError(TOO_BUSY)
@@ -96,11 +105,19 @@ class Rewriter:
     def _finish(self, raw: sqlite3.Connection, copy: Copy, mark: Mark) -> float:
         """Runs on the writer's thread, which does nothing else meanwhile."""
         began = monotonic()
+        old = OldFile(self._path)
         try:
             copy.complete(take(raw, most=MOST_AT_THE_END), mark)
-            swap(self._path, raw)
-        finally:
             self._writer.let_go()
+            old.swap()
+            self._old_files.append(old)
+            if len(self._old_files) > MOST_OLD_FILES:
+                self._old_files.pop(0).close()
+        except BaseException:
+            self._writer.let_go()
+            old.close()
+            raise
+        finally:
             self._writer.take_up()
         return monotonic() - began
 
@@ -126,7 +143,7 @@ async def _park(reader: ThreadedConnection, closed: asyncio.Event, go_on: thread
     def wait(_: sqlite3.Connection) -> None:
         reader.let_go()
         loop.call_soon_threadsafe(closed.set)
-        go_on.wait(PARKED_SECONDS)
+        go_on.wait()  # until then the old file must not be opened again, however long the disk takes
 
     try:
         await reader.run(wait)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -139,6 +141,38 @@ async def test_a_file_that_another_program_has_open_stays_as_it_was(store: Store
     assert (await store.claim()).id == job.id
     assert listing(store.database.path.parent) == OPEN
     await store.database.rewrite(compare)
+
+
+IDLE_SHELL = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], timeout=0)
+print("open", flush=True)
+sys.stdin.readline()
+try:
+    print(connection.execute("SELECT COUNT(*) FROM jobs").fetchone(), flush=True)
+except sqlite3.OperationalError as error:
+    print(error, flush=True)
+connection.close()
+"""
+
+
+async def test_a_program_that_opened_the_file_before_does_not_take_the_log_of_the_new_one_for_its_own(store: Store) -> None:
+    await store.add(1)
+    pipe = asyncio.subprocess.PIPE
+    path = store.database.path
+    shell = await asyncio.create_subprocess_exec(sys.executable, "-c", IDLE_SHELL, str(path), stdin=pipe, stdout=pipe)
+    assert shell.stdout is not None
+    assert await shell.stdout.readline() == b"open\n"  # it has looked into nothing yet, so nothing tells that it is there
+
+    await store.database.rewrite(compare)
+    job = await store.add(2)
+    said, _ = await shell.communicate(b"go on\n")
+
+    assert said == b"database is locked\n"
+    assert listing(path.parent) == OPEN
+    await store.database.fold_log()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM jobs WHERE id = ?", (job.id,)).fetchone() == (1,)
 
 
 async def test_a_full_disk_leaves_everything_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
