@@ -21,11 +21,16 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from time import monotonic, sleep
 
 from bot.errors import FolderError
 
 ROUNDS = 20  # of copying what changed meanwhile; on a disk that is slower than the bot's writes it would never end
+PACE_BYTES = 4 * 1024 * 1024  # of the copy that are written before they are synced
+OPERATIONS = 2000  # of SQLite's machine between two looks at that; some 100 rows
 FEW = 50  # rows that changed: copied while everybody waits
 MOST_CHANGES = 200_000  # keys in memory; 20 MB
 
@@ -93,10 +98,38 @@ def take(writer: sqlite3.Connection, *, most: int) -> tuple[Change, ...]:
 def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> None:
     """Write the copy; `connected` is given the connection, which may be interrupted. Runs on a thread of its own."""
     clear(path)
-    with closing(sqlite3.connect(path, isolation_level=None)) as source:
-        connected(source)
-        source.execute("VACUUM INTO ?", (str(copy_of(path)),))
-    _sync(copy_of(path))
+    copy_of(path).touch(0o600)
+    descriptor = os.open(copy_of(path), os.O_RDONLY)
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as source:
+            source.set_progress_handler(partial(_pace, Pace(descriptor)), OPERATIONS)
+            connected(source)
+            source.execute("VACUUM INTO ?", (str(copy_of(path)),))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass
+class Pace:
+    """How much of the copy is on the disk."""
+
+    descriptor: int
+    synced_bytes: int = 0
+
+
+def _pace(pace: Pace) -> int:
+    """Give the copy to the disk bit by bit, and rest as long as that took: commits of others wait for the same disk.
+
+    A GiB at once kept them waiting for more than a second. SQLite goes on when this returns 0.
+    """
+    size = os.fstat(pace.descriptor).st_size
+    if size - pace.synced_bytes >= PACE_BYTES:
+        began = monotonic()
+        os.fdatasync(pace.descriptor)
+        pace.synced_bytes = size
+        sleep(monotonic() - began)
+    return 0
 
 
 class Copy:
