@@ -122,18 +122,7 @@ def build_services(
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
     delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, live=live, sleep=sleep)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
-    bench = Workbench(
-        jobs=jobs,
-        generator=ports.generator,
-        inspection=inspection,
-        store=store,
-        live=live,
-        clock=clock,
-        metrics=metrics,
-        on_ended=delivery.wake,
-        sleep=sleep,
-    )
-    worker = Worker(bench)
+    worker = Worker(_workbench(ports, inspection, live, delivery, sleep))
     display = _report_display(ports)
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
@@ -168,6 +157,20 @@ def build_services(
         live=live,
         reader=reader,
         uploads=UploadPlaces(),
+    )
+
+
+def _workbench(ports: Ports, inspection: Inspection, live: LiveCards, delivery: Delivery, sleep: Sleep) -> Workbench:
+    return Workbench(
+        jobs=ports.jobs,
+        generator=ports.generator,
+        inspection=inspection,
+        store=ports.store,
+        live=live,
+        clock=ports.clock,
+        metrics=ports.metrics,
+        on_ended=delivery.wake,
+        sleep=sleep,
     )
 
 
