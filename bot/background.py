@@ -35,6 +35,8 @@ class Background:
         self._retention = services.retention
         self._sweeping = services.sweeping
         self._reports = services.reports
+        self._first_answers = services.first_answers
+        self._intakes = services.intakes
         self._generator = generator
         self._classifier = classifier
         self._metrics = metrics
@@ -50,6 +52,8 @@ class Background:
             "load": self._load(),
             "worker": self._worker.run(),
             "delivery": self._delivery.run(),
+            "first-answers": self._first_answers.run(),
+            "intakes": self._intakes.run(),
             "eraser": self._eraser.run(),
             "overwriting": self._overwriting.run(),
             "retention": self._retention.run(),
@@ -76,13 +80,14 @@ class Background:
         if not self._tasks:
             return
         tasks, self._tasks = self._tasks, []
-        await self._worker.stop(GRACE_SECONDS if await self.draws() else 0)
+        await asyncio.gather(self._worker.stop(GRACE_SECONDS if await self.draws() else 0), self._intakes.stop())
         try:
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._delivery.deliver_due()
         except TimeoutError:
             log.info("Some finished pictures wait for the next start")
         await self._delivery.stop()
+        self._first_answers.stop()
         await self._live.stop()
         self._retention.stop()
         self._sweeping.stop()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot import __version__
 from bot.background import Background
+from bot.chat.attachments import DiscordAttachments
 from bot.chat.client import PastelBot
 from bot.chat.connection import connect
 from bot.chat.extensions import EXTENSIONS
@@ -30,6 +31,7 @@ from bot.services.drain import Drain
 from bot.services.findings import Findings
 from bot.services.generation import GenerationService
 from bot.services.house_rules import HouseRules
+from bot.services.intakes import Attachments
 from bot.services.live_cards import EDIT_INTERVAL
 from bot.services.moderation import Moderation, Roster
 from bot.services.personal import Preferences
@@ -43,6 +45,7 @@ from bot.settings import Settings
 from bot.shutdown import drain_event, first_of, stop_event
 from bot.storage.credits import SqliteCredits
 from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.intakes import SqliteIntakes
 from bot.storage.moderation import SqliteModeration
 from bot.storage.pauses import SqlitePauses
 from bot.storage.personal import SqlitePersonalDefaults
@@ -83,6 +86,7 @@ async def open_works(
     limits: LimitsSource,
     board: ReportBoard | None = None,
     roster: Roster | None = None,
+    attachments: Attachments | None = None,
     edit_interval: float = EDIT_INTERVAL,
 ) -> AsyncGenerator[Works]:
     """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier.
@@ -100,6 +104,7 @@ async def open_works(
     codec = PillowCodec()
     ports = Ports(
         jobs=ground.jobs,
+        intakes=SqliteIntakes(ground.database),
         credits=SqliteCredits(ground.database),
         limits=limits,
         pauses=SqlitePauses(ground.database),
@@ -120,6 +125,7 @@ async def open_works(
         classifier=classifier,
         board=board,
         roster=roster,
+        attachments=attachments,
     )
     services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
     background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
@@ -145,7 +151,14 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         bot = PastelBot(metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login)
         limits = operator_limits(settings)
         works = await stack.enter_async_context(
-            open_works(ground, DiscordMessenger(bot), limits=limits, board=DiscordReportBoard(bot), roster=DiscordRoster(bot))
+            open_works(
+                ground,
+                DiscordMessenger(bot),
+                limits=limits,
+                board=DiscordReportBoard(bot),
+                roster=DiscordRoster(bot),
+                attachments=DiscordAttachments(bot),
+            )
         )
         stack.push_async_callback(bot.close)
         stack.push_async_callback(works.background.stop)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bot.bootstrap import open_works
 from bot.domain.card import JobCard
-from bot.domain.delivery import DeliveryFault
+from bot.domain.delivery import DeliveryFault, SeenAnswer
 from bot.domain.job import JobId, JobStatus, Origin, Place, ReplyTarget
 from bot.domain.progress import Phase, Progress
 from bot.domain.quota import Limits
@@ -76,6 +76,13 @@ class TerminalMessenger:
         if self._picture is None:
             raise GenerationError(self._failure)
         return self._picture
+
+    async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
+        del reply
+        return SeenAnswer(message_id=HERE.message_id or 0, is_private=False)
+
+    async def say(self, reply: ReplyTarget, sentence: str) -> None:
+        del reply, sentence
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
         return await self.edit_by_id(reply, card)

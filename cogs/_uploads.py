@@ -7,19 +7,17 @@ import asyncio
 import aiohttp
 import discord
 
+from bot.chat.attachments import MAX_BYTES, READ_LIMIT, UNREADABLE
 from bot.domain.settings_json import MAX_FILE_BYTES, NO_SETTINGS_FILE
 from bot.errors import InvalidRequestError
 
-MAX_BYTES = 10 * 1024 * 1024
 MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
-READ_LIMIT = 30.0  # seconds
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MAX_TEXT_BYTES = 300_000  # 50,000 characters, which is as much of a picture's text as is read at all
 TEXT_LIMIT = 1.5  # seconds; what is read this way decides about a first answer
 
-UNREADABLE = "I could not fetch the picture from Discord. Please try it again, or attach the picture anew."
 UNREADABLE_TEXT = "I could not fetch the settings from Discord. Use **Read settings** on the picture again."
 NO_PICTURE = "There is no PNG, JPEG or WebP picture attached to that message."
 UNREADABLE_FILE = "I could not fetch your file from Discord. Please attach it again."

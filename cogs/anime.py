@@ -28,27 +28,26 @@ from bot.domain.request import (
     StyleChoice,
 )
 from bot.errors import InvalidRequestError
-from bot.services.generation import GenerationService
+from bot.services.generation import GenerationService, Start
 from bot.services.proposals import Proposal
-from bot.services.uploads import UploadPlaces
 from cogs._choices import quality_choices, size_choices, style_choices
-from cogs._door import take_in
-from cogs._uploads import check_upload, read_upload
+from cogs._door import take_in, take_in_with_picture
+from cogs._uploads import check_upload
 
 DEFAULT_STRENGTH = 0.6  # img2img: keeps the composition, redraws the rest
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(Anime(bot, bot.require(GenerationService), bot.require(UploadPlaces)))
+    await bot.add_cog(Anime(bot, bot.require(GenerationService)))
 
 
 class Anime(commands.Cog):
     """Puts `/anime` into the tree; built at run time, since its sizes are those of the model."""
 
-    def __init__(self, bot: PastelBot, generation: GenerationService, places: UploadPlaces) -> None:
+    def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
         self._bot = bot
         self._generation = generation
-        self._command = anime_command(generation, places)
+        self._command = anime_command(generation)
 
     async def cog_load(self) -> None:
         self._bot.tree.add_command(self._command)
@@ -57,7 +56,7 @@ class Anime(commands.Cog):
         self._bot.tree.remove_command(self._command.name)
 
 
-def anime_command(generation: GenerationService, places: UploadPlaces) -> app_commands.Command[Any, ..., None]:
+def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
     """The command with the sizes and styles of the active model."""
     profile = generation.profile
 
@@ -112,7 +111,7 @@ def anime_command(generation: GenerationService, places: UploadPlaces) -> app_co
             adapter_weight=style_weight,
             more_styles=_more_styles(generation, second_style, second_style_weight),
         )
-        await draw(generation, places, interaction, draft, image, strength)
+        await draw(generation, interaction, draft, image, strength)
 
     return app_commands.Command(name="anime", description="Draw an anime picture from your words", callback=anime)
 
@@ -127,27 +126,24 @@ def _more_styles(generation: GenerationService, name: str | None, weight: float 
 
 async def draw(
     generation: GenerationService,
-    places: UploadPlaces,
     interaction: discord.Interaction,
     draft: Draft,
     image: discord.Attachment | None,
     strength: float | None,
 ) -> None:
-    """Refuse at once what can be refused at once; everything else happens after the first answer."""
-    proposal = await generation.propose(draft, origin_of(interaction))
-    if draft.adapter_weight is not None and proposal.request.style is None:
-        raise InvalidRequestError(WEIGHT_OF_NOTHING)
-    share = DEFAULT_STRENGTH if strength is None else strength
-    if image is not None:
-        check_upload(image)
-        generation.check_strength(proposal, share)
-    elif strength is not None:
-        raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
+    """Hand the words over; a picture to start from is fetched after the first answer, the words are checked before it."""
 
-    async def complete(origin: Origin) -> Proposal:
-        if image is None:
-            return proposal
-        async with places.take(origin.user_id):
-            return await generation.with_upload(proposal, await read_upload(image), share)
+    async def propose(origin: Origin) -> Proposal:
+        proposal = await generation.propose(draft, origin)
+        if draft.adapter_weight is not None and proposal.request.style is None:
+            raise InvalidRequestError(WEIGHT_OF_NOTHING)
+        return proposal
 
-    await take_in(generation, interaction, complete)
+    if image is None:
+        if strength is not None:
+            raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
+        await take_in(generation, interaction, propose)
+        return
+    check_upload(image)
+    start = Start(url=image.url, strength=DEFAULT_STRENGTH if strength is None else strength)
+    await take_in_with_picture(generation, interaction, propose, start)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import discord
 from discord import app_commands
 from discord.ext import commands
@@ -12,11 +14,9 @@ from bot.chat.forms import Offer
 from bot.chat.found_view import adopted, found_form, found_view, text_on
 from bot.chat.own_cards import job_on
 from bot.chat.replies import Interaction, answer, defer_ephemeral, origin_of, require_permissions, show_form
-from bot.domain.job import Origin
 from bot.errors import NotFoundError
 from bot.services.findings import Findings
 from bot.services.generation import GenerationService
-from bot.services.proposals import Proposal
 from bot.services.uploads import UploadPlaces
 from cogs._door import take_in
 from cogs._uploads import check_upload, picture_in, read_found_text, read_upload
@@ -88,14 +88,8 @@ class ContextMenus(commands.Cog):
         await show_form(interaction, found_form(draft, offer))
 
     async def draw(self, interaction: Interaction, press: Press) -> None:
-        """Refuse at once what can be refused at once."""
         del press
-        proposal = await self._generation.propose(adopted(interaction), origin_of(interaction))
-
-        async def complete(_: Origin) -> Proposal:
-            return proposal
-
-        await take_in(self._generation, interaction, complete)
+        await take_in(self._generation, interaction, partial(self._generation.propose, adopted(interaction)))
 
     async def _press(self, interaction: discord.Interaction, message: discord.Message, action: Action) -> None:
         """What the button does; its service checks whether they may."""

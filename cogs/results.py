@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from discord.ext import commands
@@ -11,6 +12,7 @@ from bot.chat.client import PastelBot
 from bot.chat.detail_view import details_view
 from bot.chat.forms import Offer, remix_form, remixed
 from bot.chat.queue_view import struck_out
+from bot.chat.repeats import Repeats
 from bot.chat.replies import (
     Interaction,
     actor_of,
@@ -25,7 +27,7 @@ from bot.domain.job import Origin, VariationStrength
 from bot.errors import NotFoundError
 from bot.services.generation import GenerationService
 from bot.services.proposals import Proposal
-from cogs._door import take_in
+from cogs._door import take_in, take_wish_in
 
 
 async def setup(bot: PastelBot) -> None:
@@ -38,6 +40,7 @@ class Results(commands.Cog):
     def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
         self._bot = bot
         self._generation = generation
+        self._repeats = Repeats()
 
     async def cog_load(self) -> None:
         self._bot.on_action(Action.REROLL, self.reroll)
@@ -51,14 +54,17 @@ class Results(commands.Cog):
         self._bot.on_form(REMIX_FORM, self.remix)
 
     async def reroll(self, interaction: Interaction, press: Press) -> None:
-        await take_in(self._generation, interaction, partial(self._generation.propose_reroll, press.job_id))
+        await self._take_in(interaction, press, partial(self._generation.propose_reroll, press.job_id))
 
     async def vary(self, strength: VariationStrength, interaction: Interaction, press: Press) -> None:
         index = _index(press)
-        await take_in(self._generation, interaction, partial(self._generation.propose_variation, press.job_id, index, strength))
+        await self._take_in(interaction, press, partial(self._generation.propose_variation, press.job_id, index, strength))
 
     async def upscale(self, interaction: Interaction, press: Press) -> None:
-        await take_in(self._generation, interaction, partial(self._generation.propose_upscale, press.job_id, _index(press)))
+        await self._take_in(interaction, press, partial(self._generation.propose_upscale, press.job_id, _index(press)))
+
+    async def _take_in(self, interaction: Interaction, press: Press, propose: Callable[[Origin], Awaitable[Proposal]]) -> None:
+        await take_wish_in(self._generation, self._repeats, (interaction, press), propose)
 
     async def open_remix(self, interaction: Interaction, press: Press) -> None:
         """A form can only be the first answer, so this reads a few rows before it."""

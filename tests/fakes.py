@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bot.domain.card import JobCard
+from bot.domain.delivery import SeenAnswer
 from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.moderation import Rank
@@ -170,8 +171,8 @@ class InMemoryImageStore:
         for key in keys:
             self.files.pop(key, None)
 
-    async def save_upload(self, data: bytes) -> str:
-        return self._put(f"upload-{len(data)}", data)
+    async def save_upload(self, data: bytes, *, interaction_id: int) -> str:
+        return self._put(f"upload-{interaction_id}-{len(data)}", data)
 
     async def read_upload(self, key: str) -> bytes:
         return await self.read(key)
@@ -187,6 +188,23 @@ class InMemoryImageStore:
             raise FolderError("The disk is full.")
         self.files[key] = data
         return key
+
+
+class FakeAttachments:
+    """Implements services.intakes.Attachments: the files by their address; while `gate` is clear, fetching hangs."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.fetched: list[str] = []
+
+    async def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        await self.gate.wait()
+        if url not in self.files:
+            raise InvalidRequestError("I could not fetch it.")
+        return self.files[url]
 
 
 class FakeCodec:
@@ -218,7 +236,8 @@ class RecordingMessenger:
     """Implements ports.Messenger: notes every request in `calls`, and those that were carried out in `shown`.
 
     `faults[way]` is a queue of errors for the next requests of that way. While `gate` is clear, requests hang before they
-    are carried out; `slow` picks requests that wait for `slow_gate` instead. `found` is what find_post answers.
+    are carried out; `slow` picks requests that wait for `slow_gate` instead. `found` is what find_post answers, `seen` what
+    first_answer does.
     """
 
     def __init__(self) -> None:
@@ -230,6 +249,16 @@ class RecordingMessenger:
         self.slow: Callable[[Call], bool] = lambda _: False
         self.slow_gate = asyncio.Event()
         self.found: int | None = None
+        self.seen = SeenAnswer(message_id=500, is_private=False)
+        self.sentences: list[str] = []
+
+    async def say(self, reply: ReplyTarget, sentence: str) -> None:
+        await self._request(Call(way="say", reply=reply))
+        self.sentences.append(sentence)
+
+    async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
+        await self._request(Call(way="first_answer", reply=reply))
+        return self.seen
 
     def fail(self, way: str, *errors: MessengerError) -> None:
         self.faults.setdefault(way, deque()).extend(errors)

@@ -16,7 +16,7 @@ from bot.domain.delivery import DeliveryFault
 from bot.ports import MessengerError
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10004, 10008, 10015, 10062
-REQUEST_TOO_LARGE, INVALID_WEBHOOK_TOKEN = 40005, 50027
+REQUEST_TOO_LARGE, ALREADY_ACKNOWLEDGED, INVALID_WEBHOOK_TOKEN = 40005, 40060, 50027
 BUCKET_PAUSE = 5.0  # seconds, where Discord limits the rate and does not say for how long
 TOKEN_REFUSED_PAUSE = 60.0  # seconds; the gateway will end the process, the results wait on disk
 
@@ -28,6 +28,7 @@ _BY_CODE = {
     UNKNOWN_INTERACTION: DeliveryFault.TOKEN_DEAD,
     INVALID_WEBHOOK_TOKEN: DeliveryFault.TOKEN_DEAD,
     REQUEST_TOO_LARGE: DeliveryFault.TOO_LARGE,
+    ALREADY_ACKNOWLEDGED: DeliveryFault.ALREADY_ANSWERED,
 }
 
 

@@ -15,7 +15,7 @@ from bot.chat.cards import render
 from bot.chat.faults import Route, as_messenger_errors
 from bot.chat.own_cards import custom_ids
 from bot.domain.card import JobCard
-from bot.domain.delivery import DeliveryFault
+from bot.domain.delivery import DeliveryFault, SeenAnswer
 from bot.domain.job import JobId, ReplyTarget
 from bot.ports import MessengerError
 
@@ -34,10 +34,19 @@ class DiscordMessenger:
     def __init__(self, client: discord.Client) -> None:
         self._client = client
 
+    async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
+        webhook = self._webhook(reply)
+        async with _call(Route.TOKEN):
+            message = await webhook.fetch_message(cast("int", "@original"))
+        return SeenAnswer(message_id=message.id, is_private=message.flags.ephemeral)
+
+    async def say(self, reply: ReplyTarget, sentence: str) -> None:
+        webhook = self._webhook(reply)
+        async with _call(Route.TOKEN):
+            await webhook.edit_message(_original(reply), content=sentence, allowed_mentions=NOBODY)
+
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
-        if reply.token is None:
-            raise MessengerError(DeliveryFault.TOKEN_DEAD, "no token")
-        webhook = discord.Webhook.partial(reply.application_id, reply.token, client=self._client)
+        webhook = self._webhook(reply)
         rendered = render(card)
         async with _call(Route.TOKEN):
             message = await webhook.edit_message(
@@ -84,6 +93,11 @@ class DiscordMessenger:
         except MessengerError as error:
             if error.fault not in {DeliveryFault.MESSAGE_GONE, DeliveryFault.CHANNEL_GONE}:
                 raise
+
+    def _webhook(self, reply: ReplyTarget) -> discord.Webhook:
+        if reply.token is None:
+            raise MessengerError(DeliveryFault.TOKEN_DEAD, "no token")
+        return discord.Webhook.partial(reply.application_id, reply.token, client=self._client)
 
     def _channel(self, reply: ReplyTarget) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(reply.channel_id)

@@ -1,6 +1,7 @@
 """First answers, and what the domain wants to know of an interaction.
 
-Discord voids an interaction that gets no answer within 3 s, so doors defer first and do everything slow afterwards.
+Discord voids an interaction that gets no answer within 3 s. Requests are stored before it (`bot.services.reception`); what only
+looks something up defers first.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import discord
@@ -22,6 +24,7 @@ Interaction = discord.Interaction[Any]
 
 NOBODY: Final = discord.AllowedMentions.none()
 _RECEIVED, _METRICS, _LATE, _THINKING = "pastel_received", "pastel_metrics", "pastel_late", "pastel_thinking"
+_IS_ANSWERED = "pastel_answered"
 _PUBLIC, _EPHEMERAL = "public", "ephemeral"
 _PERMISSIONS = {
     "view_channel": "View Channel",
@@ -46,11 +49,15 @@ def is_late(interaction: Interaction) -> bool:
 async def defer_public(interaction: Interaction) -> ReplyTarget:
     """Answer with "thinking…" in the channel; that message becomes the job's card."""
     response = await interaction.response.defer(thinking=True)
-    _answered(interaction)
+    answered(interaction)
     interaction.extras[_THINKING] = _PUBLIC
+    return replace(reply_target(interaction), message_id=response.message_id if response else None)
+
+
+def reply_target(interaction: Interaction) -> ReplyTarget:
+    """Where the answer will stand; which message it is, is not known yet."""
     return ReplyTarget(
         channel_id=interaction.channel_id or 0,
-        message_id=response.message_id if response else None,
         application_id=interaction.application_id,
         token=interaction.token,
         token_expires_at=discord.utils.utcnow() + TOKEN_LIFE,  # by our clock, so that a skew of Discord's does no harm
@@ -61,21 +68,20 @@ async def defer_public(interaction: Interaction) -> ReplyTarget:
 async def defer_ephemeral(interaction: Interaction) -> None:
     """Answer with "thinking…" for the member alone; `answer` fills it."""
     await interaction.response.defer(ephemeral=True, thinking=True)
-    _answered(interaction)
-    interaction.extras[_THINKING] = _EPHEMERAL
+    answered_privately(interaction)
 
 
 async def defer_silently(interaction: Interaction) -> None:
     """Accept a pressed button; nothing is shown."""
     await interaction.response.defer()
-    _answered(interaction)
+    answered(interaction)
 
 
 async def show_form(interaction: Interaction, form: discord.ui.Modal) -> None:
     """Open a form as the first answer. It is not kept in memory: what is submitted comes back by its custom id."""
     form.stop()
     await interaction.response.send_modal(form)
-    _answered(interaction)
+    answered(interaction)
 
 
 async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: tuple[discord.File, ...] = ()) -> None:
@@ -86,7 +92,7 @@ async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: t
         interaction.extras.pop(_THINKING, None)
     else:
         await interaction.response.send_message(view=view, files=list(files), ephemeral=True, allowed_mentions=NOBODY)
-        _answered(interaction)
+        answered(interaction)
 
 
 def notice(sentence: str) -> discord.ui.LayoutView:
@@ -100,7 +106,7 @@ async def refuse(interaction: Interaction, sentence: str) -> None:
     """Tell the member alone why nothing happens, whatever was answered before."""
     if not interaction.response.is_done():
         await interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY)
-        _answered(interaction)
+        answered(interaction)
         return
     thinking = interaction.extras.pop(_THINKING, None)
     if thinking == _EPHEMERAL:
@@ -190,8 +196,21 @@ def require_permissions(interaction: Interaction) -> None:
         raise NotAllowedError(f"I cannot post pictures in this channel. A moderator can allow me to: {names}.")
 
 
-def _answered(interaction: Interaction) -> None:
-    received = interaction.extras.pop(_RECEIVED, None)
-    if received is not None:
+def seconds_waited(interaction: Interaction) -> float:
+    """Since the interaction came in."""
+    received: float | None = interaction.extras.get(_RECEIVED)
+    return 0.0 if received is None else time.perf_counter() - received
+
+
+def answered(interaction: Interaction) -> None:
+    """Count how long the first answer took; call it once Discord has taken one."""
+    if _RECEIVED in interaction.extras and not interaction.extras.get(_IS_ANSWERED, False):
         metrics: Metrics = interaction.extras[_METRICS]
-        metrics.ack_seconds.observe(time.perf_counter() - received)
+        metrics.ack_seconds.observe(seconds_waited(interaction))
+    interaction.extras[_IS_ANSWERED] = True
+
+
+def answered_privately(interaction: Interaction) -> None:
+    """The same for a sentence to the member alone that another one may replace."""
+    answered(interaction)
+    interaction.extras[_THINKING] = _EPHEMERAL

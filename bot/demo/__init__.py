@@ -14,7 +14,8 @@ from typing import Any
 
 from bot.bootstrap import Application, open_application
 from bot.chat.actions import Press
-from bot.chat.replies import Interaction, defer_public, origin_of
+from bot.chat.first_answer import DiscordFirstAnswer
+from bot.chat.replies import Interaction, origin_of, reply_target
 from bot.demo.port import refuse_taken
 from bot.demo.welcome import EXAMPLE_ACTION, example_of
 from bot.domain.job import Actor
@@ -97,7 +98,7 @@ def _draw_examples(app: Application) -> None:
         example = example_of(press)
         if example is not None:
             origin = origin_of(interaction)
-            proposal = await generation.propose(Draft(prompt=example.prompt), origin)
-            await generation.submit(proposal, origin, await defer_public(interaction))
+            propose = partial(generation.propose, Draft(prompt=example.prompt), origin)
+            await generation.take_in(propose, origin, reply_target(interaction), DiscordFirstAnswer(interaction))
 
     app.bot.on_action(EXAMPLE_ACTION, draw)

@@ -16,6 +16,7 @@ NONCE_WINDOW = timedelta(minutes=2)  # Discord: "past few minutes"; beyond it, a
 class DeliveryFault(StrEnum):
     """What a refusal of Discord means for delivery (codes: docs of Discord, topics/opcodes-and-status-codes)."""
 
+    ALREADY_ANSWERED = "already_answered"  # 40060, of a first answer: it is there, by an earlier try
     TOKEN_DEAD = "token_dead"  # 50027, 10015, 401 on a webhook route: use the channel route
     MESSAGE_GONE = "message_gone"  # 10008: post once
     CHANNEL_GONE = "channel_gone"  # 10003: nowhere to go
@@ -24,6 +25,14 @@ class DeliveryFault(StrEnum):
     RATE_LIMITED = "rate_limited"  # 429
     UNAVAILABLE = "unavailable"  # 5xx, resets, timeouts: the outcome is unknown
     REFUSED = "refused"  # any other 4xx: a bug of ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenAnswer:
+    """The first answer to an interaction, as Discord has it. `is_private`: only the member who asked sees it."""
+
+    message_id: int
+    is_private: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

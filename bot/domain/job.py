@@ -140,13 +140,14 @@ class ReplyTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job about to be stored."""
+    """A job about to be stored. `from_intake`: it was written down when it was asked for, and only counts if it still is."""
 
     request: GenerationRequest
     origin: Origin
     reply: ReplyTarget
     parent: Parent | None = None
     showing: Showing = STRICTEST
+    from_intake: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,8 @@ class Job:
 
     `attempt` counts claims and is the fence: a worker's writes carry it and change nothing once another claimed the job.
     `aborts` counts the claims that a shutdown took back; they are not held against the job.
-    `failure` is the sentence that the member sees.
+    `failure` is the sentence that the member sees. `shown_at` is when the card was the interaction's answer, or turned out to
+    be; until then nobody may have been shown the job, so it is neither drawn nor posted.
     """
 
     id: JobId
@@ -172,6 +174,7 @@ class Job:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     lease_until: datetime | None = None
+    shown_at: datetime | None = None
     deleted_at: datetime | None = None
 
     @property

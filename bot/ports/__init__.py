@@ -4,7 +4,7 @@ All coroutines run on the event loop and do not block it. Times are UTC and awar
 how the page is cut.
 """
 
-from bot.ports.delivery import Messenger, MessengerError, Outbox
+from bot.ports.delivery import FirstAnswer, Messenger, MessengerError, Outbox
 from bot.ports.jobs import Ahead, JobRepository, Recovery, Submission, Waiting
 from bot.ports.pictures import ImageCodec, ImageGenerator, ImageStore, OnProgress, PictureClassifier, UnknownKeys
 from bot.ports.surroundings import Clock, LimitsSource, MetaRepository
@@ -12,6 +12,7 @@ from bot.ports.surroundings import Clock, LimitsSource, MetaRepository
 __all__ = [
     "Ahead",
     "Clock",
+    "FirstAnswer",
     "ImageCodec",
     "ImageGenerator",
     "ImageStore",

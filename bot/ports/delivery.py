@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.card import JobCard
-from bot.domain.delivery import DeliveryFault, OutboxEntry
+from bot.domain.delivery import DeliveryFault, OutboxEntry, SeenAnswer
 from bot.domain.job import JobId, ReplyTarget
 from bot.errors import PastelError
 
@@ -52,8 +52,49 @@ class MessengerError(PastelError):
         self.retry_after = retry_after
 
 
+class FirstAnswer(Protocol):
+    """How one interaction is answered; all raise MessengerError.
+
+    TOKEN_DEAD: Discord takes no answer any more. ALREADY_ANSWERED: it has one, by an earlier try. UNAVAILABLE and RATE_LIMITED:
+    whether it took this one is unknown.
+    """
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the interaction came in."""
+        ...
+
+    async def show(self, card: JobCard) -> int | None:
+        """Answer with the card, for everybody to see; returns its message id where Discord says it."""
+        ...
+
+    async def ask_for_patience(self) -> None:
+        """Answer with a sentence for the member alone: it is slow just now, and what it means when no card comes."""
+        ...
+
+    async def think(self) -> int | None:
+        """Answer with "thinking…", for everybody to see; returns its message id where Discord says it."""
+        ...
+
+    async def refuse(self, sentence: str) -> None:
+        """Tell the member alone why nothing comes, whatever was answered before."""
+        ...
+
+    async def follow_up(self, card: JobCard) -> int:
+        """Send the card for everybody to see, after an answer that was private; returns its message id."""
+        ...
+
+
 class Messenger(Protocol):
     """Shows cards. Edits replace the whole card and may be repeated; all raise MessengerError."""
+
+    async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
+        """Look at the answer that the interaction got. TOKEN_DEAD: it got none, or the token is too old to tell."""
+        ...
+
+    async def say(self, reply: ReplyTarget, sentence: str) -> None:
+        """Put a sentence in the place of the first answer."""
+        ...
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
         """Edit the interaction's original response; returns its message id."""

@@ -55,8 +55,14 @@ class JobRepository(Protocol):
     async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
         """Store a job, its reservation, its member and its server; a known interaction gives the job it made before.
 
+        The intake that it comes from ends with it; NotFoundError where that was taken back meanwhile.
+        It counts as shown where the reply names its message; else it is not claimed until `set_shown`.
         Raises QuotaError when `limits` forbid a new one, NotAllowedError for a member who is blocked in the server.
         """
+        ...
+
+    async def check(self, new: NewJob, *, limits: Limits, now: datetime) -> None:
+        """Raises what `add` would raise now, and stores nothing; returns for an interaction that was seen before."""
         ...
 
     async def get(self, job_id: JobId) -> Job | None: ...
@@ -64,7 +70,8 @@ class JobRepository(Protocol):
     async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
 
     async def claim(self, *, now: datetime, lease_until: datetime) -> Job | None:
-        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or all of it is paused."""
+        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or all of it is paused
+        or was shown to nobody yet."""
         ...
 
     async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool: ...
@@ -109,7 +116,7 @@ class JobRepository(Protocol):
         ...
 
     async def backlog(self) -> int:
-        """How many jobs run, or wait where the queue is not paused."""
+        """How many jobs run, wait where the queue is not paused, or come of files that are being read."""
         ...
 
     async def counts(self) -> dict[str, int]:
@@ -126,6 +133,21 @@ class JobRepository(Protocol):
 
     async def unknown_keys(self, keys: Sequence[str]) -> frozenset[str]:
         """Which of the keys belong to no picture and to no upload that a job still needs."""
+        ...
+
+    async def owing_an_answer(self) -> tuple[JobId, ...]:
+        """Jobs of which nobody knows yet whether their member was shown them, oldest first."""
+        ...
+
+    async def set_shown(self, job_id: JobId, *, message_id: int | None, now: datetime) -> bool:
+        """Note that the member was shown the job, in a message whose id may not be known; from now on it may be claimed.
+
+        False when that was known before, or the job is gone.
+        """
+        ...
+
+    async def withdraw(self, job_id: JobId, *, now: datetime) -> bool:
+        """CANCELLED with the refund, and nothing to be sent, of a job that nobody was shown; False when somebody was."""
         ...
 
     async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:

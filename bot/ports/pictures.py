@@ -92,8 +92,8 @@ class ImageStore(Protocol):
         """Remove files; missing ones are no error."""
         ...
 
-    async def save_upload(self, data: bytes) -> str:
-        """Keep a checked upload under the hash of its content and return the key."""
+    async def save_upload(self, data: bytes, *, interaction_id: int) -> str:
+        """Keep a checked upload and return its key, which no other interaction gets: once refused, nobody needs it."""
         ...
 
     async def read_upload(self, key: str) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.domain.job import NewJob, Origin, ReplyTarget
-from bot.errors import NotAllowedError
-from bot.ports import Clock, JobRepository, Submission
+from bot.domain.quota import Limits
+from bot.errors import NotAllowedError, UserError
+from bot.ports import Clock, ImageStore, JobRepository, Submission
 from bot.services.gate import Gate
 from bot.services.live_cards import LiveCards
 from bot.services.proposals import Proposal
@@ -20,10 +21,19 @@ class Admission:
     """Asks the gate, and stores the job with its price reserved."""
 
     def __init__(
-        self, *, jobs: JobRepository, gate: Gate, worker: Worker, live: LiveCards, clock: Clock, metrics: Metrics
+        self,
+        *,
+        jobs: JobRepository,
+        gate: Gate,
+        store: ImageStore,
+        worker: Worker,
+        live: LiveCards,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._jobs = jobs
         self._gate = gate
+        self._store = store
         self._worker = worker
         self._live = live
         self._clock = clock
@@ -34,19 +44,54 @@ class Admission:
         """Take nothing new from now on, until the process ends."""
         self._is_open = False
 
-    async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> Submission:
-        """Store the job in one transaction; an interaction that was seen before gives the job it made then.
+    async def admit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> tuple[NewJob, Limits]:
+        """Ask the gate; returns the job as it may be stored, and what its member may use.
 
-        Raises QuotaError, NotAllowedError.
+        Raises NotAllowedError, InvalidRequestError.
         """
         if not self._is_open:
             raise NotAllowedError(CLOSED)
+        return await self._admitted(proposal, origin, reply)
+
+    async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget, *, from_intake: bool = False) -> Submission:
+        """Store the job in one transaction; an interaction that was seen before gives the job it made then.
+
+        A file that it starts from is stored once rights and credits are known to suffice, and goes again if the job is refused.
+        `from_intake`: it was let in before, and its intake ends with it; one that was taken back meanwhile is refused.
+
+        Where the reply names no message yet, nothing is drawn before the member was shown the job (`Reception`).
+        Raises QuotaError, NotAllowedError.
+        """
+        if not (self._is_open or from_intake):
+            raise NotAllowedError(CLOSED)
+        new, limits = await self._admitted(proposal, origin, reply)
+        new = replace(new, from_intake=from_intake)
+        if proposal.upload is None:
+            submission = await self._jobs.add(new, limits=limits, now=self._clock.now())
+        else:
+            submission = await self._add_with_file(new, proposal.upload, limits)
+        if submission.created:
+            self._metrics.submitted.labels(relation=proposal.parent.relation if proposal.parent else "new").inc()
+            if submission.job.shown_at is not None:
+                await self._live.show(submission.job)
+                self._worker.wake()
+        return submission
+
+    async def _admitted(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> tuple[NewJob, Limits]:
         permit = await self._gate.admit(proposal.request, origin)
         request = replace(proposal.request, rating=permit.showing.rating)
         new = NewJob(request=request, origin=origin, reply=reply, parent=proposal.parent, showing=permit.showing)
-        submission = await self._jobs.add(new, limits=permit.limits, now=self._clock.now())
-        if submission.created:
-            self._metrics.submitted.labels(relation=proposal.parent.relation if proposal.parent else "new").inc()
-            await self._live.show(submission.job)
-            self._worker.wake()
-        return submission
+        return new, permit.limits
+
+    async def _add_with_file(self, new: NewJob, upload: bytes, limits: Limits) -> Submission:
+        """Nothing is written for who may not draw; a file without a job is left behind by a crash only (the sweep takes it)."""
+        start = new.request.init_image
+        assert start is not None, "a file that nothing starts from"
+        await self._jobs.check(new, limits=limits, now=self._clock.now())
+        key = await self._store.save_upload(upload, interaction_id=new.origin.interaction_id)
+        new = replace(new, request=replace(new.request, init_image=replace(start, key=key)))
+        try:
+            return await self._jobs.add(new, limits=limits, now=self._clock.now())
+        except UserError:
+            await self._store.delete([key])
+            raise

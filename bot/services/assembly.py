@@ -27,10 +27,12 @@ from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
 from bot.services.exports import Exports
 from bot.services.findings import Findings
+from bot.services.first_answers import FirstAnswers
 from bot.services.gate import Gate
 from bot.services.generation import GenerationService
 from bot.services.house_rules import HouseRules, HouseRulesRepository
 from bot.services.inspection import Inspection
+from bot.services.intakes import Attachments, IntakeBook, Intakes, Reading
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.moderation import Moderation, ModerationRepository, Roster
 from bot.services.overwriting import Overwriting, Traces
@@ -38,6 +40,7 @@ from bot.services.personal import PersonalRepository, Preferences
 from bot.services.privacy import MemberRecords, Privacy
 from bot.services.proposals import Proposals
 from bot.services.quotas import Credits, Quotas
+from bot.services.reception import Reception
 from bot.services.removal import Removal
 from bot.services.report_display import ReportBoard, ReportDisplay, ReportRepository
 from bot.services.reports import Reports
@@ -55,11 +58,12 @@ from bot.telemetry import Metrics
 class Ports:
     """The adapters that the services work through; `limits` are the operator's.
 
-    A model whose profile has a classifier shows nothing without one here. Without Discord there are neither a board nor a
-    roster.
+    A model whose profile has a classifier shows nothing without one here. Without Discord there are no board, no
+    roster and no attachments.
     """
 
     jobs: JobRepository
+    intakes: IntakeBook
     credits: Credits
     limits: LimitsSource
     pauses: Pauses
@@ -80,6 +84,7 @@ class Ports:
     classifier: PictureClassifier | None = None
     board: ReportBoard | None = None
     roster: Roster | None = None
+    attachments: Attachments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +105,8 @@ class Services:
     overwriting: Overwriting
     retention: Retention
     sweeping: Sweeping
+    first_answers: FirstAnswers
+    intakes: Intakes
     worker: Worker
     delivery: Delivery
     live: LiveCards
@@ -127,16 +134,40 @@ def build_services(
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )
-    reader = TextReader()
+    reader, uploads = TextReader(), UploadPlaces()
     gate = _gate(ports, reader, profile, catalog)
-    proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, store=store, codec=ports.codec)
-    admission = Admission(jobs=jobs, gate=gate, worker=worker, live=live, clock=clock, metrics=metrics)
+    proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
+    admission = Admission(jobs=jobs, gate=gate, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
+    first_answers = FirstAnswers(
+        jobs=jobs, messenger=messenger, live=live, worker=worker, clock=clock, metrics=metrics, sleep=sleep
+    )
+    reception = Reception(
+        admission=admission, first_answers=first_answers, jobs=jobs, cards=cards, live=live, worker=worker, clock=clock
+    )
+    intakes = Intakes(
+        book=ports.intakes,
+        reading=Reading(attachments=ports.attachments, places=uploads),
+        admission=admission,
+        proposals=proposals,
+        messenger=messenger,
+        clock=clock,
+        metrics=metrics,
+        sleep=sleep,
+    )
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
     reports = _reports(ports, display, moderation, removal)
     machinery = Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display)
     eraser = _eraser(ports, machinery, sleep)
     return Services(
-        generation=GenerationService(proposals=proposals, admission=admission, removal=removal, jobs=jobs, estimator=estimator),
+        generation=GenerationService(
+            proposals=proposals,
+            admission=admission,
+            reception=reception,
+            intakes=intakes,
+            removal=removal,
+            jobs=jobs,
+            estimator=estimator,
+        ),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
         house_rules=HouseRules(
@@ -152,11 +183,13 @@ def build_services(
         overwriting=Overwriting(traces=ports.traces, clock=clock, metrics=metrics, sleep=sleep),
         retention=Retention(shelf=ports.shelf, store=store, reports=display, clock=clock, metrics=metrics, sleep=sleep),
         sweeping=Sweeping(jobs=jobs, store=store, clock=clock, metrics=metrics, sleep=sleep),
+        first_answers=first_answers,
+        intakes=intakes,
         worker=worker,
         delivery=delivery,
         live=live,
         reader=reader,
-        uploads=UploadPlaces(),
+        uploads=uploads,
     )
 
 
@@ -166,6 +199,7 @@ def _workbench(ports: Ports, inspection: Inspection, live: LiveCards, delivery: 
         generator=ports.generator,
         inspection=inspection,
         store=ports.store,
+        codec=ports.codec,
         live=live,
         clock=ports.clock,
         metrics=ports.metrics,

@@ -12,8 +12,9 @@ from enum import StrEnum
 from bot.domain.image import GeneratedImage, GenerationResult, StoredImage
 from bot.domain.job import MAX_ATTEMPTS, Job
 from bot.domain.progress import Phase, Progress
+from bot.domain.request import GenerationRequest
 from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
-from bot.ports import Clock, ImageGenerator, ImageStore, JobRepository
+from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
 from bot.services.incidents import report
 from bot.services.inspection import Inspection
 from bot.services.live_cards import LiveCards
@@ -28,6 +29,7 @@ DISK_FULL = (
     "The pictures were drawn but could not be saved, because this bot's disk is full or cannot be written. "
     "Nothing was charged. Tell whoever hosts the bot, then try again."
 )
+ORIGINAL_GONE = "The picture that this was to enlarge was deleted meanwhile, so nothing was drawn. It costs nothing."
 UPLOAD_GONE = "The picture that this was to start from is no longer stored. Attach it again and send the request anew."
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Workbench:
     generator: ImageGenerator
     inspection: Inspection
     store: ImageStore
+    codec: ImageCodec
     live: LiveCards
     clock: Clock
     metrics: Metrics
@@ -122,14 +125,19 @@ class Attempt:
         request = self.job.request
         init_image: bytes | None = None
         if request.init_image is not None:
-            try:
-                init_image = await self._bench.store.read_upload(request.init_image.key)
-            except NotFoundError:
-                raise GenerationError(UPLOAD_GONE, retryable=False) from None
+            init_image = await self._start(request, request.init_image.key)
         await self._bench.inspection.prepare(self.job)
         result = await self._bench.generator.generate(request, init_image=init_image, on_progress=self._on_progress)
         await self._bench.inspection.check(self.job, result)
         return result
+
+    async def _start(self, request: GenerationRequest, key: str) -> bytes:
+        """The picture to start from, in the request's size: that of an upscale, or of a remix in another size, differs."""
+        try:
+            data = await self._bench.store.read_upload(key)
+        except NotFoundError:
+            raise GenerationError(ORIGINAL_GONE if request.is_upscale else UPLOAD_GONE, retryable=False) from None
+        return (await self._bench.codec.read_upload(data, width=request.width, height=request.height)).data
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.phase is Phase.DENOISING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.domain.image import StoredImage
@@ -12,10 +13,12 @@ from bot.domain.prompt import ComposedPrompt, compose
 from bot.domain.request import Draft
 from bot.domain.waiting import QueueOverview
 from bot.errors import InvalidRequestError, NotFoundError
-from bot.ports import JobRepository, Submission
+from bot.ports import FirstAnswer, JobRepository, Submission
 from bot.services.admission import Admission
 from bot.services.estimates import Estimator
+from bot.services.intakes import Intakes
 from bot.services.proposals import Proposal, Proposals
+from bot.services.reception import Reception
 from bot.services.removal import Removal
 
 
@@ -28,6 +31,14 @@ class JobDetails:
     composed: ComposedPrompt
     profile: ModelProfile
     styles: tuple[Style, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A member's file to start from, at Discord, and the share of the steps that run."""
+
+    url: str
+    strength: float
 
 
 class GenerationService:
@@ -43,12 +54,16 @@ class GenerationService:
         *,
         proposals: Proposals,
         admission: Admission,
+        reception: Reception,
+        intakes: Intakes,
         removal: Removal,
         jobs: JobRepository,
         estimator: Estimator,
     ) -> None:
         self._proposals = proposals
         self._admission = admission
+        self._reception = reception
+        self._intakes = intakes
         self._removal = removal
         self._jobs = jobs
         self._estimator = estimator
@@ -91,13 +106,25 @@ class GenerationService:
         """What the member made of the form."""
         return await self._proposals.remix(job_id, draft, origin)
 
-    def check_strength(self, proposal: Proposal, strength: float) -> None:
-        """Whether `with_upload` would take that strength, before the picture is fetched."""
-        self._proposals.check_strength(proposal, strength)
-
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
-        """Start from a member's picture (img2img); `strength` is the share of the steps that run."""
+        """Start from a member's picture (img2img); `strength` is the share of the steps that run. Nothing is stored yet."""
         return await self._proposals.with_upload(proposal, data, strength)
+
+    async def take_in_with_picture(
+        self, propose: Callable[[], Awaitable[Proposal]], start: Start, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+    ) -> None:
+        """Do the same as `take_in` for a request that starts from a member's file; see Intakes."""
+
+        async def from_start() -> Proposal:
+            return self._proposals.with_start(await propose(), start.strength)
+
+        await self._intakes.take_in(from_start, start.url, origin, reply, answer)
+
+    async def take_in(
+        self, propose: Callable[[], Awaitable[Proposal]], origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+    ) -> None:
+        """Store what `propose` makes, and answer the interaction with its card; see Reception. Raises what those raise."""
+        await self._reception.take_in(propose, origin, reply, answer)
 
     async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> Submission:
         """Store the job in one transaction; from its return on, the job ends in one of its final states whatever happens.

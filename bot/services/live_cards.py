@@ -61,6 +61,11 @@ class LiveCards:
         self._paused_until: datetime | None = None
         self._stopped = False
 
+    async def opened(self, job: Job) -> None:
+        """Say that the card was shown this moment, as the first answer: its next edit keeps the distance to that."""
+        if job.id not in self._open:
+            self._open[job.id] = _LiveCard(not_before=self._clock.now() + self._interval)
+
     async def show(self, job: Job) -> None:
         """Open the card, or start it afresh for another attempt; the edit happens in the card's own task."""
         live = self._open.get(job.id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, Origin, Parent, Relation, VariationStrength
@@ -14,22 +14,26 @@ from bot.domain.quality import with_quality
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend, upscaled
 from bot.domain.sampler import sampler_called
 from bot.errors import InvalidRequestError, NotFoundError
-from bot.ports import ImageCodec, ImageStore, JobRepository
+from bot.ports import ImageCodec, JobRepository
 from bot.services.gate import Gate
 
 PICTURES_GONE = "These pictures are no longer stored, so there is nothing to start from. Reroll draws the same words again."
 UPSCALED = "This picture is an upscale already. Use the buttons of the picture that it was made of."
 ORIGINAL_GONE = "The picture that this one was made of was deleted. Use `/anime` with the same words; Details shows them."
-UPLOAD_GONE = "The picture that this one started from is no longer stored. Use `/anime` and attach it again."
 WITH_PICTURES = frozenset({JobStatus.SUCCEEDED, JobStatus.DELIVERED, JobStatus.UNDELIVERABLE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A checked request that was not stored yet, and the job that it came out of."""
+    """A checked request that was not stored yet, and the job that it came out of.
+
+    `upload` is a member's file that it starts from, checked and fitted; it is stored once the request is let in, and the
+    request's `init_image` has no key until then.
+    """
 
     request: GenerationRequest
     parent: Parent | None = None
+    upload: bytes | None = field(default=None, repr=False)
 
 
 class Proposals:
@@ -38,14 +42,11 @@ class Proposals:
     `origin` is whoever asks: jobs of other servers are unknown to them, and theirs are the defaults that fill a draft.
     """
 
-    def __init__(
-        self, *, profile: ModelProfile, catalog: Catalog, gate: Gate, jobs: JobRepository, store: ImageStore, codec: ImageCodec
-    ) -> None:
+    def __init__(self, *, profile: ModelProfile, catalog: Catalog, gate: Gate, jobs: JobRepository, codec: ImageCodec) -> None:
         self.profile = profile
         self.catalog = catalog
         self._gate = gate
         self._jobs = jobs
-        self._store = store
         self._codec = codec
 
     async def new(self, draft: Draft, origin: Origin) -> Proposal:
@@ -94,13 +95,9 @@ class Proposals:
             width=upscaled(job.request.width),
             height=upscaled(job.request.height),
         )
-        try:
-            data = await self._store.read(image.key)
-        except NotFoundError:
-            raise NotFoundError(PICTURES_GONE) from None
-        init_image = await self._stored(data, self.profile.upscale_strength, request)
+        init_image = InitImage(key=image.key, strength=self.profile.upscale_strength, drawn_here=True)
         return Proposal(
-            request=replace(request, init_image=replace(init_image, drawn_here=True)),
+            request=replace(request, init_image=init_image),
             parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),
         )
 
@@ -119,34 +116,21 @@ class Proposals:
         self._check_profile(job)
         settings = await self._gate.settings(origin.guild_id)
         request = resolve(with_quality(draft, self.profile, self.catalog, settings), self.profile, self.catalog)
-        init_image = job.request.init_image
-        if init_image is not None:
-            init_image = await self._refitted(init_image, job.request, request)
-        return Proposal(request=replace(request, init_image=init_image), parent=Parent(job_id=job.id, relation=Relation.REMIX))
+        start = job.request.init_image  # fitted into another size when it is drawn
+        return Proposal(request=replace(request, init_image=start), parent=Parent(job_id=job.id, relation=Relation.REMIX))
 
-    def check_strength(self, proposal: Proposal, strength: float) -> None:
-        """Whether the request may start from a file; needs none yet. Raises InvalidRequestError, NotAllowedError."""
-        check_start(replace(proposal.request, init_image=InitImage(key="", strength=strength)), self.profile)
+    def with_start(self, proposal: Proposal, strength: float) -> Proposal:
+        """Start from a member's file that is still to be read. Raises InvalidRequestError, NotAllowedError."""
+        request = replace(proposal.request, init_image=InitImage(key="", strength=strength))
+        check_start(request, self.profile)
+        return replace(proposal, request=request)
 
     async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
-        """Start from a member's file (img2img): check it, fit it to the request's size, store it."""
-        self.check_strength(proposal, strength)  # the gate asks again; here, before anything is stored
-        request = proposal.request
-        return replace(proposal, request=replace(request, init_image=await self._stored(data, strength, request)))
-
-    async def _stored(self, data: bytes, strength: float, request: GenerationRequest) -> InitImage:
+        """Start from a member's file (img2img): check it and fit it to the request's size."""
+        started = self.with_start(proposal, strength)  # the gate asks again; here, before anything is decoded
+        request = started.request
         upload = await self._codec.read_upload(data, width=request.width, height=request.height)
-        return InitImage(key=await self._store.save_upload(upload.data), strength=strength)
-
-    async def _refitted(self, init_image: InitImage, old: GenerationRequest, new: GenerationRequest) -> InitImage:
-        """An upload is stored in its request's size, so another size needs another crop of it."""
-        if (old.width, old.height) == (new.width, new.height):
-            return init_image
-        try:
-            data = await self._store.read_upload(init_image.key)
-        except NotFoundError:
-            raise NotFoundError(UPLOAD_GONE) from None
-        return await self._stored(data, init_image.strength, new)
+        return replace(started, upload=upload.data)
 
     async def _known(self, job_id: JobId, origin: Origin) -> Job:
         """A job that they may draw from again."""

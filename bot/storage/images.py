@@ -48,8 +48,8 @@ class DiskImageStore:
     async def delete(self, keys: Sequence[str]) -> None:
         await self._pool.run(self._delete, keys)
 
-    async def save_upload(self, data: bytes) -> str:
-        key = await self._pool.run(lambda: f"uploads/{hashlib.sha256(data).hexdigest()}.png")
+    async def save_upload(self, data: bytes, *, interaction_id: int) -> str:
+        key = await self._pool.run(_upload_key, data, interaction_id)
         await self._pool.run(self._write, key, data)
         return key
 
@@ -130,6 +130,10 @@ class DiskImageStore:
         if not _KEY.fullmatch(key):
             raise ValueError("not a key of this store")
         return self._root / key
+
+
+def _upload_key(data: bytes, interaction_id: int) -> str:
+    return f"uploads/{hashlib.sha256(b'%d ' % interaction_id + data).hexdigest()}.png"
 
 
 def _unlink(path: Path) -> None:

@@ -10,16 +10,21 @@ from statistics import median
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
-from bot.domain.quota import Limits
+from bot.domain.quota import Limits, Payment
 from bot.domain.report import Step
-from bot.errors import NotAllowedError
+from bot.errors import NotAllowedError, NotFoundError
 from bot.ports import Ahead, Recovery, Submission, Waiting
-from bot.storage import endings, ledger, queue, turns
+from bot.storage import endings, first_answers, ledger, queue, turns
 from bot.storage.database import Database
 from bot.storage.moderation import find_block
 from bot.storage.people import remember_guild, remember_user
 from bot.storage.reports import close_about_job
 from bot.storage.rows import image_from_row, job_from_row, new_job_row, to_micros
+
+TAKEN_BACK = "This request was deleted while its picture was read, so nothing was drawn."
+
+KNOWN = "SELECT * FROM jobs WHERE interaction_id = ?"
+END_INTAKE = "DELETE FROM intakes WHERE interaction_id = ?"
 
 PACE_WINDOW = 20  # jobs; enough to outvote one that waited for the weights to load
 
@@ -27,12 +32,12 @@ ADD = """--sql
 INSERT INTO jobs (
     id, interaction_id, user_id, guild_id, status, request, work, channel_id, message_id, application_id, token,
     token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at, weight,
-    rating, spoiler
+    rating, spoiler, shown_at
 )
 VALUES (
     :id, :interaction_id, :user_id, :guild_id, :status, :request, :work, :channel_id, :message_id, :application_id, :token,
     :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at, :weight,
-    :rating, :spoiler
+    :rating, :spoiler, :shown_at
 )
 RETURNING *
 """
@@ -65,13 +70,14 @@ UPDATE jobs SET deleted_at = :now
 WHERE id = :id AND finished_at IS NOT NULL AND deleted_at IS NULL
 """
 
-# A deleted job no longer needs what it started from; another job with the same upload keeps it.
+# A deleted job no longer needs what it started from; another job with the same upload keeps it. What an upscale starts from is
+# another job's picture, and stays with that one.
 UNNEEDED_UPLOAD = """--sql
 WITH gone AS (SELECT json_extract(request, '$.init_image.key') AS key FROM jobs WHERE id = :id AND deleted_at IS NOT NULL)
 SELECT key FROM gone
 WHERE key IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM jobs WHERE json_extract(request, '$.init_image.key') = gone.key AND deleted_at IS NULL
-)
+) AND NOT EXISTS (SELECT 1 FROM images WHERE images.key = gone.key)
 """
 
 # Every table with keys of files has its line here, so that the sweep leaves them alone.
@@ -90,6 +96,13 @@ class SqliteJobs:
 
     async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
         return await self._database.transaction(lambda connection: _add(connection, new, limits, now))
+
+    async def check(self, new: NewJob, *, limits: Limits, now: datetime) -> None:
+        def look(connection: sqlite3.Connection) -> None:
+            if connection.execute(KNOWN, (new.origin.interaction_id,)).fetchone() is None:
+                check_new(connection, new, limits, now)
+
+        await self._database.read(look)
 
     async def get(self, job_id: JobId) -> Job | None:
         def select(connection: sqlite3.Connection) -> Job | None:
@@ -168,6 +181,17 @@ class SqliteJobs:
         values = {"id": job_id, "channel_id": channel_id, "message_id": message_id}
         await self._database.transaction(lambda connection: connection.execute(SET_MESSAGE, values).rowcount)
 
+    async def owing_an_answer(self) -> tuple[JobId, ...]:
+        return await self._database.read(first_answers.owing)
+
+    async def set_shown(self, job_id: JobId, *, message_id: int | None, now: datetime) -> bool:
+        return await self._database.transaction(
+            lambda connection: first_answers.set_shown(connection, job_id, message_id=message_id, now=now)
+        )
+
+    async def withdraw(self, job_id: JobId, *, now: datetime) -> bool:
+        return await self._database.transaction(lambda connection: first_answers.withdraw(connection, job_id, now=now))
+
     async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:
         return await self._database.transaction(lambda connection: _mark_deleted(connection, job_id, Step(by=by, at=now)))
 
@@ -187,11 +211,13 @@ def _waiting(connection: sqlite3.Connection, owner: str, owner_id: int, limit: i
 
 def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Submission:
     origin = new.origin
-    known = connection.execute("SELECT * FROM jobs WHERE interaction_id = ?", (origin.interaction_id,)).fetchone()
+    known = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()
     if known is not None:
         return Submission(job=job_from_row(known), created=False)
-    _check_block(connection, origin, now)
-    payment = ledger.check(connection, new, limits, now=now)
+    was_open = connection.execute(END_INTAKE, (origin.interaction_id,)).rowcount == 1
+    if new.from_intake and not was_open:
+        raise NotFoundError(TAKEN_BACK)
+    payment = check_new(connection, new, limits, now)
     remember_user(connection, origin.user_id, now=now)
     if origin.guild_id is not None:
         remember_guild(connection, origin.guild_id, now=now)
@@ -201,6 +227,12 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     ledger.reserve(connection, job, payment, now=now)
     turns.assign(connection, origin.user_id)
     return Submission(job=job, created=True)
+
+
+def check_new(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Payment:
+    """How the job would be paid. Raises NotAllowedError for a member who is blocked, QuotaError for one without the means."""
+    _check_block(connection, new.origin, now)
+    return ledger.check(connection, new, limits, now=now)
 
 
 def _check_block(connection: sqlite3.Connection, origin: Origin, now: datetime) -> None:

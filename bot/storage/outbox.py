@@ -12,14 +12,20 @@ from bot.storage import ledger
 from bot.storage.database import Database
 from bot.storage.rows import entry_from_row, from_micros, to_micros
 
+# Nothing is sent for a job that perhaps nobody was shown: first it is found out (bot.storage.first_answers).
 DUE = """--sql
-SELECT * FROM outbox
-WHERE closed_at IS NULL AND next_attempt_at <= :now
-ORDER BY created_at, rowid
+SELECT outbox.* FROM outbox JOIN jobs ON jobs.id = job_id
+WHERE closed_at IS NULL AND next_attempt_at <= :now AND shown_at IS NOT NULL
+ORDER BY outbox.created_at, outbox.rowid
 LIMIT :limit
 """
 
-NEXT_DUE = "SELECT next_attempt_at FROM outbox WHERE closed_at IS NULL ORDER BY next_attempt_at LIMIT 1"
+NEXT_DUE = """--sql
+SELECT next_attempt_at FROM outbox JOIN jobs ON jobs.id = job_id
+WHERE closed_at IS NULL AND shown_at IS NOT NULL
+ORDER BY next_attempt_at
+LIMIT 1
+"""
 
 CLOSE = """--sql
 UPDATE outbox SET closed_at = :now, outcome = :outcome, last_fault = COALESCE(:fault, last_fault)
@@ -76,12 +82,7 @@ class SqliteOutbox:
         await self._database.transaction(lambda connection: connection.execute(RETRY, values).rowcount)
 
     async def give_up(self, job_id: JobId, fault: DeliveryFault, *, now: datetime) -> None:
-        def abandon(connection: sqlite3.Connection) -> None:
-            closed = _close(connection, job_id, "given_up", fault, now)
-            if closed and _conclude(connection, job_id, JobStatus.UNDELIVERABLE):
-                ledger.refund(connection, job_id, now=now)
-
-        await self._database.transaction(abandon)
+        await self._database.transaction(lambda connection: give_up(connection, job_id, fault, now=now))
 
     async def start_post(self, job_id: JobId, *, now: datetime) -> OutboxEntry:
         """Raises NotFoundError when the entry is closed: nothing must be posted any more."""
@@ -90,6 +91,13 @@ class SqliteOutbox:
         if not rows:
             raise NotFoundError("This result was already delivered or given up.")
         return entry_from_row(rows[0])
+
+
+def give_up(connection: sqlite3.Connection, job_id: JobId, fault: DeliveryFault | None, *, now: datetime) -> None:
+    """Close the entry: nothing more is sent. Runs inside a transaction."""
+    closed = _close(connection, job_id, "given_up", fault, now)
+    if closed and _conclude(connection, job_id, JobStatus.UNDELIVERABLE):
+        ledger.refund(connection, job_id, now=now)
 
 
 def _close(connection: sqlite3.Connection, job_id: JobId, outcome: str, fault: DeliveryFault | None, now: datetime) -> bool:

@@ -34,6 +34,7 @@ SELECT
     OR EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0)
     OR EXISTS (SELECT 1 FROM personal_defaults WHERE user_id = :user_id)
     OR EXISTS (SELECT 1 FROM complaints WHERE reporter_id = :user_id AND reason <> '')
+    OR EXISTS (SELECT 1 FROM intakes WHERE user_id = :user_id)
 """
 
 # A wish repeated before it was fulfilled takes in what came meanwhile; whoever works on it notices (ERASED).
@@ -44,6 +45,7 @@ ON CONFLICT (user_id) WHERE erased_at IS NULL DO UPDATE SET up_to = excluded.up_
 RETURNING *
 """
 TRACES = "UPDATE erasures SET leaves_traces = 1 WHERE id = :id AND leaves_traces = 0"
+FORGET_INTAKES = "DELETE FROM intakes WHERE user_id = :user_id"
 FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id"
 
 # What Discord may just be shown. The member's among the open entries, and not the other way round.
@@ -203,9 +205,10 @@ class SqlitePrivacy:
 
 
 def _begin(connection: sqlite3.Connection, values: dict[str, int]) -> Erasure:
-    """Defaults go at once, since what is set after the wish stays; the rest goes in portions."""
+    """Defaults and open intakes go at once, since what comes after the wish stays; the rest goes in portions."""
     erasure = _erasure(connection.execute(ASK, values).fetchall()[0])
-    if connection.execute(FORGET_DEFAULTS, values).rowcount:
+    forgotten = [connection.execute(sql, values).rowcount for sql in (FORGET_INTAKES, FORGET_DEFAULTS)]
+    if any(forgotten):
         connection.execute(TRACES, {"id": erasure.id})
     return erasure
 

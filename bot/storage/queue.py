@@ -15,7 +15,7 @@ from bot.storage.rows import job_from_row, to_micros
 CLAIM = """--sql
 UPDATE jobs
 SET status = 'running', attempt = attempt + 1, started_at = :now, lease_until = :lease_until
-WHERE seq = (SELECT seq FROM queue_line ORDER BY start_tag, seq LIMIT 1)
+WHERE seq = (SELECT seq FROM queue_line WHERE shown_at IS NOT NULL ORDER BY start_tag, seq LIMIT 1)
 RETURNING *
 """
 
@@ -53,7 +53,11 @@ FROM (
 )
 """
 
-BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
+BACKLOG = """--sql
+SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running')
+    + (SELECT COUNT(*) FROM queue_line)
+    + (SELECT COUNT(*) FROM intakes)
+"""
 
 
 def claim(connection: sqlite3.Connection, *, now: datetime, lease_until: datetime) -> Job | None:
@@ -102,6 +106,6 @@ def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
 
 
 def backlog(connection: sqlite3.Connection) -> int:
-    """How many jobs run or will be claimed."""
+    """How many jobs run or will be claimed, or come of files that are being read."""
     count: int = connection.execute(BACKLOG).fetchone()[0]
     return count

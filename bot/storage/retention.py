@@ -41,7 +41,7 @@ EXPIRED_WORDS = EXPIRED.format(mark="words_removed_at")
 
 PICTURES = "SELECT key FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"
 
-# A file that several jobs started from goes with the last of them.
+# A file that several jobs started from goes with the last of them; a picture that an upscale started from, with its own job.
 UPLOADS = """--sql
 WITH
     chosen AS (SELECT value AS id FROM json_each(:ids)),
@@ -51,7 +51,7 @@ WHERE key IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM jobs
     WHERE json_extract(request, '$.init_image.key') = key
         AND deleted_at IS NULL AND pictures_removed_at IS NULL AND id NOT IN chosen
-)
+) AND NOT EXISTS (SELECT 1 FROM images WHERE images.key = wanted.key)
 """
 
 REMOVE_PICTURES = "DELETE FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"

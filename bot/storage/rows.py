@@ -52,6 +52,7 @@ def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
         "parent_relation": parent.relation if parent else None,
         "parent_image_index": parent.image_index if parent else None,
         "created_at": to_micros(now),
+        "shown_at": None if reply.message_id is None else to_micros(now),
         "rating": new.showing.rating,
         "spoiler": int(new.showing.spoiler),
     }
@@ -74,6 +75,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         started_at=_time(row["started_at"]),
         finished_at=_time(row["finished_at"]),
         lease_until=_time(row["lease_until"]),
+        shown_at=_time(row["shown_at"]),
         deleted_at=_time(row["deleted_at"]),
     )
 

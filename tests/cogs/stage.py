@@ -15,6 +15,7 @@ import simcord
 from PIL import Image
 from simcord.components import walk_components
 
+from bot.chat.attachments import DiscordAttachments
 from bot.chat.client import PastelBot
 from bot.chat.extensions import EXTENSIONS
 from bot.chat.messenger import DiscordMessenger
@@ -40,6 +41,7 @@ from bot.services.uploads import UploadPlaces
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.intakes import SqliteIntakes
 from bot.storage.jobs import SqliteJobs
 from bot.storage.meta import SqliteMeta
 from bot.storage.moderation import SqliteModeration
@@ -53,6 +55,7 @@ from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE
 from tests.fakes import FakeGenerator, InMemoryImageStore
+from tests.services.world import be_patient
 
 PERMISSIONS = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, attach_files=True, use_application_commands=True
@@ -95,6 +98,8 @@ class Stage:
         self.bot = PastelBot(metrics=self.metrics, meta=SqliteMeta(self.database), extensions=EXTENSIONS, guild_ready_timeout=0)
         ports = Ports(
             jobs=self.jobs,
+            intakes=SqliteIntakes(self.database),
+            attachments=DiscordAttachments(self.bot),
             credits=self.credits,
             limits=self,
             pauses=SqlitePauses(self.database),
@@ -116,6 +121,7 @@ class Stage:
             metrics=self.metrics,
         )
         self.services = build_services(ports, profile=self.profile, catalog=self.catalog)
+        be_patient(self.services)
         self.bot.provide(GenerationService, self.services.generation)
         self.bot.provide(Quotas, self.services.quotas)
         self.bot.provide(ServerQueue, self.services.server_queue)

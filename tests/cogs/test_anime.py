@@ -9,6 +9,7 @@ import pytest
 import simcord
 from PIL import Image
 
+from bot.chat.attachments import DiscordAttachments
 from bot.domain.job import JobStatus
 from bot.domain.request import InitImage, StyleChoice
 from tests.cogs.stage import Stage, custom_ids, parts, texts
@@ -137,8 +138,8 @@ async def test_bad_input_is_refused_with_a_sentence_and_no_job(stage: Stage, opt
 async def test_a_picture_that_would_hardly_change_is_refused_before_it_is_fetched(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
-    fetch = AsyncMock(spec_set=discord.Attachment.read)
-    monkeypatch.setattr(discord.Attachment, "read", fetch)
+    fetch = AsyncMock(spec_set=DiscordAttachments.fetch)
+    monkeypatch.setattr(DiscordAttachments, "fetch", fetch)
 
     result = await stage.anime(image=("start.png", png()), strength=0.3)
 

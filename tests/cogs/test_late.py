@@ -9,6 +9,8 @@ import pytest
 
 from bot.chat import replies
 from bot.domain.job import JobStatus
+from bot.domain.quota import Limits
+from bot.services import reception
 from tests.cogs.stage import Stage
 
 
@@ -57,14 +59,18 @@ async def test_a_press_and_a_form_that_come_in_too_late_are_dropped(stage: Stage
     assert len(await stage.all_jobs()) == 1
 
 
-async def test_an_answer_after_three_seconds_makes_no_job_and_no_noise(
+async def test_an_answer_after_three_seconds_costs_nothing_and_makes_no_noise(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
+    """Discord takes no answer any more, so the job that was stored before it is cancelled at once and costs nothing."""
     monkeypatch.setattr(stage.bot._freshness, "is_stale", lambda *_: False)
 
     await deliver_late(stage, 3.5, stage.anime)
 
-    assert await stage.all_jobs() == []
+    job = await stage.only_job()
+    assert (job.status, job.shown_at) == (JobStatus.CANCELLED, None)
+    await stage.deliver()
+    assert stage.channel.history() == []
     assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
 
@@ -86,19 +92,58 @@ async def test_an_event_that_discord_sends_twice_is_one_job(stage: Stage):
     assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
 
 
-async def test_the_first_answer_comes_before_anything_slow(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+async def test_the_job_is_stored_before_the_one_answer_which_is_its_card(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     shown: list[int] = []
     add = stage.jobs.add
 
     async def watched(*args: Any, **kwargs: Any) -> Any:
+        added = await add(*args, **kwargs)
         shown.append(len(stage.channel.history()))
-        return await add(*args, **kwargs)
+        return added
 
     monkeypatch.setattr(stage.jobs, "add", watched)
-    await stage.anime()
+    before = len(requests_of(stage))
+    result = await stage.anime()
+    assert [path.rpartition("/")[2] for path in requests_of(stage)[before:]] == ["callback"]
+    assert not result.deferred
     await stage.press(await stage.draw(), "reroll")
 
-    assert shown == [1, 2]
+    assert shown == [0, 1]
+
+
+def without_patience(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every job take too long to be stored (that this is noticed, test_reception shows)."""
+
+    async def asks(_: Any, answer: Any) -> Any:
+        await answer.ask_for_patience()
+        return reception.Asked.YES
+
+    monkeypatch.setattr(stage.services.generation._reception, "_ask_for_patience", asks)
+
+
+async def test_a_slow_disk_is_said_and_the_card_follows_for_all_to_see(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    without_patience(stage, monkeypatch)
+    result = await stage.anime()
+
+    assert result.response is not None
+    assert result.response.ephemeral
+    assert "nothing was taken" in result.response.content
+    (card,) = result.followups
+    assert not card.ephemeral
+    job = await stage.draw()
+    assert job.reply.message_id == card.id
+    assert len(stage.card(job).attachments) == 1
+
+
+async def test_a_refusal_takes_the_place_of_the_slow_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    stage.limits = Limits(daily_credits=0)
+    without_patience(stage, monkeypatch)
+    result = await stage.anime()
+
+    assert result.response is not None
+    assert "This costs 1 credit" in result.response.content
+    assert result.followups == []
+    assert await stage.all_jobs() == []
 
 
 async def test_a_member_who_cannot_be_told_is_no_error(stage: Stage, monkeypatch: pytest.MonkeyPatch):

@@ -24,8 +24,10 @@ async def test_a_refusal_is_for_the_members_eyes_only_and_leaves_no_card(stage: 
 
     result = await stage.anime("second")
 
-    (said,) = result.followups
+    said = result.response
+    assert said is not None
     assert said.ephemeral
+    assert result.followups == []
     assert "This costs 1 credit, and you have 0 of today's 1 left here; they renew <t:" in said.content
     assert len(await stage.all_jobs()) == 1
     assert [message.id for message in stage.channel.history()] == [(await stage.only_job()).reply.message_id]
@@ -37,8 +39,9 @@ async def test_every_button_meets_the_same_limit(stage: Stage):
 
     for action in ("reroll", "subtle1", "strong2", "upscale2"):
         result = await stage.press(job, action)
-        assert "This costs 1 credit" in result.followups[0].content
-        assert result.followups[0].ephemeral
+        assert result.response is not None
+        assert "This costs 1 credit" in result.response.content
+        assert result.response.ephemeral
     assert len(await stage.all_jobs()) == 1
 
 

@@ -265,3 +265,18 @@ async def test_a_reroll_where_the_bot_may_not_post_is_refused(stage: Stage):
     stage.env.backend.set_overwrite(stage.channel.id, Overwrite(target_id=stage.guild.id, type=OverwriteType.ROLE, deny=denied))
 
     assert "Attach Files" in refusal(await stage.press(job, "reroll"))
+
+
+@pytest.mark.parametrize("action", ["reroll", "subtle1", "strong1", "upscale1"])
+async def test_a_doubled_click_is_one_wish(stage: Stage, action: str):
+    job = await stage.finished()
+    messages = len(stage.channel.history())
+
+    await stage.press(job, action)
+    again = await stage.press(job, action)
+
+    assert again.acknowledged
+    assert (again.followups, len(await stage.all_jobs()), len(stage.channel.history())) == ([], 2, messages + 1)
+    stage.env.backend.advance_clock(3)
+    await stage.press(job, action)
+    assert len(await stage.all_jobs()) == 3

@@ -210,7 +210,8 @@ async def test_a_channel_that_is_not_allowed_refuses_the_very_next_prompt(desk: 
 
     result = await desk.stage.anime("second")
 
-    assert f"draw only in <#{gallery.id}>" in result.followups[0].content
+    assert result.response is not None
+    assert f"draw only in <#{gallery.id}>" in result.response.content
     assert [job.request.prompt for job in await desk.stage.all_jobs()] == ["first"]
     await desk.slash("channels clear")
     await desk.stage.anime("third")

@@ -21,7 +21,7 @@ async def test_an_upscale_of_the_chosen_picture_is_a_card_of_its_own_that_is_not
     assert (request.seed, request.width, request.height, request.num_images) == (101, 96, 144, 1)
     assert request.init_image is not None
     with Image.open(io.BytesIO(await stage.store.read_upload(request.init_image.key))) as start:
-        assert (start.size, start.getpixel((0, 0))) == ((96, 144), (100, 120, 160))  # what the stage draws as number 2
+        assert (start.size, start.getpixel((0, 0))) == ((64, 96), (100, 120, 160))  # what the stage draws as number 2
     assert f"[upscale of picture 2](https://discord.com/channels/{stage.guild.id}/" in texts(card)
     assert not [custom_id for custom_id in custom_ids(card) if "upscale" in custom_id or "subtle" in custom_id]
     assert "is an upscale already" in refusal(await send(stage, f"pastel:upscale1:{second.id}", message=card))

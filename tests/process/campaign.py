@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import random
 import re
 import signal
@@ -12,6 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from PIL import Image
 
 from tests.local_discord.components import buttons
 from tests.local_discord.journal import Entry
@@ -31,13 +34,15 @@ PRESSES = ("Reroll", "subtle", "strong", "Upscale", "Cancel")
 class Moment:
     """When to kill: `delay` seconds (at most; drawn at random) after an entry that `fits`, or after the start.
 
-    `deleted` is the share of the members' actions in which somebody deletes a card: its result is posted anew then.
+    `deleted` is the share of the members' actions in which somebody deletes a card: its result is posted anew then; `uploads`
+    is the share of the commands that come with a picture to start from.
     """
 
     name: str
     delay: float
     fits: Callable[[Entry], bool] | None = None
     deleted: float = 0.03
+    uploads: float = 0.15
 
 
 def request(method: str, part: str) -> Callable[[Entry], bool]:
@@ -51,13 +56,24 @@ def message(what: str, *, pictures: bool | None = None) -> Callable[[Entry], boo
     return fits
 
 
+def of_kind(kind: str) -> Callable[[Entry], bool]:
+    return lambda entry: entry.kind == kind
+
+
+FIRST_ANSWERS = (
+    Moment("storing", 0.1, of_kind("interaction"), uploads=0.3),
+    Moment("answered, and the bot does not know yet", 0.0, of_kind("answer"), uploads=0.3),
+    Moment("taking in", 0.1, request("POST", "/callback"), uploads=0.3),
+    Moment("an upload is announced", 0.0, message("loading"), uploads=0.8),
+    Moment("reading an upload", 0.1, message("loading"), uploads=0.8),
+)
+
 MOMENTS = (
     Moment("starting", 1.5),
     Moment("logging in", 0.3, lambda entry: entry.kind == "gateway" and entry.what == "identify"),
-    Moment("taking in, answer on its way", 0.0, message("loading")),
-    Moment("taking in", 0.1, request("POST", "/callback")),
-    Moment("showing the queue card", 0.0, message("edited", pictures=False)),
-    Moment("drawing", 0.6, message("edited", pictures=False)),
+    *FIRST_ANSWERS,
+    Moment("showing the queue card", 0.0, message("created", pictures=False)),
+    Moment("drawing", 0.6, message("created", pictures=False)),
     Moment("finishing", 0.15, message("edited", pictures=False)),
     Moment("delivering, answer on its way", 0.0, message("edited", pictures=True)),
     Moment("delivering", 0.03, request("PATCH", "/messages/")),
@@ -98,7 +114,7 @@ class Members:
     def __init__(self, house: House, luck: random.Random) -> None:
         self._house, self._luck = house, luck
         self.sent = 0
-        self.deleted = 0.0
+        self.deleted = self.uploads = 0.0
 
     async def act(self) -> None:
         while True:
@@ -126,7 +142,17 @@ class Members:
                 return
         if waiting < BACKLOG:
             channel = self._luck.choice([local.world.general, local.world.thread, local.world.dms[user.id]])
-            await local.command(user, "anime", channel=channel, prompt=f"hat number {self.sent}")
+            upload = {"image": local.messages.upload(channel, "start.png", START)} if self._luck.random() < self.uploads else {}
+            await local.command(user, "anime", channel=channel, prompt=f"hat number {self.sent}", **upload)
+
+
+def _picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 80), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+START = _picture()
 
 
 def _pressable(message: Message) -> bool:
@@ -153,7 +179,7 @@ async def run_campaign(
     try:
         for number in range(lives):
             moment = moments[number % len(moments)]
-            members.deleted = moment.deleted
+            members.deleted, members.uploads = moment.deleted, moment.uploads
             came = await _live_until(house, moment, luck, longest_life)
             tally.lives += 1
             (tally.moments if came else tally.missed)[moment.name] += 1
@@ -199,7 +225,8 @@ def verdict(house: House) -> list[str]:
     """Every promise that the campaign found broken."""
     books = Books.read(house.database, house.data / "images")
     messages = list(house.local.messages.all.values())
-    return [*judge(books, messages), *sound(house.database), *house.local.journal.violations, *_leaks(house)]
+    interactions = list(house.local.interactions.all.values())
+    return [*judge(books, messages, interactions), *sound(house.database), *house.local.journal.violations, *_leaks(house)]
 
 
 def _leaks(house: House) -> list[str]:

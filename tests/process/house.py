@@ -124,11 +124,12 @@ class House:
         return await self._poll(lambda: (job := self.job_of(it)) and job["status"] in wanted and job["status"], within, it)
 
     async def calm(self, within: float = 120.0) -> None:
-        """Wait until no job waits and no card is left to show."""
+        """Wait until no job waits, no card is left to show and no file to read."""
 
         def is_calm() -> bool:
             open_jobs = self.rows("SELECT 1 FROM jobs WHERE status NOT IN ('delivered','failed','cancelled','undeliverable')")
-            return not open_jobs and not self.rows("SELECT 1 FROM outbox WHERE closed_at IS NULL")
+            open_ends = self.rows("SELECT 1 FROM outbox WHERE closed_at IS NULL UNION ALL SELECT 1 FROM intakes")
+            return not open_jobs and not open_ends
 
         await self._poll(is_calm, within, "calm")
 

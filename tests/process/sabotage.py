@@ -74,6 +74,20 @@ def write_no_outbox_entry() -> None:
     endings._open_entry = lambda *_, **__: None
 
 
+def answer_before_storing() -> None:
+    """ "thinking…" comes first, the job is stored a little later, and nothing is written down in between."""
+    from bot.chat.replies import defer_public, origin_of
+    from cogs import _door
+
+    async def take_in(generation: Any, interaction: Any, propose: Any) -> None:
+        origin = origin_of(interaction)
+        reply = await defer_public(interaction)
+        await asyncio.sleep(0.3)
+        await generation.submit(await propose(origin), origin, reply)
+
+    _door.take_in = take_in
+
+
 def hang_in_a_step() -> None:
     """No bug: the first step never ends, as if its kernel hung; and nobody waits long to find that out."""
     from bot.inference import engine, hangs
@@ -101,7 +115,13 @@ def shorten_the_grace() -> None:
 
 BUGS = {
     bug.__name__: bug
-    for bug in (forget_interrupted_jobs, post_instead_of_editing, charge_in_a_second_transaction, write_no_outbox_entry)
+    for bug in (
+        forget_interrupted_jobs,
+        post_instead_of_editing,
+        charge_in_a_second_transaction,
+        write_no_outbox_entry,
+        answer_before_storing,
+    )
 }
 
 

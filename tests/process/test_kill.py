@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.process.campaign import Moment, message, run_campaign, verdict
+from tests.process.campaign import FIRST_ANSWERS, Moment, message, run_campaign, verdict
 from tests.process.sabotage import BUGS
 
 
@@ -32,6 +32,29 @@ async def test_a_thousand_kills_lose_no_job_and_show_none_twice(house, seed, rec
     assert broken == []
 
 
+async def test_kills_at_the_first_answer_leave_nobody_without_an_end(house):
+    await run_campaign(house, lives=len(FIRST_ANSWERS), seed=3, moments=FIRST_ANSWERS)
+
+    assert verdict(house) == []
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(2))
+async def test_two_hundred_kills_at_the_first_answer_leave_nobody_without_an_end(house, seed, record_property):
+    tally = await run_campaign(house, lives=100, seed=2000 + seed, moments=FIRST_ANSWERS)
+    answered = sum(it.answer is not None for it in house.local.interactions.all.values())
+    unshown = len(house.rows("SELECT 1 FROM jobs WHERE shown_at IS NULL"))
+    broken = verdict(house)
+
+    record_property(
+        "measured",
+        f"{tally.lives} kills at first answers in {tally.seconds:.0f} s: {answered} of {tally.interactions} interactions "
+        f"answered, {unshown} stored jobs that nobody was shown, {len(broken)} broken promises; "
+        f"{tally.missed.total()} kills came without their moment",
+    )
+    assert broken == []
+
+
 TRIES = 5  # a kill may miss the moment that a bug needs; the correct bot stays without a finding however often one tries
 UNTIL_THE_MOMENT = 30.0  # seconds: on a crowded machine a bot needs longer than a campaign's life to post its first pictures
 
@@ -50,6 +73,7 @@ WEAK_SPOTS = {
     "post_instead_of_editing": WeakSpot(Moment("posting", 0.0, message("created", pictures=True)), 1, "in 2 messages at once"),
     "charge_in_a_second_transaction": WeakSpot(Moment("charging", 1.5, message("edited", pictures=False)), 4, "postings"),
     "write_no_outbox_entry": WeakSpot(Moment("any time", 3.0), 1, "succeeded for ever"),
+    "answer_before_storing": WeakSpot(Moment("taking in", 0.0, message("loading")), 1, "still says that it is thinking"),
 }
 
 

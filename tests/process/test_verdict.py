@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.local_discord.messages import Attachment, Message, State
-from tests.local_discord.world import TEXT, Channel
+from tests.local_discord.interactions import COMMAND, DEFER, MESSAGE, Interaction
+from tests.local_discord.messages import LOADING, Attachment, Message, State
+from tests.local_discord.world import TEXT, Channel, User
 from tests.process.verdict import Books, judge
 
 JOB = "0123456789abcdef"
@@ -119,3 +120,58 @@ def test_each_broken_promise_is_found(breach, finding):
     breach(*parts)
 
     assert any(finding in line for line in judged(*parts)), judged(*parts)
+
+
+def asked(answer, original=None):
+    it = Interaction(10, COMMAND, User(5, "ann"), Channel(1, TEXT, guild_id=2), {}, START)
+    it.answer, it.original = answer, original
+    return it
+
+
+def judged_with(interaction, jobs, ledger, outbox, images, files, messages):
+    return judge(Books(jobs, ledger, outbox, images, frozenset(files)), messages, [interaction])
+
+
+def thinking():
+    return Message(9, Channel(1, TEXT, guild_id=2), interaction_id=10, states=[State(START, "", [], (), LOADING)])
+
+
+def test_whoever_was_answered_has_their_end():
+    parts = honest()
+
+    assert judged_with(asked(MESSAGE, parts[-1][0]), *parts) == []
+
+
+def test_a_message_that_thinks_for_ever_is_found():
+    *parts, messages = honest()
+    lose_the_job(*parts, messages)
+
+    found = judged_with(asked(DEFER, thinking()), *parts, [])
+
+    assert found == ["interaction 10 was answered, and its message still says that it is thinking"]
+
+
+def test_a_card_without_a_job_is_found():
+    *parts, messages = honest()
+    card = messages[0]
+    lose_the_job(*parts, messages)
+
+    assert any("there is no job of it" in line for line in judged_with(asked(MESSAGE, card), *parts, []))
+
+
+def test_a_job_that_nobody_was_shown_must_be_cancelled_and_cost_nothing():
+    jobs, ledger, outbox, images, files, _ = honest()
+    assert any("got no answer" in line for line in judged_with(asked(None), jobs, ledger, outbox, images, files, []))
+
+    cancelled = [{**jobs[0], "status": "cancelled"}]
+    ledger = [ledger[0], {"job_id": JOB, "kind": "refund", "reserved": -1, "spent": 0}]
+    assert judged_with(asked(None), cancelled, ledger, outbox, [], {START_KEY}, []) == []
+    assert any("costs 1" in line for line in judged_with(asked(None), cancelled, ledger[:1], outbox, [], {START_KEY}, []))
+
+
+def test_a_card_posted_for_nobody_is_found():
+    jobs, ledger, outbox, images, files, messages = honest()
+
+    found = judged_with(asked(None), jobs, ledger, outbox, images, files, messages)
+
+    assert any("was posted" in line for line in found)

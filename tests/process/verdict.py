@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.local_discord.interactions import DEFER, MESSAGE, Interaction
 from tests.local_discord.messages import Message, State
 
 Row = Mapping[str, Any]
@@ -46,13 +47,15 @@ class Books:
         return cls(*rows, files)
 
 
-def judge(books: Books, messages: Sequence[Message]) -> list[str]:
+def judge(books: Books, messages: Sequence[Message], interactions: Sequence[Interaction] = ()) -> list[str]:
     """Every broken promise, a line each; empty when all were kept."""
+    unshown = frozenset(it.id for it in interactions if it.answer is None)
     return [
         *_lost(books, messages),
+        *_left_alone(books, interactions),
         *_unfinished(books),
         *_shown_twice(messages),
-        *_shown_wrongly(books, messages),
+        *_shown_wrongly(books, messages, unshown),
         *_money(books),
         *_stray_files(books),
     ]
@@ -93,6 +96,22 @@ def _lost(books: Books, messages: Sequence[Message]) -> Iterator[str]:
             yield f"job {job} was shown in message {message.id} and is not in the database: lost"
 
 
+def _left_alone(books: Books, interactions: Sequence[Interaction]) -> Iterator[str]:
+    """Whoever got any answer has the end on that answer's own message; whoever got none has nothing to pay."""
+    jobs = {job["interaction_id"]: job for job in books.jobs}
+    spent: Counter[str] = Counter()
+    for posting in books.ledger:
+        spent[posting["job_id"]] += posting["spent"] + posting["reserved"]
+    for it in interactions:
+        job, first = jobs.get(it.id), it.original if it.answer in (MESSAGE, DEFER) else None
+        if it.answer is None and job is not None and (job["status"] != "cancelled" or spent[job["id"]]):
+            yield f"job {job['id']} is {job['status']} and costs {spent[job['id']]}, though its interaction got no answer"
+        if first is not None and first.loading and not first.deleted:
+            yield f"interaction {it.id} was answered, and its message still says that it is thinking"
+        if first is not None and job is None and not first.ephemeral and not first.deleted and first.now.buttons:
+            yield f"interaction {it.id} was answered with a card, and there is no job of it"
+
+
 def _unfinished(books: Books) -> Iterator[str]:
     closed = {entry["job_id"] for entry in books.outbox if entry["closed_at"] is not None}
     for job in books.jobs:
@@ -116,7 +135,7 @@ def _shown_twice(messages: Sequence[Message]) -> Iterator[str]:
                 yield f"job {job} shows its pictures in {count[job]} messages at once"
 
 
-def _shown_wrongly(books: Books, messages: Sequence[Message]) -> Iterator[str]:
+def _shown_wrongly(books: Books, messages: Sequence[Message], unshown: frozenset[int]) -> Iterator[str]:
     """The last look of each job's messages fits what the database says."""
     cards: dict[str, list[Message]] = defaultdict(list)
     by_interaction = {job["interaction_id"]: job["id"] for job in books.jobs}
@@ -128,7 +147,10 @@ def _shown_wrongly(books: Books, messages: Sequence[Message]) -> Iterator[str]:
     for job in books.jobs:
         mine_now = [message.now for message in cards[job["id"]] if not message.deleted]
         removed = [message.states[-2] for message in cards[job["id"]] if message.deleted]
-        yield from _wrong_card(job, mine_now, removed)
+        if job["interaction_id"] in unshown and (mine_now or removed):
+            yield f"job {job['id']} was posted, though its interaction got no answer"
+        elif job["interaction_id"] not in unshown:
+            yield from _wrong_card(job, mine_now, removed)
 
 
 def _wrong_card(job: Row, cards: list[State], removed: list[State]) -> Iterator[str]:
@@ -170,7 +192,10 @@ def _money(books: Books) -> Iterator[str]:
 
 def _stray_files(books: Books) -> Iterator[str]:
     starts = (json.loads(job["request"])["init_image"] for job in books.jobs if job["deleted_at"] is None)
-    keys = {image["key"] for image in books.images} | {start["key"] for start in starts if start}
+    own = {
+        start["key"] for start in starts if start and not start.get("drawn_here")
+    }  # an upscale starts from another's picture
+    keys = {image["key"] for image in books.images} | own
     for key in keys - books.files:
         yield f"picture {key} has no file"
     for name in books.files - keys:

@@ -115,7 +115,10 @@ async def test_others_keep_their_pictures_and_what_they_made_of_the_members(worl
 
 
 async def test_an_upload_that_somebody_else_draws_over_stays(world: World) -> None:
-    shared, own = await world.store.save_upload(b"shared"), await world.store.save_upload(b"mine only")
+    shared, own = (
+        await world.upload(b"shared"),
+        await world.upload(b"mine only"),
+    )
     await world.delivered(1, request=request(init_image=InitImage(key=own, strength=0.5)))
     await world.add(2, request=request(init_image=InitImage(key=shared, strength=0.5)))
     await world.add(3, origin=origin(3, OTHER), request=request(init_image=InitImage(key=shared, strength=0.5)))

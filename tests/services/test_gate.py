@@ -293,7 +293,7 @@ async def test_a_given_picture_that_would_hardly_change_is_refused_whichever_way
 ) -> None:
     """A classifier would look at what comes out; without one, a job of before the rule gives nobody a way around it."""
     service = world.services.generation
-    older = await world.delivered(request=request(init_image=InitImage(key=await world.store.save_upload(b"x"), strength=0.3)))
+    older = await world.delivered(request=request(init_image=InitImage(key=await world.upload(b"x"), strength=0.3)))
     fresh = await service.propose(Draft(prompt="a cat"), origin())
     stored = dict(world.store.files)
 

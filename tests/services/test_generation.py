@@ -219,7 +219,7 @@ async def test_a_remix_of_a_draft_keeps_to_the_servers_styles_where_they_no_long
     await service.submit(plain, origin(2), reply())
 
 
-async def test_a_remix_keeps_the_upload_and_crops_it_anew_for_another_size(world: World) -> None:
+async def test_a_remix_keeps_the_upload_whatever_its_size(world: World) -> None:
     service = world.services.generation
     first = await service.with_upload(await service.propose(Draft(prompt="a"), origin()), b"sketch", 0.6)
     job = await world.delivered(request=first.request)
@@ -228,12 +228,8 @@ async def test_a_remix_keeps_the_upload_and_crops_it_anew_for_another_size(world
     other = await service.propose_remix(job.id, Draft(prompt="b", size="portrait"), origin())
 
     assert same.request.init_image == first.request.init_image
-    assert other.request.init_image is not None
-    assert other.request.init_image.strength == 0.6
-    assert world.store.files[other.request.init_image.key].endswith(b"as 64x96")
-    world.store.files.clear()
-    with pytest.raises(NotFoundError, match="attach it again"):
-        await service.propose_remix(job.id, Draft(prompt="b", size="portrait"), origin())
+    assert other.request.init_image == first.request.init_image
+    assert other.request.height == 96
 
 
 async def test_an_upload_is_checked_before_anything_is_stored(world: World) -> None:
@@ -247,8 +243,11 @@ async def test_an_upload_is_checked_before_anything_is_stored(world: World) -> N
 
     assert world.store.files == {}
     started = await service.with_upload(proposal, b"sketch", 0.5)
-    assert started.request.init_image is not None
-    assert world.store.files == {started.request.init_image.key: b"sketch as 64x64"}
+    assert started.upload == b"sketch as 64x64"
+    assert world.store.files == {}
+    job = (await service.submit(started, origin(), reply())).job
+    assert job.request.init_image is not None
+    assert world.store.files == {job.request.init_image.key: b"sketch as 64x64"}
 
 
 async def test_details_give_everything_that_the_pictures_depend_on(world: World) -> None:

@@ -59,7 +59,7 @@ async def test_pictures_that_went_can_be_drawn_again_but_not_varied(world: World
 
 async def test_words_take_their_pictures_along(world: World) -> None:
     await keep(world, words=3)
-    job = await world.delivered(request=request(init_image=InitImage(key=await world.store.save_upload(b"x"), strength=0.5)))
+    job = await world.delivered(request=request(init_image=InitImage(key=await world.upload(b"x"), strength=0.5)))
 
     world.clock.advance(3 * DAY + 5)
     await world.services.retention.enforce()

@@ -10,7 +10,7 @@ from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Actor, Job, Parent, Relation, VariationStrength
 from bot.domain.request import Draft, InitImage, NoiseBlend
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
-from bot.services import proposals
+from bot.services import attempt, proposals
 from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, PROFILE, origin, reply, request
 from tests.services.world import World
@@ -37,7 +37,7 @@ async def test_an_upscale_draws_over_the_enlarged_picture_with_its_own_seed_word
         job.request, seed=1002, num_images=1, width=96, height=144, init_image=init_image
     )
     assert (init_image.strength, init_image.drawn_here, upscaled.is_upscale) == (PROFILE.upscale_strength, True, True)
-    assert world.store.files[init_image.key] == b"PNG of 1002 as 96x144"
+    assert world.store.files[init_image.key] == b"PNG of 1002"  # enlarged when it is drawn
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.VARIATION, image_index=2)
 
 
@@ -74,7 +74,7 @@ async def test_an_upscale_is_taken_in_where_nobody_looks_at_pictures_and_drawn_f
 
 
 async def test_a_picture_that_is_not_there_cannot_be_upscaled(world: World) -> None:
-    finished, waiting, swept = await world.delivered(1), await world.add(2), world.store.files
+    finished, waiting = await world.delivered(1), await world.add(2)
     propose = world.services.generation.propose_upscale
 
     for index in (-1, 1, 99):
@@ -82,9 +82,20 @@ async def test_a_picture_that_is_not_there_cannot_be_upscaled(world: World) -> N
             await propose(finished.id, index, origin())
     with pytest.raises(InvalidRequestError, match="no picture yet"):
         await propose(waiting.id, 0, origin())
-    swept.clear()
-    with pytest.raises(NotFoundError, match="no longer stored"):
-        await propose(finished.id, 0, origin())
+
+
+async def test_asking_for_an_upscale_reads_no_file_and_one_that_is_gone_then_fails_for_free(world: World) -> None:
+    job = await world.delivered()
+    service = world.services.generation
+    proposal = await service.propose_upscale(job.id, 0, origin(2))
+    upscaled = (await service.submit(proposal, origin(2), reply())).job
+    await service.delete(job.id, OWNER)
+    world.start_worker()
+
+    failed = await world.wait_for(upscaled.status.FAILED, upscaled)
+
+    assert failed.failure == attempt.ORIGINAL_GONE
+    assert world.generator.started == []
 
 
 async def test_an_upscale_is_neither_upscaled_nor_varied(world: World) -> None:
@@ -98,7 +109,7 @@ async def test_an_upscale_is_neither_upscaled_nor_varied(world: World) -> None:
 
 
 async def test_a_reroll_of_an_upscale_draws_the_originals_words_again_at_their_usual_size(world: World) -> None:
-    sketch = InitImage(key=await world.store.save_upload(b"sketch"), strength=0.6)
+    sketch = InitImage(key=await world.upload(b"sketch"), strength=0.6)
     job = await world.delivered(request=request(num_images=2, init_image=sketch))
     upscaled = await upscale(world, job, index=1)
 
@@ -195,7 +206,7 @@ async def test_where_others_may_not_reuse_a_picture_they_may_not_upscale_it(worl
     await propose(job.id, 0, origin(2))
 
 
-async def test_the_enlarged_picture_goes_with_the_last_upscale_that_needs_it(world: World) -> None:
+async def test_the_enlarged_picture_stays_and_goes_with_its_own_job(world: World) -> None:
     job = await world.delivered()
     mine, theirs = await upscale(world, job, 2), await upscale(world, job, 3, user_id=OTHER)
     assert mine.request.init_image is not None
@@ -205,10 +216,19 @@ async def test_the_enlarged_picture_goes_with_the_last_upscale_that_needs_it(wor
     assert theirs.request.init_image == mine.request.init_image
     await service.delete(mine.id, OWNER)
     assert key in world.store.files
-    await service.delete(theirs.id, OTHERS)
-    assert key not in world.store.files
     await service.delete(job.id, OWNER)
+    assert key not in world.store.files
+    await service.delete(theirs.id, OTHERS)
     assert world.store.files == {}
+
+
+async def test_an_erasure_of_upscales_leaves_the_pictures_of_others_that_they_enlarged(world: World) -> None:
+    job = await world.delivered()
+    await upscale(world, job, 2, user_id=OTHER)
+
+    assert await world.services.privacy.erase(OTHER, OTHERS)
+
+    assert set(world.store.files) == {image.key for image in await world.jobs.images(job.id)}
 
 
 async def test_an_erasure_takes_the_enlarged_pictures_along(world: World) -> None:

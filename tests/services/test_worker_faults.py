@@ -86,13 +86,23 @@ async def test_an_upload_that_is_gone_fails_with_a_sentence(world: World) -> Non
 
 
 async def test_the_upload_is_handed_to_the_generator(world: World) -> None:
-    key = await world.store.save_upload(b"sketch")
+    key = await world.upload(b"sketch")
     world.start_worker()
     job = await world.submit(request=request(init_image=InitImage(key=key, strength=0.5)))
 
     await world.wait_for(JobStatus.SUCCEEDED, job)
 
-    assert world.generator.init_images == [b"sketch"]
+    assert world.generator.init_images == [b"sketch as 64x64"]
+
+
+async def test_the_upload_of_a_remix_in_another_size_is_cropped_anew(world: World) -> None:
+    key = await world.upload(b"sketch")
+    world.start_worker()
+    job = await world.submit(request=request(height=96, init_image=InitImage(key=key, strength=0.5)))
+
+    await world.wait_for(JobStatus.SUCCEEDED, job)
+
+    assert world.generator.init_images == [b"sketch as 64x96"]
 
 
 async def test_a_dead_generator_ends_the_worker_with_every_job_back_on_the_queue(world: World) -> None:

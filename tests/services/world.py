@@ -22,6 +22,7 @@ from bot.services.proposals import Proposal
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.intakes import SqliteIntakes
 from bot.storage.jobs import SqliteJobs
 from bot.storage.moderation import SqliteModeration
 from bot.storage.outbox import SqliteOutbox
@@ -34,6 +35,7 @@ from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE, new_job
 from tests.fakes import (
+    FakeAttachments,
     FakeClassifier,
     FakeClock,
     FakeCodec,
@@ -58,6 +60,7 @@ class World:
     outbox: SqliteOutbox
     store: InMemoryImageStore = field(default_factory=InMemoryImageStore)
     codec: FakeCodec = field(default_factory=FakeCodec)
+    attachments: FakeAttachments = field(default_factory=FakeAttachments)
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
@@ -78,6 +81,8 @@ class World:
         """Build the services afresh, as a restart does."""
         ports = Ports(
             jobs=self.jobs,
+            intakes=SqliteIntakes(self.database),
+            attachments=self.attachments,
             credits=SqliteCredits(self.database),
             limits=self,
             pauses=SqlitePauses(self.database),
@@ -102,6 +107,7 @@ class World:
         self.services = build_services(
             ports, profile=profile, catalog=catalog, edit_interval=edit_interval, sleep=self.clock.sleep
         )
+        be_patient(self.services)
         return self.services
 
     async def limits_for(self, origin: Origin) -> Limits:
@@ -110,9 +116,15 @@ class World:
         return self.limits
 
     async def add(self, interaction_id: int = 1, **changes: object) -> Job:
-        """Store a job as `submit` does, without a live card."""
+        """Store a job as `submit` does, without a live card; its member was shown it, perhaps in a message nobody knows."""
         new = new_job(interaction_id, **changes)
-        return (await self.jobs.add(new, limits=self.limits, now=self.clock.now())).job
+        job = (await self.jobs.add(new, limits=self.limits, now=self.clock.now())).job
+        await self.jobs.set_shown(job.id, message_id=None, now=self.clock.now())
+        return await self.job(job.id)
+
+    async def upload(self, data: bytes) -> str:
+        """Keep a member's file as `submit` does; returns its key."""
+        return await self.store.save_upload(data, interaction_id=1)
 
     async def claim(self) -> Job:
         now = self.clock.now()
@@ -188,10 +200,17 @@ class World:
         return await self.job(job.id)
 
     async def submit(self, interaction_id: int = 1, **changes: object) -> Job:
-        """Through the service, as a command does."""
+        """Through the service, as a command does; its member was shown it, perhaps in a message nobody knows."""
         new = new_job(interaction_id, **changes)
         proposal = Proposal(request=new.request, parent=new.parent)
-        return (await self.services.generation.submit(proposal, new.origin, new.reply)).job
+        job = (await self.services.generation.submit(proposal, new.origin, new.reply)).job
+        await self.services.first_answers.shown(job, message_id=None)
+        return await self.job(job.id)
+
+
+def be_patient(services: Services) -> None:
+    """Let no job count as stored slowly, however busy the machine is that runs the tests."""
+    services.generation._reception._patience = services.intakes._patience = 3600.0
 
 
 @asynccontextmanager
@@ -222,6 +241,7 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             await world.services.eraser.stop()
             world.services.retention.stop()
             await world.services.reader.close()
+            world.services.first_answers.stop()
             await asyncio.gather(*world.tasks, return_exceptions=True)
 
 

@@ -116,7 +116,12 @@ def new_job(
         request=request(init_image=init_image, **values),
         origin=Origin(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id),
         reply=ReplyTarget(
-            channel_id=300, application_id=400, token=TOKEN, token_expires_at=NOW + timedelta(minutes=14), upload_limit=1_000
+            channel_id=300,
+            message_id=301,
+            application_id=400,
+            token=TOKEN,
+            token_expires_at=NOW + timedelta(minutes=14),
+            upload_limit=1_000,
         ),
         parent=parent,
     )

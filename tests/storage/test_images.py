@@ -61,13 +61,14 @@ async def test_saving_again_replaces_the_whole_file(images: DiskImageStore, root
     assert files(root) == {key}
 
 
-async def test_an_upload_is_kept_once_under_its_hash(images: DiskImageStore, root: Path) -> None:
-    key = await images.save_upload(b"upload")
+async def test_an_upload_is_kept_once_an_interaction_under_a_hash(images: DiskImageStore, root: Path) -> None:
+    key = await images.save_upload(b"upload", interaction_id=1)
 
-    assert key == f"uploads/{hashlib.sha256(b'upload').hexdigest()}.png"
-    assert await images.save_upload(b"upload") == key
+    assert key == f"uploads/{hashlib.sha256(b'1 upload').hexdigest()}.png"
+    assert await images.save_upload(b"upload", interaction_id=1) == key
     assert await images.read_upload(key) == b"upload"
     assert files(root) == {key}
+    assert await images.save_upload(b"upload", interaction_id=2) != key  # nobody else's job needs what a refused one stored
 
 
 async def test_what_is_gone_is_not_found(images: DiskImageStore) -> None:
@@ -175,8 +176,8 @@ def all_but(*known: str) -> UnknownKeys:
 
 
 async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: DiskImageStore, root: Path) -> None:
-    known = [await images.save(JOB, 1, 0, b"known"), await images.save_upload(b"known")]
-    orphans = [await images.save(JOB, 1, 1, b"orphan"), await images.save_upload(b"orphan")]
+    known = [await images.save(JOB, 1, 0, b"known"), await images.save_upload(b"known", interaction_id=1)]
+    orphans = [await images.save(JOB, 1, 1, b"orphan"), await images.save_upload(b"orphan", interaction_id=1)]
     (root / "2026/11" / f"{JOB}-1-2.png.1a2b3c4d.partial").write_bytes(b"half")
     (root / "notes.txt").write_text("the operator's own")
     (root / "uploads" / "mine.png").write_text("the operator's own")

@@ -47,8 +47,8 @@ def connection(tmp_path: Path) -> Generator[sqlite3.Connection]:
         connection.execute("INSERT INTO guilds VALUES (2, 0)")
         connection.execute(
             """INSERT INTO jobs (id, interaction_id, user_id, status, request, work, channel_id, application_id, upload_limit,
-                                 created_at)
-               VALUES ('0123456789abcdef', 1, 1, 'queued', ?, 29.4, 1, 1, 1, 0)""",
+                                 created_at, shown_at)
+               VALUES ('0123456789abcdef', 1, 1, 'queued', ?, 29.4, 1, 1, 1, 0, 0)""",
             (json.dumps(request().to_dict()),),
         )
         connection.execute(LEDGER.format("'reserve', 2, 0"))

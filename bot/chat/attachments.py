@@ -1,0 +1,32 @@
+"""Fetches what members attached, from Discord, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import aiohttp
+import discord
+
+from bot.errors import InvalidRequestError
+
+MAX_BYTES: Final = 10 * 1024 * 1024
+READ_LIMIT: Final = 30.0  # seconds
+UNREADABLE = "I could not fetch the picture from Discord. Please try it again, or attach the picture anew."
+
+
+class DiscordAttachments:
+    """Implements services.intakes.Attachments with a logged-in client."""
+
+    def __init__(self, client: discord.Client) -> None:
+        self._client = client
+
+    async def fetch(self, url: str) -> bytes:
+        try:
+            async with asyncio.timeout(READ_LIMIT):
+                data = await self._client.http.get_from_cdn(url)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError, RuntimeError):
+            raise InvalidRequestError(UNREADABLE) from None
+        if len(data) > MAX_BYTES:
+            raise InvalidRequestError(UNREADABLE)
+        return data

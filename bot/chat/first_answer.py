@@ -1,0 +1,87 @@
+"""The first answer to an interaction: the queued card, or a sentence for the member alone when it is slow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from bot.chat.cards import render
+from bot.chat.faults import Route, as_messenger_errors
+from bot.chat.replies import NOBODY, Interaction, answered, answered_privately, defer_public, refuse, seconds_waited
+from bot.domain.card import JobCard
+from bot.domain.delivery import DeliveryFault
+from bot.ports import MessengerError
+
+CALL_LIMIT: Final = 30.0  # seconds; discord.py itself repeats 5xx answers for 25
+REPEAT_WITHIN: Final = 2.0  # seconds after which a lost answer is not sent again: it would come too late
+BREATH: Final = 0.2  # seconds before it is
+
+SLOW = (
+    "I am slow just now, so this takes a moment longer than usual. Your card appears below; if none does within a minute, "
+    "nothing was taken and it costs nothing."
+)
+
+T = TypeVar("T")
+
+
+class DiscordFirstAnswer:
+    """Implements ports.FirstAnswer. A first answer may be sent again: Discord takes one and refuses the others (40060)."""
+
+    def __init__(self, interaction: Interaction) -> None:
+        self._interaction = interaction
+
+    @property
+    def waited(self) -> float:
+        return seconds_waited(self._interaction)
+
+    async def show(self, card: JobCard) -> int | None:
+        async def send() -> int | None:
+            rendered = render(card)
+            response = await self._interaction.response.send_message(view=rendered.view, allowed_mentions=NOBODY)
+            return response.message_id
+
+        message_id = await self._first(send)
+        answered(self._interaction)
+        return message_id
+
+    async def ask_for_patience(self) -> None:
+        async def send() -> None:
+            await self._interaction.response.send_message(SLOW, ephemeral=True, allowed_mentions=NOBODY)
+
+        await self._first(send)
+        answered_privately(self._interaction)
+
+    async def think(self) -> int | None:
+        async def send() -> int | None:
+            return (await defer_public(self._interaction)).message_id
+
+        return await self._first(send)
+
+    async def refuse(self, sentence: str) -> None:
+        with as_messenger_errors(Route.TOKEN):
+            await refuse(self._interaction, sentence)
+
+    async def follow_up(self, card: JobCard) -> int:
+        rendered = render(card)
+        with as_messenger_errors(Route.TOKEN):
+            async with asyncio.timeout(CALL_LIMIT):
+                message = await self._interaction.followup.send(
+                    view=rendered.view, files=rendered.files, allowed_mentions=NOBODY, wait=True
+                )
+        return message.id
+
+    async def _first(self, send: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await _once(send)
+        except MessengerError as error:
+            if error.fault is not DeliveryFault.UNAVAILABLE or self.waited > REPEAT_WITHIN:
+                raise
+        await asyncio.sleep(BREATH)
+        return await _once(send)
+
+
+async def _once(send: Callable[[], Awaitable[T]]) -> T:
+    with as_messenger_errors(Route.TOKEN):
+        async with asyncio.timeout(CALL_LIMIT):
+            return await send()

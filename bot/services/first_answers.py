@@ -1,0 +1,185 @@
+"""First answers whose outcome is unknown: finds out whether the member was shown the job, and takes it back where not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Generator
+from datetime import datetime, timedelta
+from typing import Final
+
+from bot.domain.delivery import DeliveryFault, backoff
+from bot.domain.job import Job, JobId
+from bot.ports import Clock, JobRepository, Messenger, MessengerError, Submission
+from bot.services.incidents import report
+from bot.services.live_cards import LiveCards
+from bot.services.signals import Signal, Sleep, rest
+from bot.services.worker import Worker
+from bot.telemetry import Metrics
+
+IN_TRANSIT: Final = timedelta(seconds=5)  # Discord takes a first answer for 3; one that we gave up may still be on its way
+SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's clock and ours may differ
+CALL_SECONDS: Final = 15.0
+CONCURRENCY: Final = 4  # jobs at once
+IDLE_SECONDS: Final = 60.0
+
+OUTCOME_UNKNOWN: Final = frozenset({DeliveryFault.UNAVAILABLE, DeliveryFault.RATE_LIMITED})
+
+log = logging.getLogger(__name__)
+
+
+class FirstAnswers:
+    """Asks Discord by the interaction's token; where that is dead, looks once for the card in its channel.
+
+    A job that nobody was shown is cancelled and refunded, and nothing is ever posted for it. Until it is known, the job
+    waits: it is neither claimed nor delivered. A look, and not an edit: an edit would turn the private sentence of a slow
+    answer into a card that nobody else sees.
+    """
+
+    def __init__(
+        self,
+        *,
+        jobs: JobRepository,
+        messenger: Messenger,
+        live: LiveCards,
+        worker: Worker,
+        clock: Clock,
+        metrics: Metrics,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._jobs = jobs
+        self._messenger = messenger
+        self._live = live
+        self._worker = worker
+        self._clock = clock
+        self._metrics = metrics
+        self._sleep = sleep
+        self._signal = Signal()
+        self._in_hand: set[int] = set()
+        self._due: dict[JobId, tuple[int, datetime]] = {}
+        self._stopping = False
+
+    @contextlib.contextmanager
+    def in_hand(self, interaction_id: int, storing: asyncio.Task[Submission]) -> Generator[None]:
+        """While a door stores and answers, its job is its own; one that it leaves behind by an error is found out about."""
+        self._in_hand.add(interaction_id)
+        try:
+            yield
+        except BaseException:
+            storing.add_done_callback(self._left_behind)
+            raise
+        finally:
+            self._in_hand.discard(interaction_id)
+
+    def find_out(self, job_id: JobId) -> None:
+        """Start to find out; may be called repeatedly."""
+        self._due.setdefault(job_id, (0, self._clock.now()))
+        self._signal.ring()
+
+    async def shown(self, job: Job, *, message_id: int | None) -> None:
+        """Let a job that was shown take its turn, and keep its card fresh."""
+        if await self._jobs.set_shown(job.id, message_id=message_id, now=self._clock.now()):
+            known = await self._jobs.get(job.id)
+            if known is not None and known.status.is_waiting:
+                await self._live.show(known)
+            self._worker.wake()
+
+    async def run(self) -> None:
+        """Take up what an earlier process left, then what doors hand over, until `stop`."""
+        if not await self._take_up():
+            return
+        while not self._stopping:
+            woken = self._signal.listen()
+            await self.look()
+            await rest(woken, self._pause(), self._sleep)
+
+    def stop(self) -> None:
+        """Leave the rest to the next start."""
+        self._stopping = True
+        self._signal.ring()
+
+    async def look(self) -> None:
+        """One round: try every job whose time has come."""
+        now = self._clock.now()
+        due = [job_id for job_id, (_, at) in self._due.items() if at <= now][:CONCURRENCY]
+        await asyncio.gather(*(self._try(job_id) for job_id in due))
+
+    async def _take_up(self) -> bool:
+        """Whether the jobs that owe an answer could be read before `stop`."""
+        attempts = 0
+        while not self._stopping:
+            try:
+                for job_id in await self._jobs.owing_an_answer():
+                    job = await self._jobs.get(job_id)
+                    if job is not None and job.origin.interaction_id not in self._in_hand:
+                        self.find_out(job_id)
+            except Exception as error:  # noqa: BLE001  # a database that is busy or full may answer later
+                report(log, self._metrics, "Jobs without a first answer could not be read", error)
+                await self._sleep(backoff(attempts, 0.5).total_seconds())
+                attempts += 1
+            else:
+                return True
+        return False
+
+    def _left_behind(self, storing: asyncio.Task[Submission]) -> None:
+        if not storing.cancelled() and storing.exception() is None and storing.result().created:
+            self.find_out(storing.result().job.id)
+
+    def _pause(self) -> float:
+        if not self._due:
+            return IDLE_SECONDS
+        first = min(at for _, at in self._due.values())
+        return max(0.0, (first - self._clock.now()).total_seconds())
+
+    async def _try(self, job_id: JobId) -> None:
+        attempts, _ = self._due[job_id]
+        try:
+            settled = await self._find_out(job_id)
+        except Exception as error:  # noqa: BLE001  # one job must not keep the others from their end
+            report(log, self._metrics, f"The first answer of job {job_id} could not be found out", error)
+            settled = False
+        if settled:
+            del self._due[job_id]
+        else:
+            self._due[job_id] = (attempts + 1, self._clock.now() + backoff(attempts, 0.5))
+
+    async def _find_out(self, job_id: JobId) -> bool:
+        """Whether it is known now."""
+        job = await self._jobs.get(job_id)
+        if job is None or job.shown_at is not None:
+            return True
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                if job.reply.token_lives(self._clock.now()) and await self._answered(job):
+                    return True
+                if self._clock.now() < job.created_at + IN_TRANSIT:
+                    return False
+                found = await self._messenger.find_post(job.reply, job.id, since=job.created_at - SEARCH_MARGIN)
+        except TimeoutError:
+            return False
+        except MessengerError as error:
+            if error.fault in OUTCOME_UNKNOWN:
+                return False
+            found = None
+        if found is not None:
+            await self.shown(job, message_id=found)
+        elif await self._jobs.withdraw(job.id, now=self._clock.now()):
+            log.info("Job %s was never shown to its member; it is cancelled and costs nothing", job.id)
+        return True
+
+    async def _answered(self, job: Job) -> bool:
+        """Whether the interaction was answered with the card. Raises MessengerError where Discord does not say."""
+        try:
+            seen = await self._messenger.first_answer(job.reply)
+        except MessengerError as error:
+            if error.fault is DeliveryFault.MESSAGE_GONE:  # there was one, and somebody has deleted it
+                await self.shown(job, message_id=None)
+                return True
+            if error.fault in OUTCOME_UNKNOWN:
+                raise
+            return False
+        if seen.is_private:  # the sentence of a slow answer, or a refusal; the card may have followed
+            return False
+        await self.shown(job, message_id=seen.message_id)
+        return True

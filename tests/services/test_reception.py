@@ -1,0 +1,361 @@
+"""A request is stored first and answered second, and nothing is drawn or posted that nobody was shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bot.domain.card import JobCard
+from bot.domain.delivery import DeliveryFault, SeenAnswer
+from bot.domain.job import JobStatus
+from bot.domain.quota import Limits
+from bot.domain.request import Draft
+from bot.errors import InvalidRequestError, QuotaError
+from bot.ports import MessengerError
+from bot.services import reception
+from tests.examples import MEMBER, new_job, origin, reply
+from tests.services.world import World, fault, until
+
+LOST = fault(DeliveryFault.UNAVAILABLE)
+TOO_LATE = fault(DeliveryFault.TOKEN_DEAD)
+ANSWERED = fault(DeliveryFault.ALREADY_ANSWERED)
+NOWHERE = reply(message_id=None)
+
+
+@dataclass
+class FakeAnswer:
+    """Implements ports.FirstAnswer; each call takes the next of `faults` (None: it is carried out)."""
+
+    faults: deque[MessengerError | None] = field(default_factory=deque)
+    waited: float = 0.0
+    said: list[str] = field(default_factory=list)
+    cards: list[JobCard] = field(default_factory=list)
+
+    async def show(self, card: JobCard) -> int | None:
+        self._do("card", card)
+        return 40
+
+    async def ask_for_patience(self) -> None:
+        self._do("patience")
+
+    async def think(self) -> int | None:
+        self._do("thinking")
+        return 42
+
+    async def refuse(self, sentence: str) -> None:
+        self._do(sentence)
+
+    async def follow_up(self, card: JobCard) -> int:
+        self._do("follow-up", card)
+        return 41
+
+    def _do(self, what: str, card: JobCard | None = None) -> None:
+        self.said.append(what)
+        problem = self.faults.popleft() if self.faults else None
+        if problem is not None:
+            raise problem
+        if card is not None:
+            self.cards.append(card)
+
+
+def failing(*faults: MessengerError | None) -> FakeAnswer:
+    return FakeAnswer(faults=deque(faults))
+
+
+async def take_in(world: World, answer: FakeAnswer, number: int = 1, *, prompt: str = "a hat") -> None:
+    who = origin(number)
+    propose = partial(world.services.generation.propose, Draft(prompt=prompt), who)
+    await world.services.generation.take_in(propose, who, NOWHERE, answer)
+
+
+async def stored(world: World, number: int = 1) -> Any:
+    ids = await world.database.read(
+        lambda c: [row["id"] for row in c.execute("SELECT id FROM jobs WHERE interaction_id = ?", (number,))]
+    )
+    return await world.job(ids[0]) if ids else None
+
+
+async def spent_and_reserved(world: World) -> tuple[int, int]:
+    return await world.database.read(lambda c: tuple(c.execute("SELECT TOTAL(spent), TOTAL(reserved) FROM ledger").fetchone()))
+
+
+async def test_the_first_answer_is_the_card_of_a_job_that_is_on_disk_already(world: World):
+    answer = FakeAnswer()
+    seen: list[object] = []
+    show = answer.show
+
+    async def looking(card: JobCard) -> int | None:
+        seen.append((await world.job(card.job.id)).status)
+        assert await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now() + timedelta(seconds=9)) is None
+        return await show(card)
+
+    answer.show = looking  # type: ignore[method-assign]
+    await take_in(world, answer)
+
+    job = await stored(world)
+    assert seen == [JobStatus.QUEUED]
+    assert answer.said == ["card"]
+    assert (answer.cards[0].job.id, answer.cards[0].position.ahead) == (job.id, 0)
+    assert (job.reply.message_id, job.shown_at) == (40, world.clock.now())
+    assert world.messenger.calls == []
+    assert (await world.claim()).id == job.id
+
+
+async def test_what_is_refused_gets_no_other_answer_and_no_job(world: World):
+    world.limits = Limits(daily_credits=1)
+    answer = FakeAnswer()
+
+    await take_in(world, answer)
+    with pytest.raises(QuotaError):
+        await take_in(world, answer, 2)
+    with pytest.raises(InvalidRequestError):
+        await take_in(world, answer, 3, prompt=" ")
+
+    assert answer.said == ["card"]
+    assert await stored(world, 2) is None
+
+
+async def test_a_replayed_event_changes_nothing(world: World):
+    await take_in(world, FakeAnswer())
+    again = FakeAnswer()
+
+    await take_in(world, again)
+
+    assert again.said == []
+    assert len(await world.jobs.waiting(MEMBER)) == 1
+
+
+@pytest.mark.parametrize("kind", [DeliveryFault.TOKEN_DEAD, DeliveryFault.REFUSED])
+async def test_a_first_answer_that_is_refused_for_good_cancels_the_job_at_once(world: World, kind: DeliveryFault):
+    answer = failing(fault(kind))
+
+    if kind is DeliveryFault.TOKEN_DEAD:
+        await take_in(world, answer)
+    else:  # a mistake of ours: it is reported like every bug
+        with pytest.raises(MessengerError):
+            await take_in(world, answer)
+
+    job = await stored(world)
+    assert job.status is JobStatus.CANCELLED
+    assert (await spent_and_reserved(world)) == (0, 0)
+    assert not await world.is_open(job)
+    assert await world.services.delivery.deliver_due() == 0
+    assert world.messenger.calls == []
+
+
+async def test_answered_before_counts_as_answered(world: World):
+    """Our own first try came through and only its outcome was lost."""
+    await take_in(world, failing(ANSWERED))
+
+    job = await stored(world)
+    assert job.shown_at is not None
+    assert (await world.claim()).id == job.id
+    await until(lambda: world.messenger.ways == ["edit_by_token"])  # which learns the message's id
+
+
+async def finding_out(world: World) -> None:
+    """A round of looking, after the time that a first answer may be on its way."""
+    world.clock.advance(10)
+    await world.services.first_answers.look()
+
+
+async def test_a_lost_outcome_is_found_out_by_the_token(world: World):
+    await take_in(world, failing(LOST))
+    job = await stored(world)
+    assert (job.status, job.shown_at) == (JobStatus.QUEUED, None)
+
+    await finding_out(world)
+
+    assert (await stored(world)).reply.message_id == 500
+    assert (await world.claim()).id == job.id
+
+
+async def test_a_lost_outcome_is_looked_up_in_the_channel_where_the_token_is_dead(world: World):
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", TOO_LATE)
+    world.messenger.found = 77
+
+    await finding_out(world)
+
+    assert world.messenger.ways[:2] == ["first_answer", "find_post"]
+    assert (await stored(world)).reply.message_id == 77
+
+
+async def test_what_nobody_was_shown_is_cancelled_and_refunded_and_nothing_is_posted(world: World):
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", TOO_LATE)
+
+    await finding_out(world)
+
+    job = await stored(world)
+    assert job.status is JobStatus.CANCELLED
+    assert (await spent_and_reserved(world)) == (0, 0)
+    assert await world.services.delivery.deliver_due() == 0
+    assert world.messenger.ways == ["first_answer", "find_post"]
+
+
+async def test_an_answer_that_may_still_be_on_its_way_is_waited_for(world: World):
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", TOO_LATE)
+
+    await world.services.first_answers.look()
+    assert (await stored(world)).status is JobStatus.QUEUED
+
+    await finding_out(world)
+    assert (await stored(world)).reply.message_id == 500
+
+
+async def test_an_outage_decides_nothing(world: World):
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", LOST, fault(DeliveryFault.RATE_LIMITED))
+
+    for status in (JobStatus.QUEUED, JobStatus.QUEUED):
+        await finding_out(world)
+        assert (await stored(world)).status is status
+    await finding_out(world)
+
+    assert (await stored(world)).shown_at is not None
+
+
+async def test_a_deleted_card_was_shown(world: World):
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", fault(DeliveryFault.MESSAGE_GONE))
+
+    await finding_out(world)
+
+    assert (await stored(world)).shown_at is not None
+
+
+async def test_a_start_takes_up_every_job_that_a_kill_left_unanswered(world: World):
+    shown = await world.add(1)
+    new = new_job(2, reply=NOWHERE)
+    unshown = (await world.jobs.add(new, limits=world.limits, now=world.clock.now())).job
+    world.clock.advance(10)
+    world.messenger.fail("first_answer", TOO_LATE)
+    world.build()
+    running = asyncio.create_task(world.services.first_answers.run())
+
+    await world.wait_for(JobStatus.CANCELLED, unshown)
+
+    world.services.first_answers.stop()
+    await running
+    assert await world.status(shown) is JobStatus.QUEUED
+
+
+async def test_a_door_that_breaks_leaves_its_job_to_be_found_out(world: World):
+    answer = FakeAnswer()
+
+    async def breaks(card: JobCard) -> int | None:
+        raise RuntimeError("a bug")
+
+    answer.show = breaks  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        await take_in(world, answer)
+    world.messenger.seen = SeenAnswer(message_id=3, is_private=True)  # "Something went wrong on my side"
+    await asyncio.sleep(0)
+
+    await finding_out(world)
+
+    assert (await stored(world)).status is JobStatus.CANCELLED
+
+
+async def test_cancelled_meanwhile_and_not_shown_ends_without_a_message(world: World):
+    await take_in(world, failing(LOST))
+    job = await stored(world)
+    assert await world.jobs.cancel(job.id, now=world.clock.now())
+    assert await world.services.delivery.deliver_due() == 0
+    world.messenger.fail("first_answer", TOO_LATE)
+
+    await finding_out(world)
+
+    assert await world.services.delivery.deliver_due() == 0
+    assert await world.outbox.next_due() is None
+
+
+class Slow:
+    """A disk that holds the writer until `let_go`."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate = asyncio.Event()
+        add = world.jobs.add
+
+        async def held(*args: Any, **kwargs: Any) -> Any:
+            await self.gate.wait()
+            return await add(*args, **kwargs)
+
+        monkeypatch.setattr(world.jobs, "add", held)
+        monkeypatch.setattr(world.services.generation._reception, "_patience", 0.01)
+
+
+async def slowly(world: World, monkeypatch: pytest.MonkeyPatch, answer: FakeAnswer, *, waited: float = 2.0) -> None:
+    slow = Slow(world, monkeypatch)
+    taking = asyncio.create_task(take_in(world, answer))
+    await until(lambda: bool(answer.said))
+    assert answer.said == ["patience"]
+    answer.waited = waited
+    slow.gate.set()
+    await taking
+
+
+async def test_a_slow_disk_is_said_and_the_card_follows(world: World, monkeypatch: pytest.MonkeyPatch):
+    answer = FakeAnswer()
+
+    await slowly(world, monkeypatch, answer)
+
+    assert answer.said == ["patience", "follow-up"]
+    assert (await stored(world)).reply.message_id == 41
+
+
+async def test_a_refusal_comes_out_of_a_slow_disk_too(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.limits = Limits(daily_credits=0)
+    answer = FakeAnswer()
+
+    with pytest.raises(QuotaError):
+        await slowly(world, monkeypatch, answer)
+
+    assert answer.said == ["patience"]
+
+
+async def test_after_a_minute_nothing_is_taken(world: World, monkeypatch: pytest.MonkeyPatch):
+    answer = FakeAnswer()
+
+    with pytest.raises(InvalidRequestError, match="nothing was taken"):
+        await slowly(world, monkeypatch, answer, waited=reception.LONGEST_WAIT + 1)
+
+    assert answer.said == ["patience"]
+    assert (await stored(world)).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ((LOST, ANSWERED), ["patience", "card", "follow-up"]),  # the sentence came through
+        ((LOST, None), ["patience", "card"]),  # it did not
+    ],
+)
+async def test_a_sentence_whose_outcome_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch, faults: tuple[MessengerError | None, ...], said: list[str]
+):
+    answer = failing(*faults)
+
+    await slowly(world, monkeypatch, answer)
+
+    assert answer.said == said
+    assert (await stored(world)).shown_at is not None
+
+
+async def test_a_private_sentence_is_not_taken_for_the_card(world: World):
+    """Killed between the sentence and the card: the sentence says that nothing was taken when no card comes."""
+    await take_in(world, failing(LOST))
+    world.messenger.seen = SeenAnswer(message_id=3, is_private=True)
+
+    await finding_out(world)
+
+    assert (await stored(world)).status is JobStatus.CANCELLED
+    assert world.messenger.ways == ["first_answer", "find_post"]
