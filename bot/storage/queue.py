@@ -53,11 +53,8 @@ FROM (
 )
 """
 
-BACKLOG = """--sql
-SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running')
-    + (SELECT COUNT(*) FROM queue_line)
-    + (SELECT COUNT(*) FROM intakes)
-"""
+BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
+INTAKES = "SELECT COUNT(*) FROM intakes"  # files that are being read; a few a member
 
 
 def claim(connection: sqlite3.Connection, *, now: datetime, lease_until: datetime) -> Job | None:
@@ -107,5 +104,6 @@ def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
 
 def backlog(connection: sqlite3.Connection) -> int:
     """How many jobs run or will be claimed, or come of files that are being read."""
-    count: int = connection.execute(BACKLOG).fetchone()[0]
-    return count
+    jobs: int = connection.execute(BACKLOG).fetchone()[0]
+    intakes: int = connection.execute(INTAKES).fetchone()[0]
+    return jobs + intakes
