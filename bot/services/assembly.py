@@ -138,36 +138,17 @@ def build_services(
     gate = _gate(ports, reader, profile, catalog)
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
-    first_answers = FirstAnswers(
-        jobs=jobs, messenger=messenger, live=live, worker=worker, clock=clock, metrics=metrics, sleep=sleep
-    )
+    first_answers = _first_answers(ports, live, worker, sleep)
     reception = Reception(
         admission=admission, first_answers=first_answers, jobs=jobs, cards=cards, live=live, worker=worker, clock=clock
     )
-    intakes = Intakes(
-        book=ports.intakes,
-        reading=Reading(attachments=ports.attachments, places=uploads),
-        admission=admission,
-        proposals=proposals,
-        messenger=messenger,
-        clock=clock,
-        metrics=metrics,
-        sleep=sleep,
-    )
+    intakes = _intakes(ports, uploads, admission, proposals, sleep)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
     reports = _reports(ports, display, moderation, removal)
     machinery = Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display)
     eraser = _eraser(ports, machinery, sleep)
     return Services(
-        generation=GenerationService(
-            proposals=proposals,
-            admission=admission,
-            reception=reception,
-            intakes=intakes,
-            removal=removal,
-            jobs=jobs,
-            estimator=estimator,
-        ),
+        generation=_generation(ports, proposals, (admission, reception, intakes), removal, estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
         house_rules=HouseRules(
@@ -190,6 +171,50 @@ def build_services(
         live=live,
         reader=reader,
         uploads=uploads,
+    )
+
+
+def _first_answers(ports: Ports, live: LiveCards, worker: Worker, sleep: Sleep) -> FirstAnswers:
+    return FirstAnswers(
+        jobs=ports.jobs,
+        messenger=ports.messenger,
+        live=live,
+        worker=worker,
+        clock=ports.clock,
+        metrics=ports.metrics,
+        sleep=sleep,
+    )
+
+
+def _intakes(ports: Ports, places: UploadPlaces, admission: Admission, proposals: Proposals, sleep: Sleep) -> Intakes:
+    return Intakes(
+        book=ports.intakes,
+        reading=Reading(attachments=ports.attachments, places=places),
+        admission=admission,
+        proposals=proposals,
+        messenger=ports.messenger,
+        clock=ports.clock,
+        metrics=ports.metrics,
+        sleep=sleep,
+    )
+
+
+def _generation(
+    ports: Ports,
+    proposals: Proposals,
+    doors: tuple[Admission, Reception, Intakes],
+    removal: Removal,
+    estimator: Estimator,
+) -> GenerationService:
+    admission, reception, intakes = doors
+    return GenerationService(
+        proposals=proposals,
+        admission=admission,
+        reception=reception,
+        intakes=intakes,
+        removal=removal,
+        jobs=ports.jobs,
+        estimator=estimator,
     )
 
 
