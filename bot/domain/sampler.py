@@ -21,12 +21,14 @@ class Sampler:
     scheduler: str
     options: tuple[str, ...] = ()
     max_steps: int | None = None
-    subtle: float = 0.17
-    strong: float = 0.45
+    subtle: float = 0.18
+    strong: float = 0.5
 
 
 SAMPLERS: Mapping[str, Sampler] = {
-    "EulerAncestralDiscreteScheduler": Sampler(title="Euler a", scheduler="EulerAncestralDiscreteScheduler"),
+    "EulerAncestralDiscreteScheduler": Sampler(
+        title="Euler a", scheduler="EulerAncestralDiscreteScheduler", subtle=0.15, strong=0.42
+    ),
     "EulerDiscreteScheduler": Sampler(title="Euler", scheduler="EulerDiscreteScheduler"),
     "DPMSolverMultistepScheduler": Sampler(title="DPM++ 2M", scheduler="DPMSolverMultistepScheduler"),
     "DPMSolverMultistepScheduler+use_karras_sigmas": Sampler(
@@ -34,7 +36,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     ),
     "DDIMScheduler": Sampler(title="DDIM", scheduler="DDIMScheduler"),
     "UniPCMultistepScheduler": Sampler(title="UniPC", scheduler="UniPCMultistepScheduler"),
-    "LCMScheduler": Sampler(title="LCM", scheduler="LCMScheduler", max_steps=50),
+    "LCMScheduler": Sampler(title="LCM", scheduler="LCMScheduler", max_steps=50, subtle=0.11, strong=0.32),
 }
 """By the diffusers class, with `+option` for what is switched on. A step of each is one call of the UNet."""
 
