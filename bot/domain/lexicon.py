@@ -14,6 +14,7 @@ from bot.domain.normalised import MASK, Reading, folded, plain_words, spellings
 _REPEATED = re.compile(r"(.)\1+")
 _I_FOR_L = str.maketrans("l", "i")  # a capital i and a small l look the same
 _MIN_SPELLED, _MAX_SPELLED = 4, 24  # letters of a term that is found among letters that were spelled out
+_MIN_SHORTENED = 5  # letters of a term that is found with one letter where it has two; shorter, it is another word
 _MIN_HALF = 3  # letters of each half of a compound
 _MIN_SHOWN = 2  # letters of a word that asterisks leave
 _REMEMBERED = 4_096  # words; more than a prompt has, and most prompts use the same
@@ -39,8 +40,9 @@ class Lexicon:
     """Words and phrases by kind, in the singular; plurals are found too, and phrases that are written as one word.
 
     `companions`: words that are written together with a term, as one word; with them two terms may be too.
-    `forgiving`: a doubled letter counts as one, an l as an i, and a term is found among letters that were spelled out. That is
-    for terms that were checked against a dictionary; otherwise only what is drawn out to three letters counts as one.
+    `forgiving`: a doubled letter counts as one, and in longer words one as a doubled, an l as an i, and a term is found among
+    letters that were spelled out. That is for terms that were checked against a dictionary; otherwise only what is drawn out
+    to three letters counts as one.
     `unspaced`: patterns, by kind, for writing without spaces; they are searched for in each word, which is folded.
     """
 
@@ -117,12 +119,16 @@ class Lexicon:
         drawn = self._drawn.get(self._key(spelling))
         if drawn:
             runs = _runs(spelling)
-            yield from (term.word for term in drawn if self._same(runs, term.runs))
+            yield from (term.word for term in drawn if self._same(runs, term))
         yield from self._halves_of(merged)
 
-    def _same(self, runs: tuple[int, ...], of_term: tuple[int, ...]) -> bool:
+    def _same(self, runs: tuple[int, ...], term: _Drawn) -> bool:
         drawn_out = 1 if self._forgiving else 3
-        return all(seen == meant or (seen >= drawn_out and seen > meant) for seen, meant in zip(runs, of_term, strict=True))
+        shortened = self._forgiving and len(term.word) >= _MIN_SHORTENED
+        return all(
+            seen == meant or (seen >= drawn_out and seen > meant) or (shortened and seen < meant)
+            for seen, meant in zip(runs, term.runs, strict=True)
+        )
 
     def _halves_of(self, spelling: str) -> Iterator[str]:
         if spelling[:_MIN_HALF] in self._starts:

@@ -113,6 +113,9 @@ def _variants(words: Reading) -> Iterator[Reading]:
         yield in_tags
     if len(across_tags) < len(in_tags):
         yield across_tags
+    for joined in (_joined_to_pieces(words, before=True), _joined_to_pieces(words, before=False)):
+        if len(joined) < len(words):
+            yield joined
 
 
 def _words(text: str, pattern: re.Pattern[str]) -> Reading:
@@ -162,6 +165,28 @@ def _spelled_out(words: Reading, widest: Gap) -> Reading:
         else:
             joined.append(word)
     return (*joined, _as_one(run)) if run else tuple(joined)
+
+
+def _joined_to_pieces(words: Reading, *, before: bool) -> Reading:
+    """Each word in one with the letter or two that stand alone `before` it, or behind it: n ude, na ked, nud e."""
+    joined: list[Word] = []
+    taken = False
+    for word in words:
+        last = joined[-1] if joined else None
+        if last is not None and not taken and word.gap is Gap.SPACE:
+            piece, whole = (last, word) if before else (word, last)
+            if _is_loose(piece) and len(whole.text) > 2:
+                joined[-1] = Word(last.text + word.text, last.gap)
+                taken = True
+                continue
+        joined.append(word)
+        taken = False
+    return tuple(joined)
+
+
+def _is_loose(word: Word) -> bool:
+    """Whether it is a piece that means nothing by itself."""
+    return _is_piece(word) and word.text.isalpha() and word.text not in {"a", "i"}
 
 
 def _is_piece(word: Word) -> bool:

@@ -12,7 +12,7 @@ from bot.domain.job import Actor, Job, Origin, Place
 from bot.domain.profile import ModelProfile
 from bot.domain.quota import counted
 from bot.domain.request import GenerationRequest
-from bot.domain.safety import Showing
+from bot.domain.safety import HIGHEST_OF_YOUNG, Showing
 from bot.errors import NotAllowedError, NotFoundError
 
 JOB_GONE = "This picture was deleted or is no longer known here. Start a new one with `/anime`."
@@ -70,10 +70,14 @@ def check_start(request: GenerationRequest, profile: ModelProfile) -> None:
         )
 
 
-def showing(settings: GuildSettings, place: Place, *, spoiler: bool) -> Showing:
-    """How far pictures may go there, and whether they are hidden; `spoiler`: the member wants that in any case."""
+def showing(settings: GuildSettings, place: Place, *, spoiler: bool, young: bool) -> Showing:
+    """How far pictures may go there, and whether they are hidden.
+
+    `spoiler`: the member wants that in any case. `young`: a child is drawn, so no channel lets it go beyond HIGHEST_OF_YOUNG.
+    """
+    highest = settings.safety.highest_rating(age_restricted=place.age_restricted)
     return Showing(
-        rating=settings.safety.highest_rating(age_restricted=place.age_restricted),
+        rating=highest.stricter(HIGHEST_OF_YOUNG) if young else highest,
         spoiler=spoiler or settings.spoilers.hides(age_restricted=place.age_restricted),
     )
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
+from bot.domain.young_list import NOBODY, YoungList
 from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
@@ -177,10 +178,11 @@ class Style:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """All profiles and styles that were found; shipped ones and the operator's own."""
+    """All profiles and styles that were found, and who is drawn as a child; shipped ones and the operator's own."""
 
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict[str, ModelProfile])
     styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
+    young: YoungList = NOBODY
 
     def profile(self, name: str) -> ModelProfile:
         """Raises ModelError that lists the names."""

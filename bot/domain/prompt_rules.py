@@ -12,6 +12,7 @@ from bot.domain.ages import MAJORITY, ages
 from bot.domain.lexicon import Lexicon, unspaced_pattern
 from bot.domain.normalised import Reading, folded, is_one_tag, plain_words, readings
 from bot.domain.rule_terms import COMPANIONS, INNOCENT, TERMS, UNSPACED, Kind
+from bot.domain.young_list import NOBODY, YoungList, terms_of
 from bot.errors import NotAllowedError
 
 _BLOCKED = "blocked"
@@ -44,44 +45,70 @@ _SENTENCES = {
 }
 
 
-def check_words(prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = ()) -> None:
-    """Raise NotAllowedError, with a sentence for the member, if `broken_rule` finds one."""
-    rule = broken_rule(prompt, negative_prompt, adult=adult, blocked_words=blocked_words)
-    if rule is not None:
-        raise NotAllowedError(rule.sentence)
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The hardest rule that a prompt breaks, and whether it shows somebody `young`: a child by word, age, body or name."""
+
+    rule: Rule | None
+    young: bool
 
 
-def broken_rule(prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = ()) -> Rule | None:
-    """The hardest rule that the prompt breaks. `adult`: sexual content is allowed here, which lifts SEXUAL and nothing else.
+def check_words(
+    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList = NOBODY
+) -> bool:
+    """Returns `Verdict.young`. Raises NotAllowedError, with a sentence for the member, if `judge` finds a broken rule."""
+    verdict = judge(prompt, negative_prompt, adult=adult, blocked_words=blocked_words, young=young)
+    if verdict.rule is not None:
+        raise NotAllowedError(verdict.rule.sentence)
+    return verdict.young
+
+
+def broken_rule(
+    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList = NOBODY
+) -> Rule | None:
+    """Returns `Verdict.rule`."""
+    return judge(prompt, negative_prompt, adult=adult, blocked_words=blocked_words, young=young).rule
+
+
+def judge(
+    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList = NOBODY
+) -> Verdict:
+    """Returns what the rules say. `adult`: sexual content is allowed here, which lifts SEXUAL and nothing else.
 
     The negative prompt may name anything, since it says what to leave out; but leaving out clothes makes a prompt sexual,
     and leaving out grown-up people makes a sexual prompt one about minors.
     """
-    shown, left_out = _Words.of(prompt), _Words.of(negative_prompt)
+    shown, left_out = _Words.of(prompt, young), _Words.of(negative_prompt)
+    return Verdict(_hardest_rule(shown, left_out, adult=adult, blocked_words=tuple(blocked_words)), shown.have_minors)
+
+
+def _hardest_rule(shown: _Words, left_out: _Words, *, adult: bool, blocked_words: tuple[str, ...]) -> Rule | None:
     if _is_about_minors(shown, left_out):
         return Rule.MINORS
     if not adult and _is_sexual(shown, left_out):
         return Rule.SEXUAL
-    if blocked_words and _has_blocked(shown.readings, tuple(blocked_words)):
+    if blocked_words and _has_blocked(shown.readings, blocked_words):
         return Rule.BLOCKED_WORD
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """A prompt as it may be read, and the kinds of terms in any of the readings."""
+    """A prompt as it may be read, the kinds of terms in any of the readings, and whether it has what a YoungList lists."""
 
     readings: tuple[Reading, ...]
     kinds: frozenset[str]
+    listed: bool
 
     @classmethod
-    def of(cls, prompt: str) -> Self:
+    def of(cls, prompt: str, young: YoungList = NOBODY) -> Self:
         read = readings(prompt)
-        return cls(read, frozenset(kind for reading in read for kind in _kinds_in(reading)))
+        found = _found(read, terms_of(young)) if young.rows else frozenset[str]()
+        return cls(read, _found(read, _terms()), young.is_met_by(found))
 
     @property
     def have_minors(self) -> bool:
-        return Kind.MINOR in self.kinds or any(age < MAJORITY for age in self._ages())
+        return self.listed or Kind.MINOR in self.kinds or any(age < MAJORITY for age in self._ages())
 
     @property
     def have_adults(self) -> bool:
@@ -103,9 +130,13 @@ def _is_about_minors(shown: _Words, left_out: _Words) -> bool:
     return Kind.SUGGESTIVE in shown.kinds and shown.have_minors
 
 
-def _kinds_in(reading: Reading) -> Iterator[str]:
-    """The kinds of the terms in it, those in harmless phrases apart."""
-    hits = list(_terms().hits(reading))
+def _found(read: Sequence[Reading], lexicon: Lexicon) -> frozenset[str]:
+    """The kinds of the terms in any of the readings, those in harmless phrases apart."""
+    return frozenset(kind for reading in read for kind in _kinds_in(reading, lexicon))
+
+
+def _kinds_in(reading: Reading, lexicon: Lexicon) -> Iterator[str]:
+    hits = list(lexicon.hits(reading))
     harmless = _harmless_places(reading) if hits else frozenset[int]()
     return (hit.kind for hit in hits if not harmless.issuperset(range(hit.start, hit.end)))
 

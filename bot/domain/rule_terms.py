@@ -69,8 +69,9 @@ TERMS: dict[str, str] = {
         childhood, daycare, diaper, pacifier, boyhood, girlhood, babyface, baby face
     """,
     Kind.SEXUAL: """
-        nude, nudity, nudist, nudism, nood, noodz, newd, naked, nakedness, nekkid, unclothed, undressed, undress,
-        undressing, undresses, disrobed, topless, topfree, bottomless, full frontal, no clothes, no clothing,
+        nude, nud, nudity, nudist, nudism, nood, noodz, newd, naked, nakd, nakid, naket, nekd, nkd, nakedness, nekkid,
+        nekked, unclothed, undressed, undress, undressing, undresses, disrobed, topless, topfree, bottomless, full
+        frontal, no clothes, no clothing,
         without clothes, without clothing, without any clothes, without any clothing, zero clothes, clothes off,
         clothes removed, wearing nothing, wears nothing, nothing but skin, birthday suit, skinny dip, skinny dipping,
         taking off clothes, taking off her clothes, taking off his clothes, takes off her clothes,
@@ -81,7 +82,8 @@ TERMS: dict[str, str] = {
         no panties, without panties, no underwear, without underwear, no bra, without bra, panties aside, panty aside,
         clothing aside, swimsuit aside, panties down, bikini aside,
 
-        genital, genitalia, genitals, private parts, pussy, pussies, cameltoe, camel toe, clitoris, clit, clitoral,
+        genital, genitalia, genitals, private parts, pussy, pussi, pusi, pssy, pussie, pussies, cameltoe, camel toe,
+        clitoris, clit, clitoral,
         labia, vulva, vagina, vaginal, cunt, twat, cooch, coochie, manko, omanko, anus, anal, anally, asshole,
         ass hole, butthole, butt hole, ass, arse, penis, penises, cock, dick, phallus, schlong, boner, erection,
         testicle, testes, scrotum, ballsack, foreskin, phimosis, pubic hair, pubes, pubic, titty, titties, tits,
@@ -166,7 +168,8 @@ COMPANIONS = "girl, girls, boy, boys, woman, women, female, male, body, pic, pic
 """What terms are written together with, as one word."""
 
 INNOCENT = """
-    kidd, annals, annal, brass, assess, babble, bonner, seeks, rapping, rapped, lolly, lollies, chicken breast,
+    paul klee, felix klee, striper, pola, bobs, riming, kidd, annals, annal, brass, assess, babble, bonner, seeks,
+    rapping, rapped, lolly, lollies, chicken breast,
     turkey breast, duck breast, breast pocket, breast plate, breast stroke, breast milk bottle, breast cancer,
     robin red breast, red breast, moby dick, dick grayson, dick tracy, dick van dyke, dick whittington,
     dick dastardly, philip k dick, spotted dick, pussy willow, pussy cat, pussy riot, blue tits, coal tits,

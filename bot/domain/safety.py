@@ -19,6 +19,14 @@ class Rating(StrEnum):
         scale = tuple(Rating)
         return scale.index(self) > scale.index(limit)
 
+    def stricter(self, other: Rating) -> Rating:
+        """The less far of the two."""
+        return other if self.is_beyond(other) else self
+
+
+HIGHEST_OF_YOUNG = Rating.SENSITIVE
+"""How far a picture of a child may go, in whatever channel."""
+
 
 class SafetyLevel(StrEnum):
     """What a server allows. No level lifts the rule about minors.

@@ -72,11 +72,11 @@ class Gate:
         policy.check_amount(settings, request)
         policy.check_style(settings, request)
         policy.check_start(request, self.profile)
-        await self._check_words(request, settings, origin.user_id, age_restricted=place.age_restricted)
+        young = await self._check_words(request, settings, origin.user_id, age_restricted=place.age_restricted)
         spoiler = (await self.preferences(origin.user_id)).spoiler
         return Permit(
             limits=settings.limits(origin.role_ids, await self.operator.limits_for(origin)),
-            showing=policy.showing(settings, place, spoiler=spoiler),
+            showing=policy.showing(settings, place, spoiler=spoiler, young=young),
         )
 
     async def limits_for(self, origin: Origin) -> Limits:
@@ -108,15 +108,16 @@ class Gate:
 
     async def _check_words(
         self, request: GenerationRequest, settings: GuildSettings, user_id: int, *, age_restricted: bool
-    ) -> None:
-        """Of the member and of the styles that they chose: their trigger words are drawn as well."""
+    ) -> bool:
+        """Of the member and of the styles that they chose: their trigger words are drawn as well. Whether a child is drawn."""
         styles = (self.catalog.styles.get(chosen.name) for chosen in request.styles)
         words = [request.prompt, *(style.trigger_words for style in styles if style and style.trigger_words)]
-        await self.reader.read(
+        return await self.reader.read(
             user_id,
             check_words,
             ", ".join(words),
             request.negative_prompt,
             adult=settings.safety.allows_adult(age_restricted=age_restricted),
             blocked_words=settings.blocked_words,
+            young=self.catalog.young,
         )

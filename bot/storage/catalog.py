@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.errors import ModelError
 from bot.storage.catalog_files import ProfileToml, Resolve, StyleToml, Toml
+from bot.storage.young_list import read_young
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 Value = TypeVar("Value", ModelProfile, Style)
@@ -24,13 +25,14 @@ def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
     """Read `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
 
     A relative `folder`, `file` or `config` of a profile is looked for in `models`, then beside the profile, of `data_dir` and
-    then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. Raises ModelError with
-    one line a problem, naming file and field.
+    then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. The rows of
+    `safety/*.csv` of both folders count. Raises ModelError with one line a problem, naming file and field.
     """
     problems: list[str] = []
     profiles = _read_all("profiles", "models", _profile, shipped_dir, data_dir, problems)
     styles = _read_all("styles", "loras", _style, shipped_dir, data_dir, problems)
-    catalog = Catalog(profiles=profiles, styles=styles)
+    young = read_young(shipped_dir, problems) | read_young(data_dir, problems)
+    catalog = Catalog(profiles=profiles, styles=styles, young=young)
     if problems := problems or list(_missing_styles(catalog)):
         raise ModelError(*problems)
     return catalog

@@ -12,6 +12,7 @@ from bot.domain.moderation import Block
 from bot.domain.quota import UNLIMITED, Limits
 from bot.domain.request import Draft, InitImage
 from bot.domain.safety import Rating, SafetyLevel, Showing, Spoilers
+from bot.domain.young_list import character
 from bot.errors import NotAllowedError, NotFoundError, QuotaError
 from bot.services.proposals import Proposal
 from bot.storage.house_rules import SqliteHouseRules
@@ -200,6 +201,24 @@ async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(world
     assert not (await draw(world, origin(3, user_id=OTHER))).spoiler
     await rule(world, lambda settings: replace(settings, spoilers=Spoilers.ALWAYS))
     assert (await draw(world, origin(4, user_id=OTHER))).spoiler
+
+
+@pytest.mark.parametrize("prompt", ["child, park", "1girl, 12 years old", "pip, quokka hill"])
+async def test_a_picture_of_a_child_goes_as_far_as_sensitive_wherever_it_is_asked_for(world: World, prompt: str) -> None:
+    world.build(catalog=replace(CATALOG, young=character("pip", "quokka hill", alone=False)))
+    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED))
+    who = replace(origin(1), place=ADULT)
+
+    assert (await draw(world, who, prompt=prompt)).rating is Rating.SENSITIVE
+    assert (await draw(world, replace(who, interaction_id=2), prompt="pip")).rating is Rating.EXPLICIT
+    with pytest.raises(NotAllowedError, match="minors"):
+        await draw(world, replace(who, interaction_id=3), prompt=f"{prompt}, lingerie")
+
+
+async def test_a_strict_server_keeps_its_rule_for_pictures_of_children(world: World) -> None:
+    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+
+    assert (await draw(world, origin(), prompt="child, park")).rating is Rating.GENERAL
 
 
 async def test_a_job_remembers_how_far_its_picture_may_go_so_that_it_can_be_drawn_again(world: World) -> None:

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.job import Actor, Job, JobStatus
+from bot.domain.job import Actor, Job, JobStatus, Place
 from bot.domain.quota import Limits, Standing
-from bot.domain.safety import Rating, Showing
+from bot.domain.safety import Rating, SafetyLevel, Showing
 from bot.errors import GenerationError, ModelError
 from bot.services.inspection import LOAD_SECONDS, LOOK_SECONDS, UNCHECKED, WITHHELD
-from tests.examples import CLASSIFIED_PROFILE, MEMBER, PROFILE, request
+from bot.storage.house_rules import SqliteHouseRules
+from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, MEMBER, MODERATOR, PROFILE, origin, request
 from tests.fakes import FakeClassifier, progress
 from tests.services.world import World, drawing, outcomes, until
 
@@ -70,6 +71,22 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     """The errors of the log, whole; none may hold the prompt."""
     assert PROMPT not in caplog.text
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(("verdict", "status"), [(Rating.SENSITIVE, "delivered"), (Rating.QUESTIONABLE, "failed")])
+async def test_a_picture_of_a_child_is_withheld_in_an_age_restricted_channel_too(
+    world: World, classifier: FakeClassifier, verdict: Rating, status: str
+) -> None:
+    await SqliteHouseRules(world.database).change(
+        GUILD, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED), by=MODERATOR, now=world.clock.now()
+    )
+    classifier.verdicts = (verdict,)
+    where = replace(origin(), place=Place(channel_id=CHANNEL, age_restricted=True))
+    job = await world.submit(request=request(prompt="little girl with a red balloon"), origin=where)
+    world.start_worker()
+    world.start_delivery()
+
+    await world.wait_for(JobStatus(status), job)
 
 
 async def test_pictures_within_the_limit_are_looked_at_together_and_delivered(

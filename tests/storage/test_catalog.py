@@ -259,3 +259,15 @@ def test_a_file_that_is_no_text_and_a_name_with_blanks_are_refused(tmp_path: Pat
 
     assert "binary.toml" in told
     assert "My Model.toml: the file's name must consist of" in told
+
+
+def test_the_list_of_children_is_read_from_both_folders_and_a_bad_row_ends_the_start(tmp_path: Path) -> None:
+    safety = tmp_path / "safety"
+    safety.mkdir()
+    (safety / "bodies.csv").write_text("words\nround cheeks\n")
+    assert frozenset({"round cheeks"}) in load_catalog(SHIPPED, tmp_path).young.rows
+    assert frozenset({"petite", "flat chest"}) in load_catalog(SHIPPED, tmp_path).young.rows
+
+    (safety / "characters.csv").write_text("character,alone\npip\n")
+    with pytest.raises(ModelError, match=r"characters\.csv: line 2"):
+        load_catalog(SHIPPED, tmp_path)
