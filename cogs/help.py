@@ -35,7 +35,7 @@ TEXTS = (
     "**Remix**, **Details** and **Report** do what the buttons do\n"
     "**Read settings** shows how a picture was made, if its file says so, and draws it here",
     "**What it costs:** 1 credit for a picture of 1024 × 1024 pixels and 28 steps; `/quota show` says what you have left. "
-    "What fails or is cancelled costs nothing.",
+    "What fails costs nothing; what you cancel costs the steps that were drawn already.",
     "**Other commands:** `/queue show`, `/queue cancel`, `/profile set`, `/profile reset`, `/privacy show`, `/about`\n"
     "**For moderators:** `/settings panel` has the rules of this server",
 )

@@ -61,7 +61,7 @@ class FakeGenerator:
     """Implements ports.ImageGenerator.
 
     Each call takes the next of `outcomes` (an exception to raise, or None to draw; default: draw). While `gate` is clear,
-    a drawing hangs after its first step. `started` and `ended` hold the requests in their order.
+    a drawing hangs after `steps_at_gate`. `started` and `ended` hold the requests in their order.
     """
 
     ready = True
@@ -71,6 +71,7 @@ class FakeGenerator:
         self.outcomes = deque(outcomes)
         self.gate = asyncio.Event()
         self.gate.set()
+        self.steps_at_gate = 1
         self.started: list[GenerationRequest] = []
         self.ended: list[GenerationRequest] = []
         self.init_images: list[bytes | None] = []
@@ -86,7 +87,7 @@ class FakeGenerator:
         self.started.append(request)
         self.init_images.append(init_image)
         try:
-            on_progress(progress(request, 1))
+            on_progress(progress(request, self.steps_at_gate))
             outcome = self.outcomes.popleft() if self.outcomes else None
             if outcome is not None:
                 raise outcome

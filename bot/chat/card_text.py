@@ -52,8 +52,21 @@ def facts(card: JobCard) -> str:
     parts.append(words(card.model_title, NAME_LENGTH))
     if card.job.seconds is not None:
         parts.append(seconds(card.job.seconds))
-    parts.append(in_credits(price(request)))
+    parts.append(cost(card.job))
     return f"-# {' · '.join(parts)}"
+
+
+def cost(job: Job) -> str:
+    """What the job cost, where it ended, else what it will; and its price beside that, where it is another."""
+    whole = price(job.request)
+    if job.paid == 0:
+        return "costs nothing"
+    return in_credits(whole) if job.paid in {None, whole} else f"{job.paid:,} of {in_credits(whole)}"
+
+
+def cancelled(job: Job) -> str:
+    """What is left to say of a job that was cancelled."""
+    return f"-# Cancelled · {cost(job)}{' for what was drawn already' if job.paid else ''}"
 
 
 def queued(card: JobCard) -> str:

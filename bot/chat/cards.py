@@ -72,7 +72,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
             yield ui.TextDisplay(f"⚠️ {card_text.sentence(card.job.failure or 'The pictures could not be made.')}")
             yield row(card.job.id, *_again(card), Action.DETAILS, Action.DELETE)
         case JobStatus.CANCELLED:
-            yield ui.TextDisplay("-# Cancelled · costs nothing")
+            yield ui.TextDisplay(card_text.cancelled(card.job))
             yield row(card.job.id, *_again(card), Action.DELETE)
 
 

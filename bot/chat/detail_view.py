@@ -9,7 +9,7 @@ from typing import Any
 import discord
 from discord import ui
 
-from bot.chat.card_text import words
+from bot.chat.card_text import cost, words
 from bot.chat.cards import PINK
 from bot.chat.markdown import code_block
 from bot.domain.a1111 import read_pairs
@@ -19,7 +19,6 @@ from bot.domain.profile import Style
 from bot.domain.prompt import ComposedPrompt
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
-from bot.domain.quota import in_credits, price
 from bot.domain.variations import variation_pairs
 
 MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
@@ -74,7 +73,7 @@ def _heading(job: Job, model: str, styles: Sequence[Style], fit: PromptFit | Non
     weights = {chosen.name: chosen.weight for chosen in job.request.styles}
     for style in styles:
         lines[-1] += f" · style {words(style.title, 100)} × {weights[style.name]:g}"
-    lines[-1] += f" · {in_credits(price(job.request))}"
+    lines[-1] += f" · {cost(job)}"
     if fit is not None:
         lines[-1] += f" · {fit.tokens} token{'' if fit.tokens == 1 else 's'}"
         lines += _what_did_not_fit(fit)

@@ -39,7 +39,7 @@ YOURS = (
 QUESTION = (
     "## Delete everything?\n"
     "**This goes, within a minute and for good:** what you asked for, the pictures on my side, those you gave me, and your "
-    "defaults. What still waits or is being drawn is cancelled and costs nothing. I also remove my messages with your "
+    "defaults. What still waits or is being drawn is cancelled, and costs what was drawn. I also remove my messages with your "
     "pictures, as far as Discord lets me in that time; moderators can delete the others.",
     "**This stays:**\n"
     "- how many credits you used and have, without any words, so that today's limit still counts\n"

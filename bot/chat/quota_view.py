@@ -10,7 +10,7 @@ from discord import ui
 
 from bot.chat.card_text import BAR_CELLS
 from bot.chat.cards import PINK
-from bot.domain.quota import Limits, Standing, Statement, counted, in_credits, left_today
+from bot.domain.quota import FREE_WITHHELD, Limits, Standing, Statement, counted, in_credits, left_today
 
 UNIT = "-# 1 credit is one picture of 1024 × 1024 pixels and 28 steps; more pictures, pixels or steps cost more"
 
@@ -61,6 +61,9 @@ def _further(limits: Limits, standing: Standing) -> Iterator[str]:
         yield f"**Granted:** {in_credits(standing.granted)}{reserved}, used when today's are gone"
     if limits.operator_credits is not None:
         yield f"**On all servers:** {standing.everywhere:,} of {limits.operator_credits:,} used today"
+    if standing.withheld:
+        free = min(standing.withheld, FREE_WITHHELD)
+        yield f"**Withheld today:** {standing.withheld:,}, {free} of them for nothing (at most {FREE_WITHHELD} a day)"
     if limits.waiting_jobs is not None:
         yield f"**Waiting:** {standing.waiting:,} of {counted(limits.waiting_jobs, 'job')}"
     elif standing.waiting:

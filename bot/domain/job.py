@@ -156,8 +156,9 @@ class Job:
 
     `attempt` counts claims and is the fence: a worker's writes carry it and change nothing once another claimed the job.
     `aborts` counts the claims that a shutdown took back; they are not held against the job.
-    `failure` is the sentence that the member sees. `shown_at` is when the card was the interaction's answer, or turned out to
-    be; until then nobody may have been shown the job, so it is neither drawn nor posted.
+    `failure` is the sentence that the member sees. `paid` is what it cost, in credits; None while it waits or runs. `shown_at`
+    is when the card was the interaction's answer, or turned out to be; until then nobody may have been shown the job, so it is
+    neither drawn nor posted.
     """
 
     id: JobId
@@ -176,6 +177,7 @@ class Job:
     lease_until: datetime | None = None
     shown_at: datetime | None = None
     deleted_at: datetime | None = None
+    paid: int | None = None
 
     @property
     def tries(self) -> int:

@@ -12,11 +12,15 @@ from bot.domain.request import GenerationRequest
 from bot.errors import QuotaError
 
 CREDIT = 28 * 1024 * 1024  # pixel-steps: one 1024 x 1024 picture of 28 steps
+FREE_WITHHELD = 3  # jobs of a member a day, in all servers; a prompt that was meant well goes too far now and then
 MAX_GRANT = 10_000  # credits at once; a slip of the finger should not give a member the GPU for good
 
 
 class Posting(StrEnum):
-    """The kinds of ledger postings; a job has at most one of each in a purse (a refund after the charge: undeliverable)."""
+    """The kinds of ledger postings; a job has at most one of each in a purse.
+
+    A refund beside a charge: of the steps that a cancelled job did not take, or of all, when nothing could be shown.
+    """
 
     GRANT = "grant"
     RESERVE = "reserve"
@@ -54,7 +58,7 @@ class Standing:
     """What a member has used of today (UTC) and holds in one server; credits but for `waiting`, which counts jobs.
 
     `spent` and `reserved` are of today's allowance, `granted` is what is left of the granted credits. `everywhere` is what
-    was spent and reserved today over all servers and purses.
+    was spent and reserved today over all servers and purses, `withheld` how many jobs the classifier withheld there today.
     """
 
     spent: int = 0
@@ -63,6 +67,7 @@ class Standing:
     granted_reserved: int = 0
     everywhere: int = 0
     waiting: int = 0
+    withheld: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +88,14 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepsTaken:
+    """How far an attempt at a job has come: the steps of its pictures, added up."""
+
+    attempt: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """Credits that a moderator gives to a member; `interaction_id` is unique, so a replayed event grants once."""
 
@@ -96,6 +109,17 @@ class Grant:
 def price(request: GenerationRequest) -> int:
     """Pictures times pixels times the steps that run, in whole credits, rounded up."""
     return math.ceil(Fraction(request.pixel_steps, CREDIT))
+
+
+def price_of_steps(request: GenerationRequest, steps: int) -> int:
+    """What a member pays who cancels after that many steps of all pictures together: in whole credits, rounded down.
+
+    From the second step of each picture on it is 1 credit at least: else a small picture could be looked at for nothing.
+    """
+    if steps <= request.num_images:
+        return 0
+    pixel_steps = min(steps * request.width * request.height, request.pixel_steps)
+    return min(max(1, pixel_steps // CREDIT), price(request))
 
 
 def day_of(now: datetime) -> int:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob
-from bot.domain.quota import Limits
+from bot.domain.quota import Limits, StepsTaken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +84,23 @@ class JobRepository(Protocol):
         """FAILED, with the sentence to show and the refund."""
         ...
 
+    async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
+        """FAILED, because the pictures go too far; refunded FREE_WITHHELD times a day and member, charged from then on."""
+        ...
+
     async def put_back(self, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
         """QUEUED again. `aborted`: a shutdown took it back, which does not count as a try."""
         ...
 
-    async def cancel(self, job_id: JobId, *, now: datetime) -> bool:
-        """CANCELLED, from QUEUED or RUNNING, with the refund; False when it was in neither."""
+    async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
+        """CANCELLED, from QUEUED or RUNNING; False when it was in neither.
+
+        `taken`, where its member cancels: those steps are charged if that attempt holds the job; the rest is refunded.
+        """
         ...
 
     async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
-        """The same for all that a member waits for in a server, in several transactions; returns which."""
+        """The same for all that a member waits for in a server, with the whole refund, in several transactions; returns which."""
         ...
 
     async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:

@@ -12,8 +12,17 @@ from enum import StrEnum
 from bot.domain.image import GeneratedImage, GenerationResult, StoredImage
 from bot.domain.job import MAX_ATTEMPTS, Job
 from bot.domain.progress import Phase, Progress
+from bot.domain.quota import StepsTaken
 from bot.domain.request import GenerationRequest
-from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
+from bot.errors import (
+    FolderError,
+    GenerationError,
+    GeneratorDeadError,
+    NotFoundError,
+    OperatorError,
+    UserError,
+    WithheldError,
+)
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
 from bot.services.incidents import report
 from bot.services.inspection import Inspection
@@ -72,6 +81,11 @@ class Attempt:
         self._drawing: asyncio.Task[GenerationResult] | None = None
         self._abort_reason: AbortReason | None = None
         self._steps_seen = 0
+
+    @property
+    def steps_taken(self) -> StepsTaken:
+        """How far the drawing has come, as the generator said last."""
+        return StepsTaken(attempt=self.job.attempt, steps=self._steps_seen)
 
     async def run(self) -> None:
         """Raises GeneratorDeadError and other OperatorErrors of the generator once the job has been given back."""
@@ -160,6 +174,8 @@ class Attempt:
         if isinstance(error, OperatorError):
             await self.give_back()
             return AbortReason.SHUTDOWN
+        if isinstance(error, WithheldError):
+            return await self._withhold()
         if isinstance(error, GenerationError) and error.retryable:
             return await self._retry_or_fail(str(error))
         if isinstance(error, UserError):
@@ -213,6 +229,12 @@ class Attempt:
     async def _fail(self, reason: str) -> str:
         job, bench = self.job, self._bench
         await self._write("fail", bench.jobs.fail(job.id, job.attempt, reason, now=bench.clock.now()))
+        bench.on_ended()
+        return "failed"
+
+    async def _withhold(self) -> str:
+        job, bench = self.job, self._bench
+        await self._write("withhold", bench.jobs.withhold(job.id, job.attempt, now=bench.clock.now()))
         bench.on_ended()
         return "failed"
 

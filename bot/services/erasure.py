@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
@@ -11,6 +12,7 @@ from typing import Final, Protocol
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId
 from bot.domain.privacy import Content, Erasure, ShownCard
+from bot.domain.quota import StepsTaken
 from bot.ports import Clock, ImageStore, Messenger, MessengerError
 from bot.services.delivery import Delivery
 from bot.services.incidents import report
@@ -49,8 +51,13 @@ class Erasures(Protocol):
         """The wish that is not fulfilled yet."""
         ...
 
-    async def cancel(self, erasure: Erasure, *, now: datetime) -> tuple[JobId, ...]:
-        """Cancel what waits or runs, with the refund, in portions; returns which jobs those were."""
+    async def cancel(
+        self, erasure: Erasure, *, now: datetime, taken: Mapping[JobId, StepsTaken] | None = None
+    ) -> tuple[JobId, ...]:
+        """Cancel what waits or runs, in portions; returns which jobs those were.
+
+        `taken`: the steps of what is drawn, which the member pays for as for any cancel.
+        """
         ...
 
     async def being_shown(self, user_id: int) -> tuple[JobId, ...]:
@@ -209,7 +216,8 @@ class Eraser:
     async def _quieten(self, erasure: Erasure) -> None:
         """Cancel, stop drawings, and wait for cards that are on their way to Discord, so that none comes after its removal."""
         parts = self._machinery
-        cancelled = await self._erasures.cancel(erasure, now=self._clock.now())
+        taken = self._machinery.worker.steps_taken_of(erasure.user_id)
+        cancelled = await self._erasures.cancel(erasure, now=self._clock.now(), taken=taken)
         for job_id in cancelled:
             parts.worker.abort_job(job_id)
         parts.delivery.wake()

@@ -10,7 +10,7 @@ from typing import TypeVar
 from bot.domain.image import GenerationResult
 from bot.domain.job import Job
 from bot.domain.safety import Rating
-from bot.errors import GenerationError
+from bot.errors import GenerationError, WithheldError
 from bot.ports import PictureClassifier
 from bot.services.incidents import report
 from bot.services.signals import Sleep
@@ -19,10 +19,6 @@ from bot.telemetry import Metrics
 LOOK_SECONDS = 30.0  # for all pictures of a job; a ViT of 384 pixels takes about a second each on two CPU cores
 LOAD_SECONDS = 900.0  # for the classifier's weights, which the first start downloads
 
-WITHHELD = (
-    "What came out goes further than is allowed here, so it is not shown and was not kept. Nothing was charged. "
-    "Change the prompt, then try again."
-)
 UNCHECKED = (
     "What this shows could not be checked (error `{incident}`), so it is not shown and was not kept. Nothing was charged. "
     "Try again in a few minutes; if it happens again, tell whoever hosts this bot the error's number."
@@ -40,7 +36,7 @@ class Inspection:
     """Asks the classifier, where the model's profile has one (`needed`), and fails closed.
 
     A job is one whole: a single picture beyond what its channel allows withholds all of them. Neither that nor a fault of the
-    classifier is worth drawing again, hence the GenerationErrors are not retryable; the job ends FAILED with its refund.
+    classifier is worth drawing again, hence the GenerationErrors are not retryable; the job ends FAILED.
     """
 
     def __init__(
@@ -65,7 +61,10 @@ class Inspection:
             raise self._unchecked(job, error) from error
 
     async def check(self, job: Job, result: GenerationResult) -> None:
-        """Return if all pictures may be shown where the job belongs. Raises GenerationError."""
+        """Return if all pictures may be shown where the job belongs.
+
+        Raises WithheldError if not, GenerationError where the look failed.
+        """
         if not self._needed:
             return
         pictures = [image.data for image in result.images]
@@ -78,7 +77,7 @@ class Inspection:
         limit = job.showing.rating
         if beyond := [rating for rating in ratings if rating.is_beyond(limit)]:
             log.info("Job %s: %d of %d pictures are beyond %s; withheld", job.id, len(beyond), len(pictures), limit)
-            raise GenerationError(WITHHELD, retryable=False)
+            raise WithheldError
 
     def _present(self) -> PictureClassifier:
         if self._classifier is None:

@@ -43,7 +43,7 @@ class Removal:
         job = await self._removable(job_id, actor)
         if job.deleted_at is not None:
             raise NotFoundError(JOB_GONE)
-        if not await self._cancel(job):
+        if not await self._cancel(job, actor):
             ended = await self._removable(job_id, actor)
             raise InvalidRequestError(CANCELLED if ended.status is JobStatus.CANCELLED else ENDED)
         return await self._removable(job_id, actor)
@@ -67,7 +67,7 @@ class Removal:
         if job.deleted_at is not None and job.reply.message_id is None:  # where its card is was forgotten, by an erasure
             raise NotFoundError(JOB_GONE)
         if job.status.is_waiting:
-            await self._cancel(job)
+            await self._cancel(job, actor)
         keys = await self.jobs.mark_deleted(job_id, by=actor.user_id, now=self.clock.now())
         self.delivery.wake()
         await self.live.close(job_id)
@@ -83,8 +83,10 @@ class Removal:
             told = await self.reports.show_end(job_id)
         return told
 
-    async def _cancel(self, job: Job) -> bool:
-        if not job.status.is_waiting or not await self.jobs.cancel(job.id, now=self.clock.now()):
+    async def _cancel(self, job: Job, actor: Actor) -> bool:
+        """The database first, then the drawing: a step that is under way then is not paid for. Moderators' cancels are free."""
+        taken = self.worker.steps_taken(job.id) if actor.owns(job) else None
+        if not job.status.is_waiting or not await self.jobs.cancel(job.id, now=self.clock.now(), taken=taken):
             return False
         self.worker.abort_job(job.id)
         self.delivery.wake()

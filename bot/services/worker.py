@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from bot.domain.job import Job, JobId, JobStatus
+from bot.domain.quota import StepsTaken
 from bot.errors import OperatorError
 from bot.services.attempt import LEASE, AbortReason, Attempt, Workbench
 from bot.services.incidents import report
@@ -79,6 +81,17 @@ class Worker:
         attempt = self._running.get(job_id)
         if attempt is not None:
             attempt.abort(AbortReason.CANCELLED)
+
+    def steps_taken(self, job_id: JobId) -> StepsTaken | None:
+        """How far the drawing of a job has come; None where it does not run here."""
+        attempt = self._running.get(job_id)
+        return None if attempt is None else attempt.steps_taken
+
+    def steps_taken_of(self, user_id: int) -> Mapping[JobId, StepsTaken]:
+        """The same of all that is drawn for a member."""
+        return {
+            job_id: attempt.steps_taken for job_id, attempt in self._running.items() if attempt.job.origin.user_id == user_id
+        }
 
     async def _claim_and_draw(self, number: int) -> None:
         """Loop `number`; it sleeps while the generator has no room for so many."""

@@ -5,16 +5,29 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-# The reservation is the job's price. It stands while the job waits or runs, and becomes spending while its pictures count.
+# The reservation is the job's price. It stands while the job waits or runs, and becomes spending: all of it while its pictures
+# count, or none or all where it failed (what was withheld too often is paid), or as much as was drawn where it was cancelled.
 JOBS = """--sql
-SELECT jobs.id, status
-FROM jobs LEFT JOIN ledger ON job_id = jobs.id
-GROUP BY jobs.id
-HAVING TOTAL(IIF(kind = 'reserve', reserved, 0)) = 0
-    OR TOTAL(reserved) <> IIF(status IN ('queued', 'running'), TOTAL(IIF(kind = 'reserve', reserved, 0)), 0)
-    OR TOTAL(spent) <> IIF(status IN ('succeeded', 'delivered'), TOTAL(IIF(kind = 'reserve', reserved, 0)), 0)
-    OR TOTAL(ledger.user_id <> jobs.user_id OR ledger.guild_id IS NOT jobs.guild_id) > 0
-ORDER BY jobs.seq
+WITH postings AS (
+    SELECT
+        jobs.seq, jobs.id, status, paid,
+        TOTAL(IIF(kind = 'reserve', reserved, 0)) AS price, TOTAL(reserved) AS reserved, TOTAL(spent) AS spent,
+        TOTAL(ledger.user_id <> jobs.user_id OR ledger.guild_id IS NOT jobs.guild_id) AS strangers
+    FROM jobs LEFT JOIN ledger ON job_id = jobs.id
+    GROUP BY jobs.id
+)
+SELECT id, status FROM postings
+WHERE price = 0
+    OR reserved <> IIF(status IN ('queued', 'running'), price, 0)
+    OR NOT CASE
+        WHEN status IN ('succeeded', 'delivered') THEN spent = price
+        WHEN status = 'failed' THEN spent IN (0, price)
+        WHEN status = 'cancelled' THEN spent BETWEEN 0 AND price
+        ELSE spent = 0
+    END
+    OR paid IS NOT IIF(status IN ('queued', 'running'), NULL, CAST(spent AS INTEGER))
+    OR strangers > 0
+ORDER BY seq
 """
 
 MEMBERS = """--sql
@@ -46,6 +59,20 @@ GROUP BY user_id, guild_id, day
 HAVING SUM(reserved) < 0 OR SUM(spent) < 0
 """
 
+TOTALS = """--sql
+WITH
+    summed AS (
+        SELECT user_id, guild_id, purse, IIF(purse = 'daily', day, NULL) AS day, SUM(granted), SUM(reserved), SUM(spent)
+        FROM ledger
+        GROUP BY user_id, guild_id, purse, IIF(purse = 'daily', day, NULL)
+    ),
+    by_day AS (SELECT user_id, day, SUM(reserved + spent) AS used FROM ledger GROUP BY user_id, day)
+SELECT user_id FROM (SELECT * FROM summed EXCEPT SELECT * FROM purse_totals)
+UNION SELECT user_id FROM (SELECT * FROM purse_totals EXCEPT SELECT * FROM summed)
+UNION SELECT user_id FROM (SELECT * FROM by_day EXCEPT SELECT user_id, day, used FROM day_totals)
+UNION SELECT user_id FROM (SELECT user_id, day, used FROM day_totals WHERE used > 0 EXCEPT SELECT * FROM by_day)
+"""
+
 
 def audit(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Everything that does not add up, a line each, with ids of Discord and no text of members."""
@@ -59,3 +86,5 @@ def _problems(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"member {user_id} has {booked} credits reserved, and {in_flight} in jobs that wait or run"
     for user_id, what in connection.execute(PURSES):
         yield f"the {what} of member {user_id} is below nothing"
+    for (user_id,) in connection.execute(TOTALS):
+        yield f"the running totals of member {user_id} are not the sums of the ledger"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.image import StoredImage
 from bot.domain.job import MAX_ATTEMPTS, JobId, JobStatus
+from bot.domain.quota import FREE_WITHHELD, StepsTaken, price_of_steps
+from bot.domain.request import GenerationRequest
+from bot.domain.withholding import withheld
 from bot.storage import ledger, turns
 from bot.storage.rows import image_row, to_micros
 
@@ -22,12 +26,9 @@ SET status = :status, failure = :failure, finished_at = :now, lease_until = NULL
 WHERE id = :id AND status = 'running' AND attempt = :attempt
 """
 
-CANCEL = """--sql
-UPDATE jobs
-SET status = 'cancelled', finished_at = :now, lease_until = NULL
-WHERE id = :id AND status IN ('queued', 'running')
-RETURNING user_id
-"""
+CANCELLABLE = "SELECT user_id, request, status, attempt FROM jobs WHERE id = ? AND status IN ('queued', 'running')"
+CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until = NULL WHERE id = :id"
+SAY_WHY = "UPDATE jobs SET failure = :failure WHERE id = :id"
 
 WAITING_PORTION = 20  # jobs that are cancelled in one transaction: some 10 ms of the writer
 
@@ -67,14 +68,31 @@ def fail(connection: sqlite3.Connection, job_id: JobId, attempt: int, reason: st
     return True
 
 
+def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> bool:
+    """FAILED, because what was drawn went further than its member had been told it may, if the attempt still holds the job.
+
+    It costs nothing FREE_WITHHELD times a day, and its price from then on.
+    """
+    row = connection.execute("SELECT user_id FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    if row is None or not _end_attempt(connection, job_id, attempt, JobStatus.FAILED, withheld(1, 0), now):
+        return False
+    count, credits = ledger.count_withheld(connection, row["user_id"], now=now), ledger.price_of(connection, job_id)
+    if count > FREE_WITHHELD:
+        ledger.charge(connection, job_id, now=now)
+    else:
+        ledger.refund(connection, job_id, now=now)
+    connection.execute(SAY_WHY, {"id": job_id, "failure": withheld(count, credits)})
+    return True
+
+
 def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> None:
     """FAILED, because the process died under it too often."""
     fail(connection, job_id, attempt, INTERRUPTED, now=now)
 
 
-def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
-    """CANCELLED, if it had not ended."""
-    user_id = _cancel(connection, job_id, now)
+def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
+    """CANCELLED, if it had not ended. `taken`: what its member has to pay for."""
+    user_id = _cancel(connection, job_id, now, taken)
     if user_id is None:
         return False
     turns.assign(connection, user_id)
@@ -89,6 +107,7 @@ def cancel_all(
     limit: int,
     guild_id: int | None = None,
     up_to: int | None = None,
+    taken: Mapping[JobId, StepsTaken] | None = None,
 ) -> tuple[JobId, ...]:
     """CANCELLED, a portion of what had not ended of the member's; returns which, and nothing when nothing is left.
 
@@ -97,20 +116,29 @@ def cancel_all(
     wanted = {"user_id": user_id, "guild_id": guild_id, "up_to": up_to, "limit": limit}
     waiting = connection.execute(WAITING, wanted).fetchall()
     for row in waiting:
-        _cancel(connection, row["id"], now)
+        _cancel(connection, row["id"], now, (taken or {}).get(row["id"]))
     if waiting:
         turns.assign(connection, user_id)  # once a portion: every turn that is dealt reads the whole line
     return tuple(row["id"] for row in waiting)
 
 
-def _cancel(connection: sqlite3.Connection, job_id: JobId, now: datetime) -> int | None:
+def _cancel(connection: sqlite3.Connection, job_id: JobId, now: datetime, taken: StepsTaken | None) -> int | None:
     """Whose it was, if it had not ended."""
-    cancelled = connection.execute(CANCEL, {"id": job_id, "now": to_micros(now)}).fetchall()
-    if not cancelled:
+    row = connection.execute(CANCELLABLE, (job_id,)).fetchone()
+    if row is None:
         return None
+    connection.execute(CANCEL, {"id": job_id, "now": to_micros(now)})
     _open_entry(connection, job_id, now)
-    ledger.refund(connection, job_id, now=now)
-    return cancelled[0]["user_id"]
+    ledger.charge_part(connection, job_id, _owed(row, taken), now=now)
+    user_id: int = row["user_id"]
+    return user_id
+
+
+def _owed(row: sqlite3.Row, taken: StepsTaken | None) -> int:
+    """Credits for the steps of the attempt that holds the job; what an earlier one took was lost by a fault of ours."""
+    if taken is None or row["status"] != JobStatus.RUNNING or row["attempt"] != taken.attempt:
+        return 0
+    return price_of_steps(GenerationRequest.from_dict(json.loads(row["request"])), taken.steps)
 
 
 def _end_attempt(

@@ -10,7 +10,7 @@ from statistics import median
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
-from bot.domain.quota import Limits, Payment
+from bot.domain.quota import Limits, Payment, StepsTaken
 from bot.domain.report import Step
 from bot.errors import NotAllowedError, NotFoundError
 from bot.ports import Ahead, Recovery, Submission, Waiting
@@ -135,8 +135,11 @@ class SqliteJobs:
     async def put_back(self, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
         return await self._database.transaction(lambda connection: queue.put_back(connection, job_id, attempt, aborted=aborted))
 
-    async def cancel(self, job_id: JobId, *, now: datetime) -> bool:
-        return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now))
+    async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
+        return await self._database.transaction(lambda connection: endings.withhold(connection, job_id, attempt, now=now))
+
+    async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
+        return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now, taken=taken))
 
     async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
         cancelled: list[JobId] = []

@@ -9,22 +9,27 @@ from bot.domain.job import Job, JobId, NewJob
 from bot.domain.quota import Grant, Limits, Payment, Posting, Purse, Standing, day_of, pay, price
 from bot.storage.rows import to_micros
 
-# The member's rows of today, and those of the granted purse, each by an index.
+# By the keys of the running totals, which a trigger keeps in the transaction of each posting.
 STANDING = """--sql
-WITH
-    today AS (SELECT * FROM ledger WHERE user_id = :user_id AND day = :day),
-    here AS (SELECT * FROM today WHERE guild_id IS :guild_id AND purse = 'daily'),
-    granted AS (SELECT * FROM ledger WHERE user_id = :user_id AND guild_id IS :guild_id AND purse = 'granted')
 SELECT
-    (SELECT IFNULL(SUM(spent), 0) FROM here) AS spent,
-    (SELECT IFNULL(SUM(reserved), 0) FROM here) AS reserved,
-    (SELECT IFNULL(SUM(granted - reserved - spent), 0) FROM granted) AS granted,
-    (SELECT IFNULL(SUM(reserved), 0) FROM granted) AS granted_reserved,
-    (SELECT IFNULL(SUM(reserved + spent), 0) FROM today) AS everywhere,
+    IFNULL(daily.spent, 0) AS spent,
+    IFNULL(daily.reserved, 0) AS reserved,
+    IFNULL(granted.granted - granted.reserved - granted.spent, 0) AS granted,
+    IFNULL(granted.reserved, 0) AS granted_reserved,
+    IFNULL(today.used, 0) AS everywhere,
+    IFNULL(today.withheld, 0) AS withheld,
     (
         SELECT COUNT(*) FROM jobs
         WHERE user_id = :user_id AND guild_id IS :guild_id AND status IN ('queued', 'running')
     ) AS waiting
+FROM (SELECT :user_id AS user_id, IFNULL(:guild_id, 0) AS guild_id) AS member
+LEFT JOIN purse_totals AS daily
+    ON daily.user_id = member.user_id AND IFNULL(daily.guild_id, 0) = member.guild_id
+    AND daily.purse = 'daily' AND IFNULL(daily.day, -1) = :day
+LEFT JOIN purse_totals AS granted
+    ON granted.user_id = member.user_id AND IFNULL(granted.guild_id, 0) = member.guild_id
+    AND granted.purse = 'granted' AND IFNULL(granted.day, -1) = -1
+LEFT JOIN day_totals AS today ON today.user_id = member.user_id AND today.day = :day
 """
 
 RESERVE = """--sql
@@ -32,21 +37,37 @@ INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, poste
 VALUES (:user_id, :guild_id, :purse, :day, :kind, :job_id, :credits, :now)
 """
 
-# A charge moves what was reserved; the amount comes from the reservation, so that a later price list changes nothing.
+# A charge moves what was reserved, from the daily purse first, as the reservation was made; the amount comes from there, so
+# that a later price list changes nothing.
 CHARGE = """--sql
 INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, spent, posted_at)
-SELECT user_id, guild_id, purse, day, :kind, job_id, -reserved, reserved, :now
-FROM ledger
-WHERE job_id = :job_id AND kind = 'reserve'
+SELECT user_id, guild_id, purse, day, :kind, job_id, -part, part, :now
+FROM (
+    SELECT *, MIN(reserved, MAX(0, :credits - IFNULL(SUM(reserved) OVER earlier, 0))) AS part
+    FROM ledger
+    WHERE job_id = :job_id AND kind = 'reserve'
+    WINDOW earlier AS (ORDER BY purse ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+)
+WHERE part > 0
 """
 
-# A refund takes back whatever stands, purse by purse: the reservation, or the charge that replaced it.
+PRICE = "SELECT SUM(reserved) FROM ledger WHERE job_id = ? AND kind = 'reserve'"
+
+# A refund takes back whatever stands, purse by purse: the reservation, or the charge that replaced it; or only what is still
+# reserved, where the rest was charged.
 REFUND = """--sql
 INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, spent, posted_at)
-SELECT user_id, guild_id, purse, day, :kind, job_id, -SUM(reserved), -SUM(spent), :now
+SELECT user_id, guild_id, purse, day, :kind, job_id, -SUM(reserved), -IIF(:also_spent, SUM(spent), 0), :now
 FROM ledger
 WHERE job_id = :job_id
 GROUP BY purse
+HAVING SUM(reserved) > 0 OR (:also_spent AND SUM(spent) > 0)
+"""
+
+COUNT_WITHHELD = """--sql
+INSERT INTO day_totals (user_id, day, withheld) VALUES (:user_id, :day, 1)
+ON CONFLICT (user_id, day) DO UPDATE SET withheld = withheld + 1
+RETURNING withheld
 """
 
 GRANT = """--sql
@@ -87,12 +108,32 @@ def reserve(connection: sqlite3.Connection, job: Job, payment: Payment, *, now: 
 
 def charge(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> None:
     """Turn the reservation into spending."""
-    _post(connection, CHARGE, job_id, Posting.CHARGE, now)
+    charge_part(connection, job_id, price_of(connection, job_id), now=now)
+
+
+def charge_part(connection: sqlite3.Connection, job_id: JobId, credits: int, *, now: datetime) -> None:
+    """Turn `credits` of the reservation into spending, at most all of it, and give the rest back to where it came from."""
+    posted = _post(connection, CHARGE, job_id, Posting.CHARGE, now, credits=credits)
+    posted += _post(connection, REFUND, job_id, Posting.REFUND, now, also_spent=False)
+    _check_posted(posted, job_id, Posting.CHARGE)
 
 
 def refund(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> None:
     """Give everything back, to the purses and the day it came from."""
-    _post(connection, REFUND, job_id, Posting.REFUND, now)
+    _check_posted(_post(connection, REFUND, job_id, Posting.REFUND, now, also_spent=True), job_id, Posting.REFUND)
+
+
+def price_of(connection: sqlite3.Connection, job_id: JobId) -> int:
+    """What was set aside for the job; 0 for one that is unknown."""
+    credits: int | None = connection.execute(PRICE, (job_id,)).fetchone()[0]
+    return credits or 0
+
+
+def count_withheld(connection: sqlite3.Connection, user_id: int, *, now: datetime) -> int:
+    """Note that a job of the member's was withheld; returns how many that are today (UTC), this one included."""
+    rows = connection.execute(COUNT_WITHHELD, {"user_id": user_id, "day": day_of(now)}).fetchall()
+    count: int = rows[0]["withheld"]
+    return count
 
 
 def grant(connection: sqlite3.Connection, given: Grant, *, now: datetime) -> bool:
@@ -109,7 +150,11 @@ def grant(connection: sqlite3.Connection, given: Grant, *, now: datetime) -> boo
     return connection.execute(GRANT, values).rowcount == 1
 
 
-def _post(connection: sqlite3.Connection, sql: str, job_id: JobId, kind: Posting, now: datetime) -> None:
-    posted = connection.execute(sql, {"job_id": job_id, "kind": kind, "now": to_micros(now)})
-    if posted.rowcount < 1:
+def _post(connection: sqlite3.Connection, sql: str, job_id: JobId, kind: Posting, now: datetime, **values: int) -> int:
+    """How many purses it concerned."""
+    return connection.execute(sql, {"job_id": job_id, "kind": kind, "now": to_micros(now), **values}).rowcount
+
+
+def _check_posted(purses: int, job_id: JobId, kind: Posting) -> None:
+    if purses < 1:
         raise sqlite3.IntegrityError(f"job {job_id} has no reservation to {kind}")

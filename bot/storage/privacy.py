@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.privacy import Content, Erasure, Holdings, MemberData, ShownCard
+from bot.domain.quota import StepsTaken
 from bot.domain.report import Step
 from bot.storage import endings, member_data
 from bot.storage.database import Database
@@ -143,11 +144,13 @@ class SqlitePrivacy:
 
         return await self._database.read(select)
 
-    async def cancel(self, erasure: Erasure, *, now: datetime) -> tuple[JobId, ...]:
+    async def cancel(
+        self, erasure: Erasure, *, now: datetime, taken: Mapping[JobId, StepsTaken] | None = None
+    ) -> tuple[JobId, ...]:
         cancelled: list[JobId] = []
         while portion := await self._database.transaction(
             lambda connection: endings.cancel_all(
-                connection, erasure.user_id, now=now, up_to=erasure.up_to, limit=endings.WAITING_PORTION
+                connection, erasure.user_id, now=now, up_to=erasure.up_to, limit=endings.WAITING_PORTION, taken=taken
             )
         ):
             cancelled += portion

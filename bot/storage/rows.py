@@ -71,6 +71,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         attempt=row["attempt"],
         aborts=row["aborts"],
         failure=row["failure"],
+        paid=row["paid"],
         created_at=from_micros(row["created_at"]),
         started_at=_time(row["started_at"]),
         finished_at=_time(row["finished_at"]),

@@ -169,7 +169,9 @@ def test_a_failed_card_shows_the_sentence_and_offers_another_try():
 
 
 def test_a_cancelled_card_is_quiet():
-    rendered = render(card(JobStatus.CANCELLED, files=(), images=()))
+    job = replace(card(JobStatus.CANCELLED).job, paid=0)
+
+    rendered = render(card(JobStatus.CANCELLED, files=(), images=(), job=job))
 
     assert "-# Cancelled · costs nothing" in text(rendered)
     assert actions(rendered) == ["reroll", "remix", "delete"]

@@ -45,6 +45,12 @@ def test_grants_are_shown_where_there_are_any():
     assert "**Granted:** 0 credits (3 more reserved)" in text(Standing(granted_reserved=3))
 
 
+def test_what_was_withheld_is_shown_where_there_is_any():
+    assert "Withheld" not in text(Standing())
+    assert "**Withheld today:** 2, 2 of them for nothing (at most 3 a day)" in text(Standing(withheld=2))
+    assert "**Withheld today:** 5, 3 of them for nothing" in text(Standing(withheld=5))
+
+
 def test_the_operators_cap_and_the_waiting_jobs_are_shown():
     said = text(Standing(everywhere=7, waiting=2), operator_credits=1_000, waiting_jobs=10)
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Origin, Place
-from bot.domain.quota import Limits
+from bot.domain.quota import Limits, StepsTaken
 from bot.errors import QuotaError
 from bot.services.proposals import Proposal
 from bot.storage.audit import audit
@@ -55,14 +55,17 @@ async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
 
 
 async def play_out(world: World) -> Counter[int]:
-    """End every job in one of all ways, some of them after midnight; returns how many were kept, by member."""
+    """End every job in one of all ways, some of them after midnight; returns how many were kept or paid for, by member."""
     luck, kept = random.Random(LUCK), Counter[int]()
     world.clock.advance(12 * 3_600 - 60)  # a minute to midnight
     while job := await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now()):
         world.clock.advance(0.1)
         user_id, now, way = job.origin.user_id, world.clock.now(), luck.randrange(6)
         if way == 0:
-            assert await world.jobs.cancel(job.id, now=now)
+            whole = luck.choice((True, False))  # the last step was taken, or none
+            taken = StepsTaken(attempt=job.attempt, steps=job.request.num_images * job.request.steps_run if whole else 0)
+            assert await world.jobs.cancel(job.id, now=now, taken=taken)
+            kept[user_id] += whole
         elif way == 1:
             assert await world.jobs.fail(job.id, job.attempt, "A reason.", now=now)
         elif way == 2 and job.attempt < 2:

@@ -32,6 +32,7 @@ def honest():
     queued, shown = state(0, "queued", action="cancel"), state(1, "done", pictures=True)
     request = json.dumps({"init_image": {"key": START_KEY}})
     job = {"id": JOB, "interaction_id": 10, "status": "delivered", "failure": None, "deleted_at": None, "request": request}
+    job["paid"] = 1
     ledger = [
         {"job_id": JOB, "kind": "reserve", "reserved": 1, "spent": 0},
         {"job_id": JOB, "kind": "charge", "reserved": -1, "spent": 1},
@@ -76,8 +77,12 @@ def charge_it_twice(jobs, ledger, *_):
     ledger.append({"job_id": JOB, "kind": "charge", "reserved": 0, "spent": 1})
 
 
+def say_another_price(jobs, *_):
+    jobs[0]["paid"] = 2
+
+
 def fail_it_without_a_word(jobs, ledger, *rest):
-    jobs[0] |= {"status": "failed", "failure": "The GPU is lost."}
+    jobs[0] |= {"status": "failed", "failure": "The GPU is lost.", "paid": 0}
     ledger[1] |= {"kind": "refund", "spent": 0}
     rest[-1][0].states[1] = state(1, "done")
 
@@ -108,6 +113,7 @@ def drop_a_file(jobs, ledger, outbox, images, files, messages):
         (show_it_twice_for_a_moment, "2 messages at once"),
         (never_show_it, "0 messages show its pictures"),
         (charge_it_twice, "has the postings"),
+        (say_another_price, "cost 1"),
         (fail_it_without_a_word, "no message says why"),
         (leave_a_file, "belongs to no picture"),
         (drop_a_file, "has no file"),

@@ -19,12 +19,13 @@ Row = Mapping[str, Any]
 PICTURE = re.compile(r"pastel-([0-9a-f]{16})-\d+\.\w+")
 ROUTING = re.compile(r"pastel:(\w+):([0-9a-f]{16})")
 FINAL = {"delivered", "failed", "cancelled", "undeliverable"}
-POSTINGS = {
-    "delivered": {"reserve", "charge"},
-    "failed": {"reserve", "refund"},
-    "cancelled": {"reserve", "refund"},
-    "undeliverable": {"reserve", "charge", "refund"},
+POSTINGS: dict[str, tuple[set[str], ...]] = {
+    "delivered": ({"reserve", "charge"},),
+    "failed": ({"reserve", "refund"}, {"reserve", "charge"}),  # charged: withheld once too often
+    "cancelled": ({"reserve", "refund"}, {"reserve", "charge"}, {"reserve", "charge", "refund"}),  # charged: steps taken
+    "undeliverable": ({"reserve", "charge", "refund"},),
 }
+COSTS = {"succeeded": (True,), "delivered": (True,), "failed": (True, False), "cancelled": (True, False)}
 
 
 @dataclass(frozen=True)
@@ -182,11 +183,11 @@ def _money(books: Books) -> Iterator[str]:
         spent[posting["job_id"]] += posting["spent"]
     for job in books.jobs:
         wanted = POSTINGS.get(job["status"])
-        if wanted is not None and sorted(kinds[job["id"]]) != sorted(wanted):
+        if wanted is not None and sorted(kinds[job["id"]]) not in map(sorted, wanted):
             yield f"job {job['id']} is {job['status']} and has the postings {kinds[job['id']]}"
         if wanted is not None and reserved[job["id"]]:
             yield f"job {job['id']} ended and still reserves {reserved[job['id']]}"
-        if (spent[job["id"]] > 0) != (job["status"] in ("succeeded", "delivered")):
+        if (spent[job["id"]] > 0) not in COSTS.get(job["status"], (False,)) or (job["paid"] or 0) != spent[job["id"]]:
             yield f"job {job['id']} is {job['status']} and cost {spent[job['id']]}"
 
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from bot.domain import withholding
 from bot.domain.job import Actor, Job, JobStatus, Place
 from bot.domain.quota import Limits, Standing
 from bot.domain.safety import Rating, SafetyLevel, Showing
 from bot.errors import GenerationError, ModelError
-from bot.services.inspection import LOAD_SECONDS, LOOK_SECONDS, UNCHECKED, WITHHELD
+from bot.services.inspection import LOAD_SECONDS, LOOK_SECONDS, UNCHECKED
+from bot.storage.audit import audit
 from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, MEMBER, MODERATOR, PROFILE, origin, request
 from tests.fakes import FakeClassifier, progress
@@ -45,8 +47,11 @@ async def submit(world: World) -> Job:
     return await world.submit(request=request(prompt=PROMPT, num_images=2))
 
 
-async def withheld(world: World, job: Job) -> Job:
-    """Wait for the job's end, and see that nothing of it was posted, kept, charged or drawn again."""
+async def withheld(world: World, job: Job, *, counted: int = 0) -> Job:
+    """Wait for the job's end, and see that nothing of it was posted, kept, charged or drawn again.
+
+    `counted`: how many of the member's jobs the classifier has withheld today.
+    """
     world.start_delivery()
     failed = await world.wait_for(JobStatus.FAILED, job)
     await until(lambda: any(card.job.status is JobStatus.FAILED for card in world.cards()))
@@ -55,7 +60,7 @@ async def withheld(world: World, job: Job) -> Job:
     assert world.store.files == {}
     assert await world.jobs.images(job.id) == ()
     assert await postings(world, job) == [("reserve", 1, 0), ("refund", -1, 0)]
-    assert (await world.services.quotas.statement(job.origin)).standing == Standing()
+    assert (await world.services.quotas.statement(job.origin)).standing == Standing(withheld=counted)
     assert outcomes(world) == {"failed": 1}
     assert failed.attempt == 1
     return failed
@@ -126,9 +131,10 @@ async def test_one_picture_beyond_the_limit_withholds_the_whole_job(
     show_up_to(world, limit, monkeypatch)
     world.start_worker()
 
-    failed = await withheld(world, await submit(world))
+    failed = await withheld(world, await submit(world), counted=1)
 
-    assert failed.failure == WITHHELD
+    assert failed.failure == withholding.withheld(1, 1)
+    assert "that holds for 2 more today" in failed.failure
     assert len(world.generator.started) == 1
     assert logged(caplog) == []
 
@@ -243,7 +249,7 @@ async def test_a_job_cancelled_during_the_look_is_neither_kept_nor_told_as_a_fau
     await until(lambda: outcomes(world) == {"cancelled": 1})
 
     assert world.store.files == {}
-    assert await postings(world, job) == [("reserve", 1, 0), ("refund", -1, 0)]
+    assert await postings(world, job) == [("reserve", 1, 0), ("charge", -1, 1)]  # all steps were taken
     assert logged(caplog) == []
 
 
@@ -313,3 +319,33 @@ async def test_half_drawn_pictures_are_shown_only_where_nothing_could_be_withhel
 
     await until(edited)
     assert [file.data for file in world.cards()[-1].files] == ([b"half"] if shown else [])
+
+
+async def test_what_is_withheld_costs_nothing_three_times_a_day_and_then_its_price(
+    world: World, classifier: FakeClassifier
+) -> None:
+    classifier.verdicts = (Rating.EXPLICIT,)
+    world.start_worker()
+    world.start_delivery()
+    paid: list[int | None] = []
+    for number in range(1, 6):
+        guild_id = GUILD if number % 2 else GUILD + 1  # all servers together
+        job = await world.submit(number, origin=origin(number, guild_id=guild_id))
+        failed = await world.wait_for(JobStatus.FAILED, job)
+        assert failed.failure is not None
+        assert ("Nothing was charged" in failed.failure) is (failed.paid == 0)
+        paid.append(failed.paid)
+    world.clock.advance(24 * 3_600)
+    next_day = await world.wait_for(JobStatus.FAILED, await world.submit(9))
+
+    assert paid == [0, 0, 0, 1, 1]
+    assert next_day.paid == 0
+    assert await world.database.read(audit) == ()
+
+
+async def test_another_members_pictures_are_not_counted_together(world: World, classifier: FakeClassifier) -> None:
+    classifier.verdicts = (Rating.EXPLICIT,)
+    world.start_worker()
+    for number in range(1, 7):
+        job = await world.submit(number, origin=origin(number, user_id=MEMBER + number % 2))
+        assert (await world.wait_for(JobStatus.FAILED, job)).paid == 0

@@ -6,10 +6,13 @@ import asyncio
 
 import pytest
 
+from bot.chat import card_text
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Actor, Job, JobStatus
-from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
+from bot.domain.quota import Limits, Standing
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, QuotaError, UserError
 from bot.services.removal import CARD_STAYS
+from bot.storage.audit import audit
 from tests.examples import (
     GUILD,
     MEMBER,
@@ -18,7 +21,7 @@ from tests.examples import (
     reply,
     request,
 )
-from tests.services.world import World, fault, until
+from tests.services.world import World, drawing, fault, until
 
 OWNER = Actor(user_id=MEMBER, guild_id=GUILD)
 STRANGER = Actor(user_id=OTHER, guild_id=GUILD)
@@ -36,6 +39,67 @@ async def test_a_waiting_job_is_cancelled_by_owner_or_moderator_and_its_card_say
     assert cancelled.status is JobStatus.CANCELLED
     assert world.cards()[-1].job.status is JobStatus.CANCELLED
     assert not await world.is_open(job)
+
+
+COSTLY = request(width=1024, height=1024, num_inference_steps=28, num_images=3)
+
+
+@pytest.mark.parametrize(
+    ("steps", "actor", "paid", "said"),
+    [
+        (3, OWNER, 0, "Cancelled · costs nothing"),
+        (4, OWNER, 1, "Cancelled · 1 of 3 credits for what was drawn already"),
+        (70, OWNER, 2, "Cancelled · 2 of 3 credits for what was drawn already"),
+        (84, OWNER, 3, "Cancelled · 3 credits for what was drawn already"),
+        (84, A_MODERATOR, 0, "Cancelled · costs nothing"),
+    ],
+)
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+async def test_who_cancels_a_running_job_pays_for_the_steps_taken(
+    world: World, steps: int, actor: Actor, paid: int, said: str, way: str
+) -> None:
+    world.limits = Limits(daily_credits=10)
+    world.generator.gate.clear()
+    world.generator.steps_at_gate = steps
+    job = await world.submit(request=COSTLY)
+    world.start_worker()
+    await until(lambda: (taken := world.services.worker.steps_taken(job.id)) is not None and taken.steps == steps)
+
+    await getattr(world.services.generation, way)(job.id, actor)
+    await until(lambda: bool(world.generator.ended))
+
+    cancelled = await world.job(job.id)
+    assert (cancelled.status, cancelled.paid) == (JobStatus.CANCELLED, paid)
+    assert (await world.services.quotas.statement(job.origin)).standing == Standing(spent=paid, everywhere=paid)
+    assert card_text.cancelled(cancelled) == f"-# {said}"
+    assert await world.database.read(audit) == ()
+
+
+async def test_an_erasure_pays_for_the_steps_taken_as_any_cancel(world: World) -> None:
+    world.generator.gate.clear()
+    world.generator.steps_at_gate = 70
+    job = await world.submit(request=COSTLY)
+    world.start_worker()
+    await until(lambda: (taken := world.services.worker.steps_taken(job.id)) is not None and taken.steps == 70)
+
+    await world.services.privacy.erase(MEMBER, OWNER)
+
+    assert (await world.job(job.id)).paid == 2
+
+
+async def test_ever_so_many_drawings_stopped_at_the_last_step_use_the_allowance_up(world: World) -> None:
+    world.limits = Limits(daily_credits=2)
+    world.generator.gate.clear()
+    world.generator.steps_at_gate = 3
+    world.start_worker()
+    for number in (1, 2):
+        job = await world.submit(number)
+        await drawing(world, number)
+        await world.services.generation.cancel(job.id, OWNER)
+        await until(lambda: len(world.generator.ended) == number)  # noqa: B023  # waited for in this turn of the loop
+
+    with pytest.raises(QuotaError, match="0 of today's 2"):
+        await world.submit(3)
 
 
 async def test_strangers_neither_cancel_nor_delete(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bot.domain.quota import Limits
@@ -17,7 +18,11 @@ class Bill:
     daily: int
     granted: int
     is_live: bool = True
-    counts: bool = True  # until it is refunded
+
+    def end(self, paid: int) -> None:
+        """What was paid stays with it, of the daily purse first; the rest goes back."""
+        self.is_live = False
+        self.daily, self.granted = min(self.daily, paid), paid - min(self.daily, paid)
 
     @property
     def amount(self) -> int:
@@ -27,6 +32,7 @@ class Bill:
 @dataclass
 class PurseModel:
     bills: dict[str, Bill] = field(default_factory=dict)
+    withheld: Counter[tuple[int, int]] = field(default_factory=Counter[tuple[int, int]])  # by member and day
     grants: dict[int, tuple[int, int, int]] = field(default_factory=dict)  # by interaction: member, server, credits
 
     def used(self, user_id: int, guild_id: int | None, day: int) -> int:
@@ -34,7 +40,7 @@ class PurseModel:
         return sum(bill.daily for bill in self._mine(user_id, guild_id) if bill.day == day)
 
     def used_everywhere(self, user_id: int, day: int) -> int:
-        return sum(bill.amount for bill in self._counting() if bill.user_id == user_id and bill.day == day)
+        return sum(bill.amount for bill in self.bills.values() if bill.user_id == user_id and bill.day == day)
 
     def granted(self, user_id: int, guild_id: int | None) -> int:
         """What is left of the grants."""
@@ -59,8 +65,5 @@ class PurseModel:
             return None
         return min(cost, free), cost - min(cost, free)
 
-    def _counting(self) -> list[Bill]:
-        return [bill for bill in self.bills.values() if bill.counts]
-
     def _mine(self, user_id: int, guild_id: int | None) -> list[Bill]:
-        return [bill for bill in self._counting() if (bill.user_id, bill.guild_id) == (user_id, guild_id)]
+        return [bill for bill in self.bills.values() if (bill.user_id, bill.guild_id) == (user_id, guild_id)]

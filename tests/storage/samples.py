@@ -143,30 +143,35 @@ def images(job: Job, count: int | None = None) -> tuple[StoredImage, ...]:
     )
 
 
-POSTINGS = {
-    "queued": {"reserve"},
-    "running": {"reserve"},
-    "succeeded": {"reserve", "charge"},
-    "delivered": {"reserve", "charge"},
-    "failed": {"reserve", "refund"},
-    "cancelled": {"reserve", "refund"},
-    "undeliverable": {"reserve", "charge", "refund"},
+POSTINGS: dict[str, tuple[set[str], ...]] = {
+    "queued": ({"reserve"},),
+    "running": ({"reserve"},),
+    "succeeded": ({"reserve", "charge"},),
+    "delivered": ({"reserve", "charge"},),
+    "failed": ({"reserve", "refund"}, {"reserve", "charge"}),
+    "cancelled": ({"reserve", "refund"}, {"reserve", "charge", "refund"}, {"reserve", "charge"}),
+    "undeliverable": ({"reserve", "charge", "refund"},),
 }
 IN_FLIGHT, DRAWN = {"queued", "running"}, {"succeeded", "delivered", "undeliverable"}
 
 
 def assert_ledger_sums(connection: sqlite3.Connection) -> None:
-    """Every job has exactly the postings of its status, and they add up to its price or to nothing."""
-    for job in connection.execute("SELECT id, status, request FROM jobs").fetchall():
-        asked, status = GenerationRequest.from_dict(json.loads(job[2])), job[1]
+    """Every job has exactly the postings of its status, and they add up to what it cost: its price, nothing, or a part."""
+    for job in connection.execute("SELECT id, status, request, paid FROM jobs").fetchall():
+        asked, status, paid = GenerationRequest.from_dict(json.loads(job[2])), job[1], job[3]
         cost = reserved_for(connection, job[0]) if asked == REMOVED else price(asked)
         sql = "SELECT kind, reserved, spent, purse FROM ledger WHERE job_id = ?"
         rows = connection.execute(sql, (job[0],)).fetchall()
         assert rows
         for purse in {row[3] for row in rows}:
-            assert sorted(row[0] for row in rows if row[3] == purse) == sorted(POSTINGS[status]), f"{job[0]} is {status}"
+            kinds = sorted(row[0] for row in rows if row[3] == purse)
+            assert kinds in [sorted(wanted) for wanted in POSTINGS[status]], f"{job[0]} is {status}"
+        spent = sum(row[2] for row in rows)
         assert sum(row[1] for row in rows) == (cost if status in IN_FLIGHT else 0)
-        assert sum(row[2] for row in rows) == (cost if status in {"succeeded", "delivered"} else 0)
+        assert spent in {"succeeded": {cost}, "delivered": {cost}, "failed": {0, cost}, "cancelled": range(cost + 1)}.get(
+            status, {0}
+        )
+        assert paid == (None if status in IN_FLIGHT else spent)
     assert audit(connection) == ()
 
 

@@ -10,11 +10,12 @@ import pytest
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Job
-from bot.domain.quota import UNLIMITED, Limits, Standing, day_of
+from bot.domain.quota import UNLIMITED, Limits, Standing, StepsTaken, day_of
 from bot.errors import DatabaseError, QuotaError
 from bot.storage import ledger
 from bot.storage.audit import audit
 from bot.storage.database import Database
+from bot.storage.privacy import SqlitePrivacy
 from tests.storage.samples import NOW, Store, images, new_job
 
 EVENING = NOW.replace(hour=23, minute=59, second=59)
@@ -230,7 +231,85 @@ async def test_a_member_without_limits_has_a_ledger_too(store: Store) -> None:
     assert await standing(store) == Standing(reserved=4, granted=5, everywhere=4, waiting=1)
 
 
+ENOUGH = {"width": 1024, "height": 1024, "num_inference_steps": 28}
+
+
+@pytest.mark.parametrize(
+    ("steps", "postings", "paid"),
+    [
+        (0, [("refund", "daily", -3, 0), ("refund", "granted", -1, 0)], 0),
+        (4, [("refund", "daily", -3, 0), ("refund", "granted", -1, 0)], 0),
+        (5, [("charge", "daily", -1, 1), ("refund", "daily", -2, 0), ("refund", "granted", -1, 0)], 1),
+        (83, [("charge", "daily", -2, 2), ("refund", "daily", -1, 0), ("refund", "granted", -1, 0)], 2),
+        (84, [("charge", "daily", -3, 3), ("refund", "granted", -1, 0)], 3),
+        (112, [("charge", "daily", -3, 3), ("charge", "granted", -1, 1)], 4),
+        (999, [("charge", "daily", -3, 3), ("charge", "granted", -1, 1)], 4),
+    ],
+)
+async def test_a_cancelled_job_pays_for_the_steps_that_were_taken(
+    store: Store, steps: int, postings: list[tuple[str, str, int, int]], paid: int
+) -> None:
+    await store.grant(4)
+    job = await store.add(1, limits=THREE, num_images=4, **ENOUGH)
+    claimed = await store.claim()
+
+    assert await store.jobs.cancel(job.id, now=NOW, taken=StepsTaken(attempt=claimed.attempt, steps=steps))
+
+    assert [(kind, purse, reserved, spent) for kind, purse, _, reserved, spent in await purses(store, job)][2:] == postings
+    assert (await store.get(job.id)).paid == paid
+    assert (await standing(store)).everywhere == paid
+    assert await store.database.read(audit) == ()
+    assert not await store.jobs.cancel(job.id, now=NOW, taken=StepsTaken(attempt=1, steps=112))
+
+
+async def test_steps_of_an_attempt_that_was_lost_cost_nothing(store: Store) -> None:
+    job = await store.add(1, limits=THREE, num_images=3, **ENOUGH)
+    lost = await store.claim()
+    await store.jobs.recover(now=NOW, expired_only=False)
+    waits = StepsTaken(attempt=lost.attempt, steps=80)
+    other = await store.add(2, user_id=101, num_images=3, **ENOUGH)
+    await store.jobs.cancel(job.id, now=NOW, taken=waits)
+    await store.claim()
+    await store.jobs.cancel(other.id, now=NOW, taken=StepsTaken(attempt=7, steps=80))
+
+    assert (await standing(store)).spent == (await standing(store, user_id=101)).spent == 0
+    assert await store.database.read(audit) == ()
+
+
+async def test_a_block_gives_everything_back_and_an_erasure_charges_the_steps(store: Store) -> None:
+    for user_id in (100, 101):
+        await store.add(user_id, user_id=user_id, num_images=2, **ENOUGH)
+    running = [await store.claim() for _ in range(2)]
+    taken = {job.id: StepsTaken(attempt=job.attempt, steps=30) for job in running}
+
+    await store.jobs.cancel_all(101, guild_id=200, now=NOW)
+    await SqlitePrivacy(store.database).begin(100, now=NOW, taken=taken)
+
+    assert (await standing(store, user_id=101)).everywhere == 0
+    assert (await standing(store)).everywhere == 1
+    assert await store.database.read(audit) == ()
+
+
+async def test_a_request_reads_no_more_rows_however_many_came_before_it(store: Store) -> None:
+    """The plan of the look at a member's purses searches by key only, and nothing else sums the ledger up."""
+    await store.grant(4)
+    sql = f"EXPLAIN QUERY PLAN {ledger.STANDING.removeprefix('--sql')}"
+    values = {"user_id": 100, "guild_id": 200, "day": 5}
+    plan = [row["detail"] for row in await store.database.read(lambda db: db.execute(sql, values).fetchall())]
+
+    assert not [line for line in plan if line.startswith("SCAN") and "CONSTANT ROW" not in line and "member" not in line], plan
+    assert sum("purse_totals_key" in line and "user_id=? AND" in line for line in plan) == 2
+    assert not [line for line in plan if "ledger" in line]
+
+
 MEDDLING = {
+    "a total that is wrong": "UPDATE purse_totals SET spent = spent + 1 WHERE purse = 'daily'",
+    "a total that is gone": "DELETE FROM purse_totals WHERE purse = 'granted'",
+    "a total of nobody": "INSERT INTO purse_totals VALUES (101, 200, 'daily', 1, 0, 0, 5)",
+    "a day that is wrong": "UPDATE day_totals SET used = used + 1",
+    "a day that is gone": "DELETE FROM day_totals",
+    "a price that was never paid": "UPDATE jobs SET paid = 7 WHERE id = :unpaid",
+    "a job that waits and cost something": "UPDATE jobs SET paid = 0 WHERE id = :queued",
     "a reservation that is gone": "DELETE FROM ledger WHERE kind = 'reserve' AND job_id = :running",
     "a charge that is gone": "DELETE FROM ledger WHERE kind = 'charge'",
     "a refund that is gone": "DELETE FROM ledger WHERE kind = 'refund'",

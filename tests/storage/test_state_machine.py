@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import MAX_ATTEMPTS, Job, JobStatus
-from bot.domain.quota import Grant, Limits, day_of
+from bot.domain.quota import Grant, Limits, StepsTaken, day_of
 from bot.errors import NotFoundError, QuotaError
 from bot.storage.database import Database
 from tests.storage.fair_model import FairModel
@@ -166,7 +166,7 @@ class Repository(RuleBasedStateMachine):
             assert job.attempt == model.attempt
 
     @precondition(lambda self: self.models)
-    @rule(number=picks, lag=lags, how=st.sampled_from(["heartbeat", "finish", "fail", "put back", "abort"]))
+    @rule(number=picks, lag=lags, how=st.sampled_from(["heartbeat", "finish", "fail", "withhold", "put back", "abort"]))
     def work(self, number: int, lag: int, how: str) -> None:
         """A worker, current or stale, does something to a job."""
         running = [model for model in self.models.values() if model.status is JobStatus.RUNNING]
@@ -177,6 +177,7 @@ class Repository(RuleBasedStateMachine):
             "heartbeat": lambda: jobs.extend_lease(job_id, attempt, lease_until=self.now + 2 * LEASE),
             "finish": lambda: jobs.finish(job_id, attempt, pictures, now=self.now),
             "fail": lambda: jobs.fail(job_id, attempt, "A reason.", now=self.now),
+            "withhold": lambda: jobs.withhold(job_id, attempt, now=self.now),
             "put back": lambda: jobs.put_back(job_id, attempt, aborted=False),
             "abort": lambda: jobs.put_back(job_id, attempt, aborted=True),
         }
@@ -186,23 +187,36 @@ class Repository(RuleBasedStateMachine):
             model.lease_until = self.now + 2 * LEASE
         elif holds and how in {"finish", "fail"}:
             self.end(model, JobStatus.SUCCEEDED if how == "finish" else JobStatus.FAILED)
+        elif holds and how == "withhold":
+            today = (model.job.origin.user_id, day_of(self.now))
+            self.purses.withheld[today] += 1
+            self.end(model, JobStatus.FAILED, paid=None if self.purses.withheld[today] > 3 else 0)
         elif holds:
             model.status, model.aborts = JobStatus.QUEUED, model.aborts + (how == "abort")
             self.fair.put_back(job_id)
 
     @precondition(lambda self: self.models)
-    @rule(number=picks)
-    def cancel(self, number: int) -> None:
+    @rule(number=picks, lag=lags, steps=st.none() | st.integers(0, 120))
+    def cancel(self, number: int, lag: int, steps: int | None) -> None:
+        """By the member, who pays for the steps of the attempt that runs, or (None) by somebody else."""
         model = self.pick(number)
-        assert self.run(self.store.jobs.cancel(model.job.id, now=self.now)) is model.status.is_waiting
-        if model.status.is_waiting:
-            self.end(model, JobStatus.CANCELLED)
+        taken = None if steps is None else StepsTaken(attempt=model.attempt + lag, steps=steps)
+        cancelled = self.run(self.store.jobs.cancel(model.job.id, now=self.now, taken=taken))
+        assert cancelled is model.status.is_waiting
+        if cancelled:
+            pictures = model.job.request.num_images
+            paid = 0
+            if taken is not None and lag == 0 and model.status is JobStatus.RUNNING and taken.steps > pictures:
+                paid = max(1, min(taken.steps, 28 * pictures) * 1_000_000 // (28 * 1024 * 1024))
+            self.end(model, JobStatus.CANCELLED, paid=paid)
 
-    def end(self, model: Model, status: JobStatus) -> None:
+    def end(self, model: Model, status: JobStatus, *, paid: int | None = 0) -> None:
+        """`paid` None: the price."""
         model.end(status, self.now)
         self.fair.end(model.job.id)
         bill = self.purses.bills[model.job.id]
-        bill.is_live, bill.counts = False, status is JobStatus.SUCCEEDED
+        bill.end(bill.amount if paid is None or status is JobStatus.SUCCEEDED else paid)
+        assert self.run(self.store.get(model.job.id)).paid == bill.amount
 
     @rule(expired_only=st.booleans())
     def recover(self, *, expired_only: bool) -> None:
@@ -231,7 +245,7 @@ class Repository(RuleBasedStateMachine):
             self.run(outbox.give_up(job_id, fault, now=self.now))
             model.close(JobStatus.UNDELIVERABLE)
             if model.status is JobStatus.UNDELIVERABLE:
-                self.purses.bills[job_id].counts = False
+                self.purses.bills[job_id].end(0)
         elif how == "retry":
             self.run(outbox.retry(job_id, at=self.now + LEASE, fault=fault))
             if model.is_open:
@@ -274,6 +288,7 @@ class Repository(RuleBasedStateMachine):
             assert has.spent + has.reserved == self.purses.used(user_id, guild_id, day)
             assert has.granted == self.purses.granted(user_id, guild_id) >= 0
             assert has.everywhere == self.purses.used_everywhere(user_id, day)
+            assert has.withheld == self.purses.withheld[user_id, day]
             assert has.waiting == sum(bill.is_live for bill in mine)
             assert has.reserved == sum(bill.daily for bill in mine if bill.is_live and bill.day == day)
             assert has.granted_reserved == sum(bill.granted for bill in mine if bill.is_live)
