@@ -63,13 +63,6 @@ class GenerationError(UserError):
         self.retryable = retryable
 
 
-class WithheldError(GenerationError):
-    """The pictures were made, and the classifier says that they go further than they may."""
-
-    def __init__(self) -> None:
-        super().__init__("The pictures go further than is allowed here.", retryable=False)
-
-
 class OperatorError(PastelError):
     """One line for whoever hosts the bot; the process ends with `exit_code`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from bot.storage.outbox import SqliteOutbox
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
+PRIVATE = 0o077  # a mask: nothing for group and others
 SMALL_MODEL = "mini"  # needs no GPU
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,9 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
     """
     state = state_dir or settings.data_dir
     clock = SystemClock()
+    os.umask(PRIVATE)  # whoever shares the machine reads neither prompts nor pictures
     await asyncio.to_thread(_make_folder, state)
+    await asyncio.to_thread(_keep_private, state)
     catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
     profile = catalog.profile(settings.model or default_model(catalog))
     if profile.name == RANDOM_MODEL:
@@ -123,6 +127,16 @@ def _make_random_model(profile: ModelProfile) -> None:
     if profile.source.folder is not None and not profile.source.folder.exists():
         log.info("Making the random model in %s", profile.source.folder)
         build_tiny_sdxl(profile.source.folder, seed=0)
+
+
+def _keep_private(state: Path) -> None:
+    """Take from everybody else what an earlier version let them read."""
+    for path in (*state.glob("pastel.db*"), state / "images"):
+        try:
+            if path.exists() and path.stat().st_mode & PRIVATE:
+                path.chmod(path.stat().st_mode & ~PRIVATE)
+        except OSError as error:
+            log.warning("%s can be read by others on this machine, and that cannot be changed: %s", path, error.strerror)
 
 
 def _make_folder(folder: Path) -> None:

@@ -41,6 +41,11 @@ class FakeClock:
                 sleeper.set_result(None)
         self._sleepers = [entry for entry in self._sleepers if not entry[2].done()]
 
+    def set_back(self, by: timedelta) -> None:
+        """What a time server does to a clock that ran ahead; sleepers sleep by another clock."""
+        self._now -= by
+        self._sleepers = [(until - by, seconds, sleeper) for until, seconds, sleeper in self._sleepers]
+
     async def sleep(self, seconds: float) -> None:
         sleeper = asyncio.get_running_loop().create_future()
         self._sleepers.append((self._now + timedelta(seconds=seconds), seconds, sleeper))

@@ -144,11 +144,12 @@ def place_of(interaction: Interaction) -> Place | None:
     channel = interaction.channel
     if channel is None:
         return None
-    age_restricted = isinstance(channel, discord.Thread | discord.abc.GuildChannel) and _is_age_restricted(channel)
+    age_restricted = isinstance(channel, discord.Thread | discord.abc.GuildChannel) and is_age_restricted(channel)
     return Place(channel_id=channel.id, parent_id=getattr(channel, "parent_id", None), age_restricted=age_restricted)
 
 
-def _is_age_restricted(channel: discord.Thread | discord.abc.GuildChannel) -> bool:
+def is_age_restricted(channel: discord.Thread | discord.abc.GuildChannel) -> bool:
+    """Whether Discord shows the channel to adults only. A thread whose channel the cache does not know counts as not."""
     marked: Callable[[], bool] | None = getattr(channel, "is_nsfw", None)  # categories have it too, other kinds may not
     return marked is not None and marked()
 

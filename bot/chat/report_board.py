@@ -10,7 +10,7 @@ from typing import Final
 import discord
 
 from bot.chat.faults import Route, as_messenger_errors
-from bot.chat.replies import NOBODY
+from bot.chat.replies import NOBODY, is_age_restricted
 from bot.chat.report_view import render_report
 from bot.domain.delivery import DeliveryFault
 from bot.domain.report import ReportMessage, ReportNotice
@@ -37,8 +37,10 @@ class DiscordReportBoard:
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:
         async with _call():
-            await self._check_server(channel_id, notice.report.guild_id)
-            rendered = render_report(notice)
+            channel = await self._channel(channel_id)
+            if channel.guild.id != notice.report.guild_id:  # settings can be imported, so it may be somebody else's
+                raise MessengerError(DeliveryFault.CHANNEL_GONE, "a channel of another server")
+            rendered = render_report(notice.fitting(age_restricted=is_age_restricted(channel)))
             message = await self._client.get_partial_messageable(channel_id).send(
                 view=rendered.view,
                 files=rendered.files,
@@ -48,17 +50,18 @@ class DiscordReportBoard:
         return message.id
 
     async def edit(self, message: ReportMessage, notice: ReportNotice) -> None:
-        rendered = render_report(notice)
         found = self._client.get_partial_messageable(message.channel_id).get_partial_message(message.message_id)
         async with _call():
+            age_restricted = bool(notice.pictures) and is_age_restricted(await self._channel(message.channel_id))
+            rendered = render_report(notice.fitting(age_restricted=age_restricted))
             await found.edit(view=rendered.view, attachments=rendered.files, allowed_mentions=NOBODY)
 
-    async def _check_server(self, channel_id: int, guild_id: int) -> None:
-        """Settings can be imported, so the id may be a channel of somebody else's server."""
+    async def _channel(self, channel_id: int) -> discord.Thread | discord.abc.GuildChannel:
+        """Raises MessengerError where it is none of a server's."""
         channel = self._client.get_channel(channel_id) or await self._client.fetch_channel(channel_id)
-        guild = getattr(channel, "guild", None)
-        if guild is None or guild.id != guild_id:
-            raise MessengerError(DeliveryFault.CHANNEL_GONE, "a channel of another server")
+        if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
+            raise MessengerError(DeliveryFault.CHANNEL_GONE, "a channel of no server")
+        return channel
 
 
 @asynccontextmanager

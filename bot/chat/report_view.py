@@ -29,6 +29,7 @@ THANKS = "Thank you. The moderators of this server have been shown your report."
 MAX_SHOWN = 4  # complaints; the reasons may be twice as long once they are escaped, and Discord takes 4,000 characters
 ALT_TEXT_LENGTH = 1024
 NO_COPY = "-# I have no copy of the pictures to show here. The card in the channel stays until you press **Remove**."
+KEPT_BACK = "-# The pictures may be for adults, and this channel is not age-restricted, so they are not shown here."
 _OUTCOMES = {Outcome.REMOVED: "**🗑️ Pictures removed** by", Outcome.DISMISSED: "**✅ Dismissed** by"}
 _BY_AUTHOR = "**🗑️ Pictures deleted** by their author"
 
@@ -64,6 +65,8 @@ def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
     yield from map(ui.TextDisplay[Any], _complaints(report))
     if files:
         yield ui.MediaGallery(*(discord.MediaGalleryItem(file, description=file.description, spoiler=True) for file in files))
+    elif notice.is_kept_back:
+        yield ui.TextDisplay(KEPT_BACK)
     elif report.is_open and job.status is JobStatus.DELIVERED:
         yield ui.TextDisplay(NO_COPY)
     steps = list(_steps(report, job))

@@ -47,6 +47,17 @@ class OutboxEntry:
     last_fault: DeliveryFault | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A wait by the wall clock, which may be set back meanwhile: at a time before it began it is over."""
+
+    since: datetime
+    until: datetime
+
+    def holds(self, now: datetime) -> bool:
+        return self.since <= now < self.until
+
+
 def backoff(attempts: int, jitter: float) -> timedelta:
     """2^n seconds up to MAX_BACKOFF, times 0.9 to 1.1; `jitter` is 0 to 1."""
     seconds = min(2.0 ** min(attempts, 16), MAX_BACKOFF.total_seconds())

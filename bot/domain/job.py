@@ -46,7 +46,7 @@ class JobStatus(StrEnum):
 ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.QUEUED: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED, JobStatus.FAILED}),
     JobStatus.RUNNING: frozenset({JobStatus.QUEUED, JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}),
-    JobStatus.SUCCEEDED: frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERABLE}),
+    JobStatus.SUCCEEDED: frozenset({JobStatus.DELIVERED, JobStatus.UNDELIVERABLE, JobStatus.FAILED}),  # rules were tightened
     JobStatus.DELIVERED: frozenset(),
     JobStatus.FAILED: frozenset(),
     JobStatus.CANCELLED: frozenset(),
@@ -100,9 +100,9 @@ def _sees_nothing(channel_id: int) -> bool:
 class Origin:
     """Who asked, and the event that carried it; `interaction_id` is unique, so a replayed event is one job.
 
-    `role_ids`, `place` and `sight` decide what the member may do at this moment; they are not stored. Without a place nothing
-    is allowed. `sight` says of a channel of the server whether they can see it, or moderate the server; False where that is
-    not known.
+    `role_ids`, `place` and `sight` decide what the member may do at this moment. Only the place is kept with a job, for rules
+    that are tightened while it waits. Without a place nothing is allowed. `sight` says of a channel of the server whether they
+    can see it, or moderate the server; False where that is not known.
     """
 
     interaction_id: int
@@ -208,6 +208,11 @@ class Actor:
     def owns(self, job: Job) -> bool:
         return self.user_id == job.origin.user_id
 
+    @property
+    def moderates(self) -> bool:
+        """Whether they moderate the server where they ask, or one channel of it."""
+        return self.guild_id is not None and (self.manages_messages or self.manages_guild)
+
     def managed_guild(self) -> int:
         """The server where they ask, if they manage it. Raises NotAllowedError."""
         if self.guild_id is None or not self.manages_guild:
@@ -216,9 +221,8 @@ class Actor:
 
     def may_remove(self, job: Job) -> bool:
         """Cancel and delete belong to the owner, and to moderators of the job's own server, or of its channel alone."""
-        manages = self.manages_messages and self.only_in in {None, job.reply.channel_id}
-        moderates = self.guild_id is not None and (manages or self.manages_guild)
-        return self.owns(job) or (moderates and self.guild_id == job.origin.guild_id)
+        here = self.moderates and self.guild_id == job.origin.guild_id
+        return self.owns(job) or (here and (self.manages_guild or self.only_in in {None, job.reply.channel_id}))
 
 
 def new_job_id() -> JobId:

@@ -66,7 +66,7 @@ class Block:
 
 def moderated_guild(actor: Actor) -> int:
     """The server where they ask, if they moderate it. Raises NotAllowedError; nobody moderates a direct message."""
-    if actor.guild_id is None or not (actor.manages_messages or actor.manages_guild):
+    if actor.guild_id is None or not actor.moderates:
         raise NotAllowedError(ONLY_MODERATORS)
     return actor.guild_id
 

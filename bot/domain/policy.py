@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bot.domain.house_rules import GuildSettings
-from bot.domain.job import Actor, Job, Origin, Place
+from bot.domain.job import Job, Origin, Place
 from bot.domain.profile import ModelProfile
 from bot.domain.quota import counted
 from bot.domain.request import GenerationRequest
@@ -82,16 +82,15 @@ def showing(settings: GuildSettings, place: Place, *, spoiler: bool, young: bool
     )
 
 
-def check_visible(job: Job, asking: Origin | Actor) -> None:
+def check_visible(job: Job, asking: Origin) -> None:
     """Whether they may know of the job: its owner may everywhere, others in its server alone, if they see its card's channel.
 
-    A custom id can be forged, so a job of elsewhere is as good as none; the sentence gives nothing away. An Actor is told no
-    more of a job than whether they may remove it, so they need not see the channel.
+    A custom id can be forged, so a job of elsewhere is as good as none; the sentence gives nothing away.
     """
     if asking.user_id == job.origin.user_id:
         return
     here = asking.guild_id is not None and asking.guild_id == job.origin.guild_id
-    if not here or (isinstance(asking, Origin) and not asking.sees(job.reply.channel_id)):
+    if not here or not asking.sees(job.reply.channel_id):
         raise NotFoundError(JOB_GONE)
 
 

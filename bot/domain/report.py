@@ -6,13 +6,15 @@ deleted there is in no report either.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from bot.domain.image import ImageFile
 from bot.domain.job import Job, JobId
 from bot.domain.request import clean_prompt
+from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
 
 MAX_REPORT_LENGTH = 300  # characters of a reporter's reason
@@ -96,11 +98,21 @@ class Filed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportNotice:
-    """What moderators are shown: the report, its job, and copies of the pictures while it is open."""
+    """What moderators are shown: the report, its job, and copies of the pictures while it is open.
+
+    `is_kept_back`: there are pictures, but they may be for adults, and the channel is not age-restricted.
+    """
 
     report: Report
     job: Job
     pictures: tuple[ImageFile, ...] = ()
+    is_kept_back: bool = False
+
+    def fitting(self, *, age_restricted: bool) -> Self:
+        """The same without pictures for adults where those do not belong."""
+        if age_restricted or not self.pictures or not self.job.showing.rating.is_beyond(Rating.SENSITIVE):
+            return self
+        return replace(self, pictures=(), is_kept_back=True)
 
 
 def checked_report(reason: str) -> str:

@@ -15,7 +15,7 @@ class Outbox(Protocol):
     """Finished jobs whose cards are not shown yet; one entry a job, kept until it is shown or given up."""
 
     async def due(self, *, now: datetime, limit: int) -> tuple[OutboxEntry, ...]:
-        """Entries whose time has come, oldest first."""
+        """Entries whose time has come, oldest first; also those whose wait began after `now`: the clock was set back since."""
         ...
 
     async def next_due(self) -> datetime | None:
@@ -26,8 +26,8 @@ class Outbox(Protocol):
         """Close the entry, remember the message; SUCCEEDED becomes DELIVERED."""
         ...
 
-    async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault) -> None:
-        """Count the attempt and wait until `at`."""
+    async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault, now: datetime) -> None:
+        """Count the attempt and wait from `now` until `at`."""
         ...
 
     async def give_up(self, job_id: JobId, fault: DeliveryFault, *, now: datetime) -> None:

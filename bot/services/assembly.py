@@ -41,6 +41,7 @@ from bot.services.privacy import MemberRecords, Privacy
 from bot.services.proposals import Proposals
 from bot.services.quotas import Credits, Quotas
 from bot.services.reception import Reception
+from bot.services.recheck import Recheck
 from bot.services.removal import Removal
 from bot.services.report_display import ReportBoard, ReportDisplay, ReportRepository
 from bot.services.reports import Reports
@@ -127,15 +128,17 @@ def build_services(
     estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, live=live, sleep=sleep)
+    reader = TextReader()
+    gate = _gate(ports, reader, profile, catalog)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
-    worker = Worker(_workbench(ports, inspection, live, delivery, sleep))
+    recheck = Recheck(gate=gate, inspection=inspection, jobs=jobs, store=store, clock=clock)
+    delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, recheck=recheck, live=live, sleep=sleep)
+    worker = Worker(_workbench(ports, recheck, live, delivery, sleep))
     display = _report_display(ports)
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )
-    reader, uploads = TextReader(), UploadPlaces()
-    gate = _gate(ports, reader, profile, catalog)
+    uploads = UploadPlaces()
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
     first_answers = _first_answers(ports, live, worker, sleep)
@@ -218,11 +221,12 @@ def _generation(
     )
 
 
-def _workbench(ports: Ports, inspection: Inspection, live: LiveCards, delivery: Delivery, sleep: Sleep) -> Workbench:
+def _workbench(ports: Ports, recheck: Recheck, live: LiveCards, delivery: Delivery, sleep: Sleep) -> Workbench:
     return Workbench(
         jobs=ports.jobs,
         generator=ports.generator,
-        inspection=inspection,
+        inspection=recheck.inspection,
+        recheck=recheck,
         store=ports.store,
         codec=ports.codec,
         live=live,

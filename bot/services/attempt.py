@@ -14,19 +14,13 @@ from bot.domain.job import MAX_ATTEMPTS, Job
 from bot.domain.progress import Phase, Progress
 from bot.domain.quota import StepsTaken
 from bot.domain.request import GenerationRequest
-from bot.errors import (
-    FolderError,
-    GenerationError,
-    GeneratorDeadError,
-    NotFoundError,
-    OperatorError,
-    UserError,
-    WithheldError,
-)
+from bot.domain.withholding import WithheldError
+from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
 from bot.services.incidents import report
 from bot.services.inspection import Inspection
 from bot.services.live_cards import LiveCards
+from bot.services.recheck import Recheck
 from bot.services.signals import Sleep
 from bot.telemetry import Metrics
 
@@ -59,6 +53,7 @@ class Workbench:
     jobs: JobRepository
     generator: ImageGenerator
     inspection: Inspection
+    recheck: Recheck
     store: ImageStore
     codec: ImageCodec
     live: LiveCards
@@ -136,13 +131,15 @@ class Attempt:
 
     async def _draw(self) -> GenerationResult:
         """Pictures that may be shown; nothing is saved before this returns. Raises what generator and inspection raise."""
+        asked = self.job
+        self.job = await self._bench.recheck.before_drawing(asked)
         request = self.job.request
         init_image: bytes | None = None
         if request.init_image is not None:
             init_image = await self._start(request, request.init_image.key)
         await self._bench.inspection.prepare(self.job)
         result = await self._bench.generator.generate(request, init_image=init_image, on_progress=self._on_progress)
-        await self._bench.inspection.check(self.job, result)
+        await self._bench.recheck.check_drawn(asked, [image.data for image in result.images])
         return result
 
     async def _start(self, request: GenerationRequest, key: str) -> bytes:

@@ -58,11 +58,13 @@ class CardAssembler:
         return tuple(style.title if style else name for name, style in known)
 
     async def _parent(self, job: Job) -> ParentLink | None:
-        """None too where the parent's card is gone or was never seen."""
+        """None too where the parent's card is gone or was never seen, or is in another server than the card that names it."""
         if job.parent is None:
             return None
         parent = await self._jobs.get(job.parent.job_id)
         if parent is None or parent.deleted_at is not None or parent.reply.message_id is None:
+            return None
+        if parent.origin.guild_id != job.origin.guild_id:
             return None
         return ParentLink(
             user_id=parent.origin.user_id,

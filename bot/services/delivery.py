@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.domain.delivery import DELIVERY_PATIENCE, DeliveryFault, OutboxEntry, backoff
+from bot.domain.delivery import DELIVERY_PATIENCE, DeliveryFault, OutboxEntry, Pause, backoff
 from bot.domain.job import JobId
 from bot.ports import JobRepository, MessengerError
 from bot.services.courier import Courier, Mailroom, PicturesLostError
 from bot.services.incidents import report
 from bot.services.live_cards import LiveCards
+from bot.services.recheck import Recheck
 from bot.services.signals import Signal, Sleep, rest
 
 CONCURRENCY: Final = 4  # cards at once; each may hold four pictures in memory
@@ -42,6 +43,7 @@ class Delivery:
         *,
         room: Mailroom,
         jobs: JobRepository,
+        recheck: Recheck,
         live: LiveCards,
         sleep: Sleep = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
@@ -51,6 +53,7 @@ class Delivery:
         self._metrics = room.metrics
         self._courier = Courier(room)
         self._jobs = jobs
+        self._recheck = recheck
         self._live = live
         self._sleep = sleep
         self._jitter = jitter
@@ -58,8 +61,8 @@ class Delivery:
         self._starting = asyncio.Lock()
         self._stopping = False
         self._in_flight: dict[JobId, asyncio.Task[None]] = {}
-        self._channel_pauses: dict[int, datetime] = {}
-        self._blocked_until: datetime | None = None
+        self._channel_pauses: dict[int, Pause] = {}
+        self._blocked: Pause | None = None
 
     async def run(self) -> None:
         """Deliver until `stop`."""
@@ -108,9 +111,9 @@ class Delivery:
     async def _start_due(self) -> list[asyncio.Task[None]]:
         async with self._starting:  # `deliver_due` may run beside the loop
             now, under_way = self._clock.now(), set(self._in_flight)
-            if self._stopping or (self._blocked_until is not None and now < self._blocked_until):
+            if self._stopping or (self._blocked is not None and self._blocked.holds(now)):
                 return []
-            free = (CONCURRENCY if self._blocked_until is None else 1) - len(under_way)
+            free = (CONCURRENCY if self._blocked is None else 1) - len(under_way)
             if free <= 0:
                 return []
             entries = await self._outbox.due(now=now, limit=CONCURRENCY + len(under_way))
@@ -132,7 +135,7 @@ class Delivery:
         due = await self._outbox.next_due()
         if due is None:
             return IDLE_SECONDS
-        wanted = due if self._blocked_until is None else max(due, self._blocked_until)
+        wanted = due if self._blocked is None else max(due, self._blocked.until)
         seconds = (wanted - self._clock.now()).total_seconds()
         return min(seconds, IDLE_SECONDS) if seconds > 0 else BUSY_SECONDS
 
@@ -151,12 +154,13 @@ class Delivery:
             await self._outbox.give_up(entry.job_id, DeliveryFault.MESSAGE_GONE, now=self._clock.now())
             return
         channel_id = job.reply.channel_id
-        paused_until = self._channel_pauses.get(channel_id)
-        if paused_until is not None and self._clock.now() < paused_until:
-            await self._outbox.retry(entry.job_id, at=paused_until, fault=DeliveryFault.RATE_LIMITED)
+        pause, now = self._channel_pauses.get(channel_id), self._clock.now()
+        if pause is not None and pause.holds(now):
+            await self._outbox.retry(entry.job_id, at=pause.until, fault=DeliveryFault.RATE_LIMITED, now=now)
             return
         self._channel_pauses.pop(channel_id, None)
         try:
+            job = await self._recheck.before_showing(job, await self._jobs.images(job.id))
             message_id = await self._courier.show(entry, job, await self._jobs.images(job.id))
         except MessengerError as error:
             await self._conclude_fault(entry, channel_id, error)
@@ -164,7 +168,7 @@ class Delivery:
             log.error("Pictures of job %s are missing on disk", job.id)
             await self._outbox.give_up(job.id, DeliveryFault.REFUSED, now=self._clock.now())
         else:
-            self._blocked_until = None
+            self._blocked = None
             await self._outbox.delivered(job.id, channel_id=channel_id, message_id=message_id, now=self._clock.now())
 
     async def _conclude_fault(self, entry: OutboxEntry, channel_id: int, error: MessengerError) -> None:
@@ -173,12 +177,12 @@ class Delivery:
         at = next_try(entry, error, now=now, jitter=self._jitter())
         blocked = error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None
         if error.fault is not DeliveryFault.UNAVAILABLE:  # any other answer shows that Discord listens
-            self._blocked_until = now + BLOCKED_PAUSE if blocked else None
+            self._blocked = Pause(since=now, until=now + BLOCKED_PAUSE) if blocked else None
         if error.fault is DeliveryFault.RATE_LIMITED and at is not None and not blocked:
-            self._channel_pauses[channel_id] = at
+            self._channel_pauses[channel_id] = Pause(since=now, until=at)
         if at is not None:
             log.debug("Card of job %s waits until %s: %s", entry.job_id, at, error)
-            await self._outbox.retry(entry.job_id, at=at, fault=error.fault)
+            await self._outbox.retry(entry.job_id, at=at, fault=error.fault, now=now)
             return
         level = logging.ERROR if error.fault is DeliveryFault.REFUSED else logging.WARNING
         log.log(level, "Card of job %s cannot be shown: %s", entry.job_id, error)
@@ -192,7 +196,7 @@ class Delivery:
             if at is None:
                 await self._outbox.give_up(entry.job_id, fault, now=now)
             else:
-                await self._outbox.retry(entry.job_id, at=at, fault=fault)
+                await self._outbox.retry(entry.job_id, at=at, fault=fault, now=now)
         except Exception as error:  # noqa: BLE001  # the entry stays as it was and comes up again
             report(log, self._metrics, f"Outbox entry of job {entry.job_id} could not be written", error)
             await self._sleep(BUSY_SECONDS)  # it is still due, so this slot would spin

@@ -5,20 +5,22 @@ Every way in ends in `Admission.submit`, which asks here, so a rule holds for co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from bot.domain import policy
 from bot.domain.house_rules import UNCHANGED, GuildSettings
-from bot.domain.job import Job, Origin
+from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.prompt_rules import check_words
 from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
-from bot.domain.safety import Showing
+from bot.domain.safety import Rating, Showing
 from bot.errors import NotAllowedError
 from bot.ports import Clock, LimitsSource
 from bot.services.house_rules import HouseRulesRepository
@@ -72,12 +74,28 @@ class Gate:
         policy.check_amount(settings, request)
         policy.check_style(settings, request)
         policy.check_start(request, self.profile)
-        young = await self._check_words(request, settings, origin.user_id, age_restricted=place.age_restricted)
+        words = self._words(request, settings, age_restricted=place.age_restricted)
+        young = await self.reader.read(origin.user_id, words)
         spoiler = (await self.preferences(origin.user_id)).spoiler
         return Permit(
             limits=settings.limits(origin.role_ids, await self.operator.limits_for(origin)),
             showing=policy.showing(settings, place, spoiler=spoiler, young=young),
         )
+
+    async def allowed_still(self, job: Job) -> Rating:
+        """Returns how far a job's pictures may go now, never further than it was told. Raises NotAllowedError where a rule of
+        now forbids the job; roles are not asked again, since nobody knows them any more.
+        """
+        settings, place = await self.settings(job.origin.guild_id), job.origin.place
+        if place is None:  # it came before places were kept; only there did anybody tell it more than SENSITIVE
+            place = Place(channel_id=0, age_restricted=job.showing.rating.is_beyond(Rating.SENSITIVE))
+        else:
+            policy.check_place(settings, place)
+        await self.check_block(job.origin)
+        policy.check_amount(settings, job.request)
+        policy.check_style(settings, job.request)
+        young = await self.reader.read_again(self._words(job.request, settings, age_restricted=place.age_restricted))
+        return policy.showing(settings, place, spoiler=False, young=young).rating.stricter(job.showing.rating)
 
     async def limits_for(self, origin: Origin) -> Limits:
         settings = await self.settings(origin.guild_id)
@@ -106,14 +124,14 @@ class Gate:
         policy.check_reuse(await self.settings(origin.guild_id), job, origin)
         policy.check_start(job.request, self.profile)
 
-    async def _check_words(
-        self, request: GenerationRequest, settings: GuildSettings, user_id: int, *, age_restricted: bool
-    ) -> bool:
-        """Of the member and of the styles that they chose: their trigger words are drawn as well. Whether a child is drawn."""
+    def _words(self, request: GenerationRequest, settings: GuildSettings, *, age_restricted: bool) -> Callable[[], bool]:
+        """The look at the words of the member and of the styles that they chose, whose trigger words are drawn as well.
+
+        It returns whether a child is drawn and raises NotAllowedError, on a thread: some prompts take it long.
+        """
         styles = (self.catalog.styles.get(chosen.name) for chosen in request.styles)
         words = [request.prompt, *(style.trigger_words for style in styles if style and style.trigger_words)]
-        return await self.reader.read(
-            user_id,
+        return partial(
             check_words,
             ", ".join(words),
             request.negative_prompt,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
-from bot.domain.image import GenerationResult
 from bot.domain.job import Job
 from bot.domain.safety import Rating
-from bot.errors import GenerationError, WithheldError
+from bot.domain.withholding import WithheldError
+from bot.errors import GenerationError
 from bot.ports import PictureClassifier
 from bot.services.incidents import report
 from bot.services.signals import Sleep
@@ -60,14 +60,13 @@ class Inspection:
         except Exception as error:
             raise self._unchecked(job, error) from error
 
-    async def check(self, job: Job, result: GenerationResult) -> None:
+    async def check(self, job: Job, pictures: Sequence[bytes]) -> None:
         """Return if all pictures may be shown where the job belongs.
 
         Raises WithheldError if not, GenerationError where the look failed.
         """
         if not self._needed:
             return
-        pictures = [image.data for image in result.images]
         try:
             ratings = await self._within(LOOK_SECONDS, self._present().ratings(pictures))
             if len(ratings) != len(pictures):
@@ -77,7 +76,7 @@ class Inspection:
         limit = job.showing.rating
         if beyond := [rating for rating in ratings if rating.is_beyond(limit)]:
             log.info("Job %s: %d of %d pictures are beyond %s; withheld", job.id, len(beyond), len(pictures), limit)
-            raise WithheldError
+            raise WithheldError(max(beyond, key=tuple(Rating).index))
 
     def _present(self) -> PictureClassifier:
         if self._classifier is None:

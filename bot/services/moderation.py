@@ -110,6 +110,8 @@ class Moderation:
         Raises InvalidRequestError for something else, NotFoundError for a job of elsewhere, UserError when the card stays.
         """
         job = await self._find(moderated_guild(actor), parse_picture(picture))
+        if not actor.may_remove(job):  # who moderates one channel learns nothing of the others
+            raise NotFoundError(NO_PICTURE)
         await self.removal.delete(job.id, actor)
         return job
 

@@ -28,6 +28,7 @@ WHERE id = :id AND status = 'running' AND attempt = :attempt
 
 CANCELLABLE = "SELECT user_id, request, status, attempt FROM jobs WHERE id = ? AND status IN ('queued', 'running')"
 CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until = NULL WHERE id = :id"
+WITHDRAW = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
 SAY_WHY = "UPDATE jobs SET failure = :failure WHERE id = :id"
 
 WAITING_PORTION = 20  # jobs that are cancelled in one transaction: some 10 ms of the writer
@@ -45,7 +46,7 @@ VALUES (:job_id, :image_index, :key, :seed, :width, :height, :parameters, :size_
 """
 
 OPEN_ENTRY = """--sql
-INSERT INTO outbox (job_id, created_at, next_attempt_at) VALUES (:job_id, :now, :now)
+INSERT INTO outbox (job_id, created_at, next_attempt_at, waits_since) VALUES (:job_id, :now, :now, :now)
 """
 
 
@@ -83,6 +84,15 @@ def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now
         ledger.refund(connection, job_id, now=now)
     connection.execute(SAY_WHY, {"id": job_id, "failure": withheld(count, credits)})
     return True
+
+
+def withdraw(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+    """FAILED with the whole refund, if its pictures wait to be shown; returns the keys of their files, which nobody needs."""
+    if connection.execute(WITHDRAW, {"id": job_id, "failure": reason}).rowcount != 1:
+        return None
+    ledger.refund(connection, job_id, now=now)
+    rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
+    return tuple(row["key"] for row in rows)
 
 
 def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> None:

@@ -32,12 +32,12 @@ ADD = """--sql
 INSERT INTO jobs (
     id, interaction_id, user_id, guild_id, status, request, work, channel_id, message_id, application_id, token,
     token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at, weight,
-    rating, spoiler, shown_at
+    rating, spoiler, shown_at, age_restricted, parent_channel_id
 )
 VALUES (
     :id, :interaction_id, :user_id, :guild_id, :status, :request, :work, :channel_id, :message_id, :application_id, :token,
     :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at, :weight,
-    :rating, :spoiler, :shown_at
+    :rating, :spoiler, :shown_at, :age_restricted, :parent_channel_id
 )
 RETURNING *
 """
@@ -137,6 +137,9 @@ class SqliteJobs:
 
     async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
         return await self._database.transaction(lambda connection: endings.withhold(connection, job_id, attempt, now=now))
+
+    async def withdraw(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+        return await self._database.transaction(lambda connection: endings.withdraw(connection, job_id, reason, now=now))
 
     async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
         return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now, taken=taken))

@@ -11,25 +11,27 @@ from bot.storage.rows import to_micros
 
 # By the keys of the running totals, which a trigger keeps in the transaction of each posting.
 STANDING = """--sql
+WITH
+    daily AS NOT MATERIALIZED (
+        SELECT * FROM purse_totals
+        WHERE user_id = :user_id AND IFNULL(guild_id, 0) = IFNULL(:guild_id, 0) AND purse = 'daily' AND IFNULL(day, -1) = :day
+    ),
+    gifts AS NOT MATERIALIZED (
+        SELECT * FROM purse_totals
+        WHERE user_id = :user_id AND IFNULL(guild_id, 0) = IFNULL(:guild_id, 0) AND purse = 'granted' AND IFNULL(day, -1) = -1
+    ),
+    today AS NOT MATERIALIZED (SELECT * FROM day_totals WHERE user_id = :user_id AND day = :day)
 SELECT
-    IFNULL(daily.spent, 0) AS spent,
-    IFNULL(daily.reserved, 0) AS reserved,
-    IFNULL(granted.granted - granted.reserved - granted.spent, 0) AS granted,
-    IFNULL(granted.reserved, 0) AS granted_reserved,
-    IFNULL(today.used, 0) AS everywhere,
-    IFNULL(today.withheld, 0) AS withheld,
+    IFNULL((SELECT spent FROM daily), 0) AS spent,
+    IFNULL((SELECT reserved FROM daily), 0) AS reserved,
+    IFNULL((SELECT granted - reserved - spent FROM gifts), 0) AS granted,
+    IFNULL((SELECT reserved FROM gifts), 0) AS granted_reserved,
+    IFNULL((SELECT used FROM today), 0) AS everywhere,
+    IFNULL((SELECT withheld FROM today), 0) AS withheld,
     (
         SELECT COUNT(*) FROM jobs
         WHERE user_id = :user_id AND guild_id IS :guild_id AND status IN ('queued', 'running')
     ) AS waiting
-FROM (SELECT :user_id AS user_id, IFNULL(:guild_id, 0) AS guild_id) AS member
-LEFT JOIN purse_totals AS daily
-    ON daily.user_id = member.user_id AND IFNULL(daily.guild_id, 0) = member.guild_id
-    AND daily.purse = 'daily' AND IFNULL(daily.day, -1) = :day
-LEFT JOIN purse_totals AS granted
-    ON granted.user_id = member.user_id AND IFNULL(granted.guild_id, 0) = member.guild_id
-    AND granted.purse = 'granted' AND IFNULL(granted.day, -1) = -1
-LEFT JOIN day_totals AS today ON today.user_id = member.user_id AND today.day = :day
 """
 
 RESERVE = """--sql

@@ -15,7 +15,7 @@ from bot.storage.rows import entry_from_row, from_micros, to_micros
 # Nothing is sent for a job that perhaps nobody was shown: first it is found out (bot.storage.first_answers).
 DUE = """--sql
 SELECT outbox.* FROM outbox JOIN jobs ON jobs.id = job_id
-WHERE closed_at IS NULL AND next_attempt_at <= :now AND shown_at IS NOT NULL
+WHERE closed_at IS NULL AND (next_attempt_at <= :now OR waits_since > :now) AND shown_at IS NOT NULL
 ORDER BY outbox.created_at, outbox.rowid
 LIMIT :limit
 """
@@ -33,7 +33,7 @@ WHERE job_id = :job_id AND closed_at IS NULL
 """
 
 RETRY = """--sql
-UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at, last_fault = :fault
+UPDATE outbox SET attempts = attempts + 1, next_attempt_at = :at, waits_since = :now, last_fault = :fault
 WHERE job_id = :job_id AND closed_at IS NULL
 """
 
@@ -77,8 +77,8 @@ class SqliteOutbox:
 
         await self._database.transaction(deliver)
 
-    async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault) -> None:
-        values = {"job_id": job_id, "at": to_micros(at), "fault": fault}
+    async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault, now: datetime) -> None:
+        values = {"job_id": job_id, "at": to_micros(at), "fault": fault, "now": to_micros(now)}
         await self._database.transaction(lambda connection: connection.execute(RETRY, values).rowcount)
 
     async def give_up(self, job_id: JobId, fault: DeliveryFault, *, now: datetime) -> None:

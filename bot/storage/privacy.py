@@ -89,9 +89,9 @@ ORDER BY id DESC
 LIMIT :limit
 """
 
-FORGET_CARD = "UPDATE jobs SET channel_id = 0, message_id = NULL WHERE id = ?"
+FORGET_CARD = "UPDATE jobs SET channel_id = 0, message_id = NULL, parent_channel_id = NULL WHERE id = ?"
 FORGET_CARDS = """--sql
-UPDATE jobs SET channel_id = 0, message_id = NULL
+UPDATE jobs SET channel_id = 0, message_id = NULL, parent_channel_id = NULL
 WHERE seq IN (
     SELECT seq FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0 LIMIT :limit
 )

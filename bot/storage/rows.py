@@ -9,7 +9,7 @@ from typing import Any, overload
 
 from bot.domain.delivery import DeliveryFault, OutboxEntry
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
+from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Place, Relation, ReplyTarget
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating, Showing
 
@@ -33,7 +33,7 @@ def from_micros(micros: int) -> datetime:
 
 def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
     """The columns of a job about to be inserted."""
-    parent, reply = new.parent, new.reply
+    parent, reply, place = new.parent, new.reply, new.origin.place
     return {
         "id": job_id,
         "interaction_id": new.origin.interaction_id,
@@ -55,6 +55,8 @@ def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
         "shown_at": None if reply.message_id is None else to_micros(now),
         "rating": new.showing.rating,
         "spoiler": int(new.showing.spoiler),
+        "age_restricted": None if place is None else int(place.age_restricted),
+        "parent_channel_id": None if place is None else place.parent_id,
     }
 
 
@@ -64,7 +66,9 @@ def job_from_row(row: sqlite3.Row) -> Job:
         id=row["id"],
         status=JobStatus(row["status"]),
         request=GenerationRequest.from_dict(json.loads(row["request"])),
-        origin=Origin(interaction_id=row["interaction_id"], user_id=row["user_id"], guild_id=row["guild_id"]),
+        origin=Origin(
+            interaction_id=row["interaction_id"], user_id=row["user_id"], guild_id=row["guild_id"], place=_place(row)
+        ),
         reply=_reply(row),
         parent=_parent(row),
         showing=Showing(rating=Rating(row["rating"]), spoiler=bool(row["spoiler"])),
@@ -79,6 +83,13 @@ def job_from_row(row: sqlite3.Row) -> Job:
         shown_at=_time(row["shown_at"]),
         deleted_at=_time(row["deleted_at"]),
     )
+
+
+def _place(row: sqlite3.Row) -> Place | None:
+    """Where it was asked for; None where that was not kept, or was forgotten."""
+    if row["age_restricted"] is None or not row["channel_id"]:
+        return None
+    return Place(channel_id=row["channel_id"], parent_id=row["parent_channel_id"], age_restricted=bool(row["age_restricted"]))
 
 
 def image_row(job_id: JobId, image: StoredImage) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def test_a_style_that_the_server_does_not_offer_is_refused_and_none_is_always_po
 def test_only_an_age_restricted_channel_of_a_server_that_wants_it_shows_everything(
     safety: SafetyLevel, place: Place, rating: Rating
 ) -> None:
-    assert policy.showing(GuildSettings(safety=safety), place, spoiler=False).rating is rating
+    assert policy.showing(GuildSettings(safety=safety), place, spoiler=False, young=False).rating is rating
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_only_an_age_restricted_channel_of_a_server_that_wants_it_shows_everythi
 def test_pictures_are_hidden_where_server_or_member_want_it(
     spoilers: Spoilers, place: Place, wanted: bool, hidden: bool
 ) -> None:
-    assert policy.showing(GuildSettings(spoilers=spoilers), place, spoiler=wanted).spoiler is hidden
+    assert policy.showing(GuildSettings(spoilers=spoilers), place, spoiler=wanted, young=False).spoiler is hidden
 
 
 def test_a_job_is_known_in_its_server_and_to_its_owner_everywhere() -> None:

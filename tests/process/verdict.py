@@ -21,7 +21,11 @@ ROUTING = re.compile(r"pastel:(\w+):([0-9a-f]{16})")
 FINAL = {"delivered", "failed", "cancelled", "undeliverable"}
 POSTINGS: dict[str, tuple[set[str], ...]] = {
     "delivered": ({"reserve", "charge"},),
-    "failed": ({"reserve", "refund"}, {"reserve", "charge"}),  # charged: withheld once too often
+    "failed": (
+        {"reserve", "refund"},
+        {"reserve", "charge"},
+        {"reserve", "charge", "refund"},
+    ),  # charged: withheld once too often
     "cancelled": ({"reserve", "refund"}, {"reserve", "charge"}, {"reserve", "charge", "refund"}),  # charged: steps taken
     "undeliverable": ({"reserve", "charge", "refund"},),
 }

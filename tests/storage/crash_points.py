@@ -162,7 +162,7 @@ def main() -> None:
         template = folder / "template.db"
         asyncio.run(live(template, LIVES["draw"], lambda *_: None))
         with closing(sqlite3.connect(template, isolation_level=None)) as connection:
-            for table in ("outbox", "images", "ledger", "jobs"):
+            for table in ("outbox", "images", "purse_totals", "day_totals", "ledger", "jobs"):
                 connection.execute(f"DELETE FROM {table}")
         opening = asyncio.run(statements_to_open(template))
         for name, life in LIVES.items():

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import ALLOWED_MOVES, Job, JobId, JobStatus
-from bot.domain.quota import Limits
+from bot.domain.quota import Limits, StepsTaken
 from bot.storage.outbox import SqliteOutbox
 from tests.storage.samples import LEASE, NOW, Store, images, new_job
 
@@ -94,20 +94,62 @@ async def cancel(store: Store, number: int, ack: Ack) -> None:
     await show(store, job.id)
 
 
+async def cancel_while_it_is_drawn(store: Store, number: int, ack: Ack) -> None:
+    """After the last step but one of two pictures, so that a part of both purses is charged and the rest given back."""
+    job = await start(store, number, ack)
+    claimed = await store.jobs.claim(now=NOW, lease_until=LATER)
+    attempt = job.attempt if claimed is None else claimed.attempt
+    await store.jobs.cancel(job.id, now=LATER, taken=StepsTaken(attempt=attempt, steps=55))
+    ack(job.id, JobStatus.CANCELLED)
+    await show(store, job.id)
+
+
+async def withhold(store: Store, number: int, ack: Ack) -> None:
+    job = await start(store, number, ack)
+    if job.status is JobStatus.QUEUED:
+        job = await store.claim()
+        await store.jobs.withhold(job.id, job.attempt, now=LATER)
+        ack(job.id, JobStatus.FAILED)
+    await show(store, job.id)
+
+
+async def withdraw(store: Store, number: int, ack: Ack) -> None:
+    """Drawn, and not shown, because rules were tightened."""
+    job = await start(store, number, ack)
+    if job.status is JobStatus.QUEUED:
+        job = await store.claim()
+        await store.jobs.finish(job.id, job.attempt, images(job), now=LATER)
+        ack(job.id, JobStatus.SUCCEEDED)
+    await store.jobs.withdraw(job.id, "A reason.", now=LATER)
+    ack(job.id, JobStatus.FAILED)
+    await show(store, job.id)
+
+
 async def show(store: Store, job_id: JobId) -> None:
     """Deliver the card by a post, at the second try."""
     outbox: SqliteOutbox = store.outbox
     for entry in await outbox.due(now=LATER, limit=9):
         assert entry.job_id == job_id
         if entry.attempts == 0:
-            await outbox.retry(job_id, at=LATER, fault=DeliveryFault.UNAVAILABLE)
+            await outbox.retry(job_id, at=LATER, fault=DeliveryFault.UNAVAILABLE, now=LATER)
         await outbox.start_post(job_id, now=LATER)
         await outbox.delivered(job_id, channel_id=301, message_id=303, now=LATER)
 
 
 LIVES: Mapping[str, Life] = {
     life.__name__: life
-    for life in (draw, draw_after_an_abort, draw_and_delete, draw_in_vain, fail, interrupt_too_often, cancel)
+    for life in (
+        draw,
+        draw_after_an_abort,
+        draw_and_delete,
+        draw_in_vain,
+        fail,
+        interrupt_too_often,
+        cancel,
+        cancel_while_it_is_drawn,
+        withhold,
+        withdraw,
+    )
 }
 
 

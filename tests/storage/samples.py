@@ -148,7 +148,7 @@ POSTINGS: dict[str, tuple[set[str], ...]] = {
     "running": ({"reserve"},),
     "succeeded": ({"reserve", "charge"},),
     "delivered": ({"reserve", "charge"},),
-    "failed": ({"reserve", "refund"}, {"reserve", "charge"}),
+    "failed": ({"reserve", "refund"}, {"reserve", "charge"}, {"reserve", "charge", "refund"}),
     "cancelled": ({"reserve", "refund"}, {"reserve", "charge", "refund"}, {"reserve", "charge"}),
     "undeliverable": ({"reserve", "charge", "refund"},),
 }

@@ -38,13 +38,23 @@ async def test_entries_are_due_oldest_first_and_up_to_the_limit(store: Store) ->
 
     assert [entry.job_id for entry in await store.outbox.due(now=LATER, limit=9)] == [job.id for job in jobs]
     assert [entry.job_id for entry in await store.outbox.due(now=LATER, limit=2)] == [job.id for job in jobs[:2]]
-    assert await store.outbox.due(now=NOW - timedelta(microseconds=1), limit=9) == ()
+
+
+async def test_a_clock_that_is_set_back_makes_nothing_wait(store: Store) -> None:
+    """Nor an entry that is new, nor one that waits for another try."""
+    first, second = await ended(store, "failed", 1), await ended(store, "failed", 2)
+    await store.outbox.retry(first.id, at=LATER, fault=DeliveryFault.RATE_LIMITED, now=NOW)
+
+    earlier = NOW - timedelta(days=1)
+    assert {entry.job_id for entry in await store.outbox.due(now=earlier, limit=9)} == {first.id, second.id}
+    await store.outbox.retry(first.id, at=earlier + timedelta(seconds=9), fault=DeliveryFault.RATE_LIMITED, now=earlier)
+    assert [entry.job_id for entry in await store.outbox.due(now=earlier, limit=9)] == [second.id]
 
 
 async def test_a_retry_counts_and_waits_for_its_time(store: Store) -> None:
     first, second = await ended(store, "failed", 1), await ended(store, "failed", 2)
 
-    await store.outbox.retry(first.id, at=LATER, fault=DeliveryFault.RATE_LIMITED)
+    await store.outbox.retry(first.id, at=LATER, fault=DeliveryFault.RATE_LIMITED, now=NOW)
 
     assert [entry.job_id for entry in await store.outbox.due(now=NOW, limit=9)] == [second.id]
     assert await store.outbox.next_due() == NOW
@@ -109,7 +119,7 @@ async def test_what_is_closed_stays_closed(store: Store) -> None:
 
     await store.outbox.delivered(job.id, channel_id=1, message_id=2, now=LATER)
     await store.outbox.give_up(job.id, DeliveryFault.FORBIDDEN, now=LATER)
-    await store.outbox.retry(job.id, at=NOW, fault=DeliveryFault.UNAVAILABLE)
+    await store.outbox.retry(job.id, at=NOW, fault=DeliveryFault.UNAVAILABLE, now=NOW)
     with pytest.raises(NotFoundError):
         await store.outbox.start_post(job.id, now=LATER)
 
@@ -123,7 +133,7 @@ async def test_a_job_without_an_entry_is_left_alone(store: Store) -> None:
 
     await store.outbox.delivered(job.id, channel_id=1, message_id=2, now=LATER)
     await store.outbox.give_up(job.id, DeliveryFault.FORBIDDEN, now=LATER)
-    await store.outbox.retry(NOBODY, at=NOW, fault=DeliveryFault.UNAVAILABLE)
+    await store.outbox.retry(NOBODY, at=NOW, fault=DeliveryFault.UNAVAILABLE, now=NOW)
 
     assert await store.get(job.id) == job
 

@@ -52,6 +52,7 @@ TEXTS = {
     "outbox.last_fault": "ours",
     "outbox.outcome": "ours",
     "ledger.purse": "ours",
+    "purse_totals.purse": "ours",
     "ledger.kind": "ours",
     "ledger.job_id": "random",
     "meta.name": "ours",

@@ -247,7 +247,7 @@ class Repository(RuleBasedStateMachine):
             if model.status is JobStatus.UNDELIVERABLE:
                 self.purses.bills[job_id].end(0)
         elif how == "retry":
-            self.run(outbox.retry(job_id, at=self.now + LEASE, fault=fault))
+            self.run(outbox.retry(job_id, at=self.now + LEASE, fault=fault, now=self.now))
             if model.is_open:
                 model.retries, model.wants = model.retries + 1, self.now + LEASE
         else:
