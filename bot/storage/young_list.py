@@ -41,7 +41,7 @@ def _read(path: Path, columns: tuple[str, ...], parse: Callable[[dict[str, str]]
 def _character(row: dict[str, str]) -> YoungList:
     named = _CHARACTER.fullmatch((row["character"] or "").strip())
     alone = _ALONE.get((row["alone"] or "").strip())
-    if named is None or alone is None or None in row:
+    if named is None or alone is None or len(row) > 2:  # more values than columns stand under a key of their own
         raise ValueError("must look like 'name (series),yes' or 'name (series),no'; no: only beside its series")
     return character(named["name"].strip(), named["series"].strip(), alone=alone)
 
