@@ -1,5 +1,6 @@
 """The composition root: what a start checks and clears, and what it leaves behind."""
 
+import os
 import threading
 
 import pytest
@@ -48,6 +49,22 @@ async def test_a_second_application_on_the_same_folder_is_refused(settings):
         with pytest.raises(FolderError, match="Another Pastel"):
             async with open_ground(settings):
                 pass
+
+
+async def test_nobody_else_on_the_machine_reads_what_is_stored(settings):
+    """New files, and those that an earlier version left readable."""
+    before = os.umask(0o022)
+    try:
+        async with open_ground(settings) as ground:
+            await ground.images.save("0123456789abcdef", 1, 0, b"a picture")
+        images = settings.data_dir / "images"
+        for path in (settings.data_dir / "pastel.db", images):
+            path.chmod(0o755)
+        async with open_ground(settings) as ground:
+            stored = [settings.data_dir / "pastel.db", settings.data_dir / "pastel.db-wal", images, *images.rglob("*")]
+            assert {path: path.stat().st_mode & 0o077 for path in stored} == dict.fromkeys(stored, 0)
+    finally:
+        os.umask(before)
 
 
 async def test_state_may_lie_apart_from_the_models(settings, tmp_path):

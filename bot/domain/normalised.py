@@ -19,6 +19,7 @@ _WEIGHT = re.compile(  # (tag:1.3), tag:1.3, (tag)1.3; not (age:3), and nothing 
     r"|\)[-+]?[0-3]?\.\d+"
 )
 _ADDRESS = re.compile(r"<\s*(?:lora|lyco|lycoris|hypernet)\s*:", re.IGNORECASE)
+_LORA = re.compile(r"<[^<>]{0,200}>")
 _JOINING_WORDS = re.compile(r"(?:BREAK|AND)(?<!\wBREAK)(?<!\wAND)(?!\w)")  # syntax in capitals only
 _ADULTS_ONLY = re.compile(r"18(?<!\d18)\s*\+")
 _LESS_THAN = re.compile(r"<(?=\s*\d)")
@@ -59,7 +60,8 @@ Reading = tuple[Word, ...]
 def readings(prompt: str) -> tuple[Reading, ...]:
     """The ways in which somebody may read the prompt; a rule is broken when it is broken in one of them."""
     # what the model takes for a weight is none of its words, although it may look like an age: n(u:7)de
-    texts = dict.fromkeys((without_syntax(prompt), without_syntax(without_numbers(prompt))))
+    whole = _LORA.sub("", prompt)  # a word may go on behind it: n<lora:x:1>ude
+    texts = dict.fromkeys(map(without_syntax, (prompt, without_numbers(prompt), whole)))
     bases = [_words(text, _PLAIN_WORD) for text in texts]
     bases += [_words(text, _SYMBOL_WORD) for text in texts if any(symbol in text for symbol in _SYMBOLS)]
     return tuple(reading for base in bases for reading in _variants(base))

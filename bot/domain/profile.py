@@ -10,7 +10,7 @@ from typing import Literal
 
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
-from bot.domain.young_list import NOBODY, YoungList
+from bot.domain.young_list import YoungList, shipped_young
 from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]
@@ -182,7 +182,7 @@ class Catalog:
 
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict[str, ModelProfile])
     styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
-    young: YoungList = NOBODY
+    young: YoungList = field(default_factory=shipped_young)
 
     def profile(self, name: str) -> ModelProfile:
         """Raises ModelError that lists the names."""

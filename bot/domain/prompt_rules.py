@@ -12,7 +12,7 @@ from bot.domain.ages import MAJORITY, ages
 from bot.domain.lexicon import Lexicon, unspaced_pattern
 from bot.domain.normalised import Reading, folded, is_one_tag, plain_words, readings
 from bot.domain.rule_terms import COMPANIONS, INNOCENT, TERMS, UNSPACED, Kind
-from bot.domain.young_list import NOBODY, YoungList, terms_of
+from bot.domain.young_list import NOBODY, YoungList, shipped_young, terms_of
 from bot.errors import NotAllowedError
 
 _BLOCKED = "blocked"
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def check_words(
-    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList = NOBODY
+    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList | None = None
 ) -> bool:
     """Returns `Verdict.young`. Raises NotAllowedError, with a sentence for the member, if `judge` finds a broken rule."""
     verdict = judge(prompt, negative_prompt, adult=adult, blocked_words=blocked_words, young=young)
@@ -64,21 +64,22 @@ def check_words(
 
 
 def broken_rule(
-    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList = NOBODY
+    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList | None = None
 ) -> Rule | None:
     """Returns `Verdict.rule`."""
     return judge(prompt, negative_prompt, adult=adult, blocked_words=blocked_words, young=young).rule
 
 
 def judge(
-    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList = NOBODY
+    prompt: str, negative_prompt: str = "", *, adult: bool, blocked_words: Sequence[str] = (), young: YoungList | None = None
 ) -> Verdict:
-    """Returns what the rules say. `adult`: sexual content is allowed here, which lifts SEXUAL and nothing else.
+    """Returns what the rules say. `adult`: sexual content is allowed here, which lifts SEXUAL and nothing else. `young`: who is
+    drawn as a child, by default the list that ships.
 
     The negative prompt may name anything, since it says what to leave out; but leaving out clothes makes a prompt sexual,
     and leaving out grown-up people makes a sexual prompt one about minors.
     """
-    shown, left_out = _Words.of(prompt, young), _Words.of(negative_prompt)
+    shown, left_out = _Words.of(prompt, shipped_young() if young is None else young), _Words.of(negative_prompt)
     return Verdict(_hardest_rule(shown, left_out, adult=adult, blocked_words=tuple(blocked_words)), shown.have_minors)
 
 

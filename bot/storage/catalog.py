@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.domain.profile import Catalog, ModelProfile, Style
+from bot.domain.young_list import read_young
 from bot.errors import ModelError
 from bot.storage.catalog_files import ProfileToml, Resolve, StyleToml, Toml
-from bot.storage.young_list import read_young
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 Value = TypeVar("Value", ModelProfile, Style)
@@ -31,7 +31,7 @@ def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
     problems: list[str] = []
     profiles = _read_all("profiles", "models", _profile, shipped_dir, data_dir, problems)
     styles = _read_all("styles", "loras", _style, shipped_dir, data_dir, problems)
-    young = read_young(shipped_dir, problems) | read_young(data_dir, problems)
+    young = read_young(shipped_dir / "safety", problems) | read_young(data_dir / "safety", problems)
     catalog = Catalog(profiles=profiles, styles=styles, young=young)
     if problems := problems or list(_missing_styles(catalog)):
         raise ModelError(*problems)

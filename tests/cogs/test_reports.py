@@ -10,7 +10,7 @@ import simcord
 from simcord.backend.models.channel import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.chat.report_view import THANKS
+from bot.chat.report_view import KEPT_BACK, THANKS
 from bot.domain.job import Actor, Job, Origin, Place
 from bot.domain.report import Outcome, Report
 from bot.domain.settings_edits import assign
@@ -98,6 +98,25 @@ async def test_a_report_reaches_the_moderators_with_everything_they_need(stage: 
     (gallery,) = [part for part in parts(message) if part["type"] == 12]
     assert [item["spoiler"] for item in gallery["items"]] == [True, True]
     assert len(message.attachments) == 2
+
+
+@pytest.mark.parametrize("nsfw", [False, True])
+async def test_pictures_for_adults_are_shown_in_an_age_restricted_report_channel_alone(stage: Stage, nsfw: bool):
+    desk = stage.guild.create_text_channel("reports")
+    await choose_channel(stage, desk.id)
+    stage.bot.get_channel(desk.id).nsfw = nsfw
+    job = await stage.finished(images=2)
+    sql = "UPDATE jobs SET rating = 'explicit' WHERE id = ?"
+    await stage.database.transaction(lambda connection: connection.execute(sql, (job.id,)).rowcount)
+    await fill_in(stage, job)
+    (message,) = desk.history()
+
+    for _ in range(2):  # as it was posted, and edited after another report
+        assert len(message.attachments) == (2 if nsfw else 0)
+        assert (KEPT_BACK in texts(message)) is not nsfw
+        assert labels(message) == ["Remove", "Block author", "Dismiss"]
+        await fill_in(stage, job, actor=stage.moderator)
+        (message,) = desk.history()
 
 
 async def test_the_form_asks_for_one_reason_that_may_be_empty(stage: Stage, desk: Any):

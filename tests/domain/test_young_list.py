@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from bot.domain.prompt_rules import Rule, broken_rule, judge
-from bot.domain.young_list import NOBODY, YoungList, body, character
-from bot.storage.young_list import read_young
+from bot.domain.young_list import NOBODY, SHIPPED, YoungList, body, character, read_young, shipped_young
 from tests.domain.disguises import DISGUISES
 
-DATA = Path(__file__).resolve().parents[2] / "data"
-YOUNG = read_young(DATA, [])
+YOUNG = shipped_young()
 SCENES = (
     "smile, park bench, autumn leaves",
     "reading a book, library, glasses",
@@ -32,7 +30,7 @@ SUGGESTIVE = ("lingerie", "cleavage", "sexy", "panties")
 
 
 def column(file: str, name: str) -> list[str]:
-    with (DATA / "safety" / file).open(newline="") as rows:
+    with (SHIPPED / file).open(newline="") as rows:
         return [row[name] for row in csv.DictReader(rows)]
 
 
@@ -42,7 +40,7 @@ BODIES = [words.replace(" + ", ", ") for words in column("bodies.csv", "words")]
 
 def test_the_list_that_ships_is_long_sound_and_names_nobody_twice() -> None:
     problems: list[str] = []
-    read_young(DATA, problems)
+    read_young(SHIPPED, problems)
 
     assert problems == []
     assert len(CHARACTERS) >= 150
@@ -92,8 +90,8 @@ def test_every_row_makes_a_job_young_however_harmless_it_is() -> None:
     ],
 )
 def test_names_and_bodies_are_found_wherever_they_stand(prompt: str) -> None:
-    assert broken_rule(prompt, adult=True) is None  # by the words of the rules alone
-    assert broken_rule(prompt, adult=True, young=YOUNG) is Rule.MINORS
+    assert broken_rule(prompt, adult=True, young=NOBODY) is None  # by the words of the rules alone
+    assert broken_rule(prompt, adult=True) is Rule.MINORS
 
 
 @pytest.mark.parametrize("prompt", ["anya, nude", "petite, nude", "flat chest, nude", "paul klee, nude woman, oil painting"])
@@ -118,7 +116,7 @@ def test_the_negative_prompt_may_leave_children_out() -> None:
 
 @pytest.mark.parametrize("prompt", ["child, park", "1girl, 12 years old, kite", "loli", "middle school"])
 def test_words_and_ages_of_children_make_a_job_young_without_any_list(prompt: str) -> None:
-    assert judge(prompt, adult=True).young
+    assert judge(prompt, adult=True, young=NOBODY).young
 
 
 def test_grown_up_people_are_not_young() -> None:
@@ -150,7 +148,7 @@ def test_an_operators_rows_come_on_top(tmp_path: Path) -> None:
     (folder / "characters.csv").write_text("character,alone\npip (quokka hill),no\n", encoding="utf-8-sig")
     (folder / "bodies.csv").write_text("words\nround cheeks + oversized head\n")
     problems: list[str] = []
-    young = YOUNG | read_young(tmp_path, problems)
+    young = YOUNG | read_young(tmp_path / "safety", problems)
 
     assert problems == []
     for prompt in ("pip, quokka hill, nude", "oversized head, nude, round cheeks", "klee, nude"):
@@ -172,7 +170,7 @@ def test_a_row_that_says_nothing_is_named_by_file_and_line(tmp_path: Path, text:
     path.parent.mkdir()
     path.write_text(text)
     problems: list[str] = []
-    read_young(tmp_path, problems)
+    read_young(tmp_path / "safety", problems)
 
     assert len(problems) == 1
     assert problems[0].startswith(f"{path}: ")
@@ -185,5 +183,5 @@ def test_bytes_that_are_no_text_are_a_problem_and_no_traceback(tmp_path: Path) -
     path.write_bytes(b"words\n\xff\xfe\n")
     problems: list[str] = []
 
-    assert read_young(tmp_path, problems) == YoungList()
+    assert read_young(tmp_path / "safety", problems) == YoungList()
     assert len(problems) == 1

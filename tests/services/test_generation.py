@@ -282,6 +282,18 @@ async def test_a_member_sees_their_own_waiting_jobs_with_their_places(world: Wor
     assert (await generation.waiting(MODERATOR, limit=9)).entries == ()
 
 
+@pytest.mark.parametrize("guild_id", [GUILD + 1, None])
+async def test_the_link_to_a_parent_in_another_place_is_left_out(world: World, guild_id: int | None) -> None:
+    """Its owner may draw from it there; nobody else there learns where it is."""
+    parent = await world.delivered(1)
+    child = Parent(job_id=parent.id, relation=Relation.REROLL)
+    await world.drawn(2, origin=origin(2, guild_id=guild_id), parent=child)
+    await world.services.delivery.deliver_due()
+
+    assert world.cards()[-1].job.parent == child
+    assert world.cards()[-1].parent is None
+
+
 async def test_the_link_to_a_deleted_parent_is_left_out(world: World) -> None:
     parent = await world.delivered(1)
     await world.services.generation.delete(parent.id, OWNER)

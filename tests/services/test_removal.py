@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, Quot
 from bot.services.removal import CARD_STAYS
 from bot.storage.audit import audit
 from tests.examples import (
+    CHANNEL,
     GUILD,
     MEMBER,
     MODERATOR,
@@ -114,6 +116,31 @@ async def test_strangers_neither_cancel_nor_delete(world: World) -> None:
 
     assert await world.jobs.counts() == {"queued": 2}
     assert "delete" not in world.messenger.ways
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        STRANGER,
+        replace(STRANGER, guild_id=GUILD + 1),
+        replace(STRANGER, guild_id=None),
+        replace(A_MODERATOR, guild_id=GUILD + 1),
+        replace(A_MODERATOR, only_in=CHANNEL + 1),
+    ],
+    ids=["member", "member of elsewhere", "in direct messages", "moderator of elsewhere", "moderator of another channel"],
+)
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+async def test_who_has_no_right_is_told_the_same_of_a_job_that_is_and_of_one_that_is_not(
+    world: World, actor: Actor, way: str
+) -> None:
+    shown, waiting = await world.delivered(1), await world.submit(2)
+    said: set[tuple[type[UserError], str]] = set()
+    for job_id in (waiting.id, shown.id, UNKNOWN):
+        with pytest.raises(UserError) as refusal:
+            await getattr(world.services.generation, way)(job_id, actor)
+        said.add((type(refusal.value), str(refusal.value)))
+
+    assert len(said) == 1
 
 
 async def test_what_has_ended_cannot_be_cancelled(world: World) -> None:
