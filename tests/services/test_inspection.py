@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bot.domain import withholding
+from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Actor, Job, JobStatus, Place
 from bot.domain.quota import Limits, Standing
 from bot.domain.safety import Rating, SafetyLevel, Showing
@@ -38,9 +39,14 @@ def show_up_to(world: World, rating: Rating, monkeypatch: pytest.MonkeyPatch) ->
 
     async def claimed(**times: object) -> Job | None:
         job = await claim(**times)
-        return job and replace(job, showing=Showing(rating=rating))
+        where = Place(channel_id=CHANNEL, age_restricted=True)
+        return job and replace(job, showing=Showing(rating=rating), origin=replace(job.origin, place=where))
+
+    async def anything(_: int) -> GuildSettings:
+        return GuildSettings(safety=SafetyLevel.AGE_RESTRICTED)
 
     monkeypatch.setattr(world.jobs, "claim", claimed)
+    monkeypatch.setattr(SqliteHouseRules, "get", lambda _, guild_id: anything(guild_id))
 
 
 async def submit(world: World) -> Job:
