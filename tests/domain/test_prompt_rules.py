@@ -117,6 +117,18 @@ def test_a_word_in_pieces_of_different_weights_is_read_as_the_word(prompt: str) 
     assert broken_rule(f"1girl, {prompt}", adult=False) is Rule.SEXUAL
 
 
+@pytest.mark.parametrize("prompt", ["nud e", "n ude", "na ked", "nak ed", "pus sy", "nakd", "pusy", "niple", "n<lora:x:1>ude"])
+def test_a_word_that_is_parted_or_short_of_a_letter_is_read_as_the_word(prompt: str) -> None:
+    assert broken_rule(f"1girl, {prompt}, garden", adult=False) is Rule.SEXUAL
+
+
+@pytest.mark.parametrize(
+    "prompt", ["the pen is red", "plan b, class x", "a rousing cheer", "put a hat on", "vitamin c, u turn"]
+)
+def test_letters_and_short_words_beside_others_say_nothing(prompt: str) -> None:
+    assert broken_rule(prompt, adult=False) is None
+
+
 @given(st.data(), st.sampled_from([case for case in REFUSED_SEXUAL if case.disguisable]))
 @settings(deadline=None)
 def test_no_weights_inside_of_words_let_anything_through(data: st.DataObject, case: Case) -> None:

@@ -11,7 +11,7 @@ from bot.domain.job import Actor, JobStatus, Parent, Relation, VariationStrength
 from bot.domain.profile import Catalog, Quality
 from bot.domain.request import Draft, NoiseBlend, NoiseDraws, StyleChoice
 from bot.domain.sampler import SAMPLERS
-from bot.errors import InvalidRequestError, NotFoundError
+from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
 from bot.storage.house_rules import SqliteHouseRules
 from tests.examples import (
     CATALOG,
@@ -153,10 +153,13 @@ async def test_an_unknown_or_deleted_job_has_no_living_buttons(world: World) -> 
             service.remix_draft(job_id, origin()),
             service.propose_remix(job_id, Draft(prompt="a"), origin()),
             service.details(job_id, origin()),
-            service.cancel(job_id, OWNER),
         ):
             with pytest.raises(NotFoundError, match="/anime"):
                 await use
+    with pytest.raises(NotFoundError, match="/anime"):
+        await service.cancel(deleted.id, OWNER)
+    with pytest.raises(NotAllowedError):  # whose it was, nobody knows
+        await service.cancel(UNKNOWN, OWNER)
 
 
 async def test_a_job_of_another_model_cannot_be_drawn_again(world: World) -> None:
