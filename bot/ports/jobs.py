@@ -107,7 +107,7 @@ class JobRepository(Protocol):
         ...
 
     async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
-        """The same for all that a member waits for in a server, with the whole refund, in several transactions; returns which."""
+        """The same for all that a member has waiting in a server, refunded whole, in several transactions; returns which."""
         ...
 
     async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:

@@ -283,7 +283,10 @@ async def test_a_block_gives_everything_back_and_an_erasure_charges_the_steps(st
     taken = {job.id: StepsTaken(attempt=job.attempt, steps=30) for job in running}
 
     await store.jobs.cancel_all(101, guild_id=200, now=NOW)
-    await SqlitePrivacy(store.database).begin(100, now=NOW, taken=taken)
+    privacy = SqlitePrivacy(store.database)
+    erasure = await privacy.begin(100, now=NOW)
+    assert erasure is not None
+    await privacy.cancel(erasure, now=NOW, taken=taken)
 
     assert (await standing(store, user_id=101)).everywhere == 0
     assert (await standing(store)).everywhere == 1
