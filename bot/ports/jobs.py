@@ -88,7 +88,7 @@ class JobRepository(Protocol):
         """FAILED, because the pictures go too far; refunded FREE_WITHHELD times a day and member, charged from then on."""
         ...
 
-    async def withdraw(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+    async def keep_back(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
         """FAILED in place of SUCCEEDED, with the sentence to show and the whole refund, before anything was shown.
 
         Returns the keys of the files to remove; None when it is not SUCCEEDED (any more).

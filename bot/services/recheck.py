@@ -61,7 +61,7 @@ class Recheck:
             if job.showing.rating.is_beyond(limited.showing.rating):
                 await self._look_again(limited, images)
         except GenerationError as error:
-            return await self._withdrawn(job, str(error))
+            return await self._kept_back(job, str(error))
         return job
 
     async def _limited(self, job: Job, sentence: str) -> Job:
@@ -82,8 +82,8 @@ class Recheck:
         except WithheldError:
             raise TightenedError(NOT_SHOWN.format(why=BEYOND)) from None
 
-    async def _withdrawn(self, job: Job, reason: str) -> Job:
-        keys = await self.jobs.withdraw(job.id, reason, now=self.clock.now())
+    async def _kept_back(self, job: Job, reason: str) -> Job:
+        keys = await self.jobs.keep_back(job.id, reason, now=self.clock.now())
         if keys is not None:
             log.info("Job %s is not shown, because rules were tightened", job.id)
             await self.store.delete(keys)

@@ -28,7 +28,7 @@ WHERE id = :id AND status = 'running' AND attempt = :attempt
 
 CANCELLABLE = "SELECT user_id, request, status, attempt FROM jobs WHERE id = ? AND status IN ('queued', 'running')"
 CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until = NULL WHERE id = :id"
-WITHDRAW = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
+KEEP_BACK = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
 SAY_WHY = "UPDATE jobs SET failure = :failure WHERE id = :id"
 
 WAITING_PORTION = 20  # jobs that are cancelled in one transaction: some 10 ms of the writer
@@ -86,9 +86,9 @@ def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now
     return True
 
 
-def withdraw(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+def keep_back(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
     """FAILED with the whole refund, if its pictures wait to be shown; returns the keys of their files, which nobody needs."""
-    if connection.execute(WITHDRAW, {"id": job_id, "failure": reason}).rowcount != 1:
+    if connection.execute(KEEP_BACK, {"id": job_id, "failure": reason}).rowcount != 1:
         return None
     ledger.refund(connection, job_id, now=now)
     rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()

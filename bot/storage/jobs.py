@@ -138,8 +138,8 @@ class SqliteJobs:
     async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
         return await self._database.transaction(lambda connection: endings.withhold(connection, job_id, attempt, now=now))
 
-    async def withdraw(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
-        return await self._database.transaction(lambda connection: endings.withdraw(connection, job_id, reason, now=now))
+    async def keep_back(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+        return await self._database.transaction(lambda connection: endings.keep_back(connection, job_id, reason, now=now))
 
     async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
         return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now, taken=taken))

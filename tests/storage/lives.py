@@ -113,14 +113,14 @@ async def withhold(store: Store, number: int, ack: Ack) -> None:
     await show(store, job.id)
 
 
-async def withdraw(store: Store, number: int, ack: Ack) -> None:
+async def keep_back(store: Store, number: int, ack: Ack) -> None:
     """Drawn, and not shown, because rules were tightened."""
     job = await start(store, number, ack)
     if job.status is JobStatus.QUEUED:
         job = await store.claim()
         await store.jobs.finish(job.id, job.attempt, images(job), now=LATER)
         ack(job.id, JobStatus.SUCCEEDED)
-    await store.jobs.withdraw(job.id, "A reason.", now=LATER)
+    await store.jobs.keep_back(job.id, "A reason.", now=LATER)
     ack(job.id, JobStatus.FAILED)
     await show(store, job.id)
 
@@ -148,7 +148,7 @@ LIVES: Mapping[str, Life] = {
         cancel,
         cancel_while_it_is_drawn,
         withhold,
-        withdraw,
+        keep_back,
     )
 }
 
