@@ -304,6 +304,7 @@ async def test_a_request_reads_no_more_rows_however_many_came_before_it(store: S
     assert searches
     assert all("purse_totals_key (user_id=? AND <expr>=? AND purse=? AND <expr>=?)" in line for line in searches), plan
     assert not [line for line in plan if line.startswith("SCAN") and "CONSTANT ROW" not in line], plan
+    assert [line for line in plan if "SEARCH jobs USING INDEX jobs_waiting (" in line]
     assert not [line for line in plan if "ledger" in line]
 
 
