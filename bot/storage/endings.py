@@ -31,7 +31,7 @@ CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until 
 KEEP_BACK = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
 SAY_WHY = "UPDATE jobs SET failure = :failure WHERE id = :id"
 
-WAITING_PORTION = 20  # jobs that are cancelled in one transaction: some 10 ms of the writer
+WAITING_PORTION = 10  # jobs that are cancelled in one transaction: some 5 ms, and a commit
 
 WAITING = """--sql
 SELECT id FROM jobs

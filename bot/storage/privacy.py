@@ -17,8 +17,8 @@ from bot.storage.reports import close_about_jobs, forget_reasons
 from bot.storage.retention import content_of, forget
 from bot.storage.rows import from_micros, to_micros
 
-# Of each in one transaction, so that it holds the writer for some 10 ms at most.
-CONTENT_PORTION, REASONS_PORTION, CARDS_PORTION = 25, 50, 100
+# Of each in one transaction, so that it holds the writer for some 5 ms, and a commit.
+CONTENT_PORTION, REASONS_PORTION, CARDS_PORTION = 10, 50, 50
 
 HOLDINGS = """--sql
 SELECT
