@@ -16,7 +16,7 @@ async def test_what_nothing_needs_goes_within_the_hour_and_everything_else_stays
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await world.delivered()
-    await world.store.save_upload(b"of a request that was refused")
+    await world.store.save_upload(b"of a request that was refused", interaction_id=8)
     ages: list[datetime] = []
     sweep = world.store.sweep
 
@@ -45,7 +45,7 @@ async def test_what_nothing_needs_goes_within_the_hour_and_everything_else_stays
     assert set(world.store.files) == {image.key for image in await world.jobs.images(job.id)}
     assert ages == [world.clock.now() - timedelta(hours=1)]
 
-    await world.store.save_upload(b"while the clock jumps")
+    await world.store.save_upload(b"while the clock jumps", interaction_id=9)
     world.clock.advance(INTERVAL)  # and hardly any time has passed
     await asyncio.sleep(0.1)
     assert len(ages) == 1

@@ -189,7 +189,7 @@ async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: Disk
 
 
 async def test_a_sweep_of_old_files_leaves_those_that_are_just_being_written(images: DiskImageStore, root: Path) -> None:
-    old, fresh = await images.save_upload(b"old"), await images.save_upload(b"fresh")
+    old, fresh = await images.save_upload(b"old", interaction_id=1), await images.save_upload(b"fresh", interaction_id=1)
     half = root / "uploads" / "half.png.1a2b3c4d.partial"
     half.write_bytes(b"half")
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
@@ -201,12 +201,12 @@ async def test_a_sweep_of_old_files_leaves_those_that_are_just_being_written(ima
 
 
 async def test_an_upload_that_comes_again_during_a_sweep_stays(images: DiskImageStore, root: Path) -> None:
-    key = await images.save_upload(b"comes again")
+    key = await images.save_upload(b"comes again", interaction_id=1)
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     os.utime(root / key, (hour_ago.timestamp() - 1,) * 2)
 
     async def unknown(keys: Sequence[str]) -> frozenset[str]:
-        await images.save_upload(b"comes again")
+        await images.save_upload(b"comes again", interaction_id=1)
         return frozenset(keys)
 
     assert await images.sweep(unknown, before=hour_ago) == 0
