@@ -30,6 +30,7 @@ class Background:
         self._worker = services.worker
         self._delivery = services.delivery
         self._live = services.live
+        self._places = services.places
         self._eraser = services.eraser
         self._overwriting = services.overwriting
         self._retention = services.retention
@@ -58,6 +59,7 @@ class Background:
             "overwriting": self._overwriting.run(),
             "retention": self._retention.run(),
             "sweeping": self._sweeping.run(),
+            "places": self._places.run(),
             "reports": self._reports.display.catch_up(),
             "loop-lag": measure_lag(self._metrics.loop_lag_seconds.observe),
         }
@@ -87,6 +89,7 @@ class Background:
         except TimeoutError:
             log.info("Some finished pictures wait for the next start")
         await self._delivery.stop()
+        self._places.stop()
         self._first_answers.stop()
         await self._live.stop()
         self._retention.stop()

@@ -93,15 +93,16 @@ async def open_works(
 
     `edit_interval` is seconds between two edits of one live card.
     """
+    wanted = ground.profile.classifier
+    classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
     generator = DiffusersGenerator(
         ground.profile,
         ground.catalog,
         device=ground.settings.device,
         engine=engine_settings(ground.settings),
     )
-    wanted = ground.profile.classifier
-    classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
     codec = PillowCodec()
+    generator.judge = None if classifier is None else classifier.judge
     ports = Ports(
         jobs=ground.jobs,
         intakes=SqliteIntakes(ground.database),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.domain.card import JobCard
 from bot.domain.delivery import SeenAnswer
+from bot.domain.eta import EngineSpeed
 from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.moderation import Rank
@@ -70,6 +71,7 @@ class FakeGenerator:
     """
 
     ready = True
+    speed: EngineSpeed | None = None
 
     def __init__(self, *outcomes: BaseException | None, capacity: int = 1) -> None:
         self.capacity = capacity

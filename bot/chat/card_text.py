@@ -84,14 +84,14 @@ def place(job: Job, position: QueuePosition | None) -> str:
         line = "Next in line"
     else:
         line = f"{counted(position.ahead, 'job')} ahead"
-    return line if position is None or position.done_at is None else f"{line} · ready {_relative(position.done_at)}"
+    return f"{line}{_ready(position)}"
 
 
-def running(progress: Progress | None) -> str:
-    """A bar, and what happens right now."""
+def running(progress: Progress | None, position: QueuePosition | None = None) -> str:
+    """A bar, what happens right now and, once a speed is known, when it is ready."""
     if progress is None:
-        return f"{bar(0.0)}\n-# Getting ready…"
-    return f"{bar(progress.fraction)}\n-# {_phase(progress)}"
+        return f"{bar(0.0)}\n-# Getting ready…{_ready(position)}"
+    return f"{bar(progress.fraction)}\n-# {_phase(progress)}{_ready(position)}"
 
 
 def bar(fraction: float) -> str:
@@ -131,6 +131,10 @@ def _phase(progress: Progress) -> str:
         return f"{progress.decoded} of {progress.num_images} pictures finished" if several else "Finishing touches"
     step, steps = progress.step // progress.num_images, progress.steps // progress.num_images
     return f"{progress.num_images} pictures · step {step} of {steps}" if several else f"Step {step} of {steps}"
+
+
+def _ready(position: QueuePosition | None) -> str:
+    return "" if position is None or position.done_at is None else f" · ready {_relative(position.done_at)}"
 
 
 def _relative(when: datetime) -> str:

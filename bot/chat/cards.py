@@ -64,7 +64,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
             yield row(card.job.id, Action.CANCEL)
         case JobStatus.RUNNING:
             yield from _gallery(card, files)
-            yield ui.TextDisplay(card_text.running(card.progress))
+            yield ui.TextDisplay(card_text.running(card.progress, card.position))
             yield row(card.job.id, Action.CANCEL)
         case JobStatus.SUCCEEDED | JobStatus.DELIVERED | JobStatus.UNDELIVERABLE:
             yield from _finished(card, files)

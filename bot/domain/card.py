@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import Job
 from bot.domain.progress import Progress
 
+TIME_OFF = timedelta(seconds=10)
+QUARTER = 0.25  # Discord shows minutes beyond the first
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePosition:
-    """`ahead` jobs run or wait before this one; `starts_at` and `done_at` are None until a speed was measured.
+    """`ahead` jobs run or wait before this one; `done_at` is None while no speed is known.
 
     `is_paused`: moderators have stopped the queue of the job's server, so that nothing is known.
     """
 
     ahead: int
     is_paused: bool = False
-    starts_at: datetime | None = None
     done_at: datetime | None = None
+
+    def has_moved(self, shown: QueuePosition | None, now: datetime) -> bool:
+        """Whether a member who reads `shown` (None: unknown) is told something untrue: another place, or a time that is off
+        by more than TIME_OFF and QUARTER of what is left. Time that passes and a step of somebody else's change neither.
+        """
+        if shown is None or (self.ahead, self.is_paused) != (shown.ahead, shown.is_paused):
+            return True
+        if self.done_at is None or shown.done_at is None:
+            return self.done_at is not shown.done_at
+        return abs(self.done_at - shown.done_at) > max(TIME_OFF, QUARTER * (self.done_at - now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.domain.safety import Rating
+
 
 class Phase(StrEnum):
     """What the generator does right now."""
@@ -19,7 +21,8 @@ class Progress:
     """One report. A job's pictures are drawn side by side: `step` counts the finished steps of all of them, of `steps`.
 
     `decoded` is how many pictures are finished. `preview` is a small WebP of what is visible so far of one of them (longest
-    side at most 512), not in every report.
+    side at most 512), not in every report; `rating` is what the model's classifier says of it, None where it has none.
+    `refused`: an earlier preview must not be shown any longer.
     """
 
     phase: Phase
@@ -28,6 +31,8 @@ class Progress:
     steps: int = 0
     decoded: int = 0
     preview: bytes | None = field(default=None, repr=False)
+    rating: Rating | None = None
+    refused: bool = False
 
     @property
     def fraction(self) -> float:

@@ -23,6 +23,11 @@ class Rating(StrEnum):
         """The less far of the two."""
         return other if self.is_beyond(other) else self
 
+    def below(self) -> Rating | None:
+        """Returns the next level towards harmless; None for the last, below which nothing is left."""
+        scale = tuple(Rating)
+        return scale[scale.index(self) - 1] if self is not scale[0] else None
+
 
 HIGHEST_OF_YOUNG = Rating.SENSITIVE
 """How far a picture of a child may go, in whatever channel."""

@@ -14,6 +14,8 @@ from bot.domain.safety import Rating
 from bot.inference.libraries import import_libraries
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from bot.inference.classifier_model import LoadedClassifier
 
 BATCH = 4  # pictures at once: a job has no more
@@ -30,9 +32,9 @@ class ClassifierClosedError(Exception):
 class TransformersClassifier:
     """Implements ports.PictureClassifier with a model of transformers in this process.
 
-    Everything that touches torch runs on one thread named "pastel-classifier". A cancelled caller goes at once: work that had
-    not begun is dropped, a batch that is under way ends unheard. `device` is "auto", "cpu", "cuda", "cuda:N" or "mps";
-    `cache_dir` None is the hub's own cache.
+    Everything that touches torch runs on one thread named "pastel-classifier", but for `judge`. A cancelled caller goes at
+    once: work that had not begun is dropped, a batch that is under way ends unheard. `device` is "auto", "cpu", "cuda",
+    "cuda:N" or "mps"; `cache_dir` None is the hub's own cache.
     """
 
     def __init__(
@@ -57,6 +59,14 @@ class TransformersClassifier:
 
     async def ratings(self, pictures: Sequence[bytes]) -> tuple[Rating, ...]:
         return await self._on_thread(lambda: self._rate(tuple(pictures)))
+
+    def judge(self, image: Image) -> Rating | None:
+        """Returns the rating of one RGB picture, judged on the calling thread; None until the model is loaded.
+
+        Raises whatever goes wrong.
+        """
+        loaded = self._loaded  # the thread may take it away between two looks
+        return None if loaded is None or self._closed else loaded.rate_images([image])[0]
 
     async def close(self) -> None:
         """Wait until the thread has let go, CLOSE_PATIENCE seconds at most; then the process must end without it.

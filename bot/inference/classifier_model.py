@@ -27,7 +27,7 @@ ImageModel: Any = AutoModelForImageClassification
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedClassifier:
-    """Belongs to the classifier's thread."""
+    """Belongs to the classifier's thread, but for `rate_images`, which any thread may call: nothing of the model changes."""
 
     model: Any
     processor: Any
@@ -35,8 +35,11 @@ class LoadedClassifier:
 
     def rate(self, pictures: Sequence[bytes]) -> tuple[Rating, ...]:
         """One batch of PNG files. Raises whatever goes wrong."""
-        images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
-        pixels = self.processor(images=images, return_tensors="pt")["pixel_values"].to(self.model.device)
+        return self.rate_images([Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures])
+
+    def rate_images(self, images: Sequence[Image.Image]) -> tuple[Rating, ...]:
+        """One batch of RGB pictures, on the calling thread and its stream. Raises whatever goes wrong."""
+        pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
         with torch.inference_mode():
             rows: list[list[float]] = self.model(pixel_values=pixels).logits.float().softmax(dim=-1).tolist()
         return tuple(self.scale.rate(self._shares(row)) for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +12,7 @@ from PIL import Image
 from bot.domain.image import GeneratedImage, GenerationResult
 from bot.domain.progress import Phase, Progress
 from bot.domain.prompt_fit import PromptFit
+from bot.domain.safety import Rating
 from bot.inference.adapters import Adapter
 from bot.inference.control import DrawingControl
 from bot.inference.metadata import encode_png
@@ -21,6 +23,7 @@ from bot.inference.trajectory import Trajectory
 
 PREVIEW_SECONDS = 2.0  # Discord lets a message be edited about that often
 FIRST_PREVIEW = 2  # steps of a picture after which it is shown first; after one, it is a blur of colours
+FIRST_JUDGED = 0.3  # share of the steps before which a classifier would rate a blur
 
 
 class Drawing:
@@ -59,18 +62,28 @@ class Drawing:
         self._fit = fit
         self._started = time.monotonic()
 
-    def wants_preview(self) -> bool:
-        """Once early, then now and then; not when the picture itself follows."""
-        first = self.pictures[0]
-        if first.done or first.step < min(FIRST_PREVIEW, first.steps - 1):
-            return False
-        now = time.monotonic()
-        if self._last_preview is not None and now - self._last_preview < PREVIEW_SECONDS:
-            return False
-        self._last_preview = now
-        return True
+    def next_preview(self, *, judged: bool) -> Trajectory | None:
+        """Returns the picture to be shown now: now and then the first that is not done, once there is something to see.
 
-    def progress(self, phase: Phase, preview: bytes | None = None) -> Progress:
+        `judged`: a classifier looks at it before members do.
+        """
+        picture = next((one for one in self.pictures if not one.done), None)
+        if picture is None or picture.step < _first_preview(picture.steps, judged=judged):
+            return None
+        if self._last_preview is not None and time.monotonic() - self._last_preview < PREVIEW_SECONDS:
+            return None
+        return picture
+
+    @property
+    def was_shown(self) -> bool:
+        """Whether a preview of it has been on its way."""
+        return self._last_preview is not None
+
+    def previewed(self) -> None:
+        """A preview is on its way."""
+        self._last_preview = time.monotonic()
+
+    def progress(self, phase: Phase, *, preview: bytes | None = None, rating: Rating | None = None) -> Progress:
         total = len(self.pictures)
         return Progress(
             phase=phase,
@@ -79,6 +92,7 @@ class Drawing:
             steps=sum(picture.steps for picture in self.pictures),
             decoded=total - self.undecoded,
             preview=preview,
+            rating=rating,
         )
 
     def encode(self, index: int, image: Image.Image, model: LoadedModel) -> None:
@@ -123,3 +137,8 @@ class Drawing:
             self._ended = True
         if first:
             self._fail(error)
+
+
+def _first_preview(steps: int, *, judged: bool) -> int:
+    """After how many of its `steps` a picture is shown first; before the last, since the picture itself follows that."""
+    return min(max(FIRST_PREVIEW, math.ceil(FIRST_JUDGED * steps)) if judged else FIRST_PREVIEW, steps - 1)

@@ -22,6 +22,7 @@ from bot.inference.denoising import denoise
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
 from bot.inference.hangs import HangWatch
+from bot.inference.previews import Previews
 from bot.inference.run_ahead import RunAhead
 from bot.inference.step_times import StepTimes
 from bot.inference.trajectory import Group, Trajectory
@@ -53,6 +54,7 @@ class Engine:
         adapters: Adapters,
         preparer: Preparer,
         files: Executor,
+        previews: Previews,
         *,
         batch: int,
         buckets: Sequence[int] = (),
@@ -66,6 +68,7 @@ class Engine:
         self._adapters = adapters
         self._preparer = preparer
         self._files = files
+        self._previews = previews
         self._buckets = buckets
         self._clock = clock
         self._drawings: list[Drawing] = []
@@ -171,6 +174,7 @@ class Engine:
             self._run_ahead.step()
         took = self._clock() - began
         self.times.add(rows, area, took)
+        self._previews.drew(took)
         if usual is not None and took > max(SLOW_SECONDS, SLOW * usual):
             logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", len(pictures), took, usual)
         return broken
@@ -188,16 +192,7 @@ class Engine:
                 self._undecoded.append((owner, list(owner.pictures).index(picture)))
         for drawing in drawings:
             drawing.control.report(drawing.progress(Phase.DENOISING))
-            if drawing.wants_preview():
-                self._files.submit(self._show, drawing, drawing.pictures[0].predicted)
-
-    def _show(self, drawing: Drawing, predicted: torch.Tensor) -> None:
-        """On a thread of the pool: a preview must not hold the next step up."""
-        if not torch.isfinite(predicted).all():  # it would be black; the picture is refused when it is decoded
-            return
-        preview = self._model.preview.render(predicted, 0.0)
-        if not drawing.ended and drawing.undecoded:
-            drawing.control.report(drawing.progress(Phase.DENOISING, preview))
+            self._previews.offer(drawing, others_wait=len(self._drawings) > 1)
 
     # One finished picture.
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.batch_curve import BatchCurve
+from bot.domain.eta import EngineSpeed
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.progress import Phase, Progress
@@ -25,6 +25,7 @@ from bot.inference.libraries import import_libraries
 from bot.ports import OnProgress
 
 if TYPE_CHECKING:
+    from bot.inference.previews import Judge
     from bot.inference.studio import Studio
 
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
@@ -44,6 +45,9 @@ class DiffusersGenerator:
     Everything that touches torch, its import included, runs on one thread named "pastel-inference", but for files and
     previews, which a small pool encodes. `device` is "auto", "cpu", "cuda", "cuda:N" or
     "mps"; `cache_dir` None is the hub's own cache. `make_studio` is called there once, in place of loading weights.
+
+    `judge`, set before the weights are loaded, rates previews where the model has a classifier, on a thread of their own;
+    without it such a model shows none.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class DiffusersGenerator:
         self._offline = offline
         self._seconds_per_image = seconds_per_image
         self._engine = engine
+        self.judge: Judge | None = None
         self._make_studio = make_studio or self._load_studio
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -81,9 +86,9 @@ class DiffusersGenerator:
         return studio.engine.batch if studio is not None else 1
 
     @property
-    def curve(self) -> BatchCurve | None:
-        studio = self._studio
-        return studio.engine.curve if studio is not None else None
+    def speed(self) -> EngineSpeed | None:
+        studio = self._studio  # the thread may take it away between two looks
+        return studio.speed if studio is not None else None
 
     @property
     def ready(self) -> bool:
@@ -263,7 +268,14 @@ class DiffusersGenerator:
         import_libraries()
         from bot.inference.studio import open_studio
 
-        return open_studio(self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, offline=self._offline)
+        return open_studio(
+            self._profile,
+            self._engine,
+            device=self._device,
+            cache_dir=self._cache_dir,
+            offline=self._offline,
+            judge=self.judge,
+        )
 
     def _unload(self) -> None:
         """Free the memory; a test or a demo may load another model in the same process."""

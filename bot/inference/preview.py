@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ class LatentPreview:
     """Maps latents to colours with a (channels + 1) x 3 matrix, the last row being the bias."""
 
     def __init__(self, matrix: FloatArray) -> None:
-        self._matrix = matrix
+        self._matrix = torch.tensor(matrix)
 
     @classmethod
     def for_sdxl(cls) -> LatentPreview:
@@ -44,15 +45,42 @@ class LatentPreview:
         matrix, *_ = np.linalg.lstsq(_with_bias(_rows(latents)), colours)
         return cls(matrix.astype(np.float32))
 
-    def render(self, latents: torch.Tensor, sigma: float) -> bytes:
-        """WebP of the first picture in `latents`; `sigma` is the noise still in them, in units of the picture."""
-        clean = latents[:1].float().cpu() / (1 + sigma**2) ** 0.5
-        height, width = clean.shape[-2:]
-        colours = (_with_bias(_rows(clean)) @ self._matrix).reshape(height, width, 3)
-        small = Image.fromarray(np.nan_to_num(colours).clip(0, 255).astype(np.uint8), "RGB")
-        scale = LONGEST_SIDE / max(height, width)
-        shown = small.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
-        return encode_webp(shown, None, QUALITY)
+    def look(self, latents: torch.Tensor) -> Look:
+        """Begin with the first picture in `latents`: a device that works behind its thread is not waited for."""
+        if self._matrix.device != latents.device:
+            self._matrix = self._matrix.to(latents.device)
+        colours = latents[0].float().permute(1, 2, 0) @ self._matrix[:-1] + self._matrix[-1]
+        if latents.device.type != "cuda":
+            return Look(colours=colours.cpu(), arrived=None)
+        here = torch.empty(colours.shape, dtype=colours.dtype, pin_memory=True)
+        here.copy_(colours, non_blocking=True)
+        arrived = torch.cuda.Event(blocking=True)
+        arrived.record()
+        return Look(colours=here, arrived=arrived)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Look:
+    """Colours of a half-drawn picture, 0 to 255, a row a line; on their way from the device until `arrived`."""
+
+    colours: torch.Tensor
+    arrived: torch.cuda.Event | None
+
+    def image(self) -> Image.Image | None:
+        """Returns the picture, LONGEST_SIDE pixels; None where it is no numbers any more and would be black. Any thread."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        colours = self.colours.numpy()
+        if not np.isfinite(colours).all():
+            return None
+        small = Image.fromarray(colours.clip(0, 255).astype(np.uint8), "RGB")
+        scale = LONGEST_SIDE / max(small.size)
+        return small.resize((round(small.width * scale), round(small.height * scale)), Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image) -> bytes:
+    """Returns the WebP that is shown."""
+    return encode_webp(image, None, QUALITY)
 
 
 def _rows(tensor: torch.Tensor) -> FloatArray:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from bot.domain.batch_curve import BatchCurve
+from bot.domain.eta import EngineSpeed
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.prompt import styles_of
@@ -28,10 +29,11 @@ from bot.inference.measured_curve import MeasuredCurve
 from bot.inference.measurements import Measurements
 from bot.inference.pipelines import LoadedModel, load_model
 from bot.inference.preparing import Order, Preparer, read_init_image
+from bot.inference.previews import Judge, Previews, nobody_judges, put_drawing_first
 from bot.inference.step_probe import StepProbe
 from bot.inference.text import PromptEncoder
 
-FILE_THREADS = 2  # for PNG and previews; Pillow lets other threads run meanwhile
+FILE_THREADS = 2  # for PNG; Pillow lets other threads run meanwhile
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +41,15 @@ logger = logging.getLogger(__name__)
 class Studio:
     """Belongs to the drawing thread; `close` ends what is under way and frees the memory."""
 
-    def __init__(self, model: LoadedModel, adapters: Adapters, settings: EngineSettings) -> None:
+    def __init__(self, model: LoadedModel, adapters: Adapters, settings: EngineSettings, judge: Judge | None = None) -> None:
+        """`judge` rates the previews of a model with a classifier; without one it has none."""
         self.model = model
         self.adapters = adapters
         self._settings = settings
         self._files = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="pastel-files")
+        put_drawing_first(model.device)
+        needed = None if model.profile.classifier is None else judge or nobody_judges
+        self._previews = Previews(model.preview, needed, model.device)
         batch = settings.batch or 1
         buckets = _buckets(model.device, batch, reproducible=settings.reproducible)
         size = model.profile.size(None)
@@ -57,6 +63,7 @@ class Studio:
             adapters,
             Preparer(model, PromptEncoder(model.text2img)),
             self._files,
+            self._previews,
             batch=batch,
             buckets=buckets,
         )
@@ -68,6 +75,21 @@ class Studio:
             most=batch if settings.reproducible else SIZES[-1],
         )
         self._adopt_curve()
+
+    @property
+    def speed(self) -> EngineSpeed | None:
+        """How quickly the engine takes steps: as measured, else as the last steps of single pictures were taken, else None.
+
+        May be asked from any thread.
+        """
+        size, scale = self.model.profile.size(None), self.model.text2img.vae_scale_factor
+        curve = self.engine.curve
+        if curve is None:
+            usual = self.engine.times.usual(2, size.width * size.height // scale**2)
+            curve = None if usual is None else BatchCurve(((1, usual),))
+        if curve is None:
+            return None
+        return EngineSpeed(curve=curve, batch=self.engine.batch, megapixels=size.width * size.height / 1e6)
 
     @property
     def wants_measuring(self) -> bool:
@@ -111,17 +133,24 @@ class Studio:
             self.engine.batch = 1 if curve is None else curve.best_batch()
 
     def close(self, error: BaseException) -> None:
-        """Files that are being encoded are waited for; they take a moment."""
+        """Files that are being encoded and the preview under way are waited for; they take a moment."""
         self.engine.abandon(error)
+        self._previews.close()
         self._files.shutdown()
 
 
 def open_studio(
-    profile: ModelProfile, settings: EngineSettings, *, device: str, cache_dir: Path | None, offline: bool
+    profile: ModelProfile,
+    settings: EngineSettings,
+    *,
+    device: str,
+    cache_dir: Path | None,
+    offline: bool,
+    judge: Judge | None = None,
 ) -> Studio:
     """Load the weights (seconds to minutes). Raises ModelError."""
     model = load_model(profile, device=device, cache_dir=cache_dir, offline=offline)
-    studio = Studio(model, Adapters(model.text2img, cache_dir=cache_dir, offline=offline), settings)
+    studio = Studio(model, Adapters(model.text2img, cache_dir=cache_dir, offline=offline), settings, judge)
     logger.info("The model %s is loaded on %s; %d pictures share a step.", profile.name, model.device, studio.engine.batch)
     return studio
 

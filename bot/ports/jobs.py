@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob
 from bot.domain.quota import Limits, StepsTaken
@@ -30,11 +31,15 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """What runs or waits before a job: how many, and their work in megapixel-steps. `paused`: the job waits for its server."""
+    """What ends before a job: how many run or wait, and their work in megapixel-steps; `running` are those among them that run,
+    each with its work. `behind` others run and end after it. `paused`: the job waits for its server.
+    """
 
     jobs: int
     work: float
     paused: bool = False
+    running: tuple[tuple[JobId, float], ...] = ()
+    behind: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +123,7 @@ class JobRepository(Protocol):
         ...
 
     async def ahead(self, job_id: JobId) -> Ahead | None:
-        """None when the job does not wait."""
+        """None when the job neither waits nor runs."""
         ...
 
     async def waiting(self, user_id: int, *, limit: int) -> Waiting:
@@ -137,8 +142,12 @@ class JobRepository(Protocol):
         """Jobs by status."""
         ...
 
-    async def pace(self) -> float | None:
-        """Seconds a megapixel-step, over the last finished jobs; None before the first."""
+    async def recent(self, limit: int) -> tuple[DrawnJob, ...]:
+        """The last finished jobs."""
+        ...
+
+    async def line(self, limit: int) -> tuple[Job, ...]:
+        """QUEUED jobs of all servers, those first that came first."""
         ...
 
     async def set_message(self, job_id: JobId, *, channel_id: int, message_id: int) -> None:

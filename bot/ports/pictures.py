@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from bot.domain.eta import EngineSpeed
 from bot.domain.image import GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId
 from bot.domain.progress import Progress
@@ -24,6 +25,11 @@ class ImageGenerator(Protocol):
     @property
     def capacity(self) -> int:
         """How many requests may be in `generate` at once; known for good when the weights are loaded."""
+        ...
+
+    @property
+    def speed(self) -> EngineSpeed | None:
+        """How quickly steps are taken; None until that was measured."""
         ...
 
     @property

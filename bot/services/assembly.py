@@ -24,7 +24,7 @@ from bot.services.courier import Mailroom
 from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
-from bot.services.estimates import Estimator
+from bot.services.estimates import DrawnShares, Estimator
 from bot.services.exports import Exports
 from bot.services.findings import Findings
 from bot.services.first_answers import FirstAnswers
@@ -37,6 +37,7 @@ from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.moderation import Moderation, ModerationRepository, Roster
 from bot.services.overwriting import Overwriting, Traces
 from bot.services.personal import PersonalRepository, Preferences
+from bot.services.places import Places
 from bot.services.privacy import MemberRecords, Privacy
 from bot.services.proposals import Proposals
 from bot.services.quotas import Credits, Quotas
@@ -113,6 +114,7 @@ class Services:
     live: LiveCards
     reader: TextReader
     uploads: UploadPlaces
+    places: Places
 
 
 def build_services(
@@ -125,9 +127,10 @@ def build_services(
 ) -> Services:
     """`edit_interval` is seconds between two edits of one live card."""
     jobs, clock, metrics, messenger, store = ports.jobs, ports.clock, ports.metrics, ports.messenger, ports.store
-    estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
+    drawn = DrawnShares()
+    estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator, drawn=drawn)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
-    live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
+    live = _live_cards(ports, cards, drawn, edit_interval, sleep)
     reader = TextReader()
     gate = _gate(ports, reader, profile, catalog)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
@@ -174,6 +177,7 @@ def build_services(
         live=live,
         reader=reader,
         uploads=uploads,
+        places=Places(jobs=jobs, estimator=estimator, live=live, clock=clock, metrics=metrics, sleep=sleep),
     )
 
 
@@ -218,6 +222,18 @@ def _generation(
         removal=removal,
         jobs=ports.jobs,
         estimator=estimator,
+    )
+
+
+def _live_cards(ports: Ports, cards: CardAssembler, drawn: DrawnShares, interval: float, sleep: Sleep) -> LiveCards:
+    return LiveCards(
+        jobs=ports.jobs,
+        messenger=ports.messenger,
+        cards=cards,
+        drawn=drawn,
+        clock=ports.clock,
+        sleep=sleep,
+        interval=interval,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -154,10 +154,8 @@ class Attempt:
         if progress.phase is Phase.DENOISING:
             self._bench.metrics.steps.inc(max(0, progress.step - self._steps_seen))
             self._steps_seen = max(progress.step, self._steps_seen)
-        if not self._bench.inspection.shows_previews(self.job):
-            progress = replace(progress, preview=None)
         if self._abort_reason is None:
-            self._bench.live.on_progress(self.job, progress)
+            self._bench.live.on_progress(self.job, self._bench.inspection.shown(self.job, progress))
 
     async def _conclude(self, drawing: asyncio.Task[GenerationResult]) -> str:
         """Record what became of the drawing; returns the outcome's name for the metrics."""

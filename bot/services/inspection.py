@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from bot.domain.job import Job
+from bot.domain.progress import Progress
 from bot.domain.safety import Rating
 from bot.domain.withholding import WithheldError
 from bot.errors import GenerationError
@@ -47,9 +49,16 @@ class Inspection:
         self._metrics = metrics
         self._sleep = sleep
 
-    def shows_previews(self, job: Job) -> bool:
-        """Whether half-drawn pictures may be shown. Nobody looks at those, so they may only where nothing could be withheld."""
-        return not self._needed or not Rating.EXPLICIT.is_beyond(job.showing.rating)
+    def shown(self, job: Job, progress: Progress) -> Progress:
+        """Returns the progress as members may see it: where pictures are looked at, a preview stays only if it is rated at
+        least one level below what the job's pictures may show, since a half-drawn picture is easily misjudged.
+        """
+        if not self._needed or progress.preview is None:
+            return progress
+        limit = job.showing.rating.below()
+        if limit is None or progress.rating is None or progress.rating.is_beyond(limit):
+            return replace(progress, preview=None, refused=True)
+        return progress
 
     async def prepare(self, job: Job) -> None:
         """Have the classifier ready before anything is drawn in vain. Raises GenerationError."""

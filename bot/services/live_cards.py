@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bot.domain.card import JobCard
+from bot.domain.card import JobCard, QueuePosition
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Job, JobId
 from bot.domain.progress import Progress
 from bot.ports import Clock, JobRepository, Messenger, MessengerError
 from bot.services.cards import CardAssembler
+from bot.services.estimates import DrawnShares
 from bot.services.signals import Sleep, rest
 
 EDIT_INTERVAL = 2.5  # seconds between two edits of one card; Discord allows about 5 in 5 s for a whole channel
 EDIT_TIMEOUT = 15.0  # seconds; delivery waits at most this long for a progress edit that hangs
+LONG_AGO = timedelta(days=1)  # before any pause between two edits
 BLOCKED_PAUSE = 60.0  # seconds without live edits after a refusal of everything
 
 log = logging.getLogger(__name__)
@@ -24,9 +27,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _LiveCard:
-    """What the next edit shows. `task` runs only while something is left to show."""
+    """What the next edit shows. `task` runs only while something is left to show. `looked_at` is when `position` was last
+    shown or found true.
+    """
 
+    channel_id: int
     not_before: datetime
+    looked_at: datetime
+    position: QueuePosition | None = None
     progress: Progress | None = None
     stale: bool = False
     closed: bool = False
@@ -47,6 +55,7 @@ class LiveCards:
         jobs: JobRepository,
         messenger: Messenger,
         cards: CardAssembler,
+        drawn: DrawnShares,
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
         interval: float = EDIT_INTERVAL,
@@ -54,6 +63,7 @@ class LiveCards:
         self._jobs = jobs
         self._messenger = messenger
         self._cards = cards
+        self._drawn = drawn
         self._clock = clock
         self._sleep = sleep
         self._interval = timedelta(seconds=interval)
@@ -61,30 +71,66 @@ class LiveCards:
         self._paused_until: datetime | None = None
         self._stopped = False
 
-    async def opened(self, job: Job) -> None:
-        """Say that the card was shown this moment, as the first answer: its next edit keeps the distance to that."""
+    async def opened(self, job: Job, position: QueuePosition | None) -> None:
+        """Say that the card was shown this moment with this place, as the first answer: its next edit keeps the distance."""
         if job.id not in self._open:
-            self._open[job.id] = _LiveCard(not_before=self._clock.now() + self._interval)
+            self._opened(job, not_before=self._clock.now() + self._interval).position = position
 
     async def show(self, job: Job) -> None:
         """Open the card, or start it afresh for another attempt; the edit happens in the card's own task."""
         live = self._open.get(job.id)
         if live is None or live.closed:
-            live = self._open[job.id] = _LiveCard(not_before=self._clock.now())
+            live = self._opened(job, not_before=self._clock.now())
+        self._drawn.forget(job.id)
         live.progress = None
         self._refresh(job.id, live)
 
+    def resume(self, job: Job) -> None:
+        """Open the card of a job that waited before this process began, as it is; it is looked at soon."""
+        if job.id not in self._open:
+            now = self._clock.now()
+            self._opened(job, not_before=now).looked_at = now - LONG_AGO
+
+    def waiting(self, *, seen_before: datetime, except_in: Container[int]) -> tuple[JobId, ...]:
+        """The open cards that show a place or time from before `seen_before`, the oldest first: of jobs that wait for their
+        turn, or for their next step. Those in the channels `except_in` are left out.
+        """
+        found = [
+            (live.looked_at, job_id)
+            for job_id, live in self._open.items()
+            if not live.closed and not live.stale and live.looked_at <= seen_before and live.channel_id not in except_in
+        ]
+        return tuple(job_id for _, job_id in sorted(found))
+
+    def shown_position(self, job_id: JobId) -> QueuePosition | None:
+        """Where an open card says that its job stands; None where that is unknown."""
+        live = self._open.get(job_id)
+        return None if live is None else live.position
+
+    def looked(self, job_id: JobId) -> None:
+        """The card's place was compared with the truth this moment."""
+        if (live := self._open.get(job_id)) is not None:
+            live.looked_at = self._clock.now()
+
+    def refresh(self, job_id: JobId) -> None:
+        """Show the newest state of an open card."""
+        live = self._open.get(job_id)
+        if live is not None and not live.closed:
+            self._refresh(job_id, live)
+
     def on_progress(self, job: Job, progress: Progress) -> None:
         """Remember the newest progress of an open card; called on the event loop, never blocks."""
+        self._drawn.note(job.id, progress.fraction)
         live = self._open.get(job.id)
         if live is None or live.closed:
             return
-        seen = live.progress.preview if live.progress else None
+        seen = live.progress.preview if live.progress and not progress.refused else None
         live.progress = progress if progress.preview else replace(progress, preview=seen)
         self._refresh(job.id, live)
 
     async def close(self, job_id: JobId) -> None:
         """After this no edit of the card is in flight or will come."""
+        self._drawn.forget(job_id)
         live = self._open.get(job_id)
         if live is None:
             return
@@ -100,6 +146,11 @@ class LiveCards:
         self._stopped = True
         for job_id in tuple(self._open):
             await self.close(job_id)
+
+    def _opened(self, job: Job, *, not_before: datetime) -> _LiveCard:
+        live = _LiveCard(channel_id=job.reply.channel_id, not_before=not_before, looked_at=self._clock.now())
+        self._open[job.id] = live
+        return live
 
     def _refresh(self, job_id: JobId, live: _LiveCard) -> None:
         live.stale = True
@@ -139,6 +190,7 @@ class LiveCards:
             log.debug("Live card of job %s: %s", job_id, error)
             self._obey(live, error)
             return
+        live.position, live.looked_at = card.position, self._clock.now()
         if message_id is not None and job.reply.message_id != message_id:
             await self._jobs.set_message(job_id, channel_id=job.reply.channel_id, message_id=message_id)
 

@@ -96,13 +96,14 @@ class Reception:
         if asked is not Asked.NO and answer.waited > LONGEST_WAIT:
             await self._jobs.withdraw(job.id, now=self._clock.now())
             raise InvalidRequestError(TOO_SLOW)
+        card = await self._cards.live(job)
         try:
-            message_id = await _send(answer, await self._cards.live(job), asked)
+            message_id = await _send(answer, card, asked)
         except MessengerError as error:
             await self._conclude_fault(job, error)
             return
         await self._jobs.set_shown(job.id, message_id=message_id, now=self._clock.now())
-        await self._live.opened(job)
+        await self._live.opened(job, card.position)
         self._worker.wake()
 
     async def _conclude_fault(self, job: Job, error: MessengerError) -> None:

@@ -6,8 +6,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
-from statistics import median
 
+from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
 from bot.domain.quota import Limits, Payment, StepsTaken
@@ -19,14 +19,12 @@ from bot.storage.database import Database
 from bot.storage.moderation import find_block
 from bot.storage.people import remember_guild, remember_user
 from bot.storage.reports import close_about_job
-from bot.storage.rows import image_from_row, job_from_row, new_job_row, to_micros
+from bot.storage.rows import from_micros, image_from_row, job_from_row, new_job_row, to_micros
 
 TAKEN_BACK = "This request was deleted while its picture was read, so nothing was drawn."
 
 KNOWN = "SELECT * FROM jobs WHERE interaction_id = ?"
 END_INTAKE = "DELETE FROM intakes WHERE interaction_id = ?"
-
-PACE_WINDOW = 20  # jobs; enough to outvote one that waited for the weights to load
 
 ADD = """--sql
 INSERT INTO jobs (
@@ -55,13 +53,15 @@ ORDER BY status = 'queued', start_tag, seq
 COUNT_WAITING = "SELECT COUNT(*) FROM jobs WHERE {owner} = :owner AND status IN ('queued', 'running')"
 OF_MEMBER, OF_GUILD = "user_id", "guild_id"
 
-PACE = """--sql
-SELECT (finished_at - started_at) / 1e6 / work AS pace
+RECENT = """--sql
+SELECT id, started_at, finished_at, work, json_extract(request, '$.num_images') AS pictures
 FROM jobs
 WHERE status IN ('succeeded', 'delivered', 'undeliverable')
 ORDER BY finished_at DESC
 LIMIT ?
 """
+
+LINE = "SELECT * FROM jobs WHERE status = 'queued' AND shown_at IS NOT NULL ORDER BY seq LIMIT ?"
 
 SET_MESSAGE = "UPDATE jobs SET channel_id = :channel_id, message_id = :message_id WHERE id = :id"
 
@@ -176,12 +176,13 @@ class SqliteJobs:
             lambda connection: dict(connection.execute("SELECT status, COUNT(*) FROM jobs GROUP BY status").fetchall())
         )
 
-    async def pace(self) -> float | None:
-        def select(connection: sqlite3.Connection) -> float | None:
-            paces: list[float] = [row["pace"] for row in connection.execute(PACE, (PACE_WINDOW,))]
-            return median(paces) if paces else None
+    async def recent(self, limit: int) -> tuple[DrawnJob, ...]:
+        return await self._database.read(lambda connection: tuple(_drawn(row) for row in connection.execute(RECENT, (limit,))))
 
-        return await self._database.read(select)
+    async def line(self, limit: int) -> tuple[Job, ...]:
+        return await self._database.read(
+            lambda connection: tuple(job_from_row(row) for row in connection.execute(LINE, (limit,)))
+        )
 
     async def set_message(self, job_id: JobId, *, channel_id: int, message_id: int) -> None:
         values = {"id": job_id, "channel_id": channel_id, "message_id": message_id}
@@ -233,6 +234,16 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     ledger.reserve(connection, job, payment, now=now)
     turns.assign(connection, origin.user_id)
     return Submission(job=job, created=True)
+
+
+def _drawn(row: sqlite3.Row) -> DrawnJob:
+    return DrawnJob(
+        id=row["id"],
+        started_at=from_micros(row["started_at"]),
+        finished_at=from_micros(row["finished_at"]),
+        pictures=row["pictures"],
+        work=row["work"],
+    )
 
 
 def check_new(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Payment:

@@ -38,19 +38,22 @@ ORDER BY seq
 """
 
 PLACE = """--sql
-SELECT start_tag, seq, NOT EXISTS (SELECT 1 FROM queue_line WHERE queue_line.seq = jobs.seq) AS paused
+SELECT
+    start_tag,
+    seq,
+    status,
+    status = 'queued' AND NOT EXISTS (SELECT 1 FROM queue_line WHERE queue_line.seq = jobs.seq) AS paused
 FROM jobs
-WHERE id = ? AND status = 'queued'
+WHERE id = ? AND status IN ('queued', 'running')
 """
 
-# A running job may have come later than one that was put back, and still is ahead of it.
-AHEAD = """--sql
-SELECT COUNT(*) AS jobs, TOTAL(work) AS work
-FROM (
-    SELECT work FROM jobs WHERE status = 'running'
-    UNION ALL
-    SELECT work FROM queue_line WHERE (start_tag, seq) < (:start_tag, :seq)
-)
+AHEAD = "SELECT COUNT(*) AS jobs, TOTAL(work) AS work FROM queue_line WHERE (start_tag, seq) < (:start_tag, :seq)"
+
+# A running job may have come later than one that was put back, and still is ahead of it; those that run end in their order.
+BESIDE = """--sql
+SELECT id, work, :status = 'queued' OR (start_tag, seq) < (:start_tag, :seq) AS is_ahead
+FROM jobs
+WHERE status = 'running' AND seq <> :seq
 """
 
 BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
@@ -94,12 +97,24 @@ def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool
 
 
 def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
-    """What runs or comes before a queued job."""
+    """What ends before a job that waits or runs."""
     place = connection.execute(PLACE, (job_id,)).fetchone()
     if place is None:
         return None
-    before = connection.execute(AHEAD, {"start_tag": place["start_tag"], "seq": place["seq"]}).fetchone()
-    return Ahead(jobs=before["jobs"], work=before["work"], paused=bool(place["paused"]))
+    values = {name: place[name] for name in ("start_tag", "seq", "status")}
+    beside = connection.execute(BESIDE, values).fetchall()
+    running = tuple((JobId(row["id"]), float(row["work"])) for row in beside if row["is_ahead"])
+    jobs, work = 0, 0.0
+    if place["status"] == "queued":
+        before = connection.execute(AHEAD, {"start_tag": values["start_tag"], "seq": values["seq"]}).fetchone()
+        jobs, work = before["jobs"], before["work"]
+    return Ahead(
+        jobs=jobs + len(running),
+        work=work + sum(work for _, work in running),
+        paused=bool(place["paused"]),
+        running=running,
+        behind=len(beside) - len(running),
+    )
 
 
 def backlog(connection: sqlite3.Connection) -> int:

@@ -56,7 +56,7 @@ def actions(rendered: RenderedCard) -> list[str]:
 
 
 def test_a_queued_card_says_its_place_and_when_it_is_ready_in_the_members_own_time():
-    position = QueuePosition(ahead=3, starts_at=NOW, done_at=NOW + timedelta(seconds=40))
+    position = QueuePosition(ahead=3, done_at=NOW + timedelta(seconds=40))
 
     rendered = render(card(JobStatus.QUEUED, files=(), position=position))
 

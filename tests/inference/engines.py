@@ -14,6 +14,7 @@ from bot.inference.control import DrawingControl
 from bot.inference.engine import Engine
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.preparing import Preparer
+from bot.inference.previews import Judge, Previews
 from bot.inference.studio import Studio, open_studio
 from bot.inference.text import PromptEncoder
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
@@ -45,10 +46,17 @@ class Ticket:
         return self.result is not None or self.error is not None
 
 
+class FreePreviews(Previews):
+    """They cost nothing, so that no test depends on how busy the machine is."""
+
+    def _clock(self) -> float:
+        return 0.0
+
+
 class Bench:
     """An engine over the tiny model, with a clock that the test sets."""
 
-    def __init__(self, studio: Studio, *, batch: int, buckets: tuple[int, ...] = ()) -> None:
+    def __init__(self, studio: Studio, *, batch: int, buckets: tuple[int, ...] = (), judge: Judge | None = None) -> None:
         self.studio = studio
         self.now = 0.0
         model = studio.model
@@ -57,6 +65,7 @@ class Bench:
             studio.adapters,
             Preparer(model, PromptEncoder(model.text2img)),
             AtOnce(),
+            FreePreviews(model.preview, judge, model.device, AtOnce()),
             batch=batch,
             buckets=buckets,
             clock=lambda: self.now,

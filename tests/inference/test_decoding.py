@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import copy
-import io
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
 from bot.inference.decoding import decode
 from bot.inference.pipelines import load_model
-from bot.inference.preview import LatentPreview
+from bot.inference.preview import LONGEST_SIDE, LatentPreview
 from tests.tiny_sdxl import TinyModels, tiny_profile
 
 
@@ -120,9 +118,11 @@ def test_a_fitted_preview_follows_a_linear_vae() -> None:
 
     ramp = torch.zeros(1, 4, 8, 8)
     ramp[0, 0] = torch.linspace(-3, 3, 8)[None, :]
-    data = LatentPreview.fitted(LinearVae()).render(ramp, sigma=0.0)
+    image = LatentPreview.fitted(LinearVae()).look(ramp).image()
 
-    columns = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(float).mean(axis=0)
+    assert image is not None
+    assert max(image.size) == LONGEST_SIDE
+    columns = np.asarray(image.convert("L")).astype(float).mean(axis=0)
     assert columns[5] < 64
     assert columns[-5] > 190
     assert (np.diff(columns) > -3).all()

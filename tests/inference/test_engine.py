@@ -255,11 +255,12 @@ class TestFaults:
         assert "came out empty" in str(broken.error)
         assert sound.result is not None
 
-    def test_a_preview_that_fails_harms_nothing(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("part", ["bot.inference.preview.LatentPreview.look", "bot.inference.preview.Look.image"])
+    def test_a_preview_that_fails_harms_nothing(self, studio: Studio, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
         def breaks(*_: Any) -> bytes:
             raise ValueError("a bug")
 
-        monkeypatch.setattr(studio.model.preview, "render", breaks)
+        monkeypatch.setattr(part, breaks)
         bench = Bench(studio, batch=4)
         ticket = bench.admit(make_request())
         bench.run()

@@ -15,7 +15,9 @@ from bot.inference.machine import measuring_key
 from bot.inference.measurements import CURVE, Measurements
 from bot.inference.pipelines import LoadedModel
 from bot.inference.step_probe import StepProbe
+from bot.inference.step_times import SETTLED
 from tests.inference.conftest import make_generator, make_request
+from tests.inference.engines import open_tiny_studio
 from tests.services.world import until
 from tests.tiny_sdxl import TinyModels
 
@@ -50,7 +52,7 @@ async def test_the_first_pause_tells_how_many_pictures_share_a_step(models, tmp_
     finally:
         await generator.close()
 
-    assert generator.curve is None  # closed
+    assert generator.speed is None  # closed
     assert [entry["kind"] for entry in json.loads(path.read_text())["measurements"]] == [CURVE]
 
 
@@ -119,7 +121,7 @@ async def test_what_the_operator_says_stands_whatever_is_measured(models, tmp_pa
     generator = generator_with(models, tmp_path / "measurements.json", batch=3)
     try:
         await generator.load()
-        await until(lambda: generator.curve is not None)
+        await until(lambda: generator.speed is not None)
         assert generator.capacity == 3
     finally:
         await generator.close()
@@ -129,7 +131,7 @@ async def test_where_every_call_is_filled_up_nothing_larger_is_tried(models, tmp
     generator = generator_with(models, tmp_path / "measurements.json", batch=4, reproducible=True)
     try:
         await generator.load()
-        await until(lambda: generator.curve is not None)
+        await until(lambda: generator.speed is not None)
     finally:
         await generator.close()
 
@@ -154,12 +156,26 @@ async def test_a_call_that_breaks_ends_the_measuring_and_not_the_generator(model
     assert calls == [1]
 
 
+def test_until_then_the_last_steps_of_single_pictures_tell_how_quick_they_are(models):
+    studio = open_tiny_studio(models)
+    size = studio.model.profile.size(None)
+    area = size.width * size.height // studio.model.text2img.vae_scale_factor**2
+    assert studio.speed is None
+    for _ in range(SETTLED):
+        studio.engine.times.add(2, area, 0.25)
+    speed = studio.speed
+    studio.close(RuntimeError("the test is over"))
+
+    assert speed is not None
+    assert speed.rate(1) == pytest.approx(size.width * size.height / 1e6 / 0.25)
+
+
 async def test_without_a_file_nothing_is_measured(models, calls):
     generator = generator_with(models, None)
     try:
         await generator.load()
         await asyncio.sleep(0.1)
-        assert (generator.capacity, generator.curve, calls) == (1, None, [])
+        assert (generator.capacity, generator.speed, calls) == (1, None, [])
     finally:
         await generator.close()
 
@@ -170,7 +186,7 @@ def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
         try:
             await generator.load()
             if path is not None:
-                await until(lambda: generator.curve is not None, seconds=120)
+                await until(lambda: generator.speed is not None, seconds=120)
             result = await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
             return result.images[0].data
         finally:
@@ -183,8 +199,6 @@ def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
 
 
 def test_a_real_call_is_timed_and_the_key_names_what_it_depends_on(models, tmp_path):
-    from tests.inference.engines import open_tiny_studio
-
     studio = open_tiny_studio(models)
     model: LoadedModel = studio.model
     took = StepProbe(model, width=64, height=64).seconds(2)

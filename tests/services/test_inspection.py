@@ -292,39 +292,85 @@ async def test_a_model_without_a_classifier_is_not_looked_at(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    ("classified", "limit", "shown"),
+    ("classified", "limit", "rating", "shown"),
     [
-        (True, Rating.GENERAL, False),
-        (True, Rating.SENSITIVE, False),
-        (True, Rating.QUESTIONABLE, False),
-        (True, Rating.EXPLICIT, True),
-        (False, Rating.GENERAL, True),
+        (True, Rating.GENERAL, Rating.GENERAL, False),  # below it there is nothing
+        (True, Rating.SENSITIVE, Rating.GENERAL, True),
+        (True, Rating.SENSITIVE, Rating.SENSITIVE, False),
+        (True, Rating.QUESTIONABLE, Rating.SENSITIVE, True),
+        (True, Rating.EXPLICIT, Rating.QUESTIONABLE, True),
+        (True, Rating.EXPLICIT, Rating.EXPLICIT, False),
+        (True, Rating.EXPLICIT, None, False),  # nobody has looked at it
+        (False, Rating.GENERAL, None, True),
     ],
 )
-async def test_half_drawn_pictures_are_shown_only_where_nothing_could_be_withheld(
-    world: World, classified: bool, limit: Rating, shown: bool, monkeypatch: pytest.MonkeyPatch
+async def test_a_half_drawn_picture_is_shown_only_where_it_is_rated_a_level_below_what_is_allowed(
+    world: World, classified: bool, limit: Rating, rating: Rating | None, shown: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.classifier = FakeClassifier()
     world.build(profile=CLASSIFIED_PROFILE if classified else PROFILE)
     show_up_to(world, limit, monkeypatch)
-    world.generator.gate.clear()
-    generate = world.generator.generate
-
-    async def with_preview(request, *, init_image, on_progress):
-        on_progress(progress(request, 2, preview=b"half"))
-        return await generate(request, init_image=init_image, on_progress=on_progress)
-
-    monkeypatch.setattr(world.generator, "generate", with_preview)
+    reports = [("half", rating)]
+    previews(world, reports, monkeypatch)
     world.start_worker()
     await submit(world)
     await drawing(world)
 
-    def edited() -> bool:
-        world.clock.advance(0.1)
-        return any(card.progress is not None for card in world.cards())
+    await until(lambda: edited(world, step=2))
+    assert shown_files(world) == ([b"half"] if shown else [])
 
-    await until(edited)
-    assert [file.data for file in world.cards()[-1].files] == ([b"half"] if shown else [])
+
+async def test_a_later_refusal_takes_the_preview_off_the_card_and_the_newest_that_passes_is_shown(
+    world: World, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show_up_to(world, Rating.SENSITIVE, monkeypatch)
+    reports = [("first", Rating.GENERAL)]
+    previews(world, reports, monkeypatch)
+    world.start_worker()
+    await submit(world)
+    await drawing(world)
+    await until(lambda: edited(world, step=2))
+    assert shown_files(world) == [b"first"]
+
+    for step, (name, rating, files) in enumerate(
+        [
+            (None, None, [b"first"]),
+            ("worse", Rating.EXPLICIT, []),
+            (None, None, []),
+            ("better", Rating.GENERAL, [b"better"]),
+        ],
+        start=3,
+    ):
+        preview = None if name is None else name.encode()
+        report = progress(request(prompt=PROMPT, num_images=2), step, preview=preview)
+        world.generator.on_progress(replace(report, rating=rating))
+        await until(lambda step=step: edited(world, step=step))
+        assert shown_files(world) == files
+
+
+def previews(world: World, reports: list[tuple[str, Rating | None]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each drawing report these previews and hang; `on_progress` of the generator reports more."""
+    world.generator.gate.clear()
+    generate = world.generator.generate
+
+    async def with_previews(asked, *, init_image, on_progress, **more):
+        world.generator.on_progress = on_progress
+        for step, (name, rating) in enumerate(reports, start=2):
+            on_progress(replace(progress(asked, step, preview=name.encode()), rating=rating))
+        return await generate(asked, init_image=init_image, on_progress=lambda _: None, **more)
+
+    monkeypatch.setattr(world.generator, "generate", with_previews)
+
+
+def edited(world: World, *, step: int) -> bool:
+    """Whether the newest card shows the step; time goes on meanwhile."""
+    world.clock.advance(0.1)
+    shown = [card.progress.step for card in world.cards() if card.progress is not None]
+    return bool(shown) and shown[-1] == step
+
+
+def shown_files(world: World) -> list[bytes]:
+    return [file.data for file in world.cards()[-1].files]
 
 
 async def test_what_is_withheld_costs_nothing_three_times_a_day_and_then_its_price(

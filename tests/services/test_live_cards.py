@@ -35,8 +35,8 @@ async def settled(world: World) -> None:
     await until(lambda: world.clock.sleeping == 1)
 
 
-async def test_a_queued_card_shows_position_and_times(world: World) -> None:
-    await world.drawn(1)  # 2 s for its work: the measured pace
+async def test_a_queued_card_shows_its_place_and_when_it_is_ready(world: World) -> None:
+    await world.drawn(1)  # 2 s for its work
     await world.add(2)
     job = await world.add(3)
 
@@ -46,13 +46,27 @@ async def test_a_queued_card_shows_position_and_times(world: World) -> None:
     position = world.cards()[0].position
     assert position is not None
     assert position.ahead == 1
-    assert position.starts_at is not None
     assert position.done_at is not None
-    assert position.starts_at - world.clock.now() == pytest.approx(timedelta(seconds=2), abs=timedelta(milliseconds=1))
     assert position.done_at - world.clock.now() == pytest.approx(timedelta(seconds=4), abs=timedelta(milliseconds=1))
 
 
-async def test_before_a_pace_is_known_the_card_shows_the_place_alone(world: World) -> None:
+async def test_what_is_drawn_of_a_job_does_not_count_as_ahead(world: World) -> None:
+    await world.drawn(1)
+    await world.add(2)
+    running = await world.claim()
+    world.services.live.on_progress(running, progress(running.request, running.request.num_inference_steps // 2))
+    job = await world.add(3)
+
+    await world.services.live.show(job)
+    await until(lambda: len(world.messenger.shown) == 1)
+
+    position = world.cards()[0].position
+    assert position is not None
+    assert position.done_at is not None
+    assert position.done_at - world.clock.now() == pytest.approx(timedelta(seconds=3), abs=timedelta(milliseconds=1))
+
+
+async def test_before_a_speed_is_known_the_card_shows_the_place_alone(world: World) -> None:
     await world.add(1)
     job = await world.add(2)
 
@@ -61,7 +75,7 @@ async def test_before_a_pace_is_known_the_card_shows_the_place_alone(world: Worl
 
     position = world.cards()[0].position
     assert position is not None
-    assert (position.ahead, position.starts_at, position.done_at) == (1, None, None)
+    assert (position.ahead, position.done_at) == (1, None)
 
 
 async def test_many_reports_become_one_edit_in_two_and_a_half_seconds_with_the_newest_state(world: World) -> None:

@@ -1,18 +1,14 @@
-"""Waking loops, estimating times, blanking words."""
+"""Waking loops, blanking words."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
-from bot.ports import Ahead
-from bot.services.estimates import Estimator
 from bot.services.incidents import without_words
 from bot.services.signals import Signal, rest
-from tests.examples import job, request
-from tests.fakes import START, FakeClock, FakeGenerator
+from tests.fakes import FakeClock
 from tests.services.world import until
 
 
@@ -45,33 +41,6 @@ async def test_a_rest_ends_by_itself_when_its_time_is_over() -> None:
     clock.advance(60)
 
     await resting
-
-
-class QueueOf:
-    """The two questions that an estimate asks a JobRepository."""
-
-    def __init__(self, ahead: Ahead | None, pace: float | None) -> None:
-        self._ahead, self._pace = ahead, pace
-
-    async def ahead(self, job_id: str) -> Ahead | None:
-        return self._ahead
-
-    async def pace(self) -> float | None:
-        return self._pace
-
-
-@pytest.mark.parametrize(("capacity", "starts", "ends"), [(1, 20, 30), (4, 5, 15)])
-async def test_the_work_ahead_is_shared_by_all_who_draw(capacity: int, starts: float, ends: float) -> None:
-    asked = job(request=request(width=1000, height=1000, num_inference_steps=5))  # 5 megapixel-steps at 2 s
-    queue = QueueOf(Ahead(jobs=2, work=10), 2.0)
-    estimator = Estimator(jobs=queue, clock=FakeClock(), generator=FakeGenerator(capacity=capacity))  # type: ignore[arg-type]
-
-    position = await estimator.position(asked)
-
-    assert position is not None
-    assert position.ahead == 2
-    assert position.starts_at == START + timedelta(seconds=starts)
-    assert position.done_at == START + timedelta(seconds=ends)
 
 
 @pytest.mark.parametrize("text", ["bad token in 'it\\'s a \"cat\"'", 'refused: it\'s a "cat"', "a: 'it\\'s a \"cat\"\\n'"])

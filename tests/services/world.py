@@ -70,6 +70,10 @@ class World:
     roster: FakeRoster = field(default_factory=FakeRoster)
     services: Services = field(init=False)
 
+    @property
+    def pauses(self) -> SqlitePauses:
+        return SqlitePauses(self.database)
+
     def build(
         self,
         *,
@@ -240,6 +244,7 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             await world.services.delivery.stop()
             await world.services.eraser.stop()
             world.services.retention.stop()
+            world.services.places.stop()
             await world.services.reader.close()
             world.services.first_answers.stop()
             await asyncio.gather(*world.tasks, return_exceptions=True)

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from bot.domain.job import JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
 from bot.domain.quota import UNLIMITED
 from bot.domain.request import InitImage, NoiseBlend
-from bot.storage.jobs import PACE_WINDOW
 from tests.storage.samples import NOW, TOKEN, Store, images, new_job, request
 
 
@@ -116,33 +115,26 @@ async def test_counts_are_by_status(store: Store) -> None:
     assert await store.jobs.counts() == {"succeeded": 1, "running": 1, "queued": 2}
 
 
-async def test_there_is_no_pace_before_the_first_finished_job(store: Store) -> None:
-    await store.running()
+async def test_the_last_finished_jobs_are_known_with_their_times_and_work(store: Store) -> None:
+    await store.running(1)
+    for number in (2, 3, 4):
+        await store.add(number, width=1000, height=1000, num_inference_steps=10, num_images=2)
+        at = NOW + timedelta(minutes=number)
+        job = await store.claim(at)
+        assert await store.jobs.finish(job.id, 1, images(job), now=at + timedelta(seconds=number))
 
-    assert await store.jobs.pace() is None
+    recent = await store.jobs.recent(2)
 
-
-async def draw(store: Store, number: int, seconds: float, *, at: datetime = NOW) -> None:
-    """A job of 10 megapixel-steps that took `seconds`."""
-    await store.add(number, width=1000, height=1000, num_inference_steps=10)
-    job = await store.claim(at)
-    assert await store.jobs.finish(job.id, 1, images(job), now=at + timedelta(seconds=seconds))
-
-
-async def test_pace_is_the_median_of_seconds_a_megapixel_step(store: Store) -> None:
-    for number, seconds in enumerate((2.0, 4.0, 100.0), start=1):  # the last had to load the weights
-        await draw(store, number, seconds)
-
-    assert await store.jobs.pace() == pytest.approx(0.4)
+    assert [(job.seconds, job.work, job.pictures) for job in recent] == [(4.0, 20.0, 2), (3.0, 20.0, 2)]
+    assert recent[0].started_at == NOW + timedelta(minutes=4)
 
 
-async def test_pace_looks_at_the_last_finished_jobs_only(store: Store) -> None:
-    for number in range(PACE_WINDOW):
-        await draw(store, number, 1_000.0, at=NOW - timedelta(days=1))
-    for number in range(PACE_WINDOW, 2 * PACE_WINDOW):
-        await draw(store, number, 3.0)
+async def test_the_line_holds_what_waits_those_first_that_came_first(store: Store) -> None:
+    await store.succeeded(1)
+    await store.running(2)
+    waiting = [await store.add(number, user_id=100 - number) for number in (3, 4, 5)]
 
-    assert await store.jobs.pace() == pytest.approx(0.3)
+    assert await store.jobs.line(2) == tuple(waiting[:2])
 
 
 async def test_the_message_of_a_card_is_remembered(store: Store) -> None:

@@ -139,9 +139,23 @@ async def test_what_is_ahead_of_a_job_runs_or_was_queued_before_it(store: Store)
     await store.jobs.put_back(first.id, 1, aborted=False)
     third = await store.add(4)
 
-    assert await store.jobs.ahead(first.id) == Ahead(jobs=1, work=pytest.approx(later.request.work))
-    assert await store.jobs.ahead(third.id) == Ahead(jobs=2, work=pytest.approx(later.request.work + first.request.work))
-    assert await store.jobs.ahead(later.id) is None
+    running = ((later.id, pytest.approx(later.request.work)),)
+    both = pytest.approx(later.request.work + first.request.work)
+    assert await store.jobs.ahead(first.id) == Ahead(jobs=1, work=pytest.approx(later.request.work), running=running)
+    assert await store.jobs.ahead(third.id) == Ahead(jobs=2, work=both, running=running)
+    assert await store.jobs.ahead(later.id) == Ahead(jobs=0, work=0)  # it runs alone
+    assert await store.jobs.ahead((await store.succeeded(5)).id) is None
+
+
+async def test_of_those_that_run_together_the_one_whose_turn_came_first_ends_first(store: Store) -> None:
+    first, second = await store.running(1), await store.running(2)
+
+    ahead = await store.jobs.ahead(second.id)
+
+    assert ahead == Ahead(
+        jobs=1, work=pytest.approx(first.request.work), running=((first.id, pytest.approx(first.request.work)),)
+    )
+    assert await store.jobs.ahead(first.id) == Ahead(jobs=0, work=0, behind=1)
 
 
 @pytest.mark.parametrize(

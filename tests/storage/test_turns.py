@@ -48,7 +48,8 @@ async def test_a_newcomer_waits_for_one_job_of_a_flooder_at_most(store: Store, d
     running = await store.claim()
     (job,) = await add(store, NEWCOMER)
 
-    assert await store.jobs.ahead(job.id) == Ahead(jobs=1, work=pytest.approx(running.request.work))
+    work = pytest.approx(running.request.work)
+    assert await store.jobs.ahead(job.id) == Ahead(jobs=1, work=work, running=((running.id, work),))
     assert (await store.claim()).id == job.id
 
 
