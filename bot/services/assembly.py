@@ -24,7 +24,7 @@ from bot.services.courier import Mailroom
 from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
-from bot.services.estimates import DrawnShares, Estimator
+from bot.services.estimates import Estimator
 from bot.services.exports import Exports
 from bot.services.findings import Findings
 from bot.services.first_answers import FirstAnswers
@@ -127,10 +127,9 @@ def build_services(
 ) -> Services:
     """`edit_interval` is seconds between two edits of one live card."""
     jobs, clock, metrics, messenger, store = ports.jobs, ports.clock, ports.metrics, ports.messenger, ports.store
-    drawn = DrawnShares()
-    estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator, drawn=drawn)
+    estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
-    live = _live_cards(ports, cards, drawn, edit_interval, sleep)
+    live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
     reader = TextReader()
     gate = _gate(ports, reader, profile, catalog)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
@@ -150,7 +149,6 @@ def build_services(
     )
     intakes = _intakes(ports, uploads, admission, proposals, sleep)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
-    reports = _reports(ports, display, moderation, removal)
     machinery = Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display)
     eraser = _eraser(ports, machinery, sleep)
     return Services(
@@ -161,7 +159,7 @@ def build_services(
             repository=ports.house_rules, profile=profile, catalog=catalog, posting=ports.board, clock=clock
         ),
         moderation=moderation,
-        reports=reports,
+        reports=_reports(ports, display, moderation, removal),
         findings=Findings(codec=ports.codec, proposals=proposals, gate=gate, reader=reader),
         preferences=Preferences(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
@@ -222,18 +220,6 @@ def _generation(
         removal=removal,
         jobs=ports.jobs,
         estimator=estimator,
-    )
-
-
-def _live_cards(ports: Ports, cards: CardAssembler, drawn: DrawnShares, interval: float, sleep: Sleep) -> LiveCards:
-    return LiveCards(
-        jobs=ports.jobs,
-        messenger=ports.messenger,
-        cards=cards,
-        drawn=drawn,
-        clock=ports.clock,
-        sleep=sleep,
-        interval=interval,
     )
 
 

@@ -8,7 +8,7 @@ from bot.domain.job import Job
 from bot.domain.profile import Catalog
 from bot.domain.progress import Progress
 from bot.ports import JobRepository
-from bot.services.estimates import Estimator
+from bot.services.estimates import DrawnShares, Estimator
 
 MAX_DESCRIPTION = 900  # characters; Discord takes 1,024 of alt text
 
@@ -20,6 +20,11 @@ class CardAssembler:
         self._jobs = jobs
         self._catalog = catalog
         self._estimator = estimator
+
+    @property
+    def drawn(self) -> DrawnShares:
+        """How far the jobs are that run, for the times on the cards."""
+        return self._estimator.drawn
 
     async def live(self, job: Job, progress: Progress | None = None) -> JobCard:
         """The card of a job that waits or runs; `progress.preview` becomes its file."""

@@ -35,13 +35,13 @@ class DrawnShares:
 
 
 class Estimator:
-    """Turns the work that lies ahead of a job into times."""
+    """Turns the work that lies ahead of a job into times; `drawn` has to be told what becomes of it."""
 
-    def __init__(self, *, jobs: JobRepository, clock: Clock, generator: ImageGenerator, drawn: DrawnShares) -> None:
+    def __init__(self, *, jobs: JobRepository, clock: Clock, generator: ImageGenerator) -> None:
         self._jobs = jobs
         self._clock = clock
         self._generator = generator
-        self._drawn = drawn
+        self.drawn = DrawnShares()
         self._told: dict[JobId, tuple[Estimate, datetime]] = {}  # the first estimate of each job, and when it was made
 
     async def position(self, job: Job) -> QueuePosition | None:
@@ -51,12 +51,12 @@ class Estimator:
             return None
         if ahead.paused:
             return QueuePosition(ahead=ahead.jobs, is_paused=True)
-        drawn = sum(work - self._drawn.left(job_id, work) for job_id, work in ahead.running)
+        drawn = sum(work - self.drawn.left(job_id, work) for job_id, work in ahead.running)
         load = Load(
             work_ahead=max(0.0, ahead.work - drawn),
             jobs_ahead=ahead.jobs,
             jobs_behind=ahead.behind,
-            work=self._drawn.left(job.id, job.request.work),
+            work=self.drawn.left(job.id, job.request.work),
             pictures=job.request.num_images,
         )
         done_at = await self._done_at(job.id, load)

@@ -14,7 +14,6 @@ from bot.domain.job import Job, JobId
 from bot.domain.progress import Progress
 from bot.ports import Clock, JobRepository, Messenger, MessengerError
 from bot.services.cards import CardAssembler
-from bot.services.estimates import DrawnShares
 from bot.services.signals import Sleep, rest
 
 EDIT_INTERVAL = 2.5  # seconds between two edits of one card; Discord allows about 5 in 5 s for a whole channel
@@ -55,7 +54,6 @@ class LiveCards:
         jobs: JobRepository,
         messenger: Messenger,
         cards: CardAssembler,
-        drawn: DrawnShares,
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
         interval: float = EDIT_INTERVAL,
@@ -63,7 +61,7 @@ class LiveCards:
         self._jobs = jobs
         self._messenger = messenger
         self._cards = cards
-        self._drawn = drawn
+        self._drawn = cards.drawn
         self._clock = clock
         self._sleep = sleep
         self._interval = timedelta(seconds=interval)
