@@ -12,7 +12,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from tests.bench.rig import Checkout, Rig, checkouts, median, options, record, running, say, seconds_since, table
+from tests.bench.rig import Checkout, Rig, checkouts, options, run, running
+from tests.bench.tables import median, record, say, seconds_since, table
 
 JOBS = 10  # each flooder's
 HEAD_START = 1.0  # seconds
@@ -103,4 +104,4 @@ def _show(found: dict[tuple[int, Flood, Checkout], list[Outcome]]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -13,20 +13,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.bench.rig import (
-    Asked,
-    Checkout,
-    Rig,
-    checkouts,
-    median,
-    options,
-    quantile,
-    record,
-    running,
-    say,
-    seconds_since,
-    table,
-)
+from tests.bench.rig import Asked, Checkout, Rig, checkouts, options, run, running
+from tests.bench.tables import median, quantile, record, say, seconds_since, table
 
 LOADS = (0.5, 0.8, 0.95)
 STEPS = (4, 8, 8, 8, 28)  # of a request, drawn at random; as in the simulations that the queue's order was chosen with
@@ -134,4 +122,4 @@ def _show(samples: dict[tuple[float, Checkout], list[Sample]], rates: dict[Check
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -19,22 +19,9 @@ from typing import Any
 
 from PIL import Image
 
-from tests.bench.rig import (
-    ANSWER_LIMIT,
-    Asked,
-    Checkout,
-    Rig,
-    checkouts,
-    median,
-    options,
-    quantile,
-    record,
-    running,
-    say,
-    seconds_since,
-    table,
-)
+from tests.bench.rig import ANSWER_LIMIT, Asked, Checkout, Rig, checkouts, options, run, running
 from tests.bench.stored import multiply
+from tests.bench.tables import median, quantile, record, say, seconds_since, table
 from tests.local_discord.interactions import Interaction
 from tests.local_discord.world import User
 
@@ -232,4 +219,4 @@ def _row(checkout: Checkout, outcome: Outcome) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -8,18 +8,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import json
-import math
 import os
 import re
 import signal
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +30,7 @@ from tests.local_discord.world import User
 from tests.process.bots import ROOT, Fresh, end
 from tests.process.verdict import pictures_of
 
-PATIENCE = 300.0  # seconds for one picture
+PATIENCE = 600.0  # seconds for one picture
 ANSWER_LIMIT = 3.5  # seconds; Discord waits for 3
 PERCENT = re.compile(r"\*\*(\d+) %\*\*")
 READY = re.compile(r"<t:(\d+):R>")
@@ -217,6 +214,18 @@ class Checkout:
         return cls(folder, f"{folder.name}@{commit}" if commit else folder.name)
 
 
+def run(measurement: Coroutine[Any, Any, None]) -> None:
+    """Run it as a program; SIGTERM ends it as Ctrl+C does, so that no bot outlives it."""
+
+    async def cancellable() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await measurement
+
+    asyncio.run(cancellable())
+
+
 def options(about: str | None, *, rounds: int) -> argparse.ArgumentParser:
     """What every measurement can be told."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -232,40 +241,6 @@ def checkouts(folders: Sequence[Path] | None) -> list[Checkout]:
 
 def _output_of(*command: str, **settings: Any) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False, **settings).stdout.strip()
-
-
-def say(text: str = "") -> None:
-    print(text, flush=True)
-
-
-def record(**facts: Any) -> None:
-    """One measurement as a JSON line."""
-    rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in facts.items()}
-    say(json.dumps(rounded))
-
-
-def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    lines = [tuple(heading), *map(tuple, rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heading))]
-    say()
-    for line in lines:
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that `share` of all do not exceed; NaN of nothing."""
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan
-
-
-def median(values: Iterable[float]) -> float:
-    """NaN of nothing."""
-    found = list(values)
-    return statistics.median(found) if found else math.nan
-
-
-def seconds_since(start: float) -> float:
-    return time.monotonic() - start
 
 
 def _family(pid: int) -> Iterator[int]:
