@@ -28,6 +28,7 @@ class Background:
         self, *, services: Services, generator: ImageGenerator, classifier: PictureClassifier | None, metrics: Metrics
     ) -> None:
         self._worker = services.worker
+        self._fetcher = services.fetcher
         self._delivery = services.delivery
         self._live = services.live
         self._places = services.places
@@ -51,7 +52,8 @@ class Background:
             return
         works: dict[str, Coroutine[Any, Any, None]] = {
             "load": self._load(),
-            "worker": self._worker.run(),
+            "fetcher": self._fetcher.run(),
+            "worker": self._draw(),
             "delivery": self._delivery.run(),
             "first-answers": self._first_answers.run(),
             "intakes": self._intakes.run(),
@@ -91,6 +93,7 @@ class Background:
         await self._delivery.stop()
         self._places.stop()
         self._first_answers.stop()
+        await self._fetcher.stop()
         await self._live.stop()
         self._retention.stop()
         self._sweeping.stop()
@@ -100,8 +103,14 @@ class Background:
             task.cancel()
         await asyncio.wait(tasks, timeout=END_SECONDS)
 
+    async def _draw(self) -> None:
+        """Claims nothing before it is known what is here."""
+        await self._fetcher.look()
+        await self._worker.run()
+
     async def _load(self) -> None:
         """The classifier first: it is small, and without it nothing that is drawn can be shown."""
+        await self._fetcher.prepare()
         if self._classifier is not None:
             await self._classifier.load()
         await self._generator.load()

@@ -23,6 +23,7 @@ from bot.ground import Ground, engine_settings, open_ground
 from bot.health import serve_health
 from bot.inference.classifier import TransformersClassifier
 from bot.inference.generator import DiffusersGenerator
+from bot.inference.hub import HuggingFaceHub
 from bot.inference.image_files import PillowCodec
 from bot.log import set_up_logging
 from bot.ports import LimitsSource, Messenger
@@ -103,6 +104,7 @@ async def open_works(
     )
     codec = PillowCodec()
     generator.judge = None if classifier is None else classifier.judge
+    hub = HuggingFaceHub(ground.profile)
     ports = Ports(
         jobs=ground.jobs,
         intakes=SqliteIntakes(ground.database),
@@ -121,6 +123,7 @@ async def open_works(
         codec=codec,
         messenger=messenger,
         generator=generator,
+        hub=hub,
         clock=ground.clock,
         metrics=ground.metrics,
         classifier=classifier,
@@ -133,6 +136,7 @@ async def open_works(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(services.reader.close)
         stack.push_async_callback(codec.close)
+        stack.push_async_callback(hub.close)
         if classifier is not None:
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)

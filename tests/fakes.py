@@ -10,15 +10,17 @@ from datetime import UTC, datetime, timedelta
 
 from bot.domain.card import JobCard
 from bot.domain.delivery import SeenAnswer
+from bot.domain.downloads import Download, DownloadError, Transfer
 from bot.domain.eta import EngineSpeed
 from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.moderation import Rank
+from bot.domain.profile import Style
 from bot.domain.progress import Phase, Progress
 from bot.domain.report import ReportMessage, ReportNotice
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
-from bot.errors import FolderError, InvalidRequestError, NotFoundError
+from bot.errors import FolderError, InvalidRequestError, ModelError, NotFoundError
 from bot.ports import MessengerError, OnProgress, UnknownKeys
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -107,6 +109,42 @@ class FakeGenerator:
 
     async def close(self) -> None:
         pass
+
+
+class FakeModelHub:
+    """Implements services.fetching.Hub: what is `absent` by style, or `model` lacks, comes when `gate` is set.
+
+    Each fetch raises the next of `faults`. `fetched` holds the repos in the order of asking; `ended` counts fetches that ended.
+    """
+
+    def __init__(self) -> None:
+        self.absent: dict[str, Download] = {}
+        self.model: tuple[Download, ...] = ()
+        self.faults: deque[DownloadError] = deque()
+        self.gate = asyncio.Event()
+        self.fetched: list[str] = []
+        self.ended = 0
+        self.transfers: tuple[Transfer, ...] = ()
+
+    async def lacking(self) -> tuple[Download, ...]:
+        return self.model
+
+    async def lacks(self, style: Style) -> Download | None:
+        return self.absent.get(style.name)
+
+    async def fetch(self, download: Download, on_progress: Callable[[Transfer], None]) -> None:
+        self.fetched.append(download.repo)
+        try:
+            for transfer in self.transfers:
+                on_progress(transfer)
+            await self.gate.wait()
+            if self.faults:
+                raise self.faults.popleft()
+        finally:
+            self.ended += 1
+
+    def refusal(self, download: Download, error: DownloadError) -> ModelError:
+        return ModelError(f"{download.repo} {error.fault}. {error.cure}")
 
 
 class FakeClassifier:

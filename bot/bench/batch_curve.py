@@ -35,7 +35,7 @@ def _measure(settings: Settings, engine: EngineSettings, model: str | None) -> B
     catalog = load_catalog(SHIPPED_DATA, settings.data_dir)
     profile = catalog.profile(model or settings.model or default_model(catalog))
     check_weights(profile)
-    studio = open_studio(profile, engine, device=settings.device, cache_dir=None, offline=False)
+    studio = open_studio(profile, engine, device=settings.device, cache_dir=None)
     try:
         curve = studio.measure_anew()
     finally:

@@ -60,11 +60,13 @@ def _load(settings: Settings, options: BenchOptions) -> Field:
 
 
 def _known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
+    from bot.inference.hub import fetch_model
     from bot.inference.pipelines import load_model
 
     catalog = load_catalog(SHIPPED_DATA, settings.data_dir)
     profile = catalog.profile(options.model or settings.model or default_model(catalog))
     check_weights(profile)
+    fetch_model(profile)
     return load_model(profile, device=settings.device)
 
 

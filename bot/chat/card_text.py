@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
 import discord
 
 from bot.chat.markdown import escape, shorten, visible
 from bot.domain.card import JobCard, ParentLink, QueuePosition
+from bot.domain.downloads import MEGABYTE, Transfer
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
 from bot.domain.quota import counted, in_credits, price
@@ -70,8 +72,17 @@ def cancelled(job: Job) -> str:
 
 
 def queued(card: JobCard) -> str:
-    """The place in the queue, and the price."""
-    return f"⏳ {place(card.job, card.position)}\n-# {in_credits(price(card.job.request))}"
+    """The place in the queue, or what has to come first, and the price."""
+    transfer = card.progress.transfer if card.progress else None
+    line = f"⏳ {place(card.job, card.position)}" if transfer is None else f"📥 {fetching(transfer)}"
+    return f"{line}\n-# {in_credits(price(card.job.request))}"
+
+
+def fetching(transfer: Transfer) -> str:
+    """What comes from the hub, and how much of it is here."""
+    done = f"{transfer.done // MEGABYTE:,}"
+    amount = f"{done} MB" if transfer.total is None else f"{done} of {math.ceil(transfer.total / MEGABYTE):,} MB"
+    return f"Fetching {words(transfer.title, NAME_LENGTH)}, {amount}"
 
 
 def place(job: Job, position: QueuePosition | None) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.domain.downloads import Transfer
 from bot.domain.safety import Rating
 
 
 class Phase(StrEnum):
     """What the generator does right now."""
 
+    FETCHING = "fetching"  # files come from the hub; the job waits for them
     LOADING = "loading"  # weights are being read; steps are not known yet
     DENOISING = "denoising"
     DECODING = "decoding"  # latents to pixels, encoding the file
@@ -22,7 +24,7 @@ class Progress:
 
     `decoded` is how many pictures are finished. `preview` is a small WebP of what is visible so far of one of them (longest
     side at most 512), not in every report; `rating` is what the model's classifier says of it, None where it has none.
-    `refused`: an earlier preview must not be shown any longer.
+    `refused`: an earlier preview must not be shown any longer. `transfer` is what is FETCHING.
     """
 
     phase: Phase
@@ -33,6 +35,7 @@ class Progress:
     preview: bytes | None = field(default=None, repr=False)
     rating: Rating | None = None
     refused: bool = False
+    transfer: Transfer | None = None
 
     @property
     def fraction(self) -> float:

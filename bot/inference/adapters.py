@@ -13,7 +13,7 @@ from bot.domain.profile import Style
 from bot.errors import GenerationError
 from bot.inference.adapter_formats import AdapterFormatError, check_adapter, count_modules
 from bot.inference.faults import is_device_lost, is_out_of_memory
-from bot.inference.loading import is_offline
+from bot.inference.loading import cached_folder
 from bot.inference.merging import Factor, MergedWeights, take_factors
 from bot.inference.weights import WeightsError, file_sha256, read_header
 
@@ -34,10 +34,9 @@ class Adapter:
 class Adapters:
     """The LoRAs of one model; both of its pipelines share the weights. Belongs to the drawing thread."""
 
-    def __init__(self, pipeline: Any, *, cache_dir: Path | None = None, offline: bool = False) -> None:
+    def __init__(self, pipeline: Any, *, cache_dir: Path | None = None) -> None:
         self._pipeline = pipeline
         self._cache_dir = cache_dir
-        self._offline = is_offline(offline=offline)
         self._loaded: OrderedDict[Path, Adapter] = OrderedDict()
         self._merged = MergedWeights(pipeline)
 
@@ -99,41 +98,19 @@ class Adapters:
     def _find(self, style: Style) -> Path:
         if style.file is not None:
             return style.file
-        import huggingface_hub
-        from huggingface_hub import errors
-
-        download: Any = huggingface_hub.hf_hub_download  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # bare dict
-        where: dict[str, Any] = {"revision": style.revision, "cache_dir": self._cache_dir}
-        repo, file = str(style.repo), str(style.weight_name)
-        for local_only in (True,) if self._offline else (True, False):
-            try:
-                return Path(download(repo, file, local_files_only=local_only, **where))
-            except errors.LocalEntryNotFoundError:
-                continue
-            except errors.RemoteEntryNotFoundError as error:
-                raise self._no_such_file(style) from error
-            except errors.RepositoryNotFoundError as error:
-                raise _unusable(style, f"the hub has no {repo}") from error
-            except Exception as error:  # the network, the disk
-                raise _unusable(style, f"{file} could not be downloaded", retryable=True) from error
-        if not self._offline:
-            raise _unusable(style, f"{file} could not be downloaded", retryable=True)
-        raise self._no_such_file(style) if self._known_files(style) else _unusable(style, f"{repo} is not on this machine")
+        repo = str(style.repo)
+        folder = cached_folder(repo, style.revision, self._cache_dir, str(style.weight_name))
+        if folder is None:
+            raise self._no_such_file(style) if self._known_files(style) else _unusable(style, f"{repo} is not on this machine")
+        return folder / str(style.weight_name)
 
     def _no_such_file(self, style: Style) -> GenerationError:
         names = ", ".join(self._known_files(style)) or "no .safetensors file at all"
         return _unusable(style, f"{style.repo} has no file {style.weight_name}; it has {names}")
 
     def _known_files(self, style: Style) -> list[str]:
-        """The repo's .safetensors files: what the hub lists, offline what the cache holds."""
-        from huggingface_hub import HfApi, scan_cache_dir
-
-        if not self._offline:
-            try:
-                listed = HfApi().model_info(str(style.repo), revision=style.revision).siblings or []
-                return sorted(file.rfilename for file in listed if file.rfilename.endswith(".safetensors"))
-            except Exception as error:  # noqa: BLE001 (the hub's client raises unrelated kinds; the list is a courtesy)
-                logger.debug("The hub did not list %s: %s", style.repo, error)
+        """Those of the repo's .safetensors files that are in the cache."""
+        from huggingface_hub import scan_cache_dir
         from huggingface_hub.errors import CacheNotFound
 
         try:
@@ -144,8 +121,8 @@ class Adapters:
         return sorted({file.file_name for one in snapshots for file in one.files if file.file_name.endswith(".safetensors")})
 
 
-def _unusable(style: Style, reason: str, *, retryable: bool = False) -> GenerationError:
+def _unusable(style: Style, reason: str) -> GenerationError:
     return GenerationError(
         f"The style `{style.title}` cannot be used: {reason}. Choose another style, and tell whoever runs this bot.",
-        retryable=retryable,
+        retryable=False,
     )

@@ -43,12 +43,10 @@ class TransformersClassifier:
         *,
         device: str = "auto",
         cache_dir: Path | None = None,
-        offline: bool = False,
     ) -> None:
         self._classifier = classifier
         self._device = device
         self._cache_dir = cache_dir
-        self._offline = offline
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pastel-classifier")
         self._loaded: LoadedClassifier | None = None  # written on the thread only
         self._closed = False
@@ -98,9 +96,7 @@ class TransformersClassifier:
             import_libraries()
             from bot.inference.classifier_model import load_classifier
 
-            self._loaded = load_classifier(
-                self._classifier, device=self._device, cache_dir=self._cache_dir, offline=self._offline
-            )
+            self._loaded = load_classifier(self._classifier, device=self._device, cache_dir=self._cache_dir)
             logger.info("The picture classifier is loaded on %s.", self._loaded.model.device)
         return self._loaded
 

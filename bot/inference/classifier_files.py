@@ -1,12 +1,12 @@
-"""Where the picture classifier's files are, and whether they can be used. Contacts the hub only to download; no torch."""
+"""Where the picture classifier's files are, and whether they can be used. Contacts nobody; no torch."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bot.domain.downloads import Download
 from bot.domain.profile import ClassifierProfile
 from bot.errors import ModelError
 from bot.inference.loading import cached_folder, is_offline
@@ -16,13 +16,11 @@ WEIGHTS, INDEX, SHARDS = "model.safetensors", "model.safetensors.index.json", "m
 CONFIG, PREPROCESSING = "config.json", "preprocessor_config.json"
 ONE_LABEL_A_PICTURE = (None, "single_label_classification")  # the shares of others do not sum up to 1
 
-logger = logging.getLogger(__name__)
-
 
 def check_classifier(classifier: ClassifierProfile, cache_dir: Path | None = None, *, offline: bool = False) -> bool:
     """See in a second whether the classifier can load, without the network; raises ModelError, one line, if it cannot.
 
-    False: it is not here (or not wholly) and the first start will download it. `cache_dir` None is the hub's own cache.
+    False: it is not here (or not wholly) and the start will fetch it. `cache_dir` None is the hub's own cache.
     """
     folder = local_folder(classifier, cache_dir)
     if folder is None:
@@ -38,18 +36,25 @@ def check_classifier(classifier: ClassifierProfile, cache_dir: Path | None = Non
     return True
 
 
-def find_folder(classifier: ClassifierProfile, cache_dir: Path | None = None, *, offline: bool = False) -> Path:
-    """The checked folder, downloaded if need be (seconds to minutes). Raises ModelError."""
-    if check_classifier(classifier, cache_dir, offline=offline):
-        folder = local_folder(classifier, cache_dir)
-        assert folder is not None
-        return folder
-    folder = _download(classifier, cache_dir)
+def find_folder(classifier: ClassifierProfile, cache_dir: Path | None = None) -> Path:
+    """The checked folder. Raises ModelError where it is not on this machine."""
+    folder = local_folder(classifier, cache_dir)
+    if folder is None:
+        raise _not_downloaded(classifier)
     try:
         check_folder(folder, classifier)
     except WeightsError as error:
         raise classifier_error(classifier, error) from None
     return folder
+
+
+def lacking(classifier: ClassifierProfile, cache_dir: Path | None = None, *, offline: bool = False) -> tuple[Download, ...]:
+    """What has to be fetched from the hub before it can load. Raises ModelError where nothing that is fetched would help."""
+    source = classifier.source
+    if source.repo is None or is_offline(offline=offline) or check_classifier(classifier, cache_dir):
+        return ()
+    wanted = (CONFIG, PREPROCESSING, WEIGHTS, INDEX, SHARDS)
+    return (Download(title="the picture classifier", repo=source.repo, revision=source.revision, patterns=wanted),)
 
 
 def local_folder(classifier: ClassifierProfile, cache_dir: Path | None) -> Path | None:
@@ -86,25 +91,6 @@ def classifier_error(classifier: ClassifierProfile, fault: object, cure: str = "
     source = classifier.source
     cure = cure or "Mend `[classifier]` in the model's profile, or set MODEL to another one."
     return ModelError(f"The picture classifier {source.repo or source.folder} cannot be used: it {fault}. {cure}")
-
-
-def _download(classifier: ClassifierProfile, cache_dir: Path | None) -> Path:
-    import huggingface_hub
-    from huggingface_hub import errors
-
-    download: Any = huggingface_hub.snapshot_download  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] # bare dict
-    source = classifier.source
-    logger.info("Downloading the picture classifier %s into the hub's cache.", source.repo)
-    wanted = [CONFIG, PREPROCESSING, WEIGHTS, INDEX, SHARDS]
-    try:
-        folder = download(str(source.repo), revision=source.revision, cache_dir=cache_dir, allow_patterns=wanted)
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
-        raise classifier_error(classifier, "is not on the hub") from error
-    except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        fault = f"is not on this machine and could not be downloaded ({first})"
-        raise classifier_error(classifier, fault, "Check network and disk, then start again.") from error
-    return Path(folder)
 
 
 def _not_downloaded(classifier: ClassifierProfile) -> ModelError:

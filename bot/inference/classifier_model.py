@@ -51,11 +51,9 @@ class LoadedClassifier:
         return dict(shares)
 
 
-def load_classifier(
-    classifier: ClassifierProfile, *, device: str, cache_dir: Path | None = None, offline: bool = False
-) -> LoadedClassifier:
-    """Read the weights, downloading what is missing unless `offline`. Raises ModelError."""
-    folder = find_folder(classifier, cache_dir, offline=offline)
+def load_classifier(classifier: ClassifierProfile, *, device: str, cache_dir: Path | None = None) -> LoadedClassifier:
+    """Read the weights, which are on this machine. Raises ModelError."""
+    folder = find_folder(classifier, cache_dir)
     place, _ = choose_device(device)  # float32 everywhere: small models, and a rating must not depend on the card
     try:
         model, gaps = ImageModel.from_pretrained(

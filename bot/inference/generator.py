@@ -57,7 +57,6 @@ class DiffusersGenerator:
         *,
         device: str = "auto",
         cache_dir: Path | None = None,
-        offline: bool = False,
         seconds_per_image: float = SECONDS_PER_IMAGE,
         engine: EngineSettings = UNMEASURED,
         make_studio: Callable[[], Studio] | None = None,
@@ -66,7 +65,6 @@ class DiffusersGenerator:
         self._catalog = catalog
         self._device = device
         self._cache_dir = cache_dir
-        self._offline = offline
         self._seconds_per_image = seconds_per_image
         self._engine = engine
         self.judge: Judge | None = None
@@ -268,14 +266,7 @@ class DiffusersGenerator:
         import_libraries()
         from bot.inference.studio import open_studio
 
-        return open_studio(
-            self._profile,
-            self._engine,
-            device=self._device,
-            cache_dir=self._cache_dir,
-            offline=self._offline,
-            judge=self.judge,
-        )
+        return open_studio(self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, judge=self.judge)
 
     def _unload(self) -> None:
         """Free the memory; a test or a demo may load another model in the same process."""

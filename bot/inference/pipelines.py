@@ -15,13 +15,11 @@ from diffusers import (  # diffusers exports lazily
     StableDiffusionXLImg2ImgPipeline,  # pyright: ignore[reportPrivateImportUsage]
     StableDiffusionXLPipeline,  # pyright: ignore[reportPrivateImportUsage]
 )
-from huggingface_hub import HfApi
-from huggingface_hub import errors as hub_errors
 
 from bot.domain.profile import ModelProfile, ModelSource
 from bot.errors import ModelError
 from bot.inference.faults import is_out_of_memory
-from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, is_offline, model_error, not_downloaded
+from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, model_error, not_downloaded
 from bot.inference.preview import LatentPreview
 from bot.inference.schedulers import build_scheduler, sampling_of_file
 from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
@@ -58,15 +56,13 @@ class Place:
     device: torch.device
     dtype: torch.dtype
     cache_dir: Path | None
-    offline: bool
 
 
-def load_model(profile: ModelProfile, *, device: str, cache_dir: Path | None = None, offline: bool = False) -> LoadedModel:
-    """Read the weights, downloading what is missing unless `offline`. Takes seconds to minutes. Raises ModelError."""
-    offline = is_offline(offline=offline)
-    check_weights(profile, cache_dir, offline=offline)
+def load_model(profile: ModelProfile, *, device: str, cache_dir: Path | None = None) -> LoadedModel:
+    """Read the weights, which are on this machine. Takes seconds to minutes. Raises ModelError."""
+    check_weights(profile, cache_dir, offline=True)
     chosen, dtype = choose_device(device)
-    place = Place(device=chosen, dtype=dtype, cache_dir=cache_dir, offline=offline)
+    place = Place(device=chosen, dtype=dtype, cache_dir=cache_dir)
     try:
         return _load(profile, place)
     except ModelError:
@@ -97,7 +93,7 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
         text2img = _load_single_file(source.file, source.config, place, vae)
         model_hash = file_sha256(source.file)[:AUTO_V2_DIGITS]
     else:
-        text2img = _load_folder(profile, source.folder or _fetch(profile, source, place), place, vae)
+        text2img = _load_folder(profile, source.folder or _cached(profile, source, place), place, vae)
     _refuse_gaps(profile, text2img)
     text2img.scheduler = build_scheduler(text2img.scheduler.config, profile, prediction)
     text2img.to(place.device)
@@ -149,7 +145,7 @@ def _load_single_file(file: Path, config: Path | None, place: Place, parts: Mapp
         config=str(config) if config else None,
         dtype=place.dtype,
         cache_dir=place.cache_dir,
-        local_files_only=place.offline,
+        local_files_only=True,
         add_watermarker=False,
         **parts,
     )
@@ -158,53 +154,25 @@ def _load_single_file(file: Path, config: Path | None, place: Place, parts: Mapp
 def _load_vae(source: ModelSource, place: Place) -> Any:
     if source.file is not None:
         config = {"config": str(source.config)} if source.config else {}
-        return Vae.from_single_file(str(source.file), dtype=place.dtype, local_files_only=place.offline, **config)
-    cached = cached_folder(source.repo, source.revision, place.cache_dir, "config.json") if source.repo else None
+        return Vae.from_single_file(str(source.file), dtype=place.dtype, local_files_only=True, **config)
     return Vae.from_pretrained(
         source.folder or source.repo,
         revision=source.revision,
         dtype=place.dtype,
         use_safetensors=True,
         cache_dir=place.cache_dir,
-        local_files_only=place.offline or cached is not None,
+        local_files_only=True,
     )
 
 
-def _fetch(profile: ModelProfile, source: ModelSource, place: Place) -> Path:
-    """The folder of a hub model: from the cache if it is complete there, else downloaded."""
+def _cached(profile: ModelProfile, source: ModelSource, place: Place) -> Path:
+    """The folder of a hub model, whole. Raises WeightsError, ModelError."""
     repo = str(source.repo)
     cached = cached_folder(repo, source.revision, place.cache_dir)
-    if cached is not None:
-        try:
-            check_folder(cached, profile.variant)
-        except WeightsError:
-            if place.offline:
-                raise
-        else:
-            return cached
-    if place.offline:
+    if cached is None:
         raise not_downloaded(profile, repo)
-    names = _names_on_hub(profile, source)
-    variant = profile.variant if any(name.startswith("unet/") and f".{profile.variant}" in name for name in names) else None
-    logger.info("Downloading %s (several GB) into the hub's cache.", repo)
-    folder = Path(
-        TextToImage.download(repo, revision=source.revision, variant=variant, cache_dir=place.cache_dir, use_safetensors=True)
-    )
-    check_folder(folder, profile.variant)
-    return folder
-
-
-def _names_on_hub(profile: ModelProfile, source: ModelSource) -> list[str]:
-    """Asked for first, since diffusers hides why the hub does not answer."""
-    repo = str(source.repo)
-    try:
-        info = HfApi().model_info(repo, revision=source.revision)
-    except (hub_errors.RepositoryNotFoundError, hub_errors.RevisionNotFoundError):
-        raise
-    except Exception as error:
-        fault = f"is not on this machine and could not be downloaded ({_first_line(error)})"
-        raise model_error(profile, repo, fault, "Check the network and start again.") from error
-    return [file.rfilename for file in info.siblings or []]
+    check_folder(cached, profile.variant)
+    return cached
 
 
 def _refuse_gaps(profile: ModelProfile, pipeline: Any) -> None:
@@ -236,14 +204,10 @@ def _explained(profile: ModelProfile, place: Place, error: Exception) -> ModelEr
     first = _first_line(error)
     if is_out_of_memory(error):
         return model_error(profile, "it", f"does not fit into the memory of {place.device}", "Set MODEL to a smaller one.")
-    if isinstance(error, hub_errors.RepositoryNotFoundError | hub_errors.RevisionNotFoundError):
-        return model_error(profile, where, "is not on the hub", "Check its name; for a gated one set HF_TOKEN.")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return model_error(profile, where, "does not fit on the disk", "Free some space, or set HF_HOME to a larger disk.")
     if isinstance(error, WeightsError):
         return model_error(profile, where, first)
-    if source.repo is not None and not place.offline and isinstance(error, OSError):
-        return model_error(profile, where, f"could not be downloaded ({first})", "Check the network and start again.")
     return model_error(profile, where, f"could not be loaded ({first})", "Is it an SDXL model? Download it again.")
 
 

@@ -145,12 +145,11 @@ def open_studio(
     *,
     device: str,
     cache_dir: Path | None,
-    offline: bool,
     judge: Judge | None = None,
 ) -> Studio:
     """Load the weights (seconds to minutes). Raises ModelError."""
-    model = load_model(profile, device=device, cache_dir=cache_dir, offline=offline)
-    studio = Studio(model, Adapters(model.text2img, cache_dir=cache_dir, offline=offline), settings, judge)
+    model = load_model(profile, device=device, cache_dir=cache_dir)
+    studio = Studio(model, Adapters(model.text2img, cache_dir=cache_dir), settings, judge)
     logger.info("The model %s is loaded on %s; %d pictures share a step.", profile.name, model.device, studio.engine.batch)
     return studio
 

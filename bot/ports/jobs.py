@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -74,9 +74,18 @@ class JobRepository(Protocol):
 
     async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
 
-    async def claim(self, *, now: datetime, lease_until: datetime) -> Job | None:
+    async def claim(self, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()) -> Job | None:
         """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or all of it is paused
-        or was shown to nobody yet."""
+        or was shown to nobody yet. Jobs that draw with a style of `unfetched` are passed by the others.
+        """
+        ...
+
+    async def waiting_for(self, styles: Collection[str] | None, *, limit: int) -> tuple[Job, ...]:
+        """QUEUED jobs that may be claimed but for their files and name one of these styles (None: all), oldest first."""
+        ...
+
+    async def fail_waiting(self, job_id: JobId, reason: str, *, now: datetime) -> bool:
+        """FAILED, from QUEUED, with the sentence to show and the refund; False when it did not wait."""
         ...
 
     async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool: ...

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.domain.profile import Catalog, ModelProfile
@@ -26,6 +28,7 @@ from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
 from bot.services.exports import Exports
+from bot.services.fetching import FetchBench, Fetcher, Hub
 from bot.services.findings import Findings
 from bot.services.first_answers import FirstAnswers
 from bot.services.gate import Gate
@@ -81,6 +84,7 @@ class Ports:
     codec: ImageCodec
     messenger: Messenger
     generator: ImageGenerator
+    hub: Hub
     clock: Clock
     metrics: Metrics
     classifier: PictureClassifier | None = None
@@ -109,6 +113,7 @@ class Services:
     sweeping: Sweeping
     first_answers: FirstAnswers
     intakes: Intakes
+    fetcher: Fetcher
     worker: Worker
     delivery: Delivery
     live: LiveCards
@@ -124,18 +129,21 @@ def build_services(
     catalog: Catalog,
     edit_interval: float = EDIT_INTERVAL,
     sleep: Sleep = asyncio.sleep,
+    timer: Callable[[], float] = time.monotonic,
 ) -> Services:
-    """`edit_interval` is seconds between two edits of one live card."""
+    """`edit_interval` is seconds between two edits of one live card; `timer` counts seconds, whatever the wall clock does."""
     jobs, clock, metrics, messenger, store = ports.jobs, ports.clock, ports.metrics, ports.messenger, ports.store
     estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    reader = TextReader()
+    reader = TextReader(timer)
     gate = _gate(ports, reader, profile, catalog)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     recheck = Recheck(gate=gate, inspection=inspection, jobs=jobs, store=store, clock=clock)
     delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, recheck=recheck, live=live, sleep=sleep)
-    worker = Worker(_workbench(ports, recheck, live, delivery, sleep))
+    fetching = _fetching(ports, live, delivery, lambda: worker.wake(), sleep, timer)
+    fetcher = Fetcher(fetching, (*catalog.styles_for(profile), *catalog.quality_styles(profile)))
+    worker = Worker(_workbench(ports, recheck, live, delivery, fetcher, sleep))
     display = _report_display(ports)
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
@@ -170,6 +178,7 @@ def build_services(
         sweeping=Sweeping(jobs=jobs, store=store, clock=clock, metrics=metrics, sleep=sleep),
         first_answers=first_answers,
         intakes=intakes,
+        fetcher=fetcher,
         worker=worker,
         delivery=delivery,
         live=live,
@@ -223,7 +232,9 @@ def _generation(
     )
 
 
-def _workbench(ports: Ports, recheck: Recheck, live: LiveCards, delivery: Delivery, sleep: Sleep) -> Workbench:
+def _workbench(
+    ports: Ports, recheck: Recheck, live: LiveCards, delivery: Delivery, fetcher: Fetcher, sleep: Sleep
+) -> Workbench:
     return Workbench(
         jobs=ports.jobs,
         generator=ports.generator,
@@ -232,10 +243,32 @@ def _workbench(ports: Ports, recheck: Recheck, live: LiveCards, delivery: Delive
         store=ports.store,
         codec=ports.codec,
         live=live,
+        fetcher=fetcher,
         clock=ports.clock,
         metrics=ports.metrics,
         on_ended=delivery.wake,
         sleep=sleep,
+    )
+
+
+def _fetching(
+    ports: Ports,
+    live: LiveCards,
+    delivery: Delivery,
+    on_fetched: Callable[[], None],
+    sleep: Sleep,
+    timer: Callable[[], float],
+) -> FetchBench:
+    return FetchBench(
+        hub=ports.hub,
+        jobs=ports.jobs,
+        live=live,
+        clock=ports.clock,
+        metrics=ports.metrics,
+        on_fetched=on_fetched,
+        on_ended=delivery.wake,
+        sleep=sleep,
+        timer=timer,
     )
 
 

@@ -17,6 +17,7 @@ from bot.domain.request import GenerationRequest
 from bot.domain.withholding import WithheldError
 from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
+from bot.services.fetching import Fetcher
 from bot.services.incidents import report
 from bot.services.inspection import Inspection
 from bot.services.live_cards import LiveCards
@@ -57,6 +58,7 @@ class Workbench:
     store: ImageStore
     codec: ImageCodec
     live: LiveCards
+    fetcher: Fetcher
     clock: Clock
     metrics: Metrics
     on_ended: Callable[[], None]

@@ -73,8 +73,9 @@ class Worker:
             await attempt.give_back()
 
     def wake(self) -> None:
-        """Say that a job was added."""
+        """Say that a job was added, or that files have come."""
         self._signal.ring()
+        self._bench.fetcher.wake()
 
     def abort_job(self, job_id: JobId) -> None:
         """Stop drawing a job that the database has as CANCELLED; a job that does not run here is left alone."""
@@ -117,9 +118,12 @@ class Worker:
                 self._running.pop(job.id, None)
 
     async def _claim(self) -> Job | None:
-        now = self._bench.clock.now()
+        """The next job whose files are here."""
+        fetcher, now = self._bench.fetcher, self._bench.clock.now()
+        if not fetcher.is_ready:
+            return None
         try:
-            return await self._bench.jobs.claim(now=now, lease_until=now + LEASE)
+            return await self._bench.jobs.claim(now=now, lease_until=now + LEASE, unfetched=fetcher.unfetched)
         except Exception as error:  # noqa: BLE001  # a full disk must not end the worker
             report(log, self._bench.metrics, "No job could be claimed", error)
             return None

@@ -30,6 +30,12 @@ CANCELLABLE = "SELECT user_id, request, status, attempt FROM jobs WHERE id = ? A
 CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until = NULL WHERE id = :id"
 KEEP_BACK = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
 SAY_WHY = "UPDATE jobs SET failure = :failure WHERE id = :id"
+FAIL_WAITING = """--sql
+UPDATE jobs
+SET status = 'failed', failure = :failure, finished_at = :now
+WHERE id = :id AND status = 'queued'
+RETURNING user_id
+"""
 
 WAITING_PORTION = 10  # jobs that are cancelled in one transaction: some 5 ms, and a commit
 
@@ -93,6 +99,17 @@ def keep_back(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now
     ledger.refund(connection, job_id, now=now)
     rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
     return tuple(row["key"] for row in rows)
+
+
+def fail_waiting(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now: datetime) -> bool:
+    """FAILED, if it waited."""
+    failed = connection.execute(FAIL_WAITING, {"id": job_id, "failure": reason, "now": to_micros(now)}).fetchall()
+    if not failed:
+        return False
+    _open_entry(connection, job_id, now)
+    ledger.refund(connection, job_id, now=now)
+    turns.assign(connection, failed[0]["user_id"])
+    return True
 
 
 def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> None:

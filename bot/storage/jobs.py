@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from bot.domain.eta import DrawnJob
@@ -52,6 +52,20 @@ ORDER BY status = 'queued', start_tag, seq
 """
 COUNT_WAITING = "SELECT COUNT(*) FROM jobs WHERE {owner} = :owner AND status IN ('queued', 'running')"
 OF_MEMBER, OF_GUILD = "user_id", "guild_id"
+
+WAITING_FOR = """--sql
+SELECT jobs.* FROM queue_line AS line JOIN jobs ON jobs.seq = line.seq
+WHERE line.shown_at IS NOT NULL AND (
+    :any
+    OR json_extract(jobs.request, '$.style') IN (SELECT value FROM json_each(:styles))
+    OR EXISTS (
+        SELECT 1 FROM json_each(jobs.request, '$.more_styles') AS more
+        WHERE json_extract(more.value, '$.name') IN (SELECT value FROM json_each(:styles))
+    )
+)
+ORDER BY line.seq
+LIMIT :limit
+"""
 
 RECENT = """--sql
 SELECT id, started_at, finished_at, work, json_extract(request, '$.num_images') AS pictures
@@ -118,8 +132,19 @@ class SqliteJobs:
 
         return await self._database.read(select)
 
-    async def claim(self, *, now: datetime, lease_until: datetime) -> Job | None:
-        return await self._database.transaction(lambda connection: queue.claim(connection, now=now, lease_until=lease_until))
+    async def claim(self, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()) -> Job | None:
+        return await self._database.transaction(
+            lambda connection: queue.claim(connection, now=now, lease_until=lease_until, unfetched=unfetched)
+        )
+
+    async def waiting_for(self, styles: Collection[str] | None, *, limit: int) -> tuple[Job, ...]:
+        values = {"any": styles is None, "styles": json.dumps(sorted(styles or ())), "limit": limit}
+        return await self._database.read(
+            lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING_FOR, values))
+        )
+
+    async def fail_waiting(self, job_id: JobId, reason: str, *, now: datetime) -> bool:
+        return await self._database.transaction(lambda connection: endings.fail_waiting(connection, job_id, reason, now=now))
 
     async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
         return await self._database.transaction(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 from datetime import datetime
 
 from bot.domain.job import MAX_ATTEMPTS, Job, JobId
+from bot.domain.request import GenerationRequest
 from bot.ports import Ahead, Recovery
 from bot.storage import turns
 from bot.storage.endings import fail_interrupted
@@ -15,8 +18,16 @@ from bot.storage.rows import job_from_row, to_micros
 CLAIM = """--sql
 UPDATE jobs
 SET status = 'running', attempt = attempt + 1, started_at = :now, lease_until = :lease_until
-WHERE seq = (SELECT seq FROM queue_line WHERE shown_at IS NOT NULL ORDER BY start_tag, seq LIMIT 1)
+WHERE seq = :seq
 RETURNING *
+"""
+
+NEXT = """--sql
+SELECT line.seq, jobs.request
+FROM queue_line AS line
+JOIN jobs ON jobs.seq = line.seq
+WHERE line.shown_at IS NOT NULL
+ORDER BY line.start_tag, line.seq
 """
 
 EXTEND_LEASE = """--sql
@@ -60,14 +71,26 @@ BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT
 INTAKES = "SELECT COUNT(*) FROM intakes"  # files that are being read; a few a member
 
 
-def claim(connection: sqlite3.Connection, *, now: datetime, lease_until: datetime) -> Job | None:
-    """Take the next job."""
+def claim(
+    connection: sqlite3.Connection, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()
+) -> Job | None:
+    """Take the next job whose styles are here."""
+    seq = _next(connection, NEXT, unfetched)
     # fetchall, because an UPDATE with RETURNING is done only when its last row was read
-    rows = connection.execute(CLAIM, {"now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
+    rows = connection.execute(CLAIM, {"seq": seq, "now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
     if not rows:
         return None
     turns.advance(connection, rows[0])
     return job_from_row(rows[0])
+
+
+def _next(connection: sqlite3.Connection, line: str, unfetched: Collection[str]) -> int | None:
+    """The first of those who wait whose styles are here."""
+    return next((row["seq"] for row in connection.execute(line) if not _styles(row["request"]) & set(unfetched)), None)
+
+
+def _styles(request: str) -> set[str]:
+    return {style.name for style in GenerationRequest.from_dict(json.loads(request)).styles if style.weight}
 
 
 def extend_lease(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:

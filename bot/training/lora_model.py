@@ -13,6 +13,7 @@ import torch
 
 from bot.domain.profile import ImageSize, Licence, ModelProfile, ModelSource
 from bot.errors import ModelError
+from bot.inference.hub import fetch_model
 from bot.inference.pipelines import load_model
 from bot.settings import SHIPPED_DATA
 from bot.storage.catalog import load_catalog
@@ -73,6 +74,7 @@ def find_model(model: str, data_dir: Path) -> ModelProfile:
 def load_for_training(options: LoraOptions) -> TrainingModel:
     """Load the model, ready to be trained around. Raises ModelError."""
     profile = find_model(options.model, options.data_dir)
+    fetch_model(profile)
     pipeline = load_model(profile, device=options.device).text2img
     dtype = _choose_dtype(options.dtype, pipeline.unet.device)
     unet = pipeline.unet.to(dtype=dtype, memory_format=torch.channels_last)

@@ -54,7 +54,7 @@ from bot.storage.retention import SqliteRetention
 from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
 from tests.examples import CATALOG, PROFILE
-from tests.fakes import FakeGenerator, InMemoryImageStore
+from tests.fakes import FakeGenerator, FakeModelHub, InMemoryImageStore
 from tests.services.world import be_patient
 
 PERMISSIONS = discord.Permissions(
@@ -117,6 +117,7 @@ class Stage:
             codec=self.codec,
             messenger=DiscordMessenger(self.bot),
             generator=FakeGenerator(),
+            hub=FakeModelHub(),
             clock=self.clock,
             metrics=self.metrics,
         )

@@ -54,7 +54,6 @@ class House:
             self.catalog,
             device="cpu",
             cache_dir=self._models.cache_dir,
-            offline=True,
             engine=EngineSettings(batch=BATCH),
         )
 

@@ -41,7 +41,7 @@ def make_generator(models: TinyModels, *styles: Style, **settings: object) -> Di
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     catalog = tiny_catalog(profile, *(styles or (pastel_style(),)))
     settings = {"engine": EngineSettings(batch=4)} | settings  # not measured: tests must not depend on how busy the machine is
-    return DiffusersGenerator(profile, catalog, device="cpu", cache_dir=models.cache_dir, offline=True, **settings)
+    return DiffusersGenerator(profile, catalog, device="cpu", cache_dir=models.cache_dir, **settings)
 
 
 @pytest.fixture(scope="session")

@@ -98,4 +98,4 @@ class Bench:
 
 def open_tiny_studio(models: TinyModels) -> Studio:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
-    return open_studio(profile, EngineSettings(batch=4), device="cpu", cache_dir=models.cache_dir, offline=True)
+    return open_studio(profile, EngineSettings(batch=4), device="cpu", cache_dir=models.cache_dir)

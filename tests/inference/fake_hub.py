@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,10 +15,14 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 COMMIT = "1" * 40
+PIECE = 65_536  # bytes
 
 
 class FakeHub(ThreadingHTTPServer):
-    """`repos` maps "owner/name" to a folder; `requests` has every path that was asked for."""
+    """`repos` maps "owner/name" to a folder; `requests` has every path that was asked for.
+
+    `pace` is seconds before each piece of a file.
+    """
 
     daemon_threads = True
 
@@ -25,6 +30,7 @@ class FakeHub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repos: dict[str, Path] = {}
         self.requests: list[str] = []
+        self.pace = 0.0
 
     @property
     def url(self) -> str:
@@ -74,7 +80,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            for start in range(0, len(body), PIECE):
+                time.sleep(self.server.pace)
+                self.wfile.write(body[start : start + PIECE])
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on stderr."""
@@ -85,7 +93,11 @@ def _files(folder: Path) -> list[str]:
 
 
 def _info(repo: str, folder: Path) -> dict[str, object]:
-    return {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in _files(folder)]}
+    return {
+        "id": repo,
+        "sha": COMMIT,
+        "siblings": [{"rfilename": name, "size": (folder / name).stat().st_size} for name in _files(folder)],
+    }
 
 
 def _listing(folder: Path) -> list[dict[str, object]]:
@@ -97,6 +109,8 @@ def point_at(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """Send huggingface_hub to another address; it read HF_ENDPOINT when it was imported."""
     from huggingface_hub import constants, hf_api
 
+    monkeypatch.setenv("HF_ENDPOINT", url)  # for processes that are started from now on
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(constants, "ENDPOINT", url)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")

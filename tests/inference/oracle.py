@@ -65,7 +65,7 @@ class Oracle:
         self.profile = tiny_profile(ModelSource(repo=MODEL_REPO), **kind.profile)
         catalog = tiny_catalog(self.profile, pastel_style())
         self.generator = DiffusersGenerator(
-            self.profile, catalog, device="cpu", cache_dir=models.cache_dir, offline=True, engine=EngineSettings(batch=8)
+            self.profile, catalog, device="cpu", cache_dir=models.cache_dir, engine=EngineSettings(batch=8)
         )
         self._pipeline = self._load()
         self._init = noise_png() if kind.with_image else None

@@ -24,7 +24,7 @@ DOWN, UP = "lora_down.weight", "lora_up.weight"
 
 @pytest.fixture(scope="module")
 def loaded(models: TinyModels) -> Any:
-    return load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu", offline=True).text2img
+    return load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu").text2img
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def render(pipeline: Any) -> bytes:
 
 
 def adapters_of(pipeline: Any, models: TinyModels | None = None, cache_dir: Path | None = None) -> Adapters:
-    return Adapters(pipeline, cache_dir=models.cache_dir if models else cache_dir, offline=True)
+    return Adapters(pipeline, cache_dir=models.cache_dir if models else cache_dir)
 
 
 def refusal(pipeline: Any, style: Any, cache_dir: Path | None = None) -> str:
@@ -143,7 +143,7 @@ def test_several_loras_add_up_whatever_their_order_and_leave_no_trace(pipeline: 
 
 
 def test_a_thousand_switches_in_float16_drift_nowhere(models: TinyModels) -> None:
-    pipeline = load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu", offline=True).text2img
+    pipeline = load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu").text2img
     pipeline.to(torch.float16)
     adapters = adapters_of(pipeline, models)
     bare = [weight.clone() for weight in pipeline.unet.parameters()]

@@ -19,7 +19,7 @@ from tests.tiny_sdxl import TinyModels, pastel_style, tiny_profile
 
 @pytest.fixture
 def pipeline(models: TinyModels) -> Iterator[Any]:
-    yield load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu", offline=True).text2img
+    yield load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu").text2img
     torch._dynamo.reset()
 
 
@@ -43,7 +43,7 @@ def step(pipeline: Any, rows: int = 2) -> torch.Tensor:
 def test_a_compiled_step_is_the_step_and_a_lora_or_a_second_call_compiles_nothing_anew(
     pipeline: Any, models: TinyModels
 ) -> None:
-    adapters = Adapters(pipeline, cache_dir=models.cache_dir, offline=True)
+    adapters = Adapters(pipeline, cache_dir=models.cache_dir)
     bare = step(pipeline)
     adapters.activate([(pastel_style(), 0.7)])
     styled = step(pipeline)

@@ -20,7 +20,7 @@ from tests.tiny_sdxl import TinyModels, tiny_profile
 
 @pytest.fixture(scope="module")
 def loaded(models: TinyModels) -> Any:
-    return load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu", offline=True).text2img
+    return load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu").text2img
 
 
 class Decoder:

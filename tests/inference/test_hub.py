@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.domain.profile import ModelSource
+from bot.domain.downloads import DownloadError, Transfer
+from bot.domain.profile import ModelProfile, ModelSource, Style
 from bot.errors import GenerationError, ModelError
+from bot.inference import hub as inference_hub
 from bot.inference.adapters import Adapters
+from bot.inference.hub import HuggingFaceHub, fetch_model
 from bot.inference.loading import check_weights
 from bot.inference.pipelines import load_model
 from tests.inference.fake_hub import FakeHub, fake_hub, point_at
@@ -34,8 +41,23 @@ def hub(monkeypatch: pytest.MonkeyPatch, models: TinyModels, tmp_path: Path) -> 
         yield server
 
 
-def load(cache_dir: Path, profile: Any = PROFILE, *, offline: bool = False) -> Any:
-    return load_model(profile, device="cpu", cache_dir=cache_dir, offline=offline)
+def load(cache_dir: Path, profile: ModelProfile = PROFILE) -> Any:
+    """As a start does: what is missing is fetched, then everything is read from the disk."""
+    fetch_model(profile, cache_dir)
+    return load_model(profile, device="cpu", cache_dir=cache_dir)
+
+
+def fetch_style(hub: HuggingFaceHub, style: Style) -> list[Transfer]:
+    """Fetches a style in a process of its own; returns what that reported."""
+    transfers: list[Transfer] = []
+
+    async def go() -> None:
+        download = await hub.lacks(style)
+        if download is not None:
+            await hub.fetch(download, transfers.append)
+
+    asyncio.run(go())
+    return transfers
 
 
 def test_only_the_variant_is_fetched_and_the_next_start_asks_nobody(hub: FakeHub, tmp_path: Path) -> None:
@@ -47,7 +69,16 @@ def test_only_the_variant_is_fetched_and_the_next_start_asks_nobody(hub: FakeHub
 
     hub.requests.clear()
     load(tmp_path / "hub")
-    load(tmp_path / "hub", offline=True)
+    assert hub.requests == []
+
+
+def test_reading_weights_asks_nobody_even_where_they_are_missing(hub: FakeHub, models: TinyModels, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is not on this machine"):
+        load_model(PROFILE, device="cpu", cache_dir=tmp_path)
+    pipeline = load_model(PROFILE, device="cpu", cache_dir=models.cache_dir).text2img
+    with pytest.raises(GenerationError, match="is not on this machine"):
+        Adapters(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
+
     assert hub.requests == []
 
 
@@ -84,37 +115,80 @@ def test_a_repo_that_does_not_exist_is_named_with_the_cure(hub: FakeHub, tmp_pat
     assert "\n" not in str(caught.value)
 
 
-def test_no_network_is_named_with_the_cure(
-    hub: FakeHub, models: TinyModels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pipeline = load(models.cache_dir, offline=True).text2img
+def test_no_network_is_named_with_the_cure(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     point_at(monkeypatch, "http://127.0.0.1:9")
     monkeypatch.setattr("time.sleep", lambda _: None)  # the hub's client tries six times, with pauses
-    with pytest.raises(GenerationError, match="could not be downloaded") as refused:
-        Adapters(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
-    assert refused.value.retryable
-
     with pytest.raises(ModelError, match=r"could not be downloaded .* Check the network") as caught:
         load(tmp_path / "hub")
 
     assert "\n" not in str(caught.value)
 
 
-def test_a_lora_is_fetched_once(hub: FakeHub, models: TinyModels, tmp_path: Path) -> None:
-    pipeline = load(models.cache_dir, offline=True).text2img
-    for _ in range(2):
-        assert Adapters(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
+def test_a_lora_is_fetched_once_by_a_process_of_its_own_that_says_how_far_it_is(
+    hub: FakeHub, models: TinyModels, tmp_path: Path
+) -> None:
+    style, store = pastel_style(), HuggingFaceHub(PROFILE, cache_dir=tmp_path)
+    size = (hub.repos[LORA_REPO] / LORA_FILE).stat().st_size
+    transfers = fetch_style(store, style)
+    assert (transfers[-1].title, transfers[-1].done, transfers[-1].total) == (f"the style {style.title}", size, size)
+    assert hub.downloads() == [LORA_FILE]
 
+    assert fetch_style(store, style) == []
+    pipeline = load_model(PROFILE, device="cpu", cache_dir=models.cache_dir).text2img
+    assert Adapters(pipeline, cache_dir=tmp_path).activate([(style, 1.0)])
     assert hub.downloads() == [LORA_FILE]
 
 
-def test_a_missing_lora_file_is_refused_with_what_the_hub_lists(hub: FakeHub, models: TinyModels, tmp_path: Path) -> None:
-    adapters = Adapters(load(models.cache_dir, offline=True).text2img, cache_dir=tmp_path)
+def test_a_missing_lora_file_is_refused_with_what_the_hub_lists(hub: FakeHub, tmp_path: Path) -> None:
+    store = HuggingFaceHub(PROFILE, cache_dir=tmp_path)
     with pytest.raises(
-        GenerationError, match=r"has no file x\.safetensors; it has pastel-anime-xl-latest\.safetensors, pastel-anime"
+        DownloadError, match=r"has no file x\.safetensors; it has pastel-anime-xl-latest\.safetensors, pastel-anime"
     ):
-        adapters.activate([(pastel_style(weight_name="x.safetensors"), 1.0)])
+        fetch_style(store, pastel_style(weight_name="x.safetensors"))
 
     hub.repos.clear()
-    with pytest.raises(GenerationError, match="the hub has no Linaqruf/pastel-anime-xl-lora"):
-        adapters.activate([(pastel_style(weight_name="y.safetensors"), 1.0)])
+    with pytest.raises(DownloadError, match="is not on the hub"):
+        fetch_style(store, pastel_style(weight_name="y.safetensors"))
+
+
+def test_a_hub_that_accepts_and_says_nothing_is_given_up_and_its_process_ended(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with silent_server() as address:
+        point_at(monkeypatch, address)
+        monkeypatch.setattr(inference_hub, "SILENCE", 1.0)
+        with pytest.raises(DownloadError, match="the hub did not answer"):
+            fetch_style(HuggingFaceHub(PROFILE, cache_dir=tmp_path), pastel_style())
+
+    assert children() == set()
+
+
+def test_a_download_that_is_stopped_ends_its_process_and_leaves_no_half_file(hub: FakeHub, tmp_path: Path) -> None:
+    hub.pace = 0.2
+    store, begun = HuggingFaceHub(PROFILE, cache_dir=tmp_path), asyncio.Event()
+
+    async def go() -> None:
+        download = await store.lacks(pastel_style())
+        assert download is not None
+        task = asyncio.create_task(store.fetch(download, lambda _: begun.set()))
+        await begun.wait()
+        while not list(tmp_path.rglob("*.incomplete")):  # noqa: ASYNC110, ASYNC240 - another process makes it
+            await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(go())
+    assert children() == set()
+    assert list(tmp_path.rglob("*.incomplete")) == []
+
+
+def children() -> set[str]:
+    """The process ids of those that this process has started and that still run."""
+    return set(Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split())
+
+
+@contextmanager
+def silent_server() -> Iterator[str]:
+    """Accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -37,7 +37,7 @@ class Artist:
     def __init__(self) -> None:
         self.catalog = load_catalog(SHIPPED_DATA, SHIPPED_DATA)
         self.profile = self.catalog.profile(SMALL_MODEL)
-        self.generator = DiffusersGenerator(self.profile, self.catalog, device="cpu", offline=True)
+        self.generator = DiffusersGenerator(self.profile, self.catalog, device="cpu")
         self.draw = cache(self._draw)
 
     def request(self, prompt: str, seed: int = 1, **choices: object) -> GenerationRequest:

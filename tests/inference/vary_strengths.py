@@ -66,9 +66,7 @@ class Artist:
     def __init__(self) -> None:
         self._catalog = load_catalog(SHIPPED_DATA, SHIPPED_DATA)
         self._profile = self._catalog.profile(SMALL_MODEL)
-        self._generator = DiffusersGenerator(
-            self._profile, self._catalog, device="cpu", offline=True, engine=EngineSettings(batch=8)
-        )
+        self._generator = DiffusersGenerator(self._profile, self._catalog, device="cpu", engine=EngineSettings(batch=8))
 
     async def draw(self, questions: Sequence[Question], sampler: str, shares: Mapping[str, float], steps: int | None) -> Drawn:
         rows = [await self._row(question, sampler, shares, steps) for question in questions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from tests.fakes import (
     FakeClock,
     FakeCodec,
     FakeGenerator,
+    FakeModelHub,
     FakeRoster,
     InMemoryImageStore,
     RecordingBoard,
@@ -61,6 +63,7 @@ class World:
     store: InMemoryImageStore = field(default_factory=InMemoryImageStore)
     codec: FakeCodec = field(default_factory=FakeCodec)
     attachments: FakeAttachments = field(default_factory=FakeAttachments)
+    hub: FakeModelHub = field(default_factory=FakeModelHub)
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
@@ -81,6 +84,7 @@ class World:
         profile: ModelProfile = PROFILE,
         catalog: Catalog = CATALOG,
         edit_interval: float = EDIT_INTERVAL,
+        timer: Callable[[], float] = time.monotonic,
     ) -> Services:
         """Build the services afresh, as a restart does."""
         ports = Ports(
@@ -104,12 +108,13 @@ class World:
             codec=self.codec,
             messenger=messenger or self.messenger,
             generator=self.generator,
+            hub=self.hub,
             clock=self.clock,
             metrics=self.metrics,
             classifier=self.classifier,
         )
         self.services = build_services(
-            ports, profile=profile, catalog=catalog, edit_interval=edit_interval, sleep=self.clock.sleep
+            ports, profile=profile, catalog=catalog, edit_interval=edit_interval, sleep=self.clock.sleep, timer=timer
         )
         be_patient(self.services)
         return self.services
@@ -240,6 +245,7 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             if world.classifier is not None:
                 world.classifier.gate.set()
             await world.services.worker.stop(0)
+            await world.services.fetcher.stop()
             await world.services.live.stop()
             await world.services.delivery.stop()
             await world.services.eraser.stop()

@@ -174,8 +174,8 @@ def render(pipeline: Any) -> torch.Tensor:
 
 def drawn_by_production(profile: ModelProfile, file: Path) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Drawn by the bare model, with the file at weight 1, and then at weight 0."""
-    pipeline = load_model(profile, device="cpu", offline=True).text2img
-    adapters = Adapters(pipeline, offline=True)
+    pipeline = load_model(profile, device="cpu").text2img
+    adapters = Adapters(pipeline)
     style = Style(name="a", title="A", families=("sdxl",), licence=Licence(name="none"), file=file)
     bare = render(pipeline)
     adapters.activate([(style, 1.0)])
@@ -196,7 +196,7 @@ def test_production_draws_with_the_file_as_the_trained_model_does_and_weight_0_i
     chosen = options(place, pictures, tmp_path / "a.safetensors", steps=3, **changes)
     file, profile = train_lora(chosen), find_model(str(place), tmp_path)
 
-    pipeline = load_model(profile, device="cpu", offline=True).text2img
+    pipeline = load_model(profile, device="cpu").text2img
     insert(add_lora(pipeline, chosen), tensors_of(file))
     trained, (bare, drawn, without) = render(pipeline), drawn_by_production(profile, file)
 

@@ -17,5 +17,5 @@ def shared_generator(model: LoadedModel, *, batch: int | None = None, reproducib
         profile,
         Catalog(profiles={profile.name: profile}),
         engine=settings,
-        make_studio=lambda: Studio(model, Adapters(model.text2img, offline=True), settings),
+        make_studio=lambda: Studio(model, Adapters(model.text2img), settings),
     )
