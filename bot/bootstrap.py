@@ -102,9 +102,8 @@ async def open_works(
         device=ground.settings.device,
         engine=engine_settings(ground.settings),
     )
-    codec = PillowCodec()
     generator.judge = None if classifier is None else classifier.judge
-    hub = HuggingFaceHub(ground.profile)
+    codec, hub = PillowCodec(), HuggingFaceHub(ground.profile)
     ports = Ports(
         jobs=ground.jobs,
         intakes=SqliteIntakes(ground.database),

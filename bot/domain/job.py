@@ -14,6 +14,10 @@ from bot.domain.sampler import Sampler
 from bot.errors import NotAllowedError
 
 MAX_ATTEMPTS = 3  # a job that killed the process three times is poison
+INTERRUPTED = (
+    f"Drawing this was interrupted {MAX_ATTEMPTS} times, so it was given up; it costs nothing. "
+    "Try again with fewer images or a smaller size."
+)
 TOKEN_LIFE = timedelta(minutes=14)  # Discord says 15; one is kept back for clocks and retries
 
 ONLY_MANAGERS = "Only those who may manage this server can do that."

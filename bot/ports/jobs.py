@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId, NewJob
+from bot.domain.job import INTERRUPTED, Job, JobId, NewJob
 from bot.domain.quota import Limits, StepsTaken
 
 
@@ -124,10 +124,12 @@ class JobRepository(Protocol):
         """The same for all that a member has waiting in a server, refunded whole, in several transactions; returns which."""
         ...
 
-    async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
-        """Put RUNNING jobs back, or fail those whose tries are used up.
+    async def recover(self, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
+        """Put RUNNING jobs back, or fail with the sentence those whose tries are used up.
 
-        At start nobody else runs (`expired_only=False`: every RUNNING job is an orphan); later only expired leases count.
+        When a process or its device has died (`expired_only=False`) every RUNNING job is an orphan; later only expired leases
+        count. A death is a try of a job that ran alone. Where several ran it counts for none of them, and `claim` lets each
+        run by itself from then on, so that one job which kills the process fails and the others are drawn.
         """
         ...
 

@@ -8,17 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.domain.profile import Catalog, ModelProfile
-from bot.ports import (
-    Clock,
-    ImageCodec,
-    ImageGenerator,
-    ImageStore,
-    JobRepository,
-    LimitsSource,
-    Messenger,
-    Outbox,
-    PictureClassifier,
-)
+from bot.services.adapters import Ports
 from bot.services.admission import Admission
 from bot.services.attempt import Workbench
 from bot.services.cards import CardAssembler
@@ -28,69 +18,34 @@ from bot.services.drain import Drain
 from bot.services.erasure import Eraser, Machinery
 from bot.services.estimates import Estimator
 from bot.services.exports import Exports
-from bot.services.fetching import FetchBench, Fetcher, Hub
+from bot.services.fetching import FetchBench, Fetcher
 from bot.services.findings import Findings
 from bot.services.first_answers import FirstAnswers
 from bot.services.gate import Gate
 from bot.services.generation import GenerationService
-from bot.services.house_rules import HouseRules, HouseRulesRepository
+from bot.services.house_rules import HouseRules
 from bot.services.inspection import Inspection
-from bot.services.intakes import Attachments, IntakeBook, Intakes, Reading
+from bot.services.intakes import Intakes, Reading
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
-from bot.services.moderation import Moderation, ModerationRepository, Roster
-from bot.services.overwriting import Overwriting, Traces
-from bot.services.personal import PersonalRepository, Preferences
+from bot.services.moderation import Moderation
+from bot.services.overwriting import Overwriting
+from bot.services.personal import Preferences
 from bot.services.places import Places
-from bot.services.privacy import MemberRecords, Privacy
+from bot.services.privacy import Privacy
 from bot.services.proposals import Proposals
-from bot.services.quotas import Credits, Quotas
+from bot.services.quotas import Quotas
 from bot.services.reception import Reception
 from bot.services.recheck import Recheck
 from bot.services.removal import Removal
-from bot.services.report_display import ReportBoard, ReportDisplay, ReportRepository
+from bot.services.report_display import ReportDisplay
 from bot.services.reports import Reports
-from bot.services.retention import Retention, Shelf
-from bot.services.server_queue import Pauses, ServerQueue
+from bot.services.retention import Retention
+from bot.services.server_queue import ServerQueue
 from bot.services.signals import Sleep
 from bot.services.sweeping import Sweeping
 from bot.services.text_reader import TextReader
 from bot.services.uploads import UploadPlaces
 from bot.services.worker import Worker
-from bot.telemetry import Metrics
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """The adapters that the services work through; `limits` are the operator's.
-
-    A model whose profile has a classifier shows nothing without one here. Without Discord there are no board, no
-    roster and no attachments.
-    """
-
-    jobs: JobRepository
-    intakes: IntakeBook
-    credits: Credits
-    limits: LimitsSource
-    pauses: Pauses
-    house_rules: HouseRulesRepository
-    moderation: ModerationRepository
-    reports: ReportRepository
-    personal: PersonalRepository
-    outbox: Outbox
-    records: MemberRecords
-    shelf: Shelf
-    traces: Traces
-    store: ImageStore
-    codec: ImageCodec
-    messenger: Messenger
-    generator: ImageGenerator
-    hub: Hub
-    clock: Clock
-    metrics: Metrics
-    classifier: PictureClassifier | None = None
-    board: ReportBoard | None = None
-    roster: Roster | None = None
-    attachments: Attachments | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +91,7 @@ def build_services(
     estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    reader = TextReader(timer)
+    reader, uploads = TextReader(timer), UploadPlaces()
     gate = _gate(ports, reader, profile, catalog)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     recheck = Recheck(gate=gate, inspection=inspection, jobs=jobs, store=store, clock=clock)
@@ -148,7 +103,6 @@ def build_services(
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )
-    uploads = UploadPlaces()
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
     first_answers = _first_answers(ports, live, worker, sleep)
@@ -157,15 +111,12 @@ def build_services(
     )
     intakes = _intakes(ports, uploads, admission, proposals, sleep)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
-    machinery = Machinery(worker=worker, delivery=delivery, live=live, messenger=messenger, reports=display)
-    eraser = _eraser(ports, machinery, sleep)
+    eraser = _eraser(ports, worker, delivery, live, display, sleep)
     return Services(
         generation=_generation(ports, proposals, (admission, reception, intakes), removal, estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
-        house_rules=HouseRules(
-            repository=ports.house_rules, profile=profile, catalog=catalog, posting=ports.board, clock=clock
-        ),
+        house_rules=_house_rules(ports, profile, catalog),
         moderation=moderation,
         reports=_reports(ports, display, moderation, removal),
         findings=Findings(codec=ports.codec, proposals=proposals, gate=gate, reader=reader),
@@ -309,11 +260,15 @@ def _report_display(ports: Ports) -> ReportDisplay:
     )
 
 
-def _eraser(ports: Ports, machinery: Machinery, sleep: Sleep) -> Eraser:
+def _house_rules(ports: Ports, profile: ModelProfile, catalog: Catalog) -> HouseRules:
+    return HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, posting=ports.board, clock=ports.clock)
+
+
+def _eraser(ports: Ports, worker: Worker, delivery: Delivery, live: LiveCards, display: ReportDisplay, sleep: Sleep) -> Eraser:
     return Eraser(
         erasures=ports.records,
         store=ports.store,
-        machinery=machinery,
+        machinery=Machinery(worker=worker, delivery=delivery, live=live, messenger=ports.messenger, reports=display),
         clock=ports.clock,
         metrics=ports.metrics,
         sleep=sleep,

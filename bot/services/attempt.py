@@ -85,7 +85,7 @@ class Attempt:
         return StepsTaken(attempt=self.job.attempt, steps=self._steps_seen)
 
     async def run(self) -> None:
-        """Raises GeneratorDeadError and other OperatorErrors of the generator once the job has been given back."""
+        """Raises OperatorErrors of the generator once the job has been given back; after GeneratorDeadError it still runs."""
         bench, job = self._bench, self.job
         if job.started_at is not None:
             bench.metrics.wait_seconds.observe(max(0.0, (job.started_at - job.created_at).total_seconds()))
@@ -167,7 +167,7 @@ class Attempt:
         if error is None or (self._abort_reason is not None and not isinstance(error, OperatorError)):
             return await self._conclude_abort()
         if isinstance(error, GeneratorDeadError):
-            return await self._retry_or_fail(DEVICE_LOST)
+            return AbortReason.FENCE_LOST  # it stays as it is: the worker judges all that ran together
         if isinstance(error, OperatorError):
             await self.give_back()
             return AbortReason.SHUTDOWN

@@ -7,10 +7,10 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from bot.domain.job import Job, JobId, JobStatus
+from bot.domain.job import INTERRUPTED, Job, JobId, JobStatus
 from bot.domain.quota import StepsTaken
-from bot.errors import OperatorError
-from bot.services.attempt import LEASE, AbortReason, Attempt, Workbench
+from bot.errors import GeneratorDeadError, OperatorError
+from bot.services.attempt import DEVICE_LOST, LEASE, AbortReason, Attempt, Workbench
 from bot.services.incidents import report
 from bot.services.signals import Signal, rest
 
@@ -53,6 +53,8 @@ class Worker:
             await asyncio.shield(self.stop(0))
         ended = [task for task in self._tasks if task.done() and not task.cancelled()]
         errors = [error for task in ended if (error := task.exception()) is not None]
+        if any(isinstance(error, GeneratorDeadError) for error in errors):
+            await self._recover(expired_only=False, sentence=DEVICE_LOST)
         if errors:
             raise errors[0]
 
@@ -144,8 +146,9 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # the next turn may succeed
             report(log, self._bench.metrics, "Recovery failed", error)
 
-    async def _recover(self, *, expired_only: bool) -> None:
-        recovery = await self._bench.jobs.recover(now=self._bench.clock.now(), expired_only=expired_only)
+    async def _recover(self, *, expired_only: bool, sentence: str = INTERRUPTED) -> None:
+        now = self._bench.clock.now()
+        recovery = await self._bench.jobs.recover(now=now, expired_only=expired_only, sentence=sentence)
         for job_id in recovery.requeued:
             log.info("Job %s was interrupted and is back on the queue", job_id)
         for job_id in recovery.failed:

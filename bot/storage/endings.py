@@ -8,17 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.image import StoredImage
-from bot.domain.job import MAX_ATTEMPTS, JobId, JobStatus
+from bot.domain.job import JobId, JobStatus
 from bot.domain.quota import FREE_WITHHELD, StepsTaken, price_of_steps
 from bot.domain.request import GenerationRequest
 from bot.domain.withholding import withheld
 from bot.storage import ledger, turns
 from bot.storage.rows import image_row, to_micros
-
-INTERRUPTED = (
-    f"Drawing this was interrupted {MAX_ATTEMPTS} times, so it was given up; it costs nothing. "
-    "Try again with fewer images or a smaller size."
-)
 
 END_ATTEMPT = """--sql
 UPDATE jobs
@@ -110,11 +105,6 @@ def fail_waiting(connection: sqlite3.Connection, job_id: JobId, reason: str, *, 
     ledger.refund(connection, job_id, now=now)
     turns.assign(connection, failed[0]["user_id"])
     return True
-
-
-def fail_interrupted(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> None:
-    """FAILED, because the process died under it too often."""
-    fail(connection, job_id, attempt, INTERRUPTED, now=now)
 
 
 def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:

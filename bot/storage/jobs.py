@@ -9,7 +9,7 @@ from datetime import datetime
 
 from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId, NewJob, Origin, new_job_id
+from bot.domain.job import INTERRUPTED, Job, JobId, NewJob, Origin, new_job_id
 from bot.domain.quota import Limits, Payment, StepsTaken
 from bot.domain.report import Step
 from bot.errors import NotAllowedError, NotFoundError
@@ -179,9 +179,9 @@ class SqliteJobs:
             cancelled += portion
         return tuple(cancelled)
 
-    async def recover(self, *, now: datetime, expired_only: bool) -> Recovery:
+    async def recover(self, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
         return await self._database.transaction(
-            lambda connection: queue.recover(connection, now=now, expired_only=expired_only)
+            lambda connection: queue.recover(connection, now=now, expired_only=expired_only, sentence=sentence)
         )
 
     async def ahead(self, job_id: JobId) -> Ahead | None:

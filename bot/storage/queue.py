@@ -7,14 +7,14 @@ import sqlite3
 from collections.abc import Collection
 from datetime import datetime
 
-from bot.domain.job import MAX_ATTEMPTS, Job, JobId
+from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, Job, JobId
 from bot.domain.request import GenerationRequest
 from bot.ports import Ahead, Recovery
 from bot.storage import turns
-from bot.storage.endings import fail_interrupted
+from bot.storage.endings import fail
 from bot.storage.rows import job_from_row, to_micros
 
-# In order of turns. The attempt is counted here, so that a job which kills the process has used up a try.
+# In order of turns. The attempt is counted here, so that a job which kills the process has used up a try, as `recover` says.
 CLAIM = """--sql
 UPDATE jobs
 SET status = 'running', attempt = attempt + 1, started_at = :now, lease_until = :lease_until
@@ -29,6 +29,21 @@ JOIN jobs ON jobs.seq = line.seq
 WHERE line.shown_at IS NOT NULL
 ORDER BY line.start_tag, line.seq
 """
+
+# Those who ran when the process died go first, as they did before, and one by one.
+SUSPECTS = """--sql
+SELECT line.seq, jobs.request
+FROM queue_line AS line
+JOIN jobs ON jobs.seq = line.seq
+WHERE jobs.suspect = 1 AND jobs.status = 'queued'
+ORDER BY line.start_tag, line.seq
+"""
+
+SUSPECT_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' AND suspect = 1 LIMIT 1"
+
+ANY_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' LIMIT 1"
+
+SUSPECT = "UPDATE jobs SET suspect = 1 WHERE id = ?"
 
 EXTEND_LEASE = """--sql
 UPDATE jobs SET lease_until = :lease_until
@@ -74,8 +89,13 @@ INTAKES = "SELECT COUNT(*) FROM intakes"  # files that are being read; a few a m
 def claim(
     connection: sqlite3.Connection, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()
 ) -> Job | None:
-    """Take the next job whose styles are here."""
-    seq = _next(connection, NEXT, unfetched)
+    """Take the next job whose styles are here; a suspect only while nothing else runs, and nothing else beside one."""
+    if connection.execute(SUSPECT_RUNS).fetchone():
+        return None
+    seq = _next(connection, SUSPECTS, unfetched)
+    if seq is not None and connection.execute(ANY_RUNS).fetchone():
+        return None
+    seq = seq or _next(connection, NEXT, unfetched)
     # fetchall, because an UPDATE with RETURNING is done only when its last row was read
     rows = connection.execute(CLAIM, {"seq": seq, "now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
     if not rows:
@@ -104,18 +124,25 @@ def put_back(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, abo
     return connection.execute(PUT_BACK, {"id": job_id, "attempt": attempt, "aborted": int(aborted)}).rowcount == 1
 
 
-def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool) -> Recovery:
-    """Put orphans back on the queue, or fail those that had their last try."""
+def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
+    """Put orphans back on the queue; fail with `sentence` whose last try this was.
+
+    Whom a dead process left is a suspect from now on. Where it left several, nobody knows which of them killed it, so it counts
+    as a try of none: each of them is drawn alone next.
+    """
     orphans = connection.execute(ORPHANS, {"now": to_micros(now), "expired_only": expired_only}).fetchall()
+    alone = expired_only or len(orphans) == 1
     requeued: list[JobId] = []
     failed: list[JobId] = []
     for orphan in orphans:
-        if orphan["tries"] >= MAX_ATTEMPTS:
-            fail_interrupted(connection, orphan["id"], orphan["attempt"], now=now)
+        if alone and orphan["tries"] >= MAX_ATTEMPTS:
+            fail(connection, orphan["id"], orphan["attempt"], sentence, now=now)
             failed.append(orphan["id"])
-        else:
-            put_back(connection, orphan["id"], orphan["attempt"], aborted=False)
-            requeued.append(orphan["id"])
+            continue
+        put_back(connection, orphan["id"], orphan["attempt"], aborted=not alone)
+        if not expired_only:
+            connection.execute(SUSPECT, (orphan["id"],))
+        requeued.append(orphan["id"])
     return Recovery(requeued=tuple(requeued), failed=tuple(failed))
 
 

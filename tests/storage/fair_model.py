@@ -16,6 +16,7 @@ class Flow:
     came: float
     state: str = "waiting"  # then running, back (put back) or gone
     drawn: bool = False
+    suspect: bool = False
     start: float = 0.0
     finish: float = 0.0
 
@@ -40,10 +41,12 @@ class FairModel:
         self.flows[job_id] = Flow(job_id, user_id, guild_id, cost, self.virtual_time)
 
     def claim(self) -> str | None:
-        line = self.line()
-        if not line:
+        """Suspects come before all others, and run alone."""
+        line, running = self.line(), [flow for flow in self.flows.values() if flow.state == "running"]
+        suspects = [flow for flow in line if flow.suspect]
+        if not line or any(flow.suspect for flow in running) or (suspects and running):
             return None
-        flow = line[0]
+        flow = (suspects or line)[0]
         flow.state = "running"
         self.virtual_time = max(self.virtual_time, flow.start)
         self.busy_until = max(self.busy_until, flow.finish)

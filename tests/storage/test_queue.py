@@ -6,11 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.job import MAX_ATTEMPTS, JobStatus
+from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, JobStatus
 from bot.ports import Ahead, Recovery
-from bot.storage.endings import INTERRUPTED
 from bot.storage.ledger import STANDING
-from bot.storage.queue import AHEAD, BACKLOG, CLAIM, ORPHANS
+from bot.storage.queue import AHEAD, ANY_RUNS, BACKLOG, CLAIM, NEXT, ORPHANS, SUSPECT, SUSPECT_RUNS, SUSPECTS
 from bot.storage.turns import LINE, SERVED
 from tests.storage.samples import LEASE, NOW, Store, images
 
@@ -122,6 +121,46 @@ async def test_a_job_that_was_interrupted_in_every_try_fails_with_a_sentence_and
     assert [entry.job_id for entry in await store.outbox.due(now=NOW, limit=9)] == [job.id]
 
 
+async def test_after_a_crash_each_job_that_ran_is_drawn_alone_until_it_has_ended(store: Store) -> None:
+    ran = [await store.running(number, user_id=number) for number in (1, 2)]
+    waits = await store.add(3, user_id=3)
+    assert (await store.jobs.recover(now=NOW, expired_only=False)).requeued == tuple(job.id for job in ran)
+
+    for job in ran:
+        alone = await store.claim()
+        assert (alone.id, alone.tries) == (job.id, 1)
+        assert await store.jobs.claim(now=NOW, lease_until=NOW) is None
+        await store.jobs.finish(alone.id, alone.attempt, images(alone), now=NOW)
+    assert (await store.claim()).id == waits.id
+
+
+async def test_what_runs_is_drawn_to_its_end_before_a_suspect_begins(store: Store) -> None:
+    runs = await store.running(1, user_id=1)
+    suspect = await store.add(2, user_id=2)
+    await store.database.transaction(lambda connection: connection.execute(SUSPECT, (suspect.id,)).rowcount)
+    await store.add(3, user_id=3)
+
+    assert await store.jobs.claim(now=NOW, lease_until=NOW) is None
+    await store.jobs.finish(runs.id, runs.attempt, images(runs), now=NOW)
+    assert (await store.claim()).id == suspect.id
+
+
+async def test_a_job_that_kills_the_process_fails_and_whoever_ran_beside_it_is_drawn(store: Store) -> None:
+    poison = await store.add(1, user_id=1)
+    bystanders = [await store.add(number, user_id=number) for number in (2, 3)]
+    drawn: set[str] = set()
+    for _ in range(3 * MAX_ATTEMPTS):  # lives of the process
+        await store.jobs.recover(now=NOW, expired_only=False)
+        while (job := await store.jobs.claim(now=NOW, lease_until=NOW + LEASE)) is not None:
+            running = await store.scalar("SELECT COUNT(*) FROM jobs WHERE status = 'running'")
+            if job.id != poison.id and running == 1:
+                await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
+                drawn.add(job.id)
+
+    assert (await store.get(poison.id)).status is JobStatus.FAILED
+    assert drawn == {job.id for job in bystanders}
+
+
 async def test_aborts_are_not_held_against_an_interrupted_job(store: Store) -> None:
     job = await store.add()
     for attempt in range(1, MAX_ATTEMPTS + 1):
@@ -161,7 +200,11 @@ async def test_of_those_that_run_together_the_one_whose_turn_came_first_ends_fir
 @pytest.mark.parametrize(
     ("sql", "values"),
     [
-        (CLAIM, {"now": 1, "lease_until": 2}),
+        (CLAIM, {"now": 1, "lease_until": 2, "seq": 3}),
+        (NEXT, {}),
+        (SUSPECTS, {}),
+        (SUSPECT_RUNS, {}),
+        (ANY_RUNS, {}),
         (AHEAD, {"seq": 5, "start_tag": 1.0}),
         (BACKLOG, {}),
         (LINE.replace("?", ":user_id"), {"user_id": 1}),

@@ -222,13 +222,21 @@ class Repository(RuleBasedStateMachine):
     def recover(self, *, expired_only: bool) -> None:
         recovery = self.run(self.store.jobs.recover(now=self.now, expired_only=expired_only))
         requeued, failed = [], []
+        lost = [
+            model
+            for model in self.models.values()
+            if model.status is JobStatus.RUNNING and (not expired_only or model.lease_until <= self.now)
+        ]
+        alone = expired_only or len(lost) == 1
         for job_id, model in self.models.items():
             if model.status is JobStatus.RUNNING and (not expired_only or model.lease_until <= self.now):
-                if model.attempt - model.aborts >= MAX_ATTEMPTS:
+                if alone and model.attempt - model.aborts >= MAX_ATTEMPTS:
                     self.end(model, JobStatus.FAILED)
                     failed.append(job_id)
                 else:
                     model.status = JobStatus.QUEUED
+                    model.aborts += not alone
+                    self.fair.flows[job_id].suspect |= not expired_only
                     self.fair.put_back(job_id)
                     requeued.append(job_id)
         assert (list(recovery.requeued), list(recovery.failed)) == (requeued, failed)
