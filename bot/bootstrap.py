@@ -133,9 +133,8 @@ async def open_works(
     services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
     background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
     async with AsyncExitStack() as stack:
-        stack.push_async_callback(services.reader.close)
-        stack.push_async_callback(codec.close)
-        stack.push_async_callback(hub.close)
+        for threads in (services.reader, codec, hub):
+            stack.push_async_callback(threads.close)
         if classifier is not None:
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
