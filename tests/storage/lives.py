@@ -87,29 +87,12 @@ async def interrupt_too_often(store: Store, number: int, ack: Ack) -> None:
 
 
 async def cancel(store: Store, number: int, ack: Ack) -> None:
-    job = await start(store, number, ack)
-    await store.jobs.claim(now=NOW, lease_until=LATER)
-    await store.jobs.cancel(job.id, now=LATER)
-    ack(job.id, JobStatus.CANCELLED)
-    await show(store, job.id)
-
-
-async def cancel_while_it_is_drawn(store: Store, number: int, ack: Ack) -> None:
     """After the last step but one of two pictures, so that a part of both purses is charged and the rest given back."""
     job = await start(store, number, ack)
     claimed = await store.jobs.claim(now=NOW, lease_until=LATER)
     attempt = job.attempt if claimed is None else claimed.attempt
     await store.jobs.cancel(job.id, now=LATER, taken=StepsTaken(attempt=attempt, steps=55))
     ack(job.id, JobStatus.CANCELLED)
-    await show(store, job.id)
-
-
-async def withhold(store: Store, number: int, ack: Ack) -> None:
-    job = await start(store, number, ack)
-    if job.status is JobStatus.QUEUED:
-        job = await store.claim()
-        await store.jobs.withhold(job.id, job.attempt, now=LATER)
-        ack(job.id, JobStatus.FAILED)
     await show(store, job.id)
 
 
@@ -146,8 +129,6 @@ LIVES: Mapping[str, Life] = {
         fail,
         interrupt_too_often,
         cancel,
-        cancel_while_it_is_drawn,
-        withhold,
         keep_back,
     )
 }
