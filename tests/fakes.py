@@ -12,6 +12,7 @@ from bot.domain.card import JobCard
 from bot.domain.delivery import SeenAnswer
 from bot.domain.downloads import Download, DownloadError, Transfer
 from bot.domain.eta import EngineSpeed
+from bot.domain.fairness import Share
 from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.moderation import Rank
@@ -83,17 +84,23 @@ class FakeGenerator:
         self.steps_at_gate = 1
         self.started: list[GenerationRequest] = []
         self.ended: list[GenerationRequest] = []
+        self.shares: list[Share] = []
         self.init_images: list[bytes | None] = []
         self.letting_go = asyncio.Event()  # clear: a cancelled drawing does not end, like a kernel that hangs
         self.letting_go.set()
+
+    @property
+    def batch(self) -> int:
+        return self.capacity
 
     async def load(self) -> None:
         pass
 
     async def generate(
-        self, request: GenerationRequest, *, init_image: bytes | None, on_progress: OnProgress
+        self, request: GenerationRequest, *, init_image: bytes | None, share: Share, on_progress: OnProgress
     ) -> GenerationResult:
         self.started.append(request)
+        self.shares.append(share)
         self.init_images.append(init_image)
         try:
             on_progress(progress(request, self.steps_at_gate))

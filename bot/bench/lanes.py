@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Protocol
 
 from PIL import Image
 
+from bot.domain.fairness import Share
 from bot.domain.request import GenerationRequest
 from bot.inference.metadata import encode_png
 from bot.ports import ImageGenerator, OnProgress
@@ -85,14 +87,18 @@ def _kind(request: GenerationRequest) -> tuple[int, str | None]:
 
 
 class EngineLane:
-    """The bot's own generator; as the bot's worker does, never more requests at once than its capacity."""
+    """The bot's own generator; as the bot's worker does, never more requests at once than its capacity. Each request is a
+    member's of its own.
+    """
 
     name = "engine"
 
     def __init__(self, generator: ImageGenerator) -> None:
         self._generator = generator
         self._room = asyncio.Semaphore(generator.capacity)
+        self._members = itertools.count(1)
 
     async def serve(self, request: GenerationRequest, on_progress: OnProgress) -> None:
         async with self._room:
-            await self._generator.generate(request, init_image=None, on_progress=on_progress)
+            share = Share(next(self._members))
+            await self._generator.generate(request, init_image=None, share=share, on_progress=on_progress)

@@ -151,7 +151,7 @@ class Session:
 
     async def _cancellation(self) -> tuple[Cancellation, ...]:
         self._say("cancels")
-        room = min(COMPANY, self._field.generator.capacity - 1)
+        room = min(COMPANY, self._field.generator.batch - 1)
         return tuple(
             [
                 await measure_cancellation(self._engine, self._workload, cancels=self._options.cancels, company=company)
@@ -177,7 +177,7 @@ class Session:
             device=field.probe.name,
             dtype=field.probe.dtype,
             versions={"pastel": __version__, "python": sys.version.split()[0]} | {name: version(name) for name in LIBRARIES},
-            batch=field.generator.capacity,
+            batch=field.generator.batch,
             static_batch=self._options.static_batch,
             steps=workload.steps,
             guidance_scale=workload.guidance_scale,

@@ -162,7 +162,7 @@ class Job:
     `aborts` counts the claims that a shutdown took back; they are not held against the job.
     `failure` is the sentence that the member sees. `paid` is what it cost, in credits; None while it waits or runs. `shown_at`
     is when the card was the interaction's answer, or turned out to be; until then nobody may have been shown the job, so it is
-    neither drawn nor posted.
+    neither drawn nor posted. `weight` is the member's share of the engine when the job came.
     """
 
     id: JobId
@@ -175,6 +175,7 @@ class Job:
     attempt: int = 0
     aborts: int = 0
     failure: str | None = None
+    weight: float = 1.0
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None

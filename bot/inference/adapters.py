@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.domain.fairness import LORAS_AT_ONCE
 from bot.domain.profile import Style
 from bot.errors import GenerationError
 from bot.inference.adapter_formats import AdapterFormatError, check_adapter, count_modules
 from bot.inference.faults import is_device_lost, is_out_of_memory
 from bot.inference.loading import cached_folder
-from bot.inference.merging import Factor, MergedWeights, take_factors
+from bot.inference.merging import COMPONENTS, Factor, MergedWeights, take_factors
 from bot.inference.weights import WeightsError, file_sha256, read_header
 
-MAX_LOADED = 4  # LoRAs of SDXL have 50 to 800 MB
+MAX_LOADED = LORAS_AT_ONCE  # LoRAs of SDXL have 50 to 800 MB
 AUTO_V3_DIGITS = 12
 
 logger = logging.getLogger(__name__)
@@ -40,14 +41,14 @@ class Adapters:
         self._loaded: OrderedDict[Path, Adapter] = OrderedDict()
         self._merged = MergedWeights(pipeline)
 
-    def activate(self, styles: Sequence[tuple[Style, float]]) -> tuple[Adapter, ...]:
-        """Have these LoRAs in the model and no others; those of weight 0 are left out, and without any it is the bare model,
-        bit for bit.
+    def activate(self, styles: Sequence[tuple[Style, float]], components: Sequence[str] = COMPONENTS) -> tuple[Adapter, ...]:
+        """Have these LoRAs in the components and no others; those of weight 0 are left out, and without any it is the bare
+        model, bit for bit. A request is read with its LoRAs in the text encoders alone, while the UNet has those of a step.
 
         Raises GenerationError with a sentence for the member, and what was active stays; where memory runs out, the bare model.
         """
         chosen = [(self._load(style), weight) for style, weight in styles if weight]
-        self._merged.apply([(adapter.factors, weight) for adapter, weight in chosen])
+        self._merged.apply([(adapter.factors, weight) for adapter, weight in chosen], components)
         return tuple(adapter for adapter, _ in chosen)
 
     def _load(self, style: Style) -> Adapter:

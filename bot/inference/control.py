@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from bot.domain.progress import Progress
@@ -15,28 +14,29 @@ class DrawingStoppedError(Exception):
 
 
 class DrawingControl:
-    """One request's control. `check` and `report` belong to the drawing thread, `stop` to any.
+    """One request's control. `check`, `spend` and `report` belong to the drawing thread, `stop` to any.
 
-    `seconds` is how long the request may draw in all, from its first check on.
+    `seconds` is how long may be drawn for the request in all; while others are drawn, none of it is used up.
     """
 
     def __init__(self, report: Callable[[Progress], None], seconds: float) -> None:
         self._report = report
         self._seconds = seconds
-        self._deadline: float | None = None
+        self._spent = 0.0
         self._stopped = threading.Event()
 
     def stop(self) -> None:
         self._stopped.set()
 
+    def spend(self, seconds: float) -> None:
+        """So long was drawn for the request, be it with others. On the drawing thread."""
+        self._spent += seconds
+
     def check(self) -> None:
         """Raises DrawingStoppedError, or GenerationError when the time is used up. Called at every step."""
         if self._stopped.is_set():
             raise DrawingStoppedError
-        now = time.monotonic()
-        if self._deadline is None:
-            self._deadline = now + self._seconds
-        elif now > self._deadline:
+        if self._spent > self._seconds:
             raise GenerationError(
                 f"This took longer than {self._seconds / 60:.0f} minutes and was stopped. "
                 "Ask for fewer steps, fewer images or a smaller size.",

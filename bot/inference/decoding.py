@@ -13,6 +13,7 @@ from PIL import Image
 
 from bot.domain.profile import ModelProfile
 from bot.errors import GenerationError
+from bot.inference.faults import free_memory, is_out_of_memory
 
 MIN_DEVIATION, MIN_BRIGHTEST = 2.0, 8  # of 255; below either a picture is one flat or black area
 EMPTY = "The picture came out empty, which is a numerical fault of the model. Try another seed or a lower guidance_scale."
@@ -59,6 +60,20 @@ def decode(pipeline: Any, latents: torch.Tensor) -> Image.Image:
     if image is None:
         raise GenerationError(EMPTY, retryable=False)
     return image
+
+
+def decode_within_memory(pipeline: Any, profile: ModelProfile, latents: torch.Tensor) -> Image.Image:
+    """The same, a large one in tiles. When memory runs out: free what is free, and decode once more, in tiles."""
+    height, width = (side * pipeline.vae_scale_factor for side in latents.shape[-2:])
+    try:
+        with tiling(pipeline.vae, when=is_large(profile, width, height)):
+            return decode(pipeline, latents)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    free_memory()
+    with tiling(pipeline.vae):
+        return decode(pipeline, latents)
 
 
 def _decode_once(pipeline: Any, latents: torch.Tensor, dtype: torch.dtype) -> Image.Image | None:

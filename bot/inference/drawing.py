@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
+from bot.domain.fairness import Share
 from bot.domain.image import GeneratedImage, GenerationResult
 from bot.domain.progress import Phase, Progress
 from bot.domain.prompt_fit import PromptFit
@@ -33,12 +34,14 @@ class Drawing:
         self,
         order: Order,
         control: DrawingControl,
+        share: Share,
         *,
         answer: Callable[[GenerationResult], None],
         fail: Callable[[BaseException], None],
     ) -> None:
         self.order = order
         self.control = control
+        self.share = share
         self.pictures: Sequence[Trajectory] = ()
         self.undecoded = order.request.num_images
         self.adapters: tuple[Adapter, ...] = ()

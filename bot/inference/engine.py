@@ -10,29 +10,32 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-import torch
 from PIL import Image
 
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
 from bot.inference.control import DrawingStoppedError
-from bot.inference.decoding import decode, is_large, tiling
-from bot.inference.denoising import denoise
+from bot.inference.decoding import decode_within_memory
+from bot.inference.denoising import denoise, padded_rows
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
 from bot.inference.hangs import HangWatch
+from bot.inference.merging import TEXT_ENCODERS, UNET
 from bot.inference.previews import Previews
 from bot.inference.run_ahead import RunAhead
 from bot.inference.step_times import StepTimes
-from bot.inference.trajectory import Group, Trajectory
-from bot.inference.turns import GroupOrder, next_pictures
+from bot.inference.trajectory import Trajectory
+from bot.inference.turns import Row, Turns
 
 if TYPE_CHECKING:
     from bot.inference.adapters import Adapter, Adapters
     from bot.inference.pipelines import LoadedModel
     from bot.inference.preparing import Preparer
 
+Loras = tuple[tuple[str, float], ...]  # with their weights
+
+UNKNOWN = BatchCurve(((1, 1.0),))  # until it was measured, a call of several takes as long as each of them alone
 SLOW = 10.0  # times the usual duration of a call that are worth a line in the log
 SLOW_SECONDS = 1.0  # below, ten times the usual is nothing
 
@@ -44,8 +47,8 @@ class Engine:
     decoded picture, so between two turns nothing waits longer than that.
 
     `batch` is how many pictures a call may hold and `curve` how long calls take, once that was measured; `buckets` are the row
-    counts that calls are filled up to. A call that runs out of memory is halved, and so are all later ones of its size. Raises
-    only what ends the device.
+    counts that calls are filled up to. A call that runs out of memory is halved, and so are all later ones of its size.
+    `kept_bytes` is what the drawings keep in memory while others have their turns. Raises only what ends the device.
     """
 
     def __init__(
@@ -61,7 +64,6 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.batch = batch
-        self.curve: BatchCurve | None = None
         self.times = StepTimes()
         self._decode_times = StepTimes()
         self._model = model
@@ -70,17 +72,27 @@ class Engine:
         self._files = files
         self._previews = previews
         self._buckets = buckets
+        self.kept_bytes = 0
+        self._curve: BatchCurve | None = None
         self._clock = clock
         self._drawings: list[Drawing] = []
-        self._active: dict[tuple[tuple[str, float], ...], tuple[Adapter, ...]] = {}
-        self._order: GroupOrder[Group] = GroupOrder()
+        self._active: dict[Sequence[str], tuple[Loras, tuple[Adapter, ...]]] = {}  # by the model's components
+        self._turns: Turns[Drawing] = Turns(UNKNOWN, model.default_area, padded=lambda rows: padded_rows(rows, buckets))
         self._undecoded: deque[tuple[Drawing, int]] = deque()
         self._decoded_last = False
         self._alone: set[Trajectory] = set()
         self._room: float | None = None  # pictures x latents' area that did not run out of memory
-        self._turns = 0
         self._watch = HangWatch(clock)
         self._run_ahead = RunAhead.on(model.device)
+
+    @property
+    def curve(self) -> BatchCurve | None:
+        return self._curve
+
+    @curve.setter
+    def curve(self, curve: BatchCurve | None) -> None:
+        self._curve = curve
+        self._turns.curve = curve or UNKNOWN
 
     @property
     def busy(self) -> bool:
@@ -97,17 +109,18 @@ class Engine:
             self._end(drawing, for_the_caller(error, retryable=True))
         else:
             self._drawings.append(drawing)
+            self._count_kept()
 
     def turn(self) -> None:
         """Do one thing for whoever's turn it is."""
         self._drop_stopped()
-        waiting = self._groups()
+        waiting = any(not picture.done for drawing in self._drawings for picture in drawing.pictures)
         if self._undecoded and (not waiting or not self._decoded_last):
             self._decoded_last = True
             self._decode(*self._undecoded.popleft())
         elif waiting:
             self._decoded_last = False
-            self._step(waiting[self._order.choose(waiting, self._clock())])
+            self._step(self._turns.next_call(self._clock(), self._fitting))
 
     def abandon(self, error: BaseException) -> None:
         """End everything with `error`."""
@@ -124,29 +137,26 @@ class Engine:
 
     # One call of the UNet.
 
-    def _groups(self) -> dict[Group, list[tuple[Drawing, Trajectory]]]:
-        groups: dict[Group, list[tuple[Drawing, Trajectory]]] = {}
-        for drawing in self._drawings:
-            for picture in drawing.pictures:
-                if not picture.done:
-                    groups.setdefault(picture.group, []).append((drawing, picture))
-        return groups
+    def _fitting(self, area: int) -> int:
+        """How many pictures of that area a call may hold."""
+        return self.batch if self._room is None else min(self.batch, max(1, int(self._room / area)))
 
-    def _step(self, group: Sequence[tuple[Drawing, Trajectory]]) -> None:
-        owners = {picture: drawing for drawing, picture in group}
-        pictures = self._chosen(tuple(owners))
-        drawings = list(dict.fromkeys(owners[picture] for picture in pictures))
+    def _step(self, call: Sequence[Row[Drawing]]) -> None:
+        """Those who are suspected of a fault go one by one, so that it hits nobody else."""
+        call = [row for row in call if row.picture in self._alone][:1] or call
+        pictures = [row.job.pictures[row.index] for row in call]
         try:
-            self._activate(drawings[0])
-            broken = self._timed_call(pictures)
+            self._switch(call[0].job)
+            broken = self._timed_call(call, pictures)
         except Exception as error:
             if is_device_lost(error):
                 raise
             shrinks, fault = is_out_of_memory(error), for_the_caller(error)
         else:
-            for picture, its_error in broken.items():
-                self._end(owners[picture], for_the_caller(its_error, retryable=True))
-            self._after_step([one for one in drawings if one in self._drawings], pictures, owners)
+            for row in call:
+                if (its_error := broken.get(row.job.pictures[row.index])) is not None:
+                    self._end(row.job, for_the_caller(its_error, retryable=True))
+            self._after_step(call)
             return
         if shrinks:  # outside the except block, and `fault` is another: a caught error keeps its frames' tensors alive
             free_memory()
@@ -155,17 +165,9 @@ class Engine:
         else:
             self._alone.update(pictures)
         if len(pictures) == 1:
-            self._end(drawings[0], fault)
+            self._end(call[0].job, fault)
 
-    def _chosen(self, pictures: Sequence[Trajectory]) -> list[Trajectory]:
-        """Those who are suspected of a fault go one by one, so that it hits nobody else."""
-        area = pictures[0].group.area
-        most = self.batch if self._room is None else min(self.batch, max(1, int(self._room / area)))
-        chosen = next_pictures(pictures, most)
-        suspects = [picture for picture in chosen if picture in self._alone]
-        return suspects[:1] or chosen
-
-    def _timed_call(self, pictures: Sequence[Trajectory]) -> dict[Trajectory, Exception]:
+    def _timed_call(self, call: Sequence[Row[Drawing]], pictures: Sequence[Trajectory]) -> dict[Trajectory, Exception]:
         rows, area = sum(picture.rows for picture in pictures), pictures[0].group.area
         usual = self.times.usual(rows, area)
         began = self._clock()
@@ -174,22 +176,22 @@ class Engine:
             self._run_ahead.step()
         took = self._clock() - began
         self.times.add(rows, area, took)
+        self._turns.drawn(call, began)
+        for drawing in {row.job for row in call}:
+            drawing.control.spend(took)
         self._previews.drew(took)
         if usual is not None and took > max(SLOW_SECONDS, SLOW * usual):
             logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", len(pictures), took, usual)
         return broken
 
-    def _after_step(
-        self, drawings: Sequence[Drawing], pictures: Sequence[Trajectory], owners: dict[Trajectory, Drawing]
-    ) -> None:
-        """Go on with `drawings`; the owners of the other pictures have ended."""
-        self._turns += 1
-        for picture in pictures:
-            owner = owners[picture]
-            picture.last_turn = self._turns
+    def _after_step(self, call: Sequence[Row[Drawing]]) -> None:
+        """Go on with those that have not ended in the call."""
+        drawings = [drawing for drawing in dict.fromkeys(row.job for row in call) if drawing in self._drawings]
+        for row in call:
+            picture = row.job.pictures[row.index]
             self._alone.discard(picture)
-            if picture.done and owner in drawings:
-                self._undecoded.append((owner, list(owner.pictures).index(picture)))
+            if picture.done and row.job in drawings:
+                self._undecoded.append((row.job, row.index))
         for drawing in drawings:
             drawing.control.report(drawing.progress(Phase.DENOISING))
             self._previews.offer(drawing, others_wait=len(self._drawings) > 1)
@@ -199,7 +201,7 @@ class Engine:
     def _decode(self, drawing: Drawing, index: int) -> None:
         drawing.control.report(drawing.progress(Phase.DECODING))
         try:
-            image = self._timed_decode(drawing.pictures[index])
+            image = self._timed_decode(drawing, drawing.pictures[index])
         except Exception as error:
             if is_device_lost(error):
                 raise
@@ -208,28 +210,17 @@ class Engine:
         drawing.undecoded -= 1
         self._files.submit(drawing.encode, index, image, self._model)
         if not drawing.undecoded:
-            self._drawings.remove(drawing)
+            self._forget(drawing)
 
-    def _timed_decode(self, picture: Trajectory) -> Image.Image:
+    def _timed_decode(self, drawing: Drawing, picture: Trajectory) -> Image.Image:
         began = self._clock()
         with self._watch.over(self._decode_times.usual(1, picture.group.area)):
-            image = self._decoded(picture.latents)
-        self._decode_times.add(1, picture.group.area, self._clock() - began)
+            image = decode_within_memory(self._model.text2img, self._model.profile, picture.latents)
+        took = self._clock() - began
+        self._decode_times.add(1, picture.group.area, took)
+        self._turns.charge(drawing, took)
+        drawing.control.spend(took)
         return image
-
-    def _decoded(self, latents: torch.Tensor) -> Image.Image:
-        """A large one in tiles. When memory runs out: free what is free, and decode once more, in tiles."""
-        pipeline = self._model.text2img
-        height, width = (side * pipeline.vae_scale_factor for side in latents.shape[-2:])
-        try:
-            with tiling(pipeline.vae, when=is_large(self._model.profile, width, height)):
-                return decode(pipeline, latents)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        free_memory()
-        with tiling(pipeline.vae):
-            return decode(pipeline, latents)
 
     # Joining and leaving.
 
@@ -246,17 +237,28 @@ class Engine:
         self._prepare(drawing)
 
     def _prepare(self, drawing: Drawing) -> None:
-        drawing.adapters = self._activate(drawing)
+        """Of the model's weights only the text encoders' change: others go on where they were."""
+        began = self._clock()
+        drawing.adapters = self._activated(drawing, TEXT_ENCODERS)
         with self._watch.over(None):
             drawing.start(*self._preparer.prepare(drawing.order))
+        self._turns.join(drawing)
+        self._turns.charge(drawing, self._clock() - began)
 
-    def _activate(self, drawing: Drawing) -> tuple[Adapter, ...]:
-        """Give the model the drawing's LoRAs, unless it has them."""
+    def _switch(self, drawing: Drawing) -> None:
+        """Give the UNet the drawing's LoRAs, unless it has them; the time is the drawing's."""
+        began, before = self._clock(), self._active.get(UNET)
+        self._activated(drawing, UNET)
+        if self._active[UNET] is not before and before is not None:
+            self._turns.switched(drawing, self._clock() - began)
+
+    def _activated(self, drawing: Drawing, components: Sequence[str]) -> tuple[Adapter, ...]:
         key = drawing.order.adapters
-        if key not in self._active:
-            self._active = {}  # a switch that fails leaves either
-            self._active = {key: self._adapters.activate(drawing.order.styles)}
-        return self._active[key]
+        active = self._active.get(components)
+        if active is None or active[0] != key:
+            self._active.pop(components, None)  # a switch that fails leaves either
+            active = self._active[components] = key, self._adapters.activate(drawing.order.styles, components)
+        return active[1]
 
     def _drop_stopped(self) -> None:
         """Those whose caller is gone, whose time is up, or whose file could not be made."""
@@ -275,5 +277,12 @@ class Engine:
     def _forget(self, drawing: Drawing) -> None:
         if drawing in self._drawings:
             self._drawings.remove(drawing)
+            self._count_kept()
+        self._turns.leave(drawing)
         self._undecoded = deque(entry for entry in self._undecoded if entry[0] is not drawing)
         self._alone.difference_update(drawing.pictures)
+
+    def _count_kept(self) -> None:
+        pictures = (picture for drawing in self._drawings for picture in drawing.pictures)
+        kept = {id(tensor): tensor.nbytes for picture in pictures for tensor in picture.kept}
+        self.kept_bytes = sum(kept.values())

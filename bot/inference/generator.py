@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.domain.eta import EngineSpeed
+from bot.domain.fairness import Share
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.progress import Phase, Progress
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
 DEAD = "The GPU stopped working ({fault}) and only a restart of the bot helps; the queue is on disk, nothing is lost."
+ADMITTED = 64  # requests; each keeps about 5 MB between its steps with SDXL
+KEPT_BYTES = 512 * 2**20  # of all that are under way, above which nobody is admitted
 WATCH_INTERVAL = 1.0  # seconds between looks at whether a step hangs
 QUIET_SECONDS = 3.0  # without work, after which the machine may be measured: the end of one job often brings the next
 CLOSE_PATIENCE = 3.0  # seconds; a drawing was stopped before and lets go within a step, only weights take longer
@@ -79,8 +82,15 @@ class DiffusersGenerator:
 
     @property
     def capacity(self) -> int:
-        """What the measured step times say; 1 until the weights are there."""
+        """ADMITTED, or fewer while those under way keep more in memory than they should; 1 until the weights are there."""
         studio = self._studio  # the thread may take it away between two looks
+        if studio is None:
+            return 1
+        return ADMITTED if studio.engine.kept_bytes < KEPT_BYTES else min(ADMITTED, len(self._calls))
+
+    @property
+    def batch(self) -> int:
+        studio = self._studio
         return studio.engine.batch if studio is not None else 1
 
     @property
@@ -97,7 +107,7 @@ class DiffusersGenerator:
         await self._finished(call, lambda: self._answer_loaded(call))
 
     async def generate(
-        self, request: GenerationRequest, *, init_image: bytes | None, on_progress: OnProgress
+        self, request: GenerationRequest, *, init_image: bytes | None, share: Share, on_progress: OnProgress
     ) -> GenerationResult:
         loop = asyncio.get_running_loop()
         if self._studio is None:  # said here, since the thread may be busy with loading for minutes
@@ -106,7 +116,7 @@ class DiffusersGenerator:
             lambda progress: _tell(loop, on_progress, progress), self._seconds_per_image * request.num_images
         )
         call = Call(control)
-        return await self._finished(call, lambda: self._admit(request, init_image, call))
+        return await self._finished(call, lambda: self._admit(request, init_image, share, call))
 
     async def close(self) -> None:
         """Stop what is drawn within a step and wait until the thread has let go. May be called twice.
@@ -243,13 +253,15 @@ class DiffusersGenerator:
         if self._dead is not None:
             raise GeneratorDeadError(self._dead)
 
-    def _admit(self, request: GenerationRequest, init_image: bytes | None, call: Call) -> None:
+    def _admit(self, request: GenerationRequest, init_image: bytes | None, share: Share, call: Call) -> None:
         try:
             self._check(call)
             if request.profile != self._profile.name:
                 raise GenerationError(OTHER_MODEL.format(asked=request.profile, loaded=self._profile.name), retryable=False)
             studio = self._opened()
-            drawing = studio.drawing(request, self._catalog, init_image, call.control, answer=call.answer, fail=call.fail)
+            drawing = studio.drawing(
+                request, self._catalog, init_image, call.control, share, answer=call.answer, fail=call.fail
+            )
         except Exception as error:  # noqa: BLE001  # it belongs to the caller
             if not self._died_of(error):
                 call.fail(error)

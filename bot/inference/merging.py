@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
-COMPONENTS = ("unet", "text_encoder", "text_encoder_2")
+UNET = ("unet",)
+TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
+COMPONENTS = (*UNET, *TEXT_ENCODERS)
 Place = tuple[str, str]  # the component, and the layer's path in it
 
 
@@ -59,19 +61,24 @@ class MergedWeights:
         self._touched: set[Place] = set()
 
     @torch.no_grad()
-    def apply(self, chosen: Sequence[tuple[Sequence[Factor], float]]) -> None:
-        """Have exactly these LoRAs, with their weights, in the model; none: the bare model. What fails leaves the bare one."""
+    def apply(self, chosen: Sequence[tuple[Sequence[Factor], float]], components: Sequence[str] = COMPONENTS) -> None:
+        """Have exactly these LoRAs, with their weights, in the components and leave the others alone; none: the bare ones. What
+        fails leaves the bare ones.
+        """
         factors: dict[Place, list[tuple[Factor, float]]] = {}
         for lora, weight in chosen:
-            for factor in lora:
+            for factor in (factor for factor in lora if factor.place[0] in components):
                 factors.setdefault(factor.place, []).append((factor, weight))
         try:
-            self._restore(self._touched - factors.keys())
+            self._restore(self._touched_in(components) - factors.keys())
             for place, parts in factors.items():
                 self._merge(place, parts)
         except BaseException:
-            self._restore(set(self._touched))
+            self._restore(self._touched_in(components))
             raise
+
+    def _touched_in(self, components: Sequence[str]) -> set[Place]:
+        return {place for place in self._touched if place[0] in components}
 
     def _merge(self, place: Place, parts: Sequence[tuple[Factor, float]]) -> None:
         weight = self._weight(place)

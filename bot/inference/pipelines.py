@@ -48,6 +48,12 @@ class LoadedModel:
     def device(self) -> torch.device:
         return self.text2img.unet.device
 
+    @property
+    def default_area(self) -> int:
+        """Latent pixels of a picture in the profile's default size."""
+        size, scale = self.profile.size(None), self.text2img.vae_scale_factor
+        return (size.height // scale) * (size.width // scale)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

@@ -11,6 +11,7 @@ import torch
 
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.eta import EngineSpeed
+from bot.domain.fairness import Share
 from bot.domain.image import GenerationResult
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.prompt import styles_of
@@ -114,6 +115,7 @@ class Studio:
         catalog: Catalog,
         init_image: bytes | None,
         control: DrawingControl,
+        share: Share,
         *,
         answer: Callable[[GenerationResult], None],
         fail: Callable[[BaseException], None],
@@ -125,10 +127,10 @@ class Studio:
             raise GenerationError(str(error), retryable=False) from error
         self._measured.interrupt()
         order = Order(request=request, styles=styles, init_image=read_init_image(init_image, request))
-        return Drawing(order, control, answer=answer, fail=fail)
+        return Drawing(order, control, share, answer=answer, fail=fail)
 
     def _adopt_curve(self) -> None:
-        curve = self.engine.curve = self._measured.curve
+        curve = self.engine.curve = self._settings.curve or self._measured.curve
         if not self._settings.batch and not self._settings.reproducible:
             self.engine.batch = 1 if curve is None else curve.best_batch()
 

@@ -57,7 +57,7 @@ class Guidance:
 class Trajectory:
     """One picture's own scheduler, generator and step count; the UNet's call is all that it shares with others.
 
-    `timesteps` lie on the CPU, so that no step waits for the device to tell a number. `last_turn` counts the engine's turns.
+    `timesteps` lie on the CPU, so that no step waits for the device to tell a number.
     The arithmetic is that of diffusers' pipeline, in its order: alone, the latents are the same bit for bit.
     """
 
@@ -74,7 +74,6 @@ class Trajectory:
         self.group = group
         self.latents = latents
         self.step = 0
-        self.last_turn = -1
         self.predicted = latents  # the clean latents as the last step saw them
         self._scheduler = scheduler
         self._timesteps = timesteps
@@ -90,8 +89,27 @@ class Trajectory:
         return len(self._timesteps)
 
     @property
+    def begun(self) -> bool:
+        return self.step > 0
+
+    @property
     def done(self) -> bool:
         return self.step >= self.steps
+
+    @property
+    def area(self) -> int:
+        return self.group.area
+
+    @property
+    def kept(self) -> tuple[torch.Tensor, ...]:
+        """What has to stay in memory while others are drawn. Pictures of a request share some of it."""
+        outputs = getattr(self._scheduler, "model_outputs", None) or ()
+        conditions = (self._conditions.embeddings, self._conditions.pooled, self._conditions.time_ids)
+        return (self.latents, self.predicted, *conditions, *(output for output in outputs if output is not None))
+
+    def steps_left(self, rows: int) -> int:
+        """How many of the steps to come take so many rows."""
+        return sum((2 if acts else 1) == rows for acts in self._guidance.acts[self.step :])
 
     @property
     def rows(self) -> int:

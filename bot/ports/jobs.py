@@ -74,9 +74,14 @@ class JobRepository(Protocol):
 
     async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
 
-    async def claim(self, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()) -> Job | None:
-        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or all of it is paused
-        or was shown to nobody yet. Jobs that draw with a style of `unfetched` are passed by the others.
+    async def claim(
+        self, *, now: datetime, lease_until: datetime, batch: int, unfetched: Collection[str] = ()
+    ) -> Job | None:
+        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or nothing of it may run.
+
+        Each member has one job running; a member gets another place only when nobody else waits for one and fewer jobs run than
+        pictures share a step (`batch`). No more LoRAs are in use at once than are held in memory. Paused servers' jobs wait,
+        and those that were shown to nobody yet; jobs that draw with a style of `unfetched` are passed by the others.
         """
         ...
 

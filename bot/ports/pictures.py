@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.eta import EngineSpeed
+from bot.domain.fairness import Share
 from bot.domain.image import GenerationResult, ImageFile, Upload
 from bot.domain.job import JobId
 from bot.domain.progress import Progress
@@ -24,7 +25,12 @@ class ImageGenerator(Protocol):
 
     @property
     def capacity(self) -> int:
-        """How many requests may be in `generate` at once; known for good when the weights are loaded."""
+        """How many requests may be in `generate` at once: many more than share a step, and fewer while memory is short."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many pictures a step is shared by at most; known for good when the weights are loaded."""
         ...
 
     @property
@@ -42,11 +48,12 @@ class ImageGenerator(Protocol):
         ...
 
     async def generate(
-        self, request: GenerationRequest, *, init_image: bytes | None, on_progress: OnProgress
+        self, request: GenerationRequest, *, init_image: bytes | None, share: Share, on_progress: OnProgress
     ) -> GenerationResult:
         """Draw all pictures of the request; loads first if that has not happened.
 
-        `init_image` is the PNG that img2img starts from. `on_progress` is called on the event loop. Cancelling the awaiting
+        `init_image` is the PNG that img2img starts from. Members share the engine by `share`, whatever each of them has
+        under way. `on_progress` is called on the event loop. Cancelling the awaiting
         task stops the drawing within one step; the coroutine ends only when the thread has let go.
         Raises GenerationError (a sentence for the member), ModelError, GeneratorDeadError.
         """

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from bot.domain.fairness import Share
 from bot.domain.image import GeneratedImage, GenerationResult, StoredImage
 from bot.domain.job import MAX_ATTEMPTS, Job
 from bot.domain.progress import Phase, Progress
@@ -140,7 +141,10 @@ class Attempt:
         if request.init_image is not None:
             init_image = await self._start(request, request.init_image.key)
         await self._bench.inspection.prepare(self.job)
-        result = await self._bench.generator.generate(request, init_image=init_image, on_progress=self._on_progress)
+        share = Share(self.job.origin.user_id, self.job.weight)
+        result = await self._bench.generator.generate(
+            request, init_image=init_image, share=share, on_progress=self._on_progress
+        )
         await self._bench.recheck.check_drawn(asked, [image.data for image in result.images])
         return result
 

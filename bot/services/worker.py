@@ -15,7 +15,6 @@ from bot.services.incidents import report
 from bot.services.signals import Signal, rest
 
 UPKEEP_INTERVAL: Final = 10.0  # seconds; a dead worker's job runs again at most a lease and an upkeep later
-MAX_CAPACITY: Final = 16  # jobs at once, whatever the generator says
 IDLE_INTERVAL: Final = 15.0  # seconds between looks at the queue that nobody asked for
 ABORT_PATIENCE: Final = 8.0  # seconds that an aborted drawing gets to let go before its job is put back all the same
 
@@ -23,7 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Draws up to `generator.capacity` jobs at once; that may change when the weights are loaded (`wake` then).
+    """Draws up to `generator.capacity` jobs at once; that may change when the weights are loaded (`wake` then). How they share
+    the engine is the generator's matter: one loop claims, and each attempt is a task of its own.
 
     The order of events on `stop`: no more claims; the running attempts get their grace; the rest are aborted and put back.
     """
@@ -33,6 +33,8 @@ class Worker:
         self._signal = Signal()
         self._stopping = asyncio.Event()
         self._running: dict[JobId, Attempt] = {}
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._fault: OperatorError | None = None
         self._tasks: frozenset[asyncio.Task[None]] = frozenset()
 
     async def run(self) -> None:
@@ -44,9 +46,8 @@ class Worker:
         if self._stopping.is_set():
             return
         await self._recover(expired_only=False)
-        loops = [(f"worker-{number}", self._claim_and_draw(number)) for number in range(MAX_CAPACITY)]
-        loops.append(("worker-upkeep", self._keep_up()))
-        self._tasks = frozenset(asyncio.create_task(loop, name=name) for name, loop in loops)
+        loops = {"worker-claims": self._claim_and_draw(), "worker-upkeep": self._keep_up()}
+        self._tasks = frozenset(asyncio.create_task(loop, name=name) for name, loop in loops.items())
         try:
             await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
@@ -96,28 +97,43 @@ class Worker:
             job_id: attempt.steps_taken for job_id, attempt in self._running.items() if attempt.job.origin.user_id == user_id
         }
 
-    async def _claim_and_draw(self, number: int) -> None:
-        """Loop `number`; it sleeps while the generator has no room for so many."""
-        while not self._stopping.is_set():
+    async def _claim_and_draw(self) -> None:
+        """Claim while there is room, and after the stop wait for what was claimed. Raises an attempt's OperatorError."""
+        while not self._stopping.is_set() and self._fault is None:
             woken = self._signal.listen()
-            if number >= self._bench.generator.capacity:
-                await woken.wait()
-                continue
-            job = await self._claim()
-            if job is None:
+            if not await self._began():
                 await rest(woken, IDLE_INTERVAL, self._bench.sleep)
-                continue
-            attempt = self._running[job.id] = Attempt(job, self._bench)
-            if self._stopping.is_set():  # the stop came while the claim was on its way
-                attempt.abort(AbortReason.SHUTDOWN)
-            try:
-                await attempt.run()
-            except OperatorError:
-                raise
-            except Exception as error:  # noqa: BLE001  # one job must not end the worker; its lease runs out
-                report(log, self._bench.metrics, f"The attempt at job {job.id} broke off", error, about=job.request)
-            finally:
-                self._running.pop(job.id, None)
+        if self._fault is None and self._attempts:
+            await asyncio.wait(self._attempts)
+        if self._fault is not None:
+            raise self._fault
+
+    async def _began(self) -> bool:
+        """Whether another job was claimed, and is drawn from now on."""
+        if len(self._running) >= self._bench.generator.capacity:
+            return False
+        job = await self._claim()
+        if job is None:
+            return False
+        attempt = self._running[job.id] = Attempt(job, self._bench)
+        if self._stopping.is_set():  # the stop came while the claim was on its way
+            attempt.abort(AbortReason.SHUTDOWN)
+        task = asyncio.create_task(self._draw(attempt), name=f"attempt-{job.id}")
+        self._attempts.add(task)
+        task.add_done_callback(self._attempts.discard)
+        return True
+
+    async def _draw(self, attempt: Attempt) -> None:
+        try:
+            await attempt.run()
+        except OperatorError as error:
+            self._fault = self._fault or error
+        except Exception as error:  # noqa: BLE001  # one job must not end the worker; its lease runs out
+            job = attempt.job
+            report(log, self._bench.metrics, f"The attempt at job {job.id} broke off", error, about=job.request)
+        finally:
+            self._running.pop(attempt.job.id, None)
+            self._signal.ring()  # its place is free
 
     async def _claim(self) -> Job | None:
         """The next job whose files are here."""
@@ -125,7 +141,9 @@ class Worker:
         if not fetcher.is_ready:
             return None
         try:
-            return await self._bench.jobs.claim(now=now, lease_until=now + LEASE, unfetched=fetcher.unfetched)
+            return await self._bench.jobs.claim(
+                now=now, lease_until=now + LEASE, batch=self._bench.generator.batch, unfetched=fetcher.unfetched
+            )
         except Exception as error:  # noqa: BLE001  # a full disk must not end the worker
             report(log, self._bench.metrics, "No job could be claimed", error)
             return None

@@ -59,6 +59,7 @@ def finish(
         return False
     connection.executemany(ADD_IMAGE, [image_row(job_id, image) for image in images])
     ledger.charge(connection, job_id, now=now)
+    turns.drawn(connection, job_id)
     return True
 
 

@@ -45,10 +45,10 @@ WAITING = """--sql
 SELECT jobs.* FROM jobs JOIN (
     SELECT seq FROM jobs
     WHERE {owner} = :owner AND status IN ('queued', 'running')
-    ORDER BY status = 'queued', start_tag, seq
+    ORDER BY status = 'queued', finish_tag, seq
     LIMIT :limit
 ) USING (seq)
-ORDER BY status = 'queued', start_tag, seq
+ORDER BY status = 'queued', finish_tag, seq
 """
 COUNT_WAITING = "SELECT COUNT(*) FROM jobs WHERE {owner} = :owner AND status IN ('queued', 'running')"
 OF_MEMBER, OF_GUILD = "user_id", "guild_id"
@@ -132,9 +132,9 @@ class SqliteJobs:
 
         return await self._database.read(select)
 
-    async def claim(self, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()) -> Job | None:
+    async def claim(self, *, now: datetime, lease_until: datetime, batch: int, unfetched: Collection[str] = ()) -> Job | None:
         return await self._database.transaction(
-            lambda connection: queue.claim(connection, now=now, lease_until=lease_until, unfetched=unfetched)
+            lambda connection: queue.claim(connection, now=now, lease_until=lease_until, batch=batch, unfetched=unfetched)
         )
 
     async def waiting_for(self, styles: Collection[str] | None, *, limit: int) -> tuple[Job, ...]:

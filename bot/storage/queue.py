@@ -7,14 +7,15 @@ import sqlite3
 from collections.abc import Collection
 from datetime import datetime
 
+from bot.domain.fairness import have_room
 from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, Job, JobId
-from bot.domain.request import GenerationRequest
+from bot.domain.request import GenerationRequest, StyleChoice
 from bot.ports import Ahead, Recovery
 from bot.storage import turns
 from bot.storage.endings import fail
 from bot.storage.rows import job_from_row, to_micros
 
-# In order of turns. The attempt is counted here, so that a job which kills the process has used up a try, as `recover` says.
+# The attempt is counted here, so that a job which kills the process has used up a try, as `recover` says.
 CLAIM = """--sql
 UPDATE jobs
 SET status = 'running', attempt = attempt + 1, started_at = :now, lease_until = :lease_until
@@ -22,12 +23,22 @@ WHERE seq = :seq
 RETURNING *
 """
 
-NEXT = """--sql
+# Who waits for a first place, in order of turns.
+FIRST_PLACES = """--sql
 SELECT line.seq, jobs.request
 FROM queue_line AS line
 JOIN jobs ON jobs.seq = line.seq
 WHERE line.shown_at IS NOT NULL
-ORDER BY line.start_tag, line.seq
+    AND NOT EXISTS (SELECT 1 FROM jobs AS drawn WHERE drawn.user_id = line.user_id AND drawn.status = 'running')
+ORDER BY line.finish_tag, line.seq
+"""
+
+MORE_PLACES = """--sql
+SELECT line.seq, jobs.request
+FROM queue_line AS line
+JOIN jobs ON jobs.seq = line.seq
+WHERE line.shown_at IS NOT NULL AND (SELECT COUNT(*) FROM jobs WHERE status = 'running') < :batch
+ORDER BY line.finish_tag, line.seq
 """
 
 # Those who ran when the process died go first, as they did before, and one by one.
@@ -36,7 +47,7 @@ SELECT line.seq, jobs.request
 FROM queue_line AS line
 JOIN jobs ON jobs.seq = line.seq
 WHERE jobs.suspect = 1 AND jobs.status = 'queued'
-ORDER BY line.start_tag, line.seq
+ORDER BY line.finish_tag, line.seq
 """
 
 SUSPECT_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' AND suspect = 1 LIMIT 1"
@@ -44,6 +55,10 @@ SUSPECT_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' AND suspect = 1 LIMI
 ANY_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' LIMIT 1"
 
 SUSPECT = "UPDATE jobs SET suspect = 1 WHERE id = ?"
+
+WITH_LORAS = """--sql
+SELECT request FROM jobs WHERE status = 'running' AND json_extract(request, '$.style') IS NOT NULL
+"""
 
 EXTEND_LEASE = """--sql
 UPDATE jobs SET lease_until = :lease_until
@@ -65,21 +80,17 @@ ORDER BY seq
 
 PLACE = """--sql
 SELECT
-    start_tag,
+    finish_tag,
     seq,
-    status,
     status = 'queued' AND NOT EXISTS (SELECT 1 FROM queue_line WHERE queue_line.seq = jobs.seq) AS paused
 FROM jobs
 WHERE id = ? AND status IN ('queued', 'running')
 """
 
-AHEAD = "SELECT COUNT(*) AS jobs, TOTAL(work) AS work FROM queue_line WHERE (start_tag, seq) < (:start_tag, :seq)"
+AHEAD = "SELECT COUNT(*) AS jobs, TOTAL(work) AS work FROM queue_line WHERE (finish_tag, seq) < (:finish_tag, :seq)"
 
-# A running job may have come later than one that was put back, and still is ahead of it; those that run end in their order.
 BESIDE = """--sql
-SELECT id, work, :status = 'queued' OR (start_tag, seq) < (:start_tag, :seq) AS is_ahead
-FROM jobs
-WHERE status = 'running' AND seq <> :seq
+SELECT id, work, (finish_tag, seq) < (:finish_tag, :seq) AS is_ahead FROM jobs WHERE status = 'running' AND seq <> :seq
 """
 
 BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
@@ -87,30 +98,46 @@ INTAKES = "SELECT COUNT(*) FROM intakes"  # files that are being read; a few a m
 
 
 def claim(
-    connection: sqlite3.Connection, *, now: datetime, lease_until: datetime, unfetched: Collection[str] = ()
+    connection: sqlite3.Connection,
+    *,
+    now: datetime,
+    lease_until: datetime,
+    batch: int,
+    unfetched: Collection[str] = (),
 ) -> Job | None:
     """Take the next job whose styles are here; a suspect only while nothing else runs, and nothing else beside one."""
     if connection.execute(SUSPECT_RUNS).fetchone():
         return None
-    seq = _next(connection, SUSPECTS, unfetched)
+    seq = _next(connection, SUSPECTS, batch, unfetched)
     if seq is not None and connection.execute(ANY_RUNS).fetchone():
         return None
-    seq = seq or _next(connection, NEXT, unfetched)
+    seq = seq or _next(connection, FIRST_PLACES, batch, unfetched) or _next(connection, MORE_PLACES, batch, unfetched)
     # fetchall, because an UPDATE with RETURNING is done only when its last row was read
     rows = connection.execute(CLAIM, {"seq": seq, "now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
     if not rows:
         return None
-    turns.advance(connection, rows[0])
+    turns.claimed(connection, rows[0])
     return job_from_row(rows[0])
 
 
-def _next(connection: sqlite3.Connection, line: str, unfetched: Collection[str]) -> int | None:
-    """The first of those who wait whose styles are here."""
-    return next((row["seq"] for row in connection.execute(line) if not _styles(row["request"]) & set(unfetched)), None)
+def _next(connection: sqlite3.Connection, places: str, batch: int, unfetched: Collection[str]) -> int | None:
+    """The first of those who wait whose LoRAs are here and have room. Whom the room leaves waiting is passed by jobs without
+    LoRAs only, so that their turn comes when those that are drawn have ended; whose files are not here is passed by all.
+    """
+    drawn = [_loras(row["request"]) for row in connection.execute(WITH_LORAS)]
+    passed = False
+    for row in connection.execute(places, {"batch": batch}):
+        loras = _loras(row["request"])
+        if any(style.name in unfetched for style in loras):
+            continue
+        if not loras or (not passed and have_room(loras, drawn)):
+            return int(row["seq"])
+        passed = True
+    return None
 
 
-def _styles(request: str) -> set[str]:
-    return {style.name for style in GenerationRequest.from_dict(json.loads(request)).styles if style.weight}
+def _loras(request: str) -> frozenset[StyleChoice]:
+    return frozenset(style for style in GenerationRequest.from_dict(json.loads(request)).styles if style.weight)
 
 
 def extend_lease(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
@@ -147,20 +174,17 @@ def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool
 
 
 def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
-    """What ends before a job that waits or runs."""
+    """What ends before a job that waits or runs, in order of turns."""
     place = connection.execute(PLACE, (job_id,)).fetchone()
     if place is None:
         return None
-    values = {name: place[name] for name in ("start_tag", "seq", "status")}
+    values = {"finish_tag": place["finish_tag"], "seq": place["seq"]}
+    before = connection.execute(AHEAD, values).fetchone()
     beside = connection.execute(BESIDE, values).fetchall()
     running = tuple((JobId(row["id"]), float(row["work"])) for row in beside if row["is_ahead"])
-    jobs, work = 0, 0.0
-    if place["status"] == "queued":
-        before = connection.execute(AHEAD, {"start_tag": values["start_tag"], "seq": values["seq"]}).fetchone()
-        jobs, work = before["jobs"], before["work"]
     return Ahead(
-        jobs=jobs + len(running),
-        work=work + sum(work for _, work in running),
+        jobs=before["jobs"] + len(running),
+        work=before["work"] + sum(work for _, work in running),
         paused=bool(place["paused"]),
         running=running,
         behind=len(beside) - len(running),

@@ -76,6 +76,7 @@ def job_from_row(row: sqlite3.Row) -> Job:
         aborts=row["aborts"],
         failure=row["failure"],
         paid=row["paid"],
+        weight=row["weight"],
         created_at=from_micros(row["created_at"]),
         started_at=_time(row["started_at"]),
         finished_at=_time(row["finished_at"]),

@@ -5,15 +5,36 @@ from __future__ import annotations
 import sqlite3
 
 from bot.domain.fairness import turns
+from bot.domain.job import JobId
 
 END_IDLE_TIME = """--sql
 UPDATE fair_queue SET virtual_time = busy_until
 WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'running') AND NOT EXISTS (SELECT 1 FROM queue_line)
 """
 
-ADVANCE = """--sql
+CLAIMED = "UPDATE fair_queue SET busy_until = MAX(busy_until, :finish_tag)"
+
+# What was drawn is shared by the members of whom something is drawn. Nobody has got further than the first job's end that is
+# still to come: where more members wait than are drawn, this is what holds the time back.
+DRAWN = """--sql
 UPDATE fair_queue
-SET virtual_time = MAX(virtual_time, :start_tag), busy_until = MAX(busy_until, :finish_tag)
+SET virtual_time = reached.time, busy_until = MAX(busy_until, reached.time)
+FROM (
+    SELECT MAX(virtual_time, MIN(
+        virtual_time + (SELECT work FROM jobs WHERE id = :id) / (
+            SELECT SUM(weight) FROM (
+                SELECT MAX(weight) AS weight FROM (
+                    SELECT user_id, weight FROM jobs WHERE status = 'running'
+                    UNION ALL
+                    SELECT user_id, weight FROM jobs WHERE id = :id
+                ) GROUP BY user_id
+            )
+        ),
+        COALESCE((SELECT finish_tag FROM jobs WHERE status = 'running' ORDER BY finish_tag LIMIT 1), 9e999),
+        COALESCE((SELECT finish_tag FROM queue_line ORDER BY finish_tag LIMIT 1), 9e999)
+    )) AS time
+    FROM fair_queue
+) AS reached
 """
 
 # A job that was put back counts, since its turn has come; one that was cancelled then, before it was drawn, does not.
@@ -48,6 +69,11 @@ def assign(connection: sqlite3.Connection, user_id: int) -> None:
         connection.execute(SET_TURN, {"seq": row["seq"], "start": turn.start, "finish": turn.finish})
 
 
-def advance(connection: sqlite3.Connection, claimed: sqlite3.Row) -> None:
-    """Move the queue's time on to the job that was claimed."""
-    connection.execute(ADVANCE, {"start_tag": claimed["start_tag"], "finish_tag": claimed["finish_tag"]})
+def claimed(connection: sqlite3.Connection, job: sqlite3.Row) -> None:
+    """Call after a job was claimed."""
+    connection.execute(CLAIMED, {"finish_tag": job["finish_tag"]})
+
+
+def drawn(connection: sqlite3.Connection, job_id: JobId) -> None:
+    """Call when a job was drawn to its end: the queue's time has moved on."""
+    connection.execute(DRAWN, {"id": job_id})

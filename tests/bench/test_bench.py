@@ -11,6 +11,7 @@ from bot.__main__ import main
 from bot.bench.opening import open_field
 from bot.bench.options import BenchOptions
 from bot.bench.workload import Workload
+from bot.domain.fairness import Share
 from bot.settings import Settings
 
 LANES = {"stock", "batched", "engine"}
@@ -54,7 +55,7 @@ async def test_stock_and_engine_draw_the_same_picture_so_that_both_do_the_same_w
         field = opened.field
         request = Workload.mixed(field.profile, 3).requests(1, seed=1)[0]
         [stock] = field.stock.draw([request])
-        result = await field.generator.generate(request, init_image=None, on_progress=lambda _: None)
+        result = await field.generator.generate(request, init_image=None, share=Share(1), on_progress=lambda _: None)
 
     with Image.open(io.BytesIO(result.images[0].data)) as engine:
         assert (np.asarray(stock) == np.asarray(engine.convert("RGB"))).all()

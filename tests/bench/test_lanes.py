@@ -74,7 +74,7 @@ async def test_the_engine_never_has_more_requests_than_its_capacity():
         async def close(self):
             pass
 
-        async def generate(self, request, *, init_image, on_progress):
+        async def generate(self, request, *, init_image, share, on_progress):
             self.now += 1
             self.most = max(self.most, self.now)
             await asyncio.sleep(0)

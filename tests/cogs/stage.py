@@ -176,7 +176,7 @@ class Stage:
 
     async def draw(self) -> Job:
         """Finish the next waiting job and deliver it."""
-        job = await self.jobs.claim(now=self.clock.now(), lease_until=self.clock.now() + timedelta(seconds=30))
+        job = await self.jobs.claim(now=self.clock.now(), lease_until=self.clock.now() + timedelta(seconds=30), batch=64)
         assert job is not None
         images = [await self._draw(job, index) for index in range(job.request.num_images)]
         assert await self.jobs.finish(job.id, job.attempt, images, now=self.clock.now())

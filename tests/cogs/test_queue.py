@@ -28,7 +28,7 @@ async def test_the_queue_shows_a_members_own_jobs_in_order(stage: Stage):
 async def test_the_queue_says_which_job_is_being_drawn(stage: Stage):
     await stage.anime()
     now = stage.clock.now()
-    await stage.jobs.claim(now=now, lease_until=now)
+    await stage.jobs.claim(now=now, lease_until=now, batch=64)
 
     assert "Drawing now" in texts((await stage.member.slash(stage.channel, "queue show")).response)
 
@@ -148,7 +148,7 @@ async def test_the_queue_of_a_server_is_paused_and_resumed(stage: Stage):
 
     assert paused.ephemeral
     assert "everything else of this server waits" in texts(paused.response)
-    assert await stage.jobs.claim(now=stage.clock.now(), lease_until=stage.clock.now()) is None
+    assert await stage.jobs.claim(now=stage.clock.now(), lease_until=stage.clock.now(), batch=64) is None
     said = texts((await stage.manager.slash(stage.channel, "queue server")).response)
     assert f"Paused by <@{stage.manager.id}> <t:{int(stage.clock.now().timestamp())}:R>" in said
     mine = texts((await stage.member.slash(stage.channel, "queue show")).response)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.fairness import Turn, turns
+from bot.domain.fairness import Turn, have_room, turns
+from bot.domain.request import StyleChoice
 
 jobs = st.lists(st.tuples(st.integers(1, 400).map(float), st.sampled_from((0.5, 1.0, 2.0))), max_size=12)
 times = st.integers(0, 10_000).map(float)
@@ -56,3 +57,28 @@ def test_a_job_that_comes_last_changes_no_turn_before_it(
     before = list(turns(line, virtual_time=virtual_time, served=served))
 
     assert list(turns(line + late, virtual_time=virtual_time, served=served))[: len(line)] == before
+
+
+@pytest.mark.parametrize(
+    ("loras", "drawn", "fits"),
+    [
+        ("", ["ab", "cd"], True),
+        ("a", ["a", "b", "c", "d"], True),
+        ("e", ["a", "b", "c", "d"], False),
+        ("ab", ["cd"], True),
+        ("ab", ["cd", "e"], False),
+        ("abc", [], True),
+        ("abcde", ["abcde"], True),
+    ],
+)
+def test_no_more_loras_are_drawn_with_at_once_than_are_held_in_memory(loras: str, drawn: list[str], *, fits: bool) -> None:
+    sets = [frozenset(StyleChoice(name=name, weight=1.0) for name in names) for names in (loras, *drawn)]
+
+    assert have_room(sets[0], sets[1:]) is fits
+
+
+def test_the_same_lora_with_five_weights_is_five_sets() -> None:
+    sets = [frozenset({StyleChoice(name="ink", weight=0.1 * number)}) for number in range(1, 6)]
+
+    assert have_room(sets[0], sets[1:4])
+    assert not have_room(sets[0], sets[1:])

@@ -68,7 +68,7 @@ async def simulate(crowd: Sequence[Arrival], order: str) -> dict[str, Waits]:
                     new = new_job(number, user_id=user_id, num_images=arrival.num_images)
                     job = (await store.jobs.add(new, limits=UNLIMITED, now=_time(arrival.at))).job
                     asked[job.id] = arrival, job.request.work * SECONDS_A_MEGAPIXEL_STEP
-                job = await store.jobs.claim(now=_time(now), lease_until=_time(now + 600))
+                job = await store.jobs.claim(now=_time(now), lease_until=_time(now + 600), batch=64)
                 if job is None:
                     now = left[0][1].at
                     continue

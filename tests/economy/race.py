@@ -58,7 +58,7 @@ async def play_out(world: World) -> Counter[int]:
     """End every job in one of all ways, some of them after midnight; returns how many were kept or paid for, by member."""
     luck, kept = random.Random(LUCK), Counter[int]()
     world.clock.advance(12 * 3_600 - 60)  # a minute to midnight
-    while job := await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now()):
+    while job := await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now(), batch=64):
         world.clock.advance(0.1)
         user_id, now, way = job.origin.user_id, world.clock.now(), luck.randrange(6)
         if way == 0:

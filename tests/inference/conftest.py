@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bot.domain.batch_curve import BatchCurve
+from bot.domain.fairness import Share
 from bot.domain.image import GenerationResult
 from bot.domain.profile import ModelSource, Style
 from bot.domain.progress import Progress
@@ -18,6 +20,8 @@ from bot.inference.generator import DiffusersGenerator
 from bot.inference.libraries import import_libraries
 from tests.inference.tiny_vit import build_vit
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
+
+NEARLY_FREE = BatchCurve(((1, 1.0), (2, 1.01), (4, 1.03), (8, 1.07), (16, 1.15)))  # so that calls are filled up
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,7 +44,9 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_generator(models: TinyModels, *styles: Style, **settings: object) -> DiffusersGenerator:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     catalog = tiny_catalog(profile, *(styles or (pastel_style(),)))
-    settings = {"engine": EngineSettings(batch=4)} | settings  # not measured: tests must not depend on how busy the machine is
+    settings = {
+        "engine": EngineSettings(batch=4, curve=NEARLY_FREE)
+    } | settings  # not measured: tests must not depend on how busy the machine is
     return DiffusersGenerator(profile, catalog, device="cpu", cache_dir=models.cache_dir, **settings)
 
 
@@ -73,7 +79,7 @@ class Reports(list[Progress]):
 
 
 async def draw(generator: DiffusersGenerator, request: GenerationRequest, init: bytes | None = None) -> GenerationResult:
-    return await generator.generate(request, init_image=init, on_progress=lambda _: None)
+    return await generator.generate(request, init_image=init, share=Share(1), on_progress=lambda _: None)
 
 
 def pixels(data: bytes) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.domain.batch_curve import BatchCurve
+from bot.domain.fairness import Share
 from bot.domain.image import GenerationResult
 from bot.domain.profile import ModelSource
 from bot.domain.progress import Progress
@@ -17,6 +20,7 @@ from bot.inference.preparing import Preparer
 from bot.inference.previews import Judge, Previews
 from bot.inference.studio import Studio, open_studio
 from bot.inference.text import PromptEncoder
+from tests.inference.conftest import NEARLY_FREE
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
 
@@ -56,9 +60,18 @@ class FreePreviews(Previews):
 class Bench:
     """An engine over the tiny model, with a clock that the test sets."""
 
-    def __init__(self, studio: Studio, *, batch: int, buckets: tuple[int, ...] = (), judge: Judge | None = None) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        *,
+        batch: int,
+        buckets: tuple[int, ...] = (),
+        curve: BatchCurve = NEARLY_FREE,
+        judge: Judge | None = None,
+    ) -> None:
         self.studio = studio
         self.now = 0.0
+        self._strangers = itertools.count(1_000)
         model = studio.model
         self.engine = Engine(
             model,
@@ -70,9 +83,14 @@ class Bench:
             buckets=buckets,
             clock=lambda: self.now,
         )
+        self.engine.curve = curve
         self.catalog = tiny_catalog(model.profile, pastel_style())
 
-    def admit(self, request: GenerationRequest, init_image: bytes | None = None) -> Ticket:
+    def admit(
+        self, request: GenerationRequest, init_image: bytes | None = None, *, member: int | None = None, weight: float = 1.0
+    ) -> Ticket:
+        """A request of a member of its own, unless `member` says whose it is."""
+        share = Share(next(self._strangers) if member is None else member, weight)
         reports: list[Progress] = []
         ticket = Ticket(control=DrawingControl(reports.append, 3600.0), reports=reports)
 
@@ -84,7 +102,9 @@ class Bench:
             assert not ticket.ended
             ticket.error = error
 
-        self.engine.admit(self.studio.drawing(request, self.catalog, init_image, ticket.control, answer=answer, fail=fail))
+        self.engine.admit(
+            self.studio.drawing(request, self.catalog, init_image, ticket.control, share, answer=answer, fail=fail)
+        )
         return ticket
 
     def run(self, most: int = 500) -> int:
@@ -98,4 +118,4 @@ class Bench:
 
 def open_tiny_studio(models: TinyModels) -> Studio:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
-    return open_studio(profile, EngineSettings(batch=4), device="cpu", cache_dir=models.cache_dir)
+    return open_studio(profile, EngineSettings(batch=4, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)

@@ -22,7 +22,7 @@ from bot.domain.request import GenerationRequest, InitImage
 from bot.domain.sampler import SAMPLERS
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
-from tests.inference.conftest import draw, make_request, noise_png, pixels
+from tests.inference.conftest import NEARLY_FREE, draw, make_request, noise_png, pixels
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
 LONG_PROMPT = ", ".join(f"1girl, (green hair:1.3), blue eyes, hat {number}" for number in range(12))
@@ -65,7 +65,11 @@ class Oracle:
         self.profile = tiny_profile(ModelSource(repo=MODEL_REPO), **kind.profile)
         catalog = tiny_catalog(self.profile, pastel_style())
         self.generator = DiffusersGenerator(
-            self.profile, catalog, device="cpu", cache_dir=models.cache_dir, engine=EngineSettings(batch=8)
+            self.profile,
+            catalog,
+            device="cpu",
+            cache_dir=models.cache_dir,
+            engine=EngineSettings(batch=8, curve=NEARLY_FREE),
         )
         self._pipeline = self._load()
         self._init = noise_png() if kind.with_image else None

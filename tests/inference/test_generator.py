@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bot.domain.fairness import Share
 from bot.domain.progress import Phase
 from bot.domain.request import InitImage
 from bot.errors import GenerationError, GeneratorDeadError, ModelError
@@ -38,7 +39,7 @@ async def test_img2img_runs_at_least_one_step_and_says_how_many(
 ) -> None:
     reports = Reports()
     request = make_request(init_image=InitImage(key="x", strength=strength))
-    await shared_generator.generate(request, init_image=noise_png(), on_progress=reports)
+    await shared_generator.generate(request, init_image=noise_png(), share=Share(1), on_progress=reports)
 
     plain = [one for one in reports if one.phase is Phase.DENOISING and one.preview is None]
     assert [(one.step, one.steps) for one in plain] == [(n + 1, steps) for n in range(steps)]
@@ -53,7 +54,7 @@ async def test_progress_only_rises_names_the_picture_and_comes_on_the_event_loop
         reports(progress)
         threads.add(threading.current_thread().name)
 
-    await shared_generator.generate(make_request(num_images=2), init_image=None, on_progress=on_progress)
+    await shared_generator.generate(make_request(num_images=2), init_image=None, share=Share(1), on_progress=on_progress)
 
     fractions = [report.fraction for report in reports]
     assert fractions == sorted(fractions)
@@ -68,7 +69,7 @@ async def test_progress_only_rises_names_the_picture_and_comes_on_the_event_loop
 async def test_previews_are_small_webp_pictures(shared_generator: DiffusersGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.inference.drawing.PREVIEW_SECONDS", 0.0)
     reports = Reports()
-    await shared_generator.generate(make_request(), init_image=None, on_progress=reports)
+    await shared_generator.generate(make_request(), init_image=None, share=Share(1), on_progress=reports)
 
     previews = [report.preview for report in reports if report.preview is not None]
     assert 1 <= len(previews) <= 2  # after the second and the third step; after the last the picture itself follows

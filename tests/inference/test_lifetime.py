@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.domain.fairness import Share
 from bot.domain.profile import ModelSource
 from bot.domain.progress import Phase
 from bot.errors import GenerationError, ModelError
@@ -28,7 +29,7 @@ async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModel
     generator = make_generator(models)
     reports = Reports()
     assert not generator.ready
-    await generator.generate(make_request(num_inference_steps=1), init_image=None, on_progress=reports)
+    await generator.generate(make_request(num_inference_steps=1), init_image=None, share=Share(1), on_progress=reports)
 
     assert generator.ready
     assert reports[0].phase is Phase.LOADING
@@ -66,7 +67,7 @@ async def test_cancel_stops_within_one_step_and_the_next_picture_is_unharmed(sha
             third.set()
 
     long = make_request(num_inference_steps=60, width=128, height=128)
-    task = asyncio.create_task(shared_generator.generate(long, init_image=None, on_progress=on_progress))
+    task = asyncio.create_task(shared_generator.generate(long, init_image=None, share=Share(1), on_progress=on_progress))
     await third.wait()
     task.cancel()
     await asyncio.sleep(0)  # the cancellation is delivered
@@ -85,7 +86,9 @@ async def test_cancel_stops_within_one_step_and_the_next_picture_is_unharmed(sha
 async def test_a_cancelled_request_that_still_waits_for_the_thread_is_never_drawn(shared_generator: DiffusersGenerator) -> None:
     running = asyncio.create_task(draw(shared_generator, make_request(num_images=2)))
     reports = Reports()
-    waiting = asyncio.create_task(shared_generator.generate(make_request(), init_image=None, on_progress=reports))
+    waiting = asyncio.create_task(
+        shared_generator.generate(make_request(), init_image=None, share=Share(1), on_progress=reports)
+    )
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -138,7 +141,7 @@ async def test_closing_stops_the_running_request_and_refuses_later_ones(models: 
     generator = make_generator(models)
     started = asyncio.Event()
     long = make_request(num_inference_steps=60, num_images=4, width=128, height=128)
-    task = asyncio.create_task(generator.generate(long, init_image=None, on_progress=lambda _: started.set()))
+    task = asyncio.create_task(generator.generate(long, init_image=None, share=Share(1), on_progress=lambda _: started.set()))
     await started.wait()
     await generator.close()
 

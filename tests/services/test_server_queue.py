@@ -78,7 +78,7 @@ async def test_a_pause_outlives_the_process(world: World) -> None:
 
     world.build()
 
-    assert await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now()) is None
+    assert await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now(), batch=64) is None
     assert (await world.services.server_queue.overview(A_MANAGER, limit=5)).pause is not None
 
 

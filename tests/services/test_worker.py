@@ -44,7 +44,7 @@ async def test_as_many_jobs_are_drawn_at_once_as_the_generator_takes(world: Worl
     world.generator.gate.clear()
     world.build()
     world.start_worker()
-    await until(lambda: sorted(world.clock.pauses) == [UPKEEP_INTERVAL, IDLE_INTERVAL, IDLE_INTERVAL])
+    await until(lambda: sorted(world.clock.pauses) == [UPKEEP_INTERVAL, IDLE_INTERVAL])
 
     jobs = [await world.submit(n) for n in (1, 2, 3)]
     await drawing(world, 2)

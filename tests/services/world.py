@@ -137,7 +137,7 @@ class World:
 
     async def claim(self) -> Job:
         now = self.clock.now()
-        job = await self.jobs.claim(now=now, lease_until=now + timedelta(seconds=30))
+        job = await self.jobs.claim(now=now, lease_until=now + timedelta(seconds=30), batch=64)
         assert job is not None
         return job
 

@@ -1,4 +1,4 @@
-"""Start-time fair queueing as the paper defines it, in plain Python: every job's tags follow from when it came."""
+"""Fair queueing as the papers define it, in plain Python: every job's tags follow from when it came."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ class Flow:
     job_id: str
     user_id: int
     guild_id: int | None
-    cost: float
+    work: float
+    weight: float
     came: float
     state: str = "waiting"  # then running, back (put back) or gone
     drawn: bool = False
     suspect: bool = False
     start: float = 0.0
     finish: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        return self.work / self.weight
 
 
 @dataclass
@@ -34,30 +39,46 @@ class FairModel:
         """Who may be claimed, in order."""
         self._tag()
         open_flows = [flow for flow in self.flows.values() if flow.state in {"waiting", "back"} and not self._stopped(flow)]
-        return sorted(open_flows, key=lambda flow: flow.start)  # stable: the order of arrival among equals
+        return sorted(open_flows, key=lambda flow: flow.finish)  # stable: the order of arrival among equals
 
-    def add(self, job_id: str, user_id: int, guild_id: int | None, cost: float) -> None:
+    def add(self, job_id: str, user_id: int, guild_id: int | None, work: float, weight: float) -> None:
         self._end_idle_time()
-        self.flows[job_id] = Flow(job_id, user_id, guild_id, cost, self.virtual_time)
+        self.flows[job_id] = Flow(job_id, user_id, guild_id, work, weight, self.virtual_time)
 
-    def claim(self) -> str | None:
-        """Suspects come before all others, and run alone."""
-        line, running = self.line(), [flow for flow in self.flows.values() if flow.state == "running"]
+    def claim(self, batch: int) -> str | None:
+        """Suspects come before all others, and run alone. Then who has no place comes first; who has one gets another only
+        where nobody else waits and a call has room.
+        """
+        line, running = self.line(), self.running()
         suspects = [flow for flow in line if flow.suspect]
-        if not line or any(flow.suspect for flow in running) or (suspects and running):
+        if any(flow.suspect for flow in running) or (suspects and running):
             return None
-        flow = (suspects or line)[0]
+        placed = {flow.user_id for flow in running}
+        waiting = [flow for flow in line if flow.user_id not in placed] or (line if len(running) < batch else [])
+        if not waiting:
+            return None
+        flow = (suspects or waiting)[0]
         flow.state = "running"
-        self.virtual_time = max(self.virtual_time, flow.start)
         self.busy_until = max(self.busy_until, flow.finish)
         return flow.job_id
+
+    def running(self) -> list[Flow]:
+        return [flow for flow in self.flows.values() if flow.state == "running"]
 
     def put_back(self, job_id: str) -> None:
         self.flows[job_id].state = "back"
 
-    def end(self, job_id: str) -> None:
-        """It was finished, failed or cancelled."""
+    def end(self, job_id: str, *, finished: bool) -> None:
+        """It was finished, or failed or cancelled."""
         flow = self.flows[job_id]
+        if finished:
+            weights: dict[int, float] = {}
+            for other in self.running():
+                weights[other.user_id] = max(other.weight, weights.get(other.user_id, 0.0))
+            ends = [other.finish for other in (*self.line(), *self.running()) if other is not flow]
+            reached = self.virtual_time + flow.work / sum(weights.values())
+            self.virtual_time = max(self.virtual_time, min([reached, *ends]))
+            self.busy_until = max(self.busy_until, self.virtual_time)
         flow.drawn = flow.state == "running"
         flow.state = "gone"
 
@@ -72,10 +93,13 @@ class FairModel:
                 flow.came = self.virtual_time
 
     def ahead(self, job_id: str) -> int | None:
-        """How many run or come before a job; None where its server is paused."""
-        names = [flow.job_id for flow in self.line()]
-        running = sum(flow.state == "running" for flow in self.flows.values())
-        return running + names.index(job_id) if job_id in names else None
+        """How many end before a job; None where its server is paused."""
+        line = self.line()
+        if self.flows[job_id] not in line:
+            return None
+        order = list(self.flows)
+        mine = (self.flows[job_id].finish, order.index(job_id))
+        return sum((flow.finish, order.index(flow.job_id)) < mine for flow in (*line, *self.running()))
 
     def _tag(self) -> None:
         """Start when it came, or when the member's job before it ends; what was claimed keeps its tags."""

@@ -118,7 +118,7 @@ async def settle(path: Path) -> None:
     async with Database.open(path) as database:
         store = Store.over(database)
         await store.jobs.recover(now=NOW, expired_only=False)
-        while job := await store.jobs.claim(now=NOW, lease_until=NOW):
+        while job := await store.jobs.claim(now=NOW, lease_until=NOW, batch=64):
             await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
         for entry in await store.outbox.due(now=NOW, limit=100_000):
             await store.outbox.delivered(entry.job_id, channel_id=1, message_id=2, now=NOW)

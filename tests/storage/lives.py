@@ -89,7 +89,7 @@ async def interrupt_too_often(store: Store, number: int, ack: Ack) -> None:
 async def cancel(store: Store, number: int, ack: Ack) -> None:
     """After the last step but one of two pictures, so that a part of both purses is charged and the rest given back."""
     job = await start(store, number, ack)
-    claimed = await store.jobs.claim(now=NOW, lease_until=LATER)
+    claimed = await store.jobs.claim(now=NOW, lease_until=LATER, batch=64)
     attempt = job.attempt if claimed is None else claimed.attempt
     await store.jobs.cancel(job.id, now=LATER, taken=StepsTaken(attempt=attempt, steps=55))
     ack(job.id, JobStatus.CANCELLED)

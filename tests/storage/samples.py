@@ -26,6 +26,7 @@ from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
+ANY_BATCH = 64  # a place for every job
 LEASE = timedelta(seconds=30)
 TOKEN = "a-secret-of-discord"
 
@@ -59,8 +60,8 @@ class Store:
         given = Grant(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id, credits=amount, granted_by=900)
         await self.credits.grant(given, now=NOW)
 
-    async def claim(self, now: datetime = NOW) -> Job:
-        job = await self.jobs.claim(now=now, lease_until=now + LEASE)
+    async def claim(self, now: datetime = NOW, *, batch: int = ANY_BATCH) -> Job:
+        job = await self.jobs.claim(now=now, lease_until=now + LEASE, batch=batch)
         assert job is not None
         return job
 

@@ -65,7 +65,7 @@ async def test_a_waiting_job_can_be_cancelled_and_is_refunded(store: Store, *, c
     assert (cancelled.status, cancelled.finished_at, cancelled.lease_until) == (JobStatus.CANCELLED, LATER, None)
     assert set(await store.postings(job.id)) == {"reserve", "refund"}
     assert [entry.job_id for entry in await store.outbox.due(now=LATER, limit=9)] == [job.id]
-    assert await store.jobs.claim(now=LATER, lease_until=LATER) is None
+    assert await store.jobs.claim(now=LATER, lease_until=LATER, batch=64) is None
 
 
 async def test_all_that_a_member_waits_for_in_one_server_is_cancelled_and_refunded(store: Store) -> None:

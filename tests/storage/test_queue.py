@@ -9,18 +9,40 @@ import pytest
 from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, JobStatus
 from bot.ports import Ahead, Recovery
 from bot.storage.ledger import STANDING
-from bot.storage.queue import AHEAD, ANY_RUNS, BACKLOG, CLAIM, NEXT, ORPHANS, SUSPECT, SUSPECT_RUNS, SUSPECTS
-from bot.storage.turns import LINE, SERVED
+from bot.storage.queue import (
+    AHEAD,
+    ANY_RUNS,
+    BACKLOG,
+    CLAIM,
+    FIRST_PLACES,
+    MORE_PLACES,
+    ORPHANS,
+    SUSPECT,
+    SUSPECT_RUNS,
+    SUSPECTS,
+    WITH_LORAS,
+)
+from bot.storage.turns import DRAWN, LINE, SERVED
 from tests.storage.samples import LEASE, NOW, Store, images
 
-INSIDE = ("(subquery-2)", "CONSTANT ROW", "today", "here", "granted")  # parts of a statement, small already
+INSIDE = (
+    "(subquery-2)",
+    "(subquery-3)",
+    "(subquery-4)",
+    "drawn",
+    "fair_queue",
+    "CONSTANT ROW",
+    "today",
+    "here",
+    "granted",
+)  # parts of a statement, small already
 
 
 async def test_jobs_are_claimed_in_the_order_they_came(store: Store) -> None:
     added = [(await store.add(number)).id for number in (3, 1, 2)]
 
     assert [(await store.claim()).id for _ in added] == added
-    assert await store.jobs.claim(now=NOW, lease_until=NOW) is None
+    assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=64) is None
 
 
 async def test_a_claim_counts_the_attempt_and_starts_the_clock(store: Store) -> None:
@@ -171,7 +193,7 @@ async def test_aborts_are_not_held_against_an_interrupted_job(store: Store) -> N
     assert (await store.jobs.recover(now=NOW, expired_only=False)).requeued == (job.id,)
 
 
-async def test_what_is_ahead_of_a_job_runs_or_was_queued_before_it(store: Store) -> None:
+async def test_what_is_ahead_of_a_job_ends_before_it(store: Store) -> None:
     await store.succeeded(1)
     first = await store.running(2)
     later = await store.running(3, num_images=2)
@@ -180,14 +202,14 @@ async def test_what_is_ahead_of_a_job_runs_or_was_queued_before_it(store: Store)
 
     running = ((later.id, pytest.approx(later.request.work)),)
     both = pytest.approx(later.request.work + first.request.work)
-    assert await store.jobs.ahead(first.id) == Ahead(jobs=1, work=pytest.approx(later.request.work), running=running)
+    assert await store.jobs.ahead(first.id) == Ahead(jobs=0, work=0, behind=1)
     assert await store.jobs.ahead(third.id) == Ahead(jobs=2, work=both, running=running)
-    assert await store.jobs.ahead(later.id) == Ahead(jobs=0, work=0)  # it runs alone
+    assert await store.jobs.ahead(later.id) == Ahead(jobs=1, work=pytest.approx(first.request.work))
     assert await store.jobs.ahead((await store.succeeded(5)).id) is None
 
 
-async def test_of_those_that_run_together_the_one_whose_turn_came_first_ends_first(store: Store) -> None:
-    first, second = await store.running(1), await store.running(2)
+async def test_of_those_that_run_together_the_one_whose_turn_comes_first_ends_first(store: Store) -> None:
+    first, second = await store.running(1, user_id=1), await store.running(2, user_id=2)
 
     ahead = await store.jobs.ahead(second.id)
 
@@ -201,11 +223,14 @@ async def test_of_those_that_run_together_the_one_whose_turn_came_first_ends_fir
     ("sql", "values"),
     [
         (CLAIM, {"now": 1, "lease_until": 2, "seq": 3}),
-        (NEXT, {}),
+        (FIRST_PLACES, {}),
+        (MORE_PLACES, {"batch": 8}),
         (SUSPECTS, {}),
         (SUSPECT_RUNS, {}),
         (ANY_RUNS, {}),
-        (AHEAD, {"seq": 5, "start_tag": 1.0}),
+        (WITH_LORAS, {}),
+        (DRAWN, {"id": "x"}),
+        (AHEAD, {"seq": 5, "finish_tag": 1.0}),
         (BACKLOG, {}),
         (LINE.replace("?", ":user_id"), {"user_id": 1}),
         (SERVED.replace("?", ":user_id"), {"user_id": 1}),

@@ -61,7 +61,7 @@ async def test_what_waited_is_drawn_in_turns_and_newcomers_find_their_place(old:
     newcomer = (await old.jobs.add(new_job(50, user_id=104), limits=UNLIMITED, now=MORNING)).job
 
     order: list[int] = []
-    while (job := await old.jobs.claim(now=MORNING, lease_until=MORNING + LEASE)) is not None:
+    while (job := await old.jobs.claim(now=MORNING, lease_until=MORNING + LEASE, batch=64)) is not None:
         order.append(job.origin.interaction_id)
         await old.jobs.fail(job.id, job.attempt, "A reason.", now=MORNING + timedelta(seconds=1))
 

@@ -124,7 +124,7 @@ class Repository(RuleBasedStateMachine):
         job_id = submission.job.id
         self.models[job_id] = Model(submission.job)
         self.purses.bills[job_id] = Bill(user_id, guild_id, day_of(self.now), *payment)
-        self.fair.add(job_id, user_id, guild_id, new.request.work / limits.weight)
+        self.fair.add(job_id, user_id, guild_id, new.request.work, limits.weight)
 
     @rule(user_id=users, guild_id=servers, amount=st.integers(1, 5))
     def grant(self, user_id: int, guild_id: int, amount: int) -> None:
@@ -155,10 +155,10 @@ class Repository(RuleBasedStateMachine):
         submission = self.run(self.store.jobs.add(again, limits=NOTHING, now=self.now))
         assert (submission.created, submission.job.id) == (False, model.job.id)
 
-    @rule()
-    def claim(self) -> None:
-        wanted = self.fair.claim()
-        job = self.run(self.store.jobs.claim(now=self.now, lease_until=self.now + LEASE))
+    @rule(batch=st.integers(1, 4))
+    def claim(self, batch: int) -> None:
+        wanted = self.fair.claim(batch)
+        job = self.run(self.store.jobs.claim(now=self.now, lease_until=self.now + LEASE, batch=batch))
         assert (job and job.id) == wanted
         if job is not None:
             model = self.models[job.id]
@@ -213,7 +213,7 @@ class Repository(RuleBasedStateMachine):
     def end(self, model: Model, status: JobStatus, *, paid: int | None = 0) -> None:
         """`paid` None: the price."""
         model.end(status, self.now)
-        self.fair.end(model.job.id)
+        self.fair.end(model.job.id, finished=status is JobStatus.SUCCEEDED)
         bill = self.purses.bills[model.job.id]
         bill.end(bill.amount if paid is None or status is JobStatus.SUCCEEDED else paid)
         assert self.run(self.store.get(model.job.id)).paid == bill.amount

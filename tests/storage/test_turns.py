@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.fairness import LORAS_AT_ONCE
 from bot.domain.job import Job
 from bot.domain.quota import Limits
 from bot.ports import Ahead, Waiting
@@ -35,7 +36,7 @@ async def draw(store: Store, count: int = 1) -> list[int]:
 async def order(store: Store) -> list[int]:
     """The members of all jobs that wait, in the order in which they are drawn."""
     members: list[int] = []
-    while (job := await store.jobs.claim(now=NOW, lease_until=NOW + timedelta(seconds=30))) is not None:
+    while (job := await store.jobs.claim(now=NOW, lease_until=NOW + timedelta(seconds=30), batch=64)) is not None:
         assert await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
         members.append(job.origin.user_id)
     return members
@@ -70,8 +71,8 @@ async def test_several_flooders_delay_a_newcomer_by_what_runs_only(store: Store)
 
     ahead = await store.jobs.ahead(job.id)
     assert ahead is not None
-    assert ahead.jobs <= 1 + 10  # those who are level with the newcomer came before
-    assert NEWCOMER in await draw(store, 11)
+    assert ahead.jobs <= 5 + 10  # those who are level with the newcomer came before, five of them with a job more
+    assert NEWCOMER in await draw(store, 16)
 
 
 async def test_who_came_back_after_an_idle_time_owes_nothing_for_what_was_drawn_before_it(store: Store) -> None:
@@ -86,11 +87,12 @@ async def test_who_came_back_after_an_idle_time_owes_nothing_for_what_was_drawn_
 
 async def test_who_just_had_a_large_job_waits_for_as_much_of_others(store: Store) -> None:
     await add(store, FLOODER, num_images=4)
-    await store.claim()
+    large = await store.claim()
     await add(store, NEWCOMER, 6)
     await add(store, FLOODER)
+    await store.jobs.finish(large.id, 1, images(large), now=NOW)
 
-    # five small ones start before the large one ends or level with its end, and came before its member's next
+    # five small ones end before the large one's member's next, or level with it and came before
     assert await order(store) == [NEWCOMER] * 5 + [FLOODER] + [NEWCOMER]
 
 
@@ -100,10 +102,7 @@ async def test_turns_go_by_work_and_not_by_number(store: Store) -> None:
 
     members = await order(store)
 
-    assert members[0] == FLOODER
-    assert members[1:5] == [NEWCOMER] * 4
-    assert members[5] == FLOODER
-    assert members[6:10] == [NEWCOMER] * 4
+    assert members[:9] == [NEWCOMER] * 3 + [FLOODER] + [NEWCOMER] * 4 + [FLOODER]
 
 
 async def test_a_weight_gives_a_larger_share(store: Store) -> None:
@@ -132,6 +131,7 @@ async def test_an_interrupted_job_keeps_its_place_and_costs_its_member_one_turn(
 
     again = await store.claim()
     assert (again.id, again.attempt) == (first.id, 2)
+    await store.jobs.finish(again.id, 2, images(again), now=NOW)
     assert await order(store) == [NEWCOMER, FLOODER, NEWCOMER, FLOODER, FLOODER]
 
 
@@ -153,7 +153,7 @@ async def test_a_job_put_back_and_cancelled_before_it_was_drawn_costs_no_turn(st
     await store.jobs.put_back(first.id, 1, aborted=True)
     await store.jobs.cancel(first.id, now=NOW)
 
-    assert (await order(store))[:2] == [NEWCOMER, FLOODER]
+    assert await order(store) == [FLOODER] * 3 + [NEWCOMER, FLOODER]
 
 
 async def test_a_job_that_was_cancelled_while_it_was_drawn_costs_its_turn(store: Store) -> None:
@@ -260,3 +260,51 @@ async def test_what_waits_in_a_server_is_listed_in_queue_order_what_runs_first(s
     assert [job.id for job in (await store.jobs.waiting(FLOODER, limit=9)).jobs] == [first.id, second.id, third.id]
     assert await store.jobs.waiting_in(200, limit=2) == Waiting(jobs=listed.jobs[:2], total=4)
     assert await store.jobs.waiting_in(999, limit=9) == Waiting(jobs=(), total=0)
+
+
+async def test_whoever_has_no_place_gets_one_before_anybody_gets_a_second(store: Store) -> None:
+    await add(store, FLOODER, 10)
+    await add(store, NEWCOMER, 2)
+    await add(store, THIRD, num_images=4, num_inference_steps=60)
+
+    claimed = [(await store.claim(batch=4)).origin.user_id for _ in range(4)]
+
+    assert claimed == [FLOODER, NEWCOMER, THIRD, FLOODER]
+    assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=4) is None
+
+
+async def test_a_flooder_has_as_many_places_as_fill_a_call_and_whoever_comes_then_has_one_at_once(store: Store) -> None:
+    await add(store, FLOODER, 10)
+    for _ in range(4):
+        await store.claim(batch=4)
+    assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=4) is None
+
+    (job,) = await add(store, NEWCOMER)
+
+    assert (await store.claim(batch=4)).id == job.id
+    assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=4) is None
+
+
+async def test_a_fifth_lora_waits_until_one_is_free_and_is_passed_by_those_without_only(store: Store) -> None:
+    for number in range(LORAS_AT_ONCE):
+        await add(store, 200 + number, style=f"style {number}")
+        await store.claim()
+    (waits,) = await add(store, NEWCOMER, style="another")
+    await add(store, THIRD, style="style 0")
+    (bare,) = await add(store, FLOODER)
+
+    assert (await store.claim()).id == bare.id
+    assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=64) is None
+
+    await store.jobs.cancel_all(200, guild_id=200, now=NOW)
+    assert (await store.claim()).id == waits.id
+
+
+async def test_who_waits_longer_than_others_come_has_a_turn_at_last(store: Store) -> None:
+    (large,) = await add(store, FLOODER, num_images=4, num_inference_steps=60)
+    for member in range(200, 240):
+        await add(store, member)
+        if (await draw(store))[0] == FLOODER:
+            break
+
+    assert (await store.get(large.id)).finished_at is not None
