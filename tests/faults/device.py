@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bot.domain.request import GenerationRequest
-from bot.inference import drawing, engine, hangs, preparing
+from bot.inference import decoding, drawing, engine, hangs, preparing
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.trajectory import Trajectory
 
@@ -63,7 +63,7 @@ class Device:
         return True
 
     def _observe(self) -> None:
-        prepare, denoise, decode = preparing.Preparer.prepare, engine.denoise, engine.decode
+        prepare, denoise, decode = preparing.Preparer.prepare, engine.denoise, decoding.decode
 
         def prepared(preparer: Any, order: Any) -> Any:
             self.preparing = order.request.prompt == self.victim.prompt
@@ -85,7 +85,7 @@ class Device:
 
         self.monkeypatch.setattr(preparing.Preparer, "prepare", prepared)
         self.monkeypatch.setattr(engine, "denoise", denoised)
-        self.monkeypatch.setattr(engine, "decode", decoded)
+        self.monkeypatch.setattr(decoding, "decode", decoded)
 
     # Where a fault can sit. `change` may raise, or give another output than the one it was given.
 

@@ -160,9 +160,9 @@ class TestFaultsOfTheDevice:
         assert len((await draw(shared_generator, make_request())).images) == 1
 
     def failing_decode(self, monkeypatch: pytest.MonkeyPatch, error: Exception, *, times: int) -> list[str]:
-        from bot.inference import engine
+        from bot.inference import decoding
 
-        decode, faults = engine.decode, list[str]()
+        decode, faults = decoding.decode, list[str]()
 
         def fails(*arguments: Any) -> Any:
             if len(faults) < times:
@@ -170,5 +170,5 @@ class TestFaultsOfTheDevice:
                 raise error
             return decode(*arguments)
 
-        monkeypatch.setattr(engine, "decode", fails)
+        monkeypatch.setattr(decoding, "decode", fails)
         return faults
