@@ -143,7 +143,7 @@ class Turns(Generic[AnyJob]):
 
     def drawn(self, call: Sequence[Row[AnyJob]], now: float) -> None:
         """The call was made. Its first row pays what a call alone costs, the others share what they made it longer."""
-        for row, price in zip(call, self.prices(call), strict=True):
+        for row, price in zip(call, self._prices(call), strict=True):
             self._tasted[row.job.share.member] = now
             if row.job in self._spent:
                 self._spent[row.job] += price
@@ -162,7 +162,7 @@ class Turns(Generic[AnyJob]):
         """What the job would still take in calls of its own, one picture after another."""
         return sum(picture.steps_left(rows) * self._alone(picture, rows) for picture in job.pictures for rows in ROWS)
 
-    def prices(self, call: Sequence[Row[AnyJob]]) -> list[float]:
+    def _prices(self, call: Sequence[Row[AnyJob]]) -> list[float]:
         first = call[0].alone
         if len(call) == 1:
             return [first]
@@ -222,7 +222,7 @@ class Turns(Generic[AnyJob]):
     ) -> bool:
         """Whether everybody still ends in time although the rows behind them are drawn now."""
         prices: dict[AnyJob, float] = {}
-        for row, price in zip(call, self.prices(call), strict=True):
+        for row, price in zip(call, self._prices(call), strict=True):
             prices[row.job] = prices.get(row.job, 0.0) + price
         behind = sum(prices.values())
         for place in places:

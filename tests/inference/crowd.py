@@ -1,6 +1,6 @@
 """A crowd in front of one engine, without torch: who asks when, what is drawn, and when equal sharing would have ended it.
 
-`python -m tests.inference.crowd` prints how long jobs take at several loads, by today's rule and by the one before it.
+`python -m tests.inference.crowd` prints how long jobs take at several loads, by the rule and by the one before it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,6 @@ class Request:
     share: Share
     pictures: Sequence[Picture]
     until: float = math.inf
-    spent: float = 0.0
     seen: float = 0.0  # when the engine knew of it: a turn under way ends first
     first: float | None = None
     ended: float | None = None
@@ -93,12 +92,10 @@ def draw(requests: Sequence[Request], curve: dict[int, float], most: int) -> Run
         if not call:
             continue
         seconds = times.seconds(len(call))
-        spent = turns.prices(call)
         turns.drawn(call, now)
         now += seconds
         run.turn, run.calls = max(run.turn, seconds), run.calls + 1
-        for row, price in zip(call, spent, strict=True):
-            row.job.spent += price
+        for row in call:
             assert isinstance(row.picture, Picture)
             row.picture.step += 1
             row.job.first = row.job.first or now
@@ -110,25 +107,23 @@ def draw(requests: Sequence[Request], curve: dict[int, float], most: int) -> Run
 
 
 def equal_ends(requests: Sequence[Request]) -> dict[Request, float]:
-    """When each request would have ended, had the engine's time been shared equally among members with work. Nothing is taken
-    from the rule but what each request cost: fluid, from event to event.
+    """When each request would have ended, had the engine's time been shared equally among the members with work, each step in a
+    call of its own. Fluid, from event to event; it knows nothing of the rule. A request that was cancelled has what it had by then,
+    and what was drawn of it in truth.
     """
-    left = {request: request.spent for request in requests}
-    served = dict.fromkeys(requests, 0.0)
-    ends: dict[Request, float] = {}
+    left = {request: float(sum(picture.steps for picture in request.pictures)) for request in requests}
+    served, cut, ends = dict.fromkeys(requests, 0.0), set[Request](), dict[Request, float]()
     now = 0.0
     while left:
+        for request in [one for one in left if one.cancelled is not None and one.cancelled <= now + EPSILON and one not in cut]:
+            left[request] = max(0.0, sum(picture.step for picture in request.pictures) - served[request])
+            cut.add(request)
         lines: dict[int, Request] = {}
-        for request in requests:
-            if request in left and request.seen <= now + EPSILON:
-                lines.setdefault(request.share.member, request)
-        events = [request.seen for request in left if request.seen > now + EPSILON]
-        events += [request.cancelled for request in left if request.cancelled is not None and request.cancelled > now + EPSILON]
+        for request in (one for one in requests if one in left and one.seen <= now + EPSILON):
+            lines.setdefault(request.share.member, request)
         weights = sum(request.share.weight for request in lines.values())
-        for request in lines.values():
-            need = left[request]
-            if request.cancelled is None or request.cancelled <= now + EPSILON or need > 0:
-                events.append(now + max(need, 0.0) * weights / request.share.weight)
+        events = [at for request in left for at in (request.seen, request.cancelled) if at is not None and at > now + EPSILON]
+        events += [now + left[request] * weights / request.share.weight for request in lines.values()]
         then = min(events)
         for request in lines.values():
             share = (then - now) * request.share.weight / weights
@@ -136,9 +131,8 @@ def equal_ends(requests: Sequence[Request]) -> dict[Request, float]:
             served[request] += share
         now = then
         for request in [one for one in lines.values() if left[one] <= EPSILON]:
-            if request.cancelled is None or request.cancelled <= now + EPSILON:
-                ends[request] = now
-                del left[request]
+            ends[request] = now
+            del left[request]
     return ends
 
 

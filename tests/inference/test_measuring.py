@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.domain.fairness import Share
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.machine import measuring_key
@@ -79,7 +80,7 @@ async def test_nothing_is_measured_while_pictures_are_drawn_or_wanted(models, tm
     try:
         await generator.load()
         for _ in range(5):
-            await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+            await generator.generate(make_request(), init_image=None, share=Share(1), on_progress=lambda _: None)
             assert calls == []
         await until(lambda: bool(calls))
     finally:
@@ -103,7 +104,7 @@ async def test_a_request_that_comes_while_measuring_waits_for_one_call_only(mode
         await generator.load()
         await asyncio.to_thread(under_way.wait, 60)
         drawing = asyncio.create_task(
-            generator.generate(make_request(), init_image=None, on_progress=lambda _: begun.append(len(calls)))
+            generator.generate(make_request(), init_image=None, share=Share(1), on_progress=lambda _: begun.append(len(calls)))
         )
         await asyncio.sleep(0.05)
         go_on.set()
@@ -148,7 +149,7 @@ async def test_a_call_that_breaks_ends_the_measuring_and_not_the_generator(model
     try:
         await generator.load()
         await until(lambda: "no kernel for this" in caplog.text)
-        result = await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+        result = await generator.generate(make_request(), init_image=None, share=Share(1), on_progress=lambda _: None)
     finally:
         await generator.close()
 
@@ -187,7 +188,7 @@ def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
             await generator.load()
             if path is not None:
                 await until(lambda: generator.speed is not None, seconds=120)
-            result = await generator.generate(make_request(), init_image=None, on_progress=lambda _: None)
+            result = await generator.generate(make_request(), init_image=None, share=Share(1), on_progress=lambda _: None)
             return result.images[0].data
         finally:
             await generator.close()
