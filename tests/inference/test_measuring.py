@@ -48,7 +48,7 @@ async def test_the_first_pause_tells_how_many_pictures_share_a_step(models, tmp_
     generator = generator_with(models, path)
     try:
         await generator.load()
-        await until(lambda: generator.capacity == 16)
+        await until(lambda: generator.batch == 16)
         await until(path.exists)
     finally:
         await generator.close()
@@ -63,8 +63,8 @@ async def test_the_next_start_takes_what_was_kept_and_measures_nothing(models, t
         generator = generator_with(models, path)
         try:
             await generator.load()
-            first = generator.capacity
-            await until(lambda generator=generator: generator.capacity == 16)
+            first = generator.batch
+            await until(lambda generator=generator: generator.batch == 16)
             await until(path.exists)
         finally:
             await generator.close()
@@ -109,7 +109,7 @@ async def test_a_request_that_comes_while_measuring_waits_for_one_call_only(mode
         await asyncio.sleep(0.05)
         go_on.set()
         await drawing
-        await until(lambda: generator.capacity == 16)
+        await until(lambda: generator.batch == 16)
     finally:
         go_on.set()
         await generator.close()
@@ -122,8 +122,13 @@ async def test_what_the_operator_says_stands_whatever_is_measured(models, tmp_pa
     generator = generator_with(models, tmp_path / "measurements.json", batch=3)
     try:
         await generator.load()
+<<<<<<< HEAD
         await until(lambda: generator.speed is not None)
         assert generator.capacity == 3
+=======
+        await until(lambda: generator.curve is not None)
+        assert generator.batch == 3
+>>>>>>> 751f818 (Ask for the batch where the batch is meant)
     finally:
         await generator.close()
 
@@ -176,7 +181,11 @@ async def test_without_a_file_nothing_is_measured(models, calls):
     try:
         await generator.load()
         await asyncio.sleep(0.1)
+<<<<<<< HEAD
         assert (generator.capacity, generator.speed, calls) == (1, None, [])
+=======
+        assert (generator.batch, generator.curve, calls) == (1, None, [])
+>>>>>>> 751f818 (Ask for the batch where the batch is meant)
     finally:
         await generator.close()
 

@@ -92,7 +92,10 @@ async def test_the_first_answer_is_the_card_of_a_job_that_is_on_disk_already(wor
 
     async def looking(card: JobCard) -> int | None:
         seen.append((await world.job(card.job.id)).status)
-        assert await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now() + timedelta(seconds=9)) is None
+        assert (
+            await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now() + timedelta(seconds=9), batch=64)
+            is None
+        )
         return await show(card)
 
     answer.show = looking  # type: ignore[method-assign]

@@ -30,7 +30,7 @@ async def unshown(store: Store, number: int = 1) -> Job:
 async def test_a_job_waits_for_its_first_answer_and_keeps_its_place(store: Store) -> None:
     first, second = await unshown(store), await store.add(2)
     assert (await store.claim()).id == second.id
-    assert await store.jobs.claim(now=NOW, lease_until=NOW + LEASE) is None
+    assert await store.jobs.claim(now=NOW, lease_until=NOW + LEASE, batch=64) is None
     assert await store.jobs.owing_an_answer() == (first.id,)
     ahead = await store.jobs.ahead(first.id)
     assert ahead is not None
