@@ -108,27 +108,23 @@ def draw(requests: Sequence[Request], curve: dict[int, float], most: int) -> Run
 
 def equal_ends(requests: Sequence[Request]) -> dict[Request, float]:
     """When each request would have ended, had the engine's time been shared equally among the members with work, each step in a
-    call of its own. Fluid, from event to event; it knows nothing of the rule. A request that was cancelled has what it had by then,
-    and what was drawn of it in truth.
+    call of its own. Fluid, from event to event; it knows nothing of the rule.
+
+    A request that is cancelled has its share there until it would have ended: that others give up makes nobody late.
     """
     left = {request: float(sum(picture.steps for picture in request.pictures)) for request in requests}
-    served, cut, ends = dict.fromkeys(requests, 0.0), set[Request](), dict[Request, float]()
+    ends: dict[Request, float] = {}
     now = 0.0
     while left:
-        for request in [one for one in left if one.cancelled is not None and one.cancelled <= now + EPSILON and one not in cut]:
-            left[request] = max(0.0, sum(picture.step for picture in request.pictures) - served[request])
-            cut.add(request)
         lines: dict[int, Request] = {}
         for request in (one for one in requests if one in left and one.seen <= now + EPSILON):
             lines.setdefault(request.share.member, request)
         weights = sum(request.share.weight for request in lines.values())
-        events = [at for request in left for at in (request.seen, request.cancelled) if at is not None and at > now + EPSILON]
+        events = [request.seen for request in left if request.seen > now + EPSILON]
         events += [now + left[request] * weights / request.share.weight for request in lines.values()]
         then = min(events)
         for request in lines.values():
-            share = (then - now) * request.share.weight / weights
-            left[request] -= share
-            served[request] += share
+            left[request] -= (then - now) * request.share.weight / weights
         now = then
         for request in [one for one in lines.values() if left[one] <= EPSILON]:
             ends[request] = now

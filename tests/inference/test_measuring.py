@@ -122,13 +122,8 @@ async def test_what_the_operator_says_stands_whatever_is_measured(models, tmp_pa
     generator = generator_with(models, tmp_path / "measurements.json", batch=3)
     try:
         await generator.load()
-<<<<<<< HEAD
         await until(lambda: generator.speed is not None)
-        assert generator.capacity == 3
-=======
-        await until(lambda: generator.curve is not None)
         assert generator.batch == 3
->>>>>>> 751f818 (Ask for the batch where the batch is meant)
     finally:
         await generator.close()
 
@@ -181,11 +176,7 @@ async def test_without_a_file_nothing_is_measured(models, calls):
     try:
         await generator.load()
         await asyncio.sleep(0.1)
-<<<<<<< HEAD
-        assert (generator.capacity, generator.speed, calls) == (1, None, [])
-=======
-        assert (generator.batch, generator.curve, calls) == (1, None, [])
->>>>>>> 751f818 (Ask for the batch where the batch is meant)
+        assert (generator.batch, generator.speed, calls) == (1, None, [])
     finally:
         await generator.close()
 
