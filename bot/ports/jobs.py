@@ -74,9 +74,7 @@ class JobRepository(Protocol):
 
     async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
 
-    async def claim(
-        self, *, now: datetime, lease_until: datetime, batch: int, unfetched: Collection[str] = ()
-    ) -> Job | None:
+    async def claim(self, *, now: datetime, lease_until: datetime, batch: int, unfetched: Collection[str] = ()) -> Job | None:
         """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or nothing of it may run.
 
         Each member has one job running; a member gets another place only when nobody else waits for one and fewer jobs run than
