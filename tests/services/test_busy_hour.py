@@ -88,7 +88,7 @@ class Hour:
     async def _claim(self) -> None:
         while len(self.drawings) < self.batch:
             now = self.world.clock.now()
-            job = await self.world.jobs.claim(now=now, lease_until=now + timedelta(hours=2))
+            job = await self.world.jobs.claim(now=now, lease_until=now + timedelta(hours=2), batch=self.batch)
             if job is None:
                 return
             loading = 0.0 if self.drawings or len(self.told) > 1 else WEIGHTS

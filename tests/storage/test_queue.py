@@ -151,7 +151,7 @@ async def test_after_a_crash_each_job_that_ran_is_drawn_alone_until_it_has_ended
     for job in ran:
         alone = await store.claim()
         assert (alone.id, alone.tries) == (job.id, 1)
-        assert await store.jobs.claim(now=NOW, lease_until=NOW) is None
+        assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=64) is None
         await store.jobs.finish(alone.id, alone.attempt, images(alone), now=NOW)
     assert (await store.claim()).id == waits.id
 
@@ -162,7 +162,7 @@ async def test_what_runs_is_drawn_to_its_end_before_a_suspect_begins(store: Stor
     await store.database.transaction(lambda connection: connection.execute(SUSPECT, (suspect.id,)).rowcount)
     await store.add(3, user_id=3)
 
-    assert await store.jobs.claim(now=NOW, lease_until=NOW) is None
+    assert await store.jobs.claim(now=NOW, lease_until=NOW, batch=64) is None
     await store.jobs.finish(runs.id, runs.attempt, images(runs), now=NOW)
     assert (await store.claim()).id == suspect.id
 
@@ -173,7 +173,7 @@ async def test_a_job_that_kills_the_process_fails_and_whoever_ran_beside_it_is_d
     drawn: set[str] = set()
     for _ in range(3 * MAX_ATTEMPTS):  # lives of the process
         await store.jobs.recover(now=NOW, expired_only=False)
-        while (job := await store.jobs.claim(now=NOW, lease_until=NOW + LEASE)) is not None:
+        while (job := await store.jobs.claim(now=NOW, lease_until=NOW + LEASE, batch=64)) is not None:
             running = await store.scalar("SELECT COUNT(*) FROM jobs WHERE status = 'running'")
             if job.id != poison.id and running == 1:
                 await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
