@@ -30,7 +30,7 @@ def load(profile: ModelProfile, cache_dir: Path | None = None) -> LoadedModel:
 def refusal(profile: ModelProfile, cache_dir: Path | None = None, *, early: bool = True) -> str:
     """The one line, which the check before the start (`early`) tells as well as the load."""
     lines: list[str] = []
-    for attempt in (lambda: check_weights(profile, cache_dir), lambda: load(profile, cache_dir))[not early :]:
+    for attempt in (lambda: check_weights(profile, cache_dir, offline=True), lambda: load(profile, cache_dir))[not early :]:
         with pytest.raises(ModelError) as caught:
             attempt()
         lines += caught.value.lines
@@ -56,7 +56,7 @@ def folder(models: TinyModels, tmp_path: Path) -> Path:
 
 def test_a_hub_model_loads_its_fp16_variant_from_the_cache(models: TinyModels) -> None:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
-    check_weights(profile, models.cache_dir)
+    check_weights(profile, models.cache_dir, offline=True)
     model = load(profile, models.cache_dir)
 
     stored = load_file(hub_folder(models.cache_dir, MODEL_REPO) / "unet" / "diffusion_pytorch_model.fp16.safetensors")
@@ -79,7 +79,7 @@ def test_a_model_without_the_variant_loads_its_plain_files(models: TinyModels, t
 
 def test_a_single_file_loads_the_same_weights_as_the_folder_and_knows_its_hash(models: TinyModels) -> None:
     profile = tiny_profile(ModelSource(file=models.file, config=models.folder))
-    check_weights(profile)
+    check_weights(profile, offline=True)
     model = load(profile)
 
     assert same(weights_of(model), weights_of(load(tiny_profile(ModelSource(folder=models.folder)))))
@@ -127,7 +127,7 @@ def test_a_separate_vae_replaces_the_models_own(models: TinyModels, tmp_path: Pa
     tensors["decoder.conv_out.bias"] += 1
     save_file(tensors, vae / VAE.name, metadata={"format": "pt"})
     profile = tiny_profile(ModelSource(folder=models.folder), vae=ModelSource(folder=vae))
-    check_weights(profile)
+    check_weights(profile, offline=True)
 
     assert torch.equal(load(profile).text2img.vae.decoder.conv_out.bias, tensors["decoder.conv_out.bias"])
     (vae / VAE.name).unlink()
