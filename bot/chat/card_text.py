@@ -80,9 +80,10 @@ def queued(card: JobCard) -> str:
 
 def fetching(transfer: Transfer) -> str:
     """What comes from the hub, and how much of it is here."""
-    done = f"{transfer.done // MEGABYTE:,}"
-    amount = f"{done} MB" if transfer.total is None else f"{done} of {math.ceil(transfer.total / MEGABYTE):,} MB"
-    return f"Fetching {words(transfer.title, NAME_LENGTH)}, {amount}"
+    line, done = f"Fetching {words(transfer.title, NAME_LENGTH)}", f"{transfer.done // MEGABYTE:,}"
+    if transfer.total is None:
+        return f"{line}, {done} MB" if transfer.done else f"{line}…"
+    return f"{line}, {done} of {math.ceil(transfer.total / MEGABYTE):,} MB"
 
 
 def place(job: Job, position: QueuePosition | None) -> str:

@@ -97,6 +97,7 @@ class Fetcher:
         self._looking: asyncio.Task[None] | None = None
         self._lacking: tuple[Download, ...] = ()
         self._styles: dict[str, tuple[Style, Download]] = {}
+        self._newest: dict[str, Transfer] = {}
         self._wanted: dict[str, dict[JobId, Job]] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._failures: dict[str, _Failure] = {}
@@ -201,9 +202,16 @@ class Fetcher:
                 if name not in self._fetches and failure is not None and self._bench.timer() < failure.until:
                     await self._refuse(job, failure)
                     continue
-                self._wanted.setdefault(name, {})[job.id] = job
+                self._want(name, job)
                 if name not in self._fetches:
                     self._fetches[name] = asyncio.create_task(self._fetch(name), name=f"fetch-{name}")
+
+    def _want(self, name: str, job: Job) -> None:
+        """Its card says so at once, however long the hub takes to answer."""
+        wanted = self._wanted.setdefault(name, {})
+        if job.id not in wanted:
+            wanted[job.id] = job
+            self._show((job,), self._newest.get(name, Transfer(title=self._styles[name][1].title)))
 
     async def _fetch(self, name: str) -> None:
         style, download = self._styles[name]
@@ -224,8 +232,10 @@ class Fetcher:
             self._bench.on_fetched()
         finally:
             self._fetches.pop(name, None)
+            self._newest.pop(name, None)
 
     def _on_transfer(self, name: str, transfer: Transfer) -> None:
+        self._newest[name] = transfer
         self._show(self._wanted.get(name, {}).values(), transfer)
 
     async def _fail(self, name: str, style: Style, error: DownloadError) -> None:

@@ -12,6 +12,7 @@ from simcord.components import walk_components
 
 from bot.chat.cards import PICTURE_HINT, RenderedCard, render
 from bot.domain.card import JobCard, ParentLink, QueuePosition
+from bot.domain.downloads import Transfer
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
@@ -72,6 +73,21 @@ def test_a_queued_card_without_a_measured_speed_promises_no_time(ahead: int, wor
 
     assert words in said
     assert "<t:" not in said
+
+
+@pytest.mark.parametrize(
+    ("transfer", "words"),
+    [
+        (Transfer(title="the style *Faraway*"), r"Fetching the style \*Faraway\*…"),
+        (Transfer(title="the style Pastel", done=120_400_000, total=393_854_624), "Fetching the style Pastel, 120 of 394 MB"),
+        (Transfer(title="the model X", done=3_210_000_000), "Fetching the model X, 3,210 MB"),
+    ],
+)
+def test_a_card_whose_files_are_on_their_way_says_how_far_they_are(transfer: Transfer, words: str):
+    said = text(render(card(JobStatus.QUEUED, files=(), progress=Progress(phase=Phase.FETCHING, transfer=transfer))))
+
+    assert words in said
+    assert "1 credit" in said
 
 
 def test_a_card_whose_servers_queue_is_paused_says_so_and_promises_no_time():

@@ -67,6 +67,7 @@ async def test_what_several_jobs_want_is_fetched_once(world: World) -> None:
     start(world)
     await until(lambda: world.hub.fetched != [])
     jobs.append(await styled(world, 4))
+    await until(lambda: all(FAR.title in seen_by_now(world, job) for job in jobs))  # although the hub has said nothing
     world.hub.gate.set()
 
     for job in jobs:
