@@ -70,7 +70,7 @@ async def _in(rig: Rig, flood: Flood, alone: float, steps: int) -> Outcome:
 async def main() -> None:
     parser = options(__doc__, rounds=2)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4, 8], help="MAX_BATCH")
-    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--steps", type=int, default=8)
     given = parser.parse_args()
     started = time.monotonic()
     found: dict[tuple[int, Flood, Checkout], list[Outcome]] = defaultdict(list)

@@ -77,7 +77,7 @@ async def crowd(rig: Rig) -> float:
 
 async def main() -> None:
     parser = options(__doc__, rounds=2)
-    parser.add_argument("--arrivals", type=int, default=20, help="members a load and round")
+    parser.add_argument("--arrivals", type=int, default=16, help="members a load and round")
     parser.add_argument("--batch", type=int, default=1, help="MAX_BATCH")
     given = parser.parse_args()
     started = time.monotonic()

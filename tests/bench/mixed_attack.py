@@ -180,7 +180,7 @@ async def measure(rig: Rig, pictures: int, seconds: float, stored: int) -> Outco
 async def main() -> None:
     parser = options(__doc__, rounds=1)
     parser.add_argument("--pictures", type=int, default=100, help="that the other member asks for")
-    parser.add_argument("--seconds", type=float, default=90.0, help="after which no more is asked for")
+    parser.add_argument("--seconds", type=float, default=75.0, help="after which no more is asked for")
     parser.add_argument("--stored", type=int, default=STORED, help="requests of the attacker")
     given = parser.parse_args()
     started, rows = time.monotonic(), []
