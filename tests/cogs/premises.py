@@ -18,6 +18,7 @@ import discord
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from bot.chat.repeats import Repeats
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
@@ -107,7 +108,8 @@ class Premises:
             await task
 
     async def restore(self) -> None:
-        """Everything as in the beginning."""
+        """Everything as in the beginning; what was pressed a moment ago is forgotten."""
+        self.stage.bot.cogs["Results"]._repeats = Repeats()
         await self.stage.database._writer.run(self.pristine.backup)
         self.stage.store.files = dict(self.files)
         backend = self.stage.env.backend
