@@ -173,18 +173,23 @@ CURVES = {"calls of one": FLAT, "a large GPU": LARGE_GPU, "nearly free": FREE}
 RULES: dict[str, Callable[[Sequence[Request], dict[int, float], int], Run]] = {"before": draw_in_equal_shares, "now": draw}
 
 
+def relative(name: str) -> dict[int, float]:
+    """A curve of CURVES in units of a call of one picture."""
+    return {size: seconds / CURVES[name][1] for size, seconds in CURVES[name].items()}
+
+
 def table(count: int = 4_000) -> str:
     """Times in lone steps."""
     lines = [
         "| curve | most | load | rule | mean | p50 | p95 | first step p95 | calls |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, curve in CURVES.items():
-        relative = {size: seconds / curve[1] for size, seconds in curve.items()}
+    for name in CURVES:
+        curve = relative(name)
         for most in (1, 4, 8, 16):
             for load in (0.5, 0.8, 0.95):
                 for rule, drawing in RULES.items():
-                    run = drawing(crowd(load * most / relative[most], count, seed=3), relative, most)
+                    run = drawing(crowd(load * most / curve[most], count, seed=3), curve, most)
                     lines.append(f"| {name} | {most} | {load} | {rule} | {_figures(run)} |")
     return "\n".join(lines)
 
