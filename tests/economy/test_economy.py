@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.economy.fairness_table import FIFO, SFQ, arrivals, simulate
+from tests.economy.fairness_table import arrivals, first_come, simulate
 from tests.economy.race import check_race
 from tests.storage.test_state_machine import Repository
 
@@ -32,8 +32,9 @@ def test_two_thousand_runs_of_fifty_steps_keep_the_ledger_and_the_turns() -> Non
     run_state_machine_as_test(Repository, settings=profile)
 
 
-async def test_ten_members_wait_less_for_their_first_picture_than_first_come_first_served_would_make_them() -> None:
-    fair, fifo = await simulate(arrivals(), SFQ), await simulate(arrivals(), FIFO)
+@pytest.mark.parametrize("batch", [1, 4, 8, 16])
+async def test_ten_members_wait_less_for_their_first_picture_than_first_come_first_served_would_make_them(batch: int) -> None:
+    fair, fifo = await simulate(arrivals(), batch), first_come(arrivals())
 
     others = [member for member in fair if member != "flooder"]
     assert len(others) == 9

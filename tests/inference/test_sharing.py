@@ -110,6 +110,16 @@ def test_a_newcomers_first_step_is_taken_at_once_and_once_a_minute() -> None:
     assert step(turns, 1.0 + NEWCOMER_SECONDS) == MEMBER
 
 
+def test_a_crowd_of_newcomers_makes_nobody_late_who_is_nearly_done() -> None:
+    nearly = Request(at=0.0, share=Share(FLOODER), pictures=[Picture(8)])
+    others = [Request(at=6.5, share=Share(10 + number, 0.05), pictures=[Picture(28)]) for number in range(5)]
+
+    run = draw([nearly, *others], FLAT, 8)
+
+    assert nearly.ended is not None
+    assert nearly.ended <= equal_ends(run.requests)[nearly] + run.turn + EPSILON
+
+
 def step(turns: Turns[Request], now: float, *, join: Request | None = None) -> int:
     """Take one; returns whose it was."""
     if join is not None:
