@@ -148,7 +148,7 @@ async def test_three_may_be_open_a_member_and_no_more(world: World):
     world.attachments.gate.clear()
     taking = [asyncio.create_task(take_in(world, FakeAnswer(), number)) for number in range(1, MAX_INTAKES + 1)]
     async with asyncio.timeout(10):
-        while await open_intakes(world) < MAX_INTAKES:  # they are fetched one after another
+        while await open_intakes(world) < MAX_INTAKES:  # noqa: ASYNC110 - the database is asked
             await asyncio.sleep(0.001)
 
     with pytest.raises(QuotaError, match="still reading"):
