@@ -19,6 +19,7 @@ from tests.services.world import World, open_world
 from tests.storage.samples import memory_folder
 
 ALLOWANCE, REQUESTS = 3, 4
+CROWD = 400  # more than 500 texts are not read at once; whoever comes then is told to try again
 HERE = Place(channel_id=CHANNEL)
 LUCK = 20  # the seed
 
