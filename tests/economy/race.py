@@ -39,7 +39,13 @@ async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
     accepted: Counter[int] = Counter()
     refused: Counter[int] = Counter()
 
+    crowd = asyncio.Semaphore(CROWD)
+
     async def ask(number: int) -> None:
+        async with crowd:
+            await ask_at_once(number)
+
+    async def ask_at_once(number: int) -> None:
         user_id = 1 + number % members
         origin = Origin(interaction_id=number, user_id=user_id, guild_id=GUILD, place=HERE)
         try:

@@ -116,6 +116,6 @@ class Bench:
         raise AssertionError(f"still busy after {most} turns")
 
 
-def open_tiny_studio(models: TinyModels) -> Studio:
+def open_tiny_studio(models: TinyModels, curve: BatchCurve | None = NEARLY_FREE) -> Studio:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
-    return open_studio(profile, EngineSettings(batch=4, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)
+    return open_studio(profile, EngineSettings(batch=4, curve=curve), device="cpu", cache_dir=models.cache_dir)

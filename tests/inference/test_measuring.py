@@ -158,7 +158,7 @@ async def test_a_call_that_breaks_ends_the_measuring_and_not_the_generator(model
 
 
 def test_until_then_the_last_steps_of_single_pictures_tell_how_quick_they_are(models):
-    studio = open_tiny_studio(models)
+    studio = open_tiny_studio(models, curve=None)
     size = studio.model.profile.size(None)
     area = size.width * size.height // studio.model.text2img.vae_scale_factor**2
     assert studio.speed is None
