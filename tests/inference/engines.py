@@ -87,12 +87,12 @@ class Bench:
         self.catalog = tiny_catalog(model.profile, pastel_style())
 
     def admit(
-        self, request: GenerationRequest, init_image: bytes | None = None, *, member: int | None = None, weight: float = 1.0
+        self, request: GenerationRequest, init_image: bytes | None = None, *, member: int | None = None, seconds: float = 3600.0
     ) -> Ticket:
         """A request of a member of its own, unless `member` says whose it is."""
-        share = Share(next(self._strangers) if member is None else member, weight)
+        share = Share(next(self._strangers) if member is None else member)
         reports: list[Progress] = []
-        ticket = Ticket(control=DrawingControl(reports.append, 3600.0), reports=reports)
+        ticket = Ticket(control=DrawingControl(reports.append, seconds), reports=reports)
 
         def answer(result: GenerationResult) -> None:
             assert not ticket.ended

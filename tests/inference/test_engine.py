@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from bot.domain.batch_curve import BatchCurve
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
 from bot.inference.control import DrawingStoppedError
@@ -323,3 +324,68 @@ class TestFaults:
         assert [text is not None for text in found[:4]] == [False, False, False, True]  # nothing is usual yet
         assert [text is not None for text in found[-4:]] == [False, False, True, True]
         assert bench.engine.hang() is None
+
+
+def test_an_admission_leaves_the_weights_that_others_draw_with_alone(studio: Studio) -> None:
+    bench = Bench(studio, batch=4)
+    bench.admit(make_request(num_inference_steps=30))
+    bench.engine.turn()
+    unet = studio.model.text2img.unet
+    before = {name: weight.clone() for name, weight in unet.state_dict().items()}
+
+    bench.admit(make_request(num_inference_steps=30, style="pastel", adapter_weight=0.7))
+
+    assert all(torch.equal(weight, before[name]) for name, weight in unet.state_dict().items())
+    bench.now += 1.0  # the slice of the bare model is over
+    bench.engine.turn()
+    assert any(not torch.equal(weight, before[name]) for name, weight in unet.state_dict().items())
+    bench.engine.abandon(DrawingStoppedError())
+
+
+def test_a_picture_that_waits_uses_up_none_of_its_time(studio: Studio) -> None:
+    bench = Bench(studio, batch=1, curve=BatchCurve(((1, 1.0),)))
+    long = bench.admit(make_request(num_inference_steps=40), seconds=10.0)
+    bench.engine.turn()
+    short = bench.admit(make_request(num_inference_steps=4), seconds=10.0)
+
+    def takes_a_second(_: Any, prediction: torch.Tensor) -> torch.Tensor:
+        bench.now += 1.0
+        return prediction
+
+    with unet_calls(studio, takes_a_second):
+        for _ in range(4):
+            bench.engine.turn()
+        bench.now += 3600.0
+        bench.run()
+
+    assert short.result is not None
+    assert isinstance(long.error, GenerationError)
+    assert "took longer" in str(long.error)
+    assert [report.step for report in long.reports if report.phase is Phase.DENOISING][-1] == 1 + 11
+
+
+def test_of_a_flooder_and_a_member_the_member_draws_every_other_step_at_least(studio: Studio) -> None:
+    bench = Bench(studio, batch=1, curve=BatchCurve(((1, 1.0),)))
+    for seed in range(6):
+        bench.admit(make_request(num_inference_steps=8, seed=seed), member=1)
+    for _ in range(3):
+        bench.engine.turn()
+
+    asked = bench.admit(make_request(num_inference_steps=6), member=2)
+
+    for _ in range(2 * 6 + 2):
+        bench.engine.turn()
+    assert asked.result is not None
+    bench.engine.abandon(DrawingStoppedError())
+
+
+def test_what_is_kept_between_steps_is_counted_while_it_is_kept(studio: Studio) -> None:
+    bench = Bench(studio, batch=4)
+    assert bench.engine.kept_bytes == 0
+    bench.admit(make_request(num_inference_steps=2))
+    one = bench.engine.kept_bytes
+    bench.admit(make_request(num_inference_steps=2, num_images=2, seed=7))
+
+    assert 0 < one < bench.engine.kept_bytes
+    bench.run()
+    assert bench.engine.kept_bytes == 0
