@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 # Of every sampler's options: a model's own configuration may have one switched on, and its sampler would belie its name.
 OPTIONS_OFF = dict.fromkeys((option for sampler in SAMPLERS.values() for option in sampler.options), False)
 
+LATENTS = {"clip_sample": False}  # DDIM's default would cut latents, which go beyond 1, as if they were pixels
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
@@ -52,7 +54,7 @@ def build_scheduler(
     found = sampling or Sampling()
     if found.v_prediction and profile.prediction_type != "v_prediction":
         logger.info("The file of %s is marked as v-prediction; that wins over its profile.", profile.name)
-    overrides: dict[str, Any] = OPTIONS_OFF | dict.fromkeys(sampler.options, True)
+    overrides: dict[str, Any] = LATENTS | OPTIONS_OFF | dict.fromkeys(sampler.options, True)
     if found.v_prediction or profile.prediction_type == "v_prediction":
         overrides["prediction_type"] = "v_prediction"
     if found.zero_terminal_snr or profile.rescale_betas_zero_snr:

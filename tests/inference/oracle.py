@@ -127,11 +127,11 @@ class Oracle:
         return pipeline
 
     def _scheduler(self, request: GenerationRequest) -> Any:
-        """As diffusers' documentation builds it."""
+        """As diffusers' documentation builds it, on settings that say of latents what SDXL's own say: they are not clipped."""
         import diffusers
 
         sampler = SAMPLERS[request.scheduler or ""]
-        options: dict[str, Any] = dict.fromkeys(sampler.options, True)
+        options: dict[str, Any] = {"clip_sample": False} | dict.fromkeys(sampler.options, True)
         if self.profile.prediction_type == "v_prediction":
             options |= {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return getattr(diffusers, sampler.scheduler).from_config(self._config, **options)

@@ -88,6 +88,13 @@ def test_a_setting_that_one_sampler_does_not_know_is_kept_for_the_next() -> None
     assert euler.config.interpolation_type == "log_linear"
 
 
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_latents_are_not_cut_to_the_range_of_pixels_where_a_models_settings_do_not_say_so(name: str) -> None:
+    silent = {key: value for key, value in SDXL_CONFIG.items() if key != "clip_sample"}
+
+    assert not build_scheduler(silent, PROFILE, scheduler=name).config.get("clip_sample", False)
+
+
 def test_an_unknown_sampler_is_named() -> None:
     with pytest.raises(ModelError, match="'MagicScheduler', which Pastel does not know"):
         build_scheduler(SDXL_CONFIG, PROFILE, scheduler="MagicScheduler")
