@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain.image import StoredImage
+from bot.domain.intake import Intake
 from bot.domain.job import Job, JobId, ReplyTarget
 from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
@@ -123,6 +124,7 @@ class MemberData:
     user_id: int
     first_seen_at: datetime | None = None
     defaults: PersonalDefaults | None = None
+    intakes: tuple[Intake, ...] = ()
     jobs: tuple[KeptJob, ...] = ()
     postings: tuple[LedgerEntry, ...] = ()
     blocks: tuple[PastBlock, ...] = ()

@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from bot.domain.image import StoredImage
+from bot.domain.intake import Intake
 from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
 
 FORMAT = 1
@@ -23,7 +24,7 @@ NAME = "pastel-data"
 MAX_TEXT_BYTES = 24 * 1024 * 1024  # of a part before it is packed; what is in memory at once
 FRAME_BYTES = 400  # of a zip file around what is packed
 
-LISTS = ("requests", "credits", "blocks", "reports", "deletions_asked_for_at")
+LISTS = ("files_being_read", "requests", "credits", "blocks", "reports", "deletions_asked_for_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,7 @@ def _head(page: MemberData) -> dict[str, Any]:
 
 
 def _rows(page: MemberData) -> Iterator[tuple[str, Any]]:
+    yield from (("files_being_read", _intake(intake)) for intake in page.intakes)
     yield from (("requests", _job(kept)) for kept in page.jobs)
     yield from (("credits", _posting(entry)) for entry in page.postings)
     yield from (("blocks", _block(past)) for past in page.blocks)
@@ -151,6 +153,18 @@ def _job(kept: KeptJob) -> dict[str, Any]:
         "hidden_behind_a_click": job.showing.spoiler,
         "why_it_failed": job.failure,
         "pictures": [_image(image) for image in kept.images],
+    }
+
+
+def _intake(intake: Intake) -> dict[str, Any]:
+    """What is said of it: not the token, which is Discord's secret."""
+    return {
+        "server": _id(intake.origin.guild_id),
+        "channel": _id(intake.reply.channel_id),
+        "message": _id(intake.reply.message_id),
+        "asked_at": _time(intake.asked_at),
+        "request": intake.request.to_dict(),
+        "file": intake.url,
     }
 
 

@@ -55,7 +55,7 @@ class SqliteIntakes:
         await self._database.transaction(lambda connection: connection.execute(SET_MESSAGE, values).rowcount)
 
     async def all(self) -> tuple[Intake, ...]:
-        return await self._database.read(lambda connection: tuple(_intake(row) for row in connection.execute(ALL)))
+        return await self._database.read(lambda connection: tuple(intake_from_row(row) for row in connection.execute(ALL)))
 
     async def close(self, interaction_id: int) -> None:
         await self._database.transaction(lambda connection: connection.execute(CLOSE, (interaction_id,)).rowcount)
@@ -94,7 +94,8 @@ def _row(intake: Intake) -> dict[str, Any]:
     }
 
 
-def _intake(row: sqlite3.Row) -> Intake:
+def intake_from_row(row: sqlite3.Row) -> Intake:
+    """An intake out of all columns of `intakes`."""
     place = Place(channel_id=row["channel_id"], parent_id=row["parent_channel_id"], age_restricted=bool(row["age_restricted"]))
     reply = ReplyTarget(
         channel_id=row["channel_id"],

@@ -14,12 +14,14 @@ from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
 from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
 from bot.domain.quota import Posting, Purse
+from bot.storage.intakes import intake_from_row
 from bot.storage.rows import from_micros, image_from_row, job_from_row
 
 PAGE = 100  # rows; of jobs with the longest prompts and four pictures each that is 2 MB, and 20 ms
 
 MEMBER = "SELECT first_seen_at FROM users WHERE id = ?"
 DEFAULTS = "SELECT document FROM personal_defaults WHERE user_id = ?"
+INTAKES = "SELECT * FROM intakes WHERE user_id = ? ORDER BY asked_at"
 IMAGES = "SELECT * FROM images WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, image_index"
 
 JOBS = """--sql
@@ -54,13 +56,14 @@ class Walk:
 
 
 def head(connection: sqlite3.Connection, user_id: int) -> MemberData:
-    """What there is one of. Runs inside a transaction, as the pages do."""
+    """What there is one of, and the few files that are being read. Runs inside a transaction, as the pages do."""
     member = connection.execute(MEMBER, (user_id,)).fetchone()
     defaults = connection.execute(DEFAULTS, (user_id,)).fetchone()
     return MemberData(
         user_id=user_id,
         first_seen_at=None if member is None else from_micros(member["first_seen_at"]),
         defaults=None if defaults is None else PersonalDefaults.from_dict(json.loads(defaults["document"])),
+        intakes=tuple(intake_from_row(row) for row in connection.execute(INTAKES, (user_id,))),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -289,4 +290,18 @@ async def test_a_stop_gives_what_is_under_way_a_moment(world: World):
 
     await stopping
     assert await stored(world) is not None
+    await taking
+
+
+async def test_an_export_names_what_is_being_read_and_no_secret(world: World):
+    world.attachments.gate.clear()
+    taking = asyncio.create_task(take_in(world, FakeAnswer()))
+    await until(lambda: bool(world.attachments.fetched))
+
+    files = [file async for file in world.services.privacy.export(MEMBER, max_bytes=10**6)]
+
+    (reading,) = json.loads(files[0].data)["files_being_read"]
+    assert (reading["request"]["prompt"], reading["file"]) == ("a hat", URL)
+    assert "token" not in files[0].data.decode()
+    world.attachments.gate.set()
     await taking
