@@ -66,9 +66,10 @@ WITH
         FROM ledger
         GROUP BY user_id, guild_id, purse, IIF(purse = 'daily', day, NULL)
     ),
+    kept AS (SELECT user_id, guild_id, purse, day, granted, reserved, spent FROM purse_totals),
     by_day AS (SELECT user_id, day, SUM(reserved + spent) AS used FROM ledger GROUP BY user_id, day)
-SELECT user_id FROM (SELECT * FROM summed EXCEPT SELECT * FROM purse_totals)
-UNION SELECT user_id FROM (SELECT * FROM purse_totals EXCEPT SELECT * FROM summed)
+SELECT user_id FROM (SELECT * FROM summed EXCEPT SELECT * FROM kept)
+UNION SELECT user_id FROM (SELECT * FROM kept EXCEPT SELECT * FROM summed)
 UNION SELECT user_id FROM (SELECT * FROM by_day EXCEPT SELECT user_id, day, used FROM day_totals)
 UNION SELECT user_id FROM (SELECT user_id, day, used FROM day_totals WHERE used > 0 EXCEPT SELECT * FROM by_day)
 """

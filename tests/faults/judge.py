@@ -9,9 +9,15 @@ from bot.domain.job import JobStatus
 from bot.storage.audit import audit
 from tests.faults.room import Room
 from tests.inference.conftest import pixels
-from tests.process.verdict import POSTINGS, Books
+from tests.process.verdict import Books
 
 FLAT, BLACK = 2.0, 8  # as promised: deviation and brightest level, of 255
+# Nobody cancels here, and nothing is withheld: what fails is a fault of ours and costs nothing.
+POSTINGS = {
+    "succeeded": ["charge", "reserve"],
+    "delivered": ["charge", "reserve"],
+    "failed": ["refund", "reserve"],
+}
 
 
 async def judge(room: Room) -> list[str]:
@@ -59,8 +65,7 @@ def _money(books: Books) -> Iterator[str]:
     for posting in books.ledger:
         kinds[posting["job_id"]].append(posting["kind"])
     for job in books.jobs:
-        wanted = POSTINGS.get(job["status"], {"reserve", "charge"} if job["status"] == "succeeded" else {"reserve"})
-        if sorted(kinds[job["id"]]) != sorted(wanted):
+        if sorted(kinds[job["id"]]) != POSTINGS.get(job["status"], ["reserve"]):
             yield f"job {job['id']} is {job['status']} and has the postings {kinds[job['id']]}"
 
 

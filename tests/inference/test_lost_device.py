@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from bot.domain.fairness import Share
 from bot.errors import GenerationError, GeneratorDeadError
 from bot.inference import engine, generator, studio
 from bot.inference.calls import Call
@@ -75,13 +76,14 @@ async def test_a_call_that_came_while_the_device_went_is_refused_and_the_thread_
     asked = threading.Event()
     empty = generator._inbox.get
 
-    def get(block: bool = True) -> Any:
+    def get(*, block: bool, timeout: float | None) -> Any:
         assert block, "a thread that has nothing to do must sleep"
+        assert timeout is None, "nothing is measured on a device that is gone"
         asked.set()
-        return empty(block)
+        return empty(block, timeout)
 
     monkeypatch.setattr(generator, "_inbox", _Inbox(generator._inbox, get))
-    generator._inbox.put(lambda: generator._admit(make_request(), None, late))
+    generator._inbox.put(lambda: generator._admit(make_request(), None, Share(member=1), late))
     with pytest.raises(GeneratorDeadError):
         await asyncio.wait_for(late.future, 30)
     await asyncio.to_thread(asked.wait, 30)

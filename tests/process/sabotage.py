@@ -113,6 +113,16 @@ def shorten_the_grace() -> None:
     background.GRACE_SECONDS = 1.0
 
 
+def stall_erasures() -> None:
+    """No bug: an erasure whose words and files are gone waits for a disk that does not answer."""
+    from bot.storage.privacy import SqlitePrivacy
+
+    async def fold_log(_: SqlitePrivacy) -> None:
+        await asyncio.Event().wait()
+
+    SqlitePrivacy.fold_log = fold_log
+
+
 BUGS = {
     bug.__name__: bug
     for bug in (
@@ -125,7 +135,7 @@ BUGS = {
 }
 
 
-OTHERS = {other.__name__: other for other in (hang_in_a_step, lose_the_device, shorten_the_grace)}
+OTHERS = {other.__name__: other for other in (hang_in_a_step, lose_the_device, shorten_the_grace, stall_erasures)}
 
 
 def plant(name: str) -> None:

@@ -48,7 +48,8 @@ async def test_a_command_that_comes_too_late_to_be_answered_costs_nothing(house)
     await local.until(lambda: list(local.journal.of("answer", "late")), "an answer in vain")
     await house.calm()
 
-    assert house.job_of(late) is None
+    assert house.job_of(late)["status"] == "cancelled"
+    assert verdict(house) == []
     assert "Traceback" not in house.log
 
 

@@ -169,7 +169,7 @@ def test_a_job_that_nobody_was_shown_must_be_cancelled_and_cost_nothing():
     jobs, ledger, outbox, images, files, _ = honest()
     assert any("got no answer" in line for line in judged_with(asked(None), jobs, ledger, outbox, images, files, []))
 
-    cancelled = [{**jobs[0], "status": "cancelled"}]
+    cancelled = [{**jobs[0], "status": "cancelled", "paid": 0}]
     ledger = [ledger[0], {"job_id": JOB, "kind": "refund", "reserved": -1, "spent": 0}]
     assert judged_with(asked(None), cancelled, ledger, outbox, [], {START_KEY}, []) == []
     assert any("costs 1" in line for line in judged_with(asked(None), cancelled, ledger[:1], outbox, [], {START_KEY}, []))

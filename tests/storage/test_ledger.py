@@ -311,7 +311,7 @@ async def test_a_request_reads_no_more_rows_however_many_came_before_it(store: S
 MEDDLING = {
     "a total that is wrong": "UPDATE purse_totals SET spent = spent + 1 WHERE purse = 'daily'",
     "a total that is gone": "DELETE FROM purse_totals WHERE purse = 'granted'",
-    "a total of nobody": "INSERT INTO purse_totals VALUES (101, 200, 'daily', 1, 0, 0, 5)",
+    "a total of nobody": "INSERT INTO purse_totals VALUES (NULL, 101, 200, 'daily', 1, 0, 0, 5)",
     "a day that is wrong": "UPDATE day_totals SET used = used + 1",
     "a day that is gone": "DELETE FROM day_totals",
     "a price that was never paid": "UPDATE jobs SET paid = 7 WHERE id = :unpaid",
