@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain.fairness import have_room
@@ -23,32 +24,28 @@ WHERE seq = :seq
 RETURNING *
 """
 
-# Who waits for a first place, in order of turns.
-FIRST_PLACES = """--sql
-SELECT line.seq, jobs.request
-FROM queue_line AS line
-JOIN jobs ON jobs.seq = line.seq
-WHERE line.shown_at IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM jobs AS drawn WHERE drawn.user_id = line.user_id AND drawn.status = 'running')
-ORDER BY line.finish_tag, line.seq
+# Of those who wait, in order of turns; by an index each, whatever waits besides.
+CANDIDATES = """--sql
+SELECT jobs.seq, jobs.request
+FROM jobs INDEXED BY {index}
+CROSS JOIN queue_line AS line ON line.seq = jobs.seq
+WHERE jobs.status = 'queued' AND line.shown_at IS NOT NULL AND {which} AND {place}
+    AND NOT EXISTS (SELECT 1 FROM json_each(:unfetched) WHERE value = json_extract(jobs.request, '$.style'))
+ORDER BY jobs.finish_tag, jobs.seq
 """
 
-MORE_PLACES = """--sql
-SELECT line.seq, jobs.request
-FROM queue_line AS line
-JOIN jobs ON jobs.seq = line.seq
-WHERE line.shown_at IS NOT NULL AND (SELECT COUNT(*) FROM jobs WHERE status = 'running') < :batch
-ORDER BY line.finish_tag, line.seq
-"""
+PLACES = {
+    "first": "NOT EXISTS (SELECT 1 FROM jobs AS drawn WHERE drawn.user_id = jobs.user_id AND drawn.status = 'running')",
+    "more": "(SELECT COUNT(*) FROM jobs WHERE status = 'running') < :batch",
+}
+LINES = {place: CANDIDATES.format(index="jobs_by_turn", which="TRUE", place=sql) for place, sql in PLACES.items()}
+WITHOUT_LORAS = {
+    place: CANDIDATES.format(index="jobs_without_loras", which="json_extract(jobs.request, '$.style') IS NULL", place=sql)
+    for place, sql in PLACES.items()
+}
 
 # Those who ran when the process died go first, as they did before, and one by one.
-SUSPECTS = """--sql
-SELECT line.seq, jobs.request
-FROM queue_line AS line
-JOIN jobs ON jobs.seq = line.seq
-WHERE jobs.suspect = 1 AND jobs.status = 'queued'
-ORDER BY line.finish_tag, line.seq
-"""
+SUSPECTS = CANDIDATES.format(index="jobs_suspect", which="jobs.suspect = 1", place="TRUE")
 
 SUSPECT_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' AND suspect = 1 LIMIT 1"
 
@@ -108,10 +105,12 @@ def claim(
     """Take the next job whose styles are here; a suspect only while nothing else runs, and nothing else beside one."""
     if connection.execute(SUSPECT_RUNS).fetchone():
         return None
-    seq = _next(connection, SUSPECTS, batch, unfetched)
-    if seq is not None and connection.execute(ANY_RUNS).fetchone():
+    values = {"batch": batch, "unfetched": json.dumps(list(unfetched))}
+    suspect = next(_fetched(connection.execute(SUSPECTS, values), unfetched), None)
+    if suspect is not None and connection.execute(ANY_RUNS).fetchone():
         return None
-    seq = seq or _next(connection, FIRST_PLACES, batch, unfetched) or _next(connection, MORE_PLACES, batch, unfetched)
+    found = suspect or _next(connection, "first", values, unfetched) or _next(connection, "more", values, unfetched)
+    seq = found.seq if found is not None else None
     # fetchall, because an UPDATE with RETURNING is done only when its last row was read
     rows = connection.execute(CLAIM, {"seq": seq, "now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
     if not rows:
@@ -120,20 +119,33 @@ def claim(
     return job_from_row(rows[0])
 
 
-def _next(connection: sqlite3.Connection, places: str, batch: int, unfetched: Collection[str]) -> int | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    seq: int
+    loras: frozenset[StyleChoice]
+
+
+def _next(
+    connection: sqlite3.Connection, place: str, values: Mapping[str, object], unfetched: Collection[str]
+) -> _Waiting | None:
     """The first of those who wait whose LoRAs are here and have room. Whom the room leaves waiting is passed by jobs without
     LoRAs only, so that their turn comes when those that are drawn have ended; whose files are not here is passed by all.
     """
+    first = next(_fetched(connection.execute(LINES[place], values), unfetched), None)
+    if first is None or not first.loras:
+        return first
     drawn = [_loras(row["request"]) for row in connection.execute(WITH_LORAS)]
-    passed = False
-    for row in connection.execute(places, {"batch": batch}):
+    if have_room(first.loras, drawn):
+        return first
+    return next(_fetched(connection.execute(WITHOUT_LORAS[place], values), unfetched), None)
+
+
+def _fetched(rows: Iterable[sqlite3.Row], unfetched: Collection[str]) -> Iterator[_Waiting]:
+    """Those whose LoRAs are here; SQL has looked at the first of each job already."""
+    for row in rows:
         loras = _loras(row["request"])
-        if any(style.name in unfetched for style in loras):
-            continue
-        if not loras or (not passed and have_room(loras, drawn)):
-            return int(row["seq"])
-        passed = True
-    return None
+        if not any(lora.name in unfetched for lora in loras):
+            yield _Waiting(seq=row["seq"], loras=loras)
 
 
 def _loras(request: str) -> frozenset[StyleChoice]:

@@ -19,7 +19,7 @@ from tests.faults.device import breakable
 from tests.faults.judge import judge
 from tests.faults.kinds import TORN, Kind
 from tests.faults.room import Room, open_room
-from tests.inference.conftest import draw, make_request, pixels
+from tests.inference.conftest import NEARLY_FREE, draw, make_request, pixels
 from tests.tiny_sdxl import (
     LORA_FILE,
     LORA_REPO,
@@ -54,7 +54,7 @@ class House:
             self.catalog,
             device="cpu",
             cache_dir=self._models.cache_dir,
-            engine=EngineSettings(batch=BATCH),
+            engine=EngineSettings(batch=BATCH, curve=NEARLY_FREE),
         )
 
 

@@ -120,7 +120,7 @@ class Device:
         self.monkeypatch.setattr(drawing, "encode_png", encoded)
 
     def in_previews(self, change: Callable[[], None]) -> None:
-        self.monkeypatch.setattr(self.generator._studio.model.preview, "render", lambda *_: change())
+        self.monkeypatch.setattr(self.generator._studio.model.preview, "look", lambda *_: change())
 
     def overflowing_vae(self) -> None:
         """In float16 everything is infinite behind the first layer; in float32 the norm takes the factor out again."""

@@ -14,13 +14,13 @@ from bot.storage.queue import (
     ANY_RUNS,
     BACKLOG,
     CLAIM,
-    FIRST_PLACES,
-    MORE_PLACES,
+    LINES,
     ORPHANS,
     SUSPECT,
     SUSPECT_RUNS,
     SUSPECTS,
     WITH_LORAS,
+    WITHOUT_LORAS,
 )
 from bot.storage.turns import DRAWN, LINE, SERVED
 from tests.storage.samples import LEASE, NOW, Store, images
@@ -35,7 +35,11 @@ INSIDE = (
     "today",
     "here",
     "granted",
+    "jobs_without_loras",  # holds what waits
+    "json_each VIRTUAL TABLE INDEX 1:",  # the styles that are not here
 )  # parts of a statement, small already
+
+CLAIMABLE = {"batch": 8, "unfetched": "[]"}
 
 
 async def test_jobs_are_claimed_in_the_order_they_came(store: Store) -> None:
@@ -223,9 +227,11 @@ async def test_of_those_that_run_together_the_one_whose_turn_comes_first_ends_fi
     ("sql", "values"),
     [
         (CLAIM, {"now": 1, "lease_until": 2, "seq": 3}),
-        (FIRST_PLACES, {}),
-        (MORE_PLACES, {"batch": 8}),
-        (SUSPECTS, {}),
+        (LINES["first"], CLAIMABLE),
+        (LINES["more"], CLAIMABLE),
+        (WITHOUT_LORAS["first"], CLAIMABLE),
+        (WITHOUT_LORAS["more"], CLAIMABLE),
+        (SUSPECTS, CLAIMABLE),
         (SUSPECT_RUNS, {}),
         (ANY_RUNS, {}),
         (WITH_LORAS, {}),
@@ -238,7 +244,7 @@ async def test_of_those_that_run_together_the_one_whose_turn_comes_first_ends_fi
         (ORPHANS, {"now": 1, "expired_only": 1}),
     ],
 )
-async def test_the_queue_never_reads_through_all_finished_jobs(store: Store, sql: str, values: dict[str, int]) -> None:
+async def test_the_queue_never_reads_through_all_finished_jobs(store: Store, sql: str, values: dict[str, object]) -> None:
     def plan(connection: sqlite3.Connection) -> list[str]:
         return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql.removeprefix('--sql')}", values)]
 

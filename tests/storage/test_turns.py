@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from bot.domain.fairness import LORAS_AT_ONCE
 from bot.domain.job import Job
 from bot.domain.quota import Limits
+from bot.domain.request import StyleChoice
 from bot.ports import Ahead, Waiting
 from bot.storage.database import Database
+from bot.storage.queue import claim
 from tests.storage.samples import NOW, Store, images
 
 FLOODER, NEWCOMER, THIRD = 100, 101, 102
@@ -298,6 +301,47 @@ async def test_a_fifth_lora_waits_until_one_is_free_and_is_passed_by_those_witho
 
     await store.jobs.cancel_all(200, guild_id=200, now=NOW)
     assert (await store.claim()).id == waits.id
+
+
+async def steps_of_a_claim(store: Store) -> int:
+    """How many steps SQLite's machine takes to find out that nobody has room; in hundreds."""
+    steps = 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    def watched(connection: sqlite3.Connection) -> None:
+        connection.set_progress_handler(count, 100)
+        assert claim(connection, now=NOW, lease_until=NOW, batch=8) is None
+        connection.set_progress_handler(None, 0)
+
+    await store.database.transaction(watched)
+    return steps
+
+
+async def test_a_claim_costs_the_same_however_many_wait_for_room(store: Store) -> None:
+    for number in range(LORAS_AT_ONCE):
+        await add(store, 200 + number, style=f"style {number}")
+        await store.claim()
+    await add(store, NEWCOMER, style="another")
+    alone = await steps_of_a_claim(store)
+    for member in range(300, 420):
+        await add(store, member, 2, style="another")
+
+    assert await steps_of_a_claim(store) <= 2 * alone + 2
+
+
+async def test_a_style_that_is_not_here_holds_up_nobody_else(store: Store) -> None:
+    await add(store, FLOODER, style="far")
+    await add(store, THIRD, style="near", more_styles=(StyleChoice(name="far", weight=1.0),))
+    (near,) = await add(store, NEWCOMER, style="near")
+
+    job = await store.jobs.claim(now=NOW, lease_until=NOW, batch=8, unfetched={"far"})
+
+    assert job is not None
+    assert job.id == near.id
 
 
 async def test_who_waits_longer_than_others_come_has_a_turn_at_last(store: Store) -> None:
