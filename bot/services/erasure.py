@@ -191,14 +191,17 @@ class Eraser:
 
     async def _work(self, user_id: int) -> None:
         try:
-            await self._remove_everything(user_id)
-            self._erased.ring()
-            await self._remove_cards(user_id)
-            await self._erasures.close(user_id, now=self._clock.now())
+            while True:
+                await self._remove_everything(user_id)
+                self._erased.ring()
+                await self._remove_cards(user_id)
+                await self._erasures.close(user_id, now=self._clock.now())
+                if await self._erasures.to_do(user_id) is None:  # else the member has asked again meanwhile
+                    break
         except Exception as error:  # noqa: BLE001  # it stays open on disk and is tried again
             report(log, self._metrics, "An erasure was cut off and will be tried again", error)
         else:
-            self._signal.ring()  # the member may have asked again meanwhile
+            self._signal.ring()  # they may have asked at the very end
 
     async def _remove_everything(self, user_id: int) -> None:
         """Raises FolderError where the disk does not let us."""

@@ -53,6 +53,7 @@ from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
 from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
+from tests.empty_database import begin_at
 from tests.examples import CATALOG, PROFILE
 from tests.fakes import FakeGenerator, FakeModelHub, InMemoryImageStore
 from tests.services.world import be_patient
@@ -244,7 +245,7 @@ class QuickEnv(simcord.Env):
 
 @asynccontextmanager
 async def open_stage(folder: Path, **options: Any) -> AsyncGenerator[Stage]:
-    async with Database.open(folder / "pastel.db") as database:
+    async with Database.open(begin_at(folder / "pastel.db")) as database:
         stage = Stage(database=database, **options)
         # check_errors: SimCord would count a refusal that the bot words itself as a failure of the bot.
         env = QuickEnv(stage.build_bot(), shard_count=1, check_errors=False)

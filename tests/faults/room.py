@@ -18,6 +18,7 @@ from bot.storage.database import Database
 from bot.storage.images import DiskImageStore
 from bot.storage.jobs import SqliteJobs
 from bot.storage.outbox import SqliteOutbox
+from tests.empty_database import begin_at
 from tests.examples import origin
 from tests.fakes import FakeClock, RecordingMessenger
 from tests.services.world import World
@@ -89,7 +90,7 @@ class Room:
 async def open_room(
     folder: Path, profile: ModelProfile, catalog: Catalog, generator: DiffusersGenerator
 ) -> AsyncGenerator[Room]:
-    async with Database.open(folder / "pastel.db") as database:
+    async with Database.open(begin_at(folder / "pastel.db")) as database:
         clock = FakeClock()
         world = World(
             database=database,

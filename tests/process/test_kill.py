@@ -9,11 +9,11 @@ from tests.process.campaign import FIRST_ANSWERS, Moment, message, run_campaign,
 from tests.process.sabotage import BUGS
 
 
-async def test_twenty_kills_lose_no_job_and_show_none_twice(house):
-    tally = await run_campaign(house, lives=20, seed=20)
+async def test_a_dozen_kills_lose_no_job_and_show_none_twice(house):
+    tally = await run_campaign(house, lives=12, seed=20)
 
     assert verdict(house) == []
-    assert tally.moments.total() >= 15, f"most lives did not get as far as they should: {tally}"
+    assert tally.moments.total() >= 8, f"most lives did not get as far as they should: {tally}"
     assert house.rows("SELECT 1 FROM jobs WHERE status = 'delivered'"), "nothing was delivered, so nothing was tested"
 
 

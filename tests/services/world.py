@@ -34,6 +34,7 @@ from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
 from bot.storage.traces import SqliteTraces
 from bot.telemetry import Metrics
+from tests.empty_database import begin_at
 from tests.examples import CATALOG, PROFILE, new_job
 from tests.fakes import (
     FakeAttachments,
@@ -225,7 +226,7 @@ def be_patient(services: Services) -> None:
 @asynccontextmanager
 async def open_world(folder: Path, generator: FakeGenerator | None = None) -> AsyncGenerator[World]:
     """A world with its services built; stops what a test started and left running."""
-    async with Database.open(folder / "pastel.db") as database:
+    async with Database.open(begin_at(folder / "pastel.db")) as database:
         world = World(
             database=database,
             clock=FakeClock(),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.storage.database import Database
+from tests.empty_database import begin_at
 from tests.storage.samples import Store, assert_file_sound
 
 
@@ -13,6 +14,6 @@ from tests.storage.samples import Store, assert_file_sound
 async def store(tmp_path: Path) -> AsyncGenerator[Store]:
     """An open, empty database; whatever a test did to it, its invariants hold at the end."""
     path = tmp_path / "pastel.db"
-    async with Database.open(path) as database:
+    async with Database.open(begin_at(path)) as database:
         yield Store.over(database)
     assert_file_sound(path)

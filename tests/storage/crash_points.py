@@ -1,4 +1,4 @@
-"""Kills a process before each SQL statement of each life of a job, for all statements, and starts it again.
+"""Kills a process before SQL statements of each life of a job, every one or every nth, and starts it again.
 
 Run as a program: it forks, so it must have no other thread. The process dies without any clean-up of SQLite's, as under
 SIGKILL. What was acknowledged before must be there, and the restarted life must end as one that nothing disturbed.
@@ -129,14 +129,14 @@ def assert_kept(path: Path, acknowledged: list[tuple[str, JobStatus]]) -> None:
         assert reachable(status, JobStatus(found[job_id])), f"{status} was acknowledged, {found[job_id]} found"
 
 
-def all_points(folder: Path, template: Path | None, life: Life, first: int = 0) -> int:
-    """Crash `life` before every statement from number `first` on; returns how many it has in all.
+def all_points(folder: Path, template: Path | None, life: Life, first: int = 0, step: int = 1) -> int:
+    """Crash `life` before every `step`th statement from number `first` on; returns after how many it has ended.
 
     Without a template it begins with an empty folder, and what comes after the first acknowledgement is left out: the same
     life with a template goes through that.
     """
     undisturbed: list[tuple[object, ...]] | None = None
-    for statement in (-1, *range(first, 10_000)):  # -1: nothing disturbs
+    for statement in (-1, *range(first, 10_000, step)):  # -1: nothing disturbs
         path = folder / f"{statement}" / "pastel.db"
         path.parent.mkdir()
         if template is not None:
@@ -155,8 +155,8 @@ def all_points(folder: Path, template: Path | None, life: Life, first: int = 0) 
     raise AssertionError("the life never ends")
 
 
-def main() -> None:
-    """Print the number of crash points by life as JSON; "open" counts those of the first start too."""
+def main(step: int) -> None:
+    """Print the number of statements by life as JSON; "open" counts those of the first start too."""
     points: dict[str, int] = {}
     with memory_folder() as folder:
         template = folder / "template.db"
@@ -168,12 +168,13 @@ def main() -> None:
         for name, life in LIVES.items():
             places = folder / name
             places.mkdir()
-            points[name] = all_points(places, template, life, 0 if name == "draw" else opening)
+            first = 0 if name == "draw" else opening
+            points[name] = all_points(places, template, life, first + len(points) % step, step)
         places = folder / "open"
         places.mkdir()
-        points["open"] = all_points(places, None, LIVES["draw"])
+        points["open"] = all_points(places, None, LIVES["draw"], step=step)
     json.dump(points, sys.stdout)
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

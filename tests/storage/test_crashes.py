@@ -22,11 +22,21 @@ def program(name: str, *arguments: object) -> str:
     return done.stdout
 
 
-def test_a_crash_before_any_statement_changes_nothing_about_how_a_job_ends() -> None:
-    points = json.loads(program("crash_points"))
+def crash_at_every(step: int) -> None:
+    points = json.loads(program("crash_points", step))
 
     assert set(points) == {*LIVES, "open"}
     assert all(count > 30 for count in points.values()), points
+
+
+def test_a_crash_before_a_statement_changes_nothing_about_how_a_job_ends() -> None:
+    crash_at_every(5)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3_600)
+def test_a_crash_before_any_statement_changes_nothing_about_how_a_job_ends() -> None:
+    crash_at_every(1)
 
 
 def test_a_process_killed_again_and_again_loses_nothing_that_it_acknowledged() -> None:

@@ -7,10 +7,7 @@ from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from itertools import count, product
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
@@ -23,6 +20,7 @@ from bot.domain.job import MAX_ATTEMPTS, Job, JobStatus
 from bot.domain.quota import Grant, Limits, StepsTaken, day_of
 from bot.errors import NotFoundError, QuotaError
 from bot.storage.database import Database
+from tests.empty_database import begin_at
 from tests.storage.fair_model import FairModel
 from tests.storage.purse_model import Bill, PurseModel
 from tests.storage.samples import LEASE, NOW, Store, assert_sound, images, memory_folder, new_job
@@ -43,19 +41,6 @@ servers = st.sampled_from((200, 201))
 guilds = st.none() | servers
 picks = st.integers(0, 1_000)
 lags = st.sampled_from([0, 0, 0, 1, -1])  # how far an attempt is from the one that holds the job
-
-
-@cache
-def empty_database() -> bytes:
-    """A migrated file, to copy: migrating is slow."""
-
-    async def make(path: Path) -> None:
-        async with Database.open(path):
-            pass
-
-    with TemporaryDirectory() as folder:
-        asyncio.run(make(Path(folder) / "pastel.db"))
-        return (Path(folder) / "pastel.db").read_bytes()
 
 
 @dataclass
@@ -85,8 +70,7 @@ class Repository(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.closing = ExitStack()
-        self.path = self.closing.enter_context(memory_folder()) / "pastel.db"
-        self.path.write_bytes(empty_database())
+        self.path = begin_at(self.closing.enter_context(memory_folder()) / "pastel.db")
         self.runner = self.closing.enter_context(asyncio.Runner())
         self.now = NOW
         self.models: dict[str, Model] = {}
