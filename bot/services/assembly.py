@@ -105,7 +105,7 @@ def build_services(
     )
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
     admission = Admission(jobs=jobs, gate=gate, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
-    first_answers = _first_answers(ports, live, worker, sleep)
+    first_answers = _first_answers(ports, live, worker, delivery, sleep)
     reception = Reception(
         admission=admission, first_answers=first_answers, jobs=jobs, cards=cards, live=live, worker=worker, clock=clock
     )
@@ -139,12 +139,13 @@ def build_services(
     )
 
 
-def _first_answers(ports: Ports, live: LiveCards, worker: Worker, sleep: Sleep) -> FirstAnswers:
+def _first_answers(ports: Ports, live: LiveCards, worker: Worker, delivery: Delivery, sleep: Sleep) -> FirstAnswers:
     return FirstAnswers(
         jobs=ports.jobs,
         messenger=ports.messenger,
         live=live,
         worker=worker,
+        delivery=delivery,
         clock=ports.clock,
         metrics=ports.metrics,
         sleep=sleep,

@@ -9,9 +9,10 @@ from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.domain.delivery import DeliveryFault, backoff
+from bot.domain.delivery import MAX_BACKOFF, DeliveryFault, backoff
 from bot.domain.job import Job, JobId
 from bot.ports import Clock, JobRepository, Messenger, MessengerError, Submission
+from bot.services.delivery import Delivery
 from bot.services.incidents import report
 from bot.services.live_cards import LiveCards
 from bot.services.signals import Signal, Sleep, rest
@@ -23,6 +24,7 @@ SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's clock and ours may diff
 CALL_SECONDS: Final = 15.0
 CONCURRENCY: Final = 4  # jobs at once
 IDLE_SECONDS: Final = 60.0
+LONGEST_WAIT: Final = 1.1 * MAX_BACKOFF
 
 OUTCOME_UNKNOWN: Final = frozenset({DeliveryFault.UNAVAILABLE, DeliveryFault.RATE_LIMITED})
 
@@ -44,6 +46,7 @@ class FirstAnswers:
         messenger: Messenger,
         live: LiveCards,
         worker: Worker,
+        delivery: Delivery,
         clock: Clock,
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,
@@ -52,6 +55,7 @@ class FirstAnswers:
         self._messenger = messenger
         self._live = live
         self._worker = worker
+        self._delivery = delivery
         self._clock = clock
         self._metrics = metrics
         self._sleep = sleep
@@ -78,12 +82,13 @@ class FirstAnswers:
         self._signal.ring()
 
     async def shown(self, job: Job, *, message_id: int | None) -> None:
-        """Let a job that was shown take its turn, and keep its card fresh."""
+        """Let a job that was shown take its turn, and keep its card fresh; show its end, where it was cancelled meanwhile."""
         if await self._jobs.set_shown(job.id, message_id=message_id, now=self._clock.now()):
             known = await self._jobs.get(job.id)
             if known is not None and known.status.is_waiting:
                 await self._live.show(known)
             self._worker.wake()
+            self._delivery.wake()
 
     async def run(self) -> None:
         """Take up what an earlier process left, then what doors hand over, until `stop`."""
@@ -102,7 +107,7 @@ class FirstAnswers:
     async def look(self) -> None:
         """One round: try every job whose time has come."""
         now = self._clock.now()
-        due = [job_id for job_id, (_, at) in self._due.items() if at <= now][:CONCURRENCY]
+        due = [job_id for job_id, (_, at) in self._due.items() if not _wait(now, at)][:CONCURRENCY]
         await asyncio.gather(*(self._try(job_id) for job_id in due))
 
     async def _take_up(self) -> bool:
@@ -129,8 +134,8 @@ class FirstAnswers:
     def _pause(self) -> float:
         if not self._due:
             return IDLE_SECONDS
-        first = min(at for _, at in self._due.values())
-        return max(0.0, (first - self._clock.now()).total_seconds())
+        now = self._clock.now()
+        return min(_wait(now, at).total_seconds() for _, at in self._due.values())
 
     async def _try(self, job_id: JobId) -> None:
         attempts, _ = self._due[job_id]
@@ -153,7 +158,7 @@ class FirstAnswers:
             async with asyncio.timeout(CALL_SECONDS):
                 if job.reply.token_lives(self._clock.now()) and await self._answered(job):
                     return True
-                if self._clock.now() < job.created_at + IN_TRANSIT:
+                if timedelta(0) <= self._clock.now() - job.created_at < IN_TRANSIT:  # below 0: the clock was put back
                     return False
                 found = await self._messenger.find_post(job.reply, job.id, since=job.created_at - SEARCH_MARGIN)
         except TimeoutError:
@@ -183,3 +188,8 @@ class FirstAnswers:
             return False
         await self.shown(job, message_id=seen.message_id)
         return True
+
+
+def _wait(now: datetime, at: datetime) -> timedelta:
+    """How long until then; 0 also where that is more than any wait, which was set before the clock was put back."""
+    return at - now if now < at <= now + LONGEST_WAIT else timedelta(0)

@@ -281,6 +281,32 @@ async def test_cancelled_meanwhile_and_not_shown_ends_without_a_message(world: W
     assert await world.outbox.next_due() is None
 
 
+async def test_cancelled_meanwhile_and_shown_after_all_gets_its_end_at_once(world: World):
+    world.start_delivery()
+    await take_in(world, failing(LOST))
+    job = await stored(world)
+    assert await world.jobs.cancel(job.id, now=world.clock.now())
+    world.services.delivery.wake()
+    await until(lambda: world.clock.sleeping >= 1)  # it has looked, and found nothing that may be shown
+
+    await finding_out(world)
+
+    await until(lambda: [card.job.status for card in world.cards()] == [JobStatus.CANCELLED])
+
+
+@pytest.mark.parametrize("answers", [(), (LOST, LOST)], ids=["at the first look", "at the third"])
+async def test_a_clock_that_is_set_back_holds_up_no_first_answer(world: World, answers: tuple[MessengerError, ...]):
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", *answers, TOO_LATE)
+    for _ in answers:
+        await finding_out(world)
+
+    world.clock.advance(-3600)
+    await finding_out(world)
+
+    assert (await stored(world)).status is JobStatus.CANCELLED
+
+
 class Slow:
     """A disk that holds the writer until `let_go`."""
 
