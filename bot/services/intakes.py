@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from bot.domain.delivery import DeliveryFault, backoff
@@ -259,7 +259,8 @@ class Intakes:
         except TimeoutError:
             raise MessengerError(DeliveryFault.UNAVAILABLE, "no answer in time") from None
         except MessengerError as error:
-            on_its_way = error.fault is DeliveryFault.TOKEN_DEAD and self._clock.now() < intake.asked_at + IN_TRANSIT
+            age = self._clock.now() - intake.asked_at  # below 0 when the clock was put back
+            on_its_way = error.fault is DeliveryFault.TOKEN_DEAD and timedelta(0) <= age < IN_TRANSIT
             if error.fault in OUTCOME_UNKNOWN or on_its_way:
                 raise
             return None

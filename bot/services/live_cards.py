@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.domain.card import JobCard, QueuePosition
-from bot.domain.delivery import DeliveryFault
+from bot.domain.delivery import DeliveryFault, Pause
 from bot.domain.job import Job, JobId
 from bot.domain.progress import Progress
 from bot.ports import Clock, JobRepository, Messenger, MessengerError
@@ -31,7 +31,7 @@ class _LiveCard:
     """
 
     channel_id: int
-    not_before: datetime
+    rests: Pause
     looked_at: datetime
     position: QueuePosition | None = None
     progress: Progress | None = None
@@ -66,19 +66,19 @@ class LiveCards:
         self._sleep = sleep
         self._interval = timedelta(seconds=interval)
         self._open: dict[JobId, _LiveCard] = {}
-        self._paused_until: datetime | None = None
+        self._pause: Pause | None = None
         self._stopped = False
 
     async def opened(self, job: Job, position: QueuePosition | None) -> None:
         """Say that the card was shown this moment with this place, as the first answer: its next edit keeps the distance."""
         if job.id not in self._open:
-            self._opened(job, not_before=self._clock.now() + self._interval).position = position
+            self._opened(job, rests=self._after(self._interval)).position = position
 
     async def show(self, job: Job) -> None:
         """Open the card, or start it afresh for another attempt; the edit happens in the card's own task."""
         live = self._open.get(job.id)
         if live is None or live.closed:
-            live = self._opened(job, not_before=self._clock.now())
+            live = self._opened(job, rests=self._after(timedelta(0)))
         self._drawn.forget(job.id)
         live.progress = None
         self._refresh(job.id, live)
@@ -86,17 +86,18 @@ class LiveCards:
     def resume(self, job: Job) -> None:
         """Open the card of a job that waited before this process began, as it is; it is looked at soon."""
         if job.id not in self._open:
-            now = self._clock.now()
-            self._opened(job, not_before=now).looked_at = now - LONG_AGO
+            self._opened(job, rests=self._after(timedelta(0))).looked_at = self._clock.now() - LONG_AGO
 
     def waiting(self, *, seen_before: datetime, except_in: Container[int]) -> tuple[JobId, ...]:
         """The open cards that show a place or time from before `seen_before`, the oldest first: of jobs that wait for their
         turn, or for their next step. Those in the channels `except_in` are left out.
         """
+        now = self._clock.now()
         found = [
             (live.looked_at, job_id)
             for job_id, live in self._open.items()
-            if not live.closed and not live.stale and live.looked_at <= seen_before and live.channel_id not in except_in
+            if not (live.closed or live.stale or live.channel_id in except_in)
+            and not seen_before < live.looked_at <= now  # one in the future is from before the clock was put back
         ]
         return tuple(job_id for _, job_id in sorted(found))
 
@@ -145,8 +146,8 @@ class LiveCards:
         for job_id in tuple(self._open):
             await self.close(job_id)
 
-    def _opened(self, job: Job, *, not_before: datetime) -> _LiveCard:
-        live = _LiveCard(channel_id=job.reply.channel_id, not_before=not_before, looked_at=self._clock.now())
+    def _opened(self, job: Job, *, rests: Pause) -> _LiveCard:
+        live = _LiveCard(channel_id=job.reply.channel_id, rests=rests, looked_at=self._clock.now())
         self._open[job.id] = live
         return live
 
@@ -157,20 +158,26 @@ class LiveCards:
 
     async def _keep_fresh(self, job_id: JobId, live: _LiveCard) -> None:
         while live.stale and not live.closed:
-            pause = self._pause(live)
-            if pause > 0:
-                await rest(live.nudge, pause, self._sleep)
+            wait = self._wait(live)
+            if wait > 0:
+                await rest(live.nudge, wait, self._sleep)
                 continue
             live.stale = False
             try:
                 await self._edit(job_id, live)
             except Exception:  # best effort: the final card comes by another way
                 log.debug("Live card of job %s could not be shown", job_id, exc_info=True)
-            live.not_before = self._clock.now() + self._interval
+            live.rests = self._after(self._interval)
 
-    def _pause(self, live: _LiveCard) -> float:
-        wanted = max(live.not_before, self._paused_until or live.not_before)
-        return (wanted - self._clock.now()).total_seconds()
+    def _after(self, time: timedelta) -> Pause:
+        """A pause that begins now."""
+        now = self._clock.now()
+        return Pause(since=now, until=now + time)
+
+    def _wait(self, live: _LiveCard) -> float:
+        """Seconds until the next edit of the card."""
+        now, pauses = self._clock.now(), (live.rests, self._pause)
+        return max(((pause.until - now).total_seconds() for pause in pauses if pause and pause.holds(now)), default=0.0)
 
     async def _edit(self, job_id: JobId, live: _LiveCard) -> None:
         job = await self._jobs.get(job_id)
@@ -209,8 +216,8 @@ class LiveCards:
         """Slow down or fall silent, as the fault asks for."""
         match error.fault:
             case DeliveryFault.RATE_LIMITED:
-                pause = timedelta(seconds=BLOCKED_PAUSE if error.retry_after is None else error.retry_after)
-                self._paused_until = self._clock.now() + pause
+                seconds = BLOCKED_PAUSE if error.retry_after is None else error.retry_after
+                self._pause = self._after(timedelta(seconds=seconds))
                 live.stale = True
             case DeliveryFault.TOO_LARGE:
                 live.shows_preview = False

@@ -69,7 +69,7 @@ class Places:
     async def refresh_next(self) -> None:
         """Edit the card that has waited longest for it, of those whose place or time has moved."""
         now = self._clock.now()
-        self._edited = {channel: at for channel, at in self._edited.items() if now - at < CHANNEL_PAUSE}
+        self._edited = {channel: at for channel, at in self._edited.items() if timedelta(0) <= now - at < CHANNEL_PAUSE}
         for job_id in self._live.waiting(seen_before=now - CARD_PAUSE, except_in=self._edited)[:LOOKS]:
             job = await self._jobs.get(job_id)
             if job is None or not job.status.is_waiting:

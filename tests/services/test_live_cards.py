@@ -284,3 +284,36 @@ async def test_after_a_stop_nothing_is_edited(world: World) -> None:
 
     assert world.messenger.calls == []
     assert world.clock.now() == START
+
+
+async def test_a_clock_that_is_set_back_between_two_edits_stops_no_bar(world: World) -> None:
+    job = await running(world)
+    world.services.live.on_progress(job, progress(job.request, 1))
+    await settled(world)
+    world.clock.set_back(timedelta(hours=1))
+
+    world.clock.advance(EDIT_INTERVAL)
+
+    await until(lambda: edits(world, job) == [None, 1])
+
+
+async def test_a_clock_that_is_set_back_prolongs_no_ban(world: World) -> None:
+    job = await running(world)
+    world.clock.advance(EDIT_INTERVAL)
+    world.messenger.fail("edit_by_token", fault(DeliveryFault.RATE_LIMITED, retry_after=30))
+    world.services.live.on_progress(job, progress(job.request, 1))
+    await settled(world)
+    world.clock.set_back(timedelta(hours=1))
+
+    world.clock.advance(30)
+
+    await until(lambda: edits(world, job) == [None, 1])
+
+
+async def test_a_clock_that_is_set_back_leaves_no_waiting_card_unseen(world: World) -> None:
+    job = await world.add()
+    await world.services.live.show(job)
+    await until(lambda: len(world.messenger.shown) == 1)
+    world.clock.set_back(timedelta(hours=1))
+
+    assert world.services.live.waiting(seen_before=world.clock.now() - timedelta(seconds=30), except_in=()) == (job.id,)
