@@ -186,10 +186,10 @@ class Turns(Generic[AnyJob]):
         """Who gets a first step out of turn: nobody before them may end more than that step late for it."""
         self._tasted = {member: at for member, at in self._tasted.items() if now - at < NEWCOMER_SECONDS}
         for place in places:
-            if place.slack < -NOTHING:
-                break
             if place.job.share.member not in self._tasted and not any(picture.begun for picture in place.job.pictures):
                 return place
+            if place.slack < -NOTHING:
+                break
         return None
 
     def _filled(

@@ -110,6 +110,22 @@ def test_a_newcomers_first_step_is_taken_at_once_and_once_a_minute() -> None:
     assert step(turns, 1.0 + NEWCOMER_SECONDS) == MEMBER
 
 
+def test_a_newcomers_first_step_is_taken_at_once_whatever_texts_and_decoded_pictures_cost() -> None:
+    turns: Turns[Request] = Turns(BatchCurve(tuple(FLAT.items())), AREA)
+    flood = [Request(at=0.0, share=Share(FLOODER), pictures=[Picture(8)]) for _ in range(8)]
+    for now, job in enumerate(flood):  # each is admitted between two steps of the first
+        turns.join(job)
+        turns.charge(job, 0.03)
+        step(turns, now)
+    newcomer = Request(at=8.0, share=Share(MEMBER), pictures=[Picture(8)])
+    turns.join(newcomer)
+    turns.charge(newcomer, 0.03)
+    turns.charge(flood[0], 0.2)
+    turns.leave(flood[0])
+
+    assert step(turns, 8.0) == MEMBER
+
+
 def test_a_crowd_of_newcomers_makes_nobody_late_who_is_nearly_done() -> None:
     nearly = Request(at=0.0, share=Share(FLOODER), pictures=[Picture(8)])
     others = [Request(at=6.5, share=Share(10 + number, 0.05), pictures=[Picture(28)]) for number in range(5)]
