@@ -21,7 +21,7 @@ demo: setup
 	@$(PY) -m bot demo
 
 test: lint
-	$(PY) -m pytest -n 2 --dist worksteal
+	$(PY) -m pytest -n 3 --dist worksteal
 
 lint: setup
 	$(VENV)/bin/ruff check .
