@@ -73,7 +73,9 @@ def test_what_is_installed_is_all_that_the_project_asks_for_and_every_version_is
     assert built.returncode == 0, built.stderr
     packages = next(source.glob("*.dist-info")).joinpath("METADATA").read_text()
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    pinned = {line.partition("==")[0].lower() for line in (source / "constraints.txt").read_text().splitlines()}
+    pinned = {
+        line.partition("==")[0].lower().replace("_", "-") for line in (source / "constraints.txt").read_text().splitlines()
+    }
 
     assert all(f"Requires-Dist: {requirement}" in packages for requirement in wanted)
     assert {requirement.partition("==")[0].lower() for requirement in wanted} - pinned == set()
@@ -81,20 +83,20 @@ def test_what_is_installed_is_all_that_the_project_asks_for_and_every_version_is
 
 async def test_the_container_starts_is_healthy_and_stops_in_order(image, unused_tcp_port):
     (image.root / "env").write_text(f"{ALL_EMPTY}\nHTTP_PORT={unused_tcp_port}\n")  # 8080 may be taken here
-    become = image.as_its_user() if image.can_become_its_user() else {}
+    become = image.becoming_its_user()
     if become:
         os.chown(image.root / "data", USER, USER)
     before = sorted((image.root / "pastel").rglob("*"))
     async with LocalDiscord() as local:
         environment = image.environment(env_file((image.root / "env").read_bytes())) | pointed_at(local, image.root)
-        log = (image.root / "log").open("wb")
-        bot = await asyncio.create_subprocess_exec(
-            *image.entrypoint, *image.command, cwd=image.folder, env=environment, stdout=log, stderr=log, **become
-        )
+        with (image.root / "log").open("wb") as log:
+            bot = await asyncio.create_subprocess_exec(
+                *become, *image.entrypoint, *image.command, cwd=image.folder, env=environment, stdout=log, stderr=log
+            )
         try:
             await healthy(bot, unused_tcp_port, image.root / "log")
             checked = await asyncio.to_thread(
-                subprocess.run, image.health, cwd=image.folder, env=environment, capture_output=True, text=True, **become
+                subprocess.run, [*become, *image.health], cwd=image.folder, env=environment, capture_output=True, text=True
             )
             bot.send_signal(signal.Signals[image.stop_signal])
             status = await asyncio.wait_for(bot.wait(), 30)

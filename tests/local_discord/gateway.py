@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -74,10 +75,15 @@ class Gateway:
                 await self._changed.wait()
 
     async def disconnect(self, code: int = 4000) -> None:
-        """Close every connection, as Discord does when it restarts a gateway."""
+        """Close every connection, as Discord does when it restarts a gateway.
+
+        aiohttp's own close() hangs up at once where another task reads from the socket; whoever was closed so may find no code.
+        """
         for session in self.sessions.values():
-            if session.socket is not None:
-                await session.socket.close(code=code)
+            socket, session.socket = session.socket, None
+            if socket is not None and not socket.closed:
+                with contextlib.suppress(ConnectionError):
+                    await socket._writer.close(code)
 
     async def say(self, op: int, data: Any = None) -> None:
         """Send RECONNECT or INVALID_SESSION to everybody."""
