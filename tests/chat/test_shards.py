@@ -72,8 +72,10 @@ async def test_a_gateway_that_closes_before_it_greets_is_outlasted_at_the_start_
         await until(local, "turned away", 10)
         local.gateway.turns_away = None
         await local.gateway.connected()
-        local.gateway.turns_away = 1001
+        local.gateway.refuses = True
         await local.gateway.disconnect()
+        await until(local, "refused", 2)
+        local.gateway.turns_away, local.gateway.refuses = 1001, False
         await until(local, "turned away", 20)
         local.gateway.turns_away = None
         await local.gateway.connected()
