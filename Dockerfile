@@ -17,14 +17,15 @@ COPY --from=build /venv /venv
 COPY bot /pastel/bot
 COPY cogs /pastel/cogs
 COPY data /pastel/data
+# The image's own defaults, as a file: variables would be replaced by empty ones that --env-file hands over.
+RUN printf '%s\n' DATA_DIR=/data HTTP_PORT=8080 LOG_FORMAT=json > /pastel/.env
 WORKDIR /pastel
 USER 10001
-ENV DATA_DIR=/data HTTP_PORT=8080 LOG_FORMAT=json HF_HOME=/data/hub PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV HF_HOME=/data/hub PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /data
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # Weights of a real model take minutes to load the first time; until then the bot answers, but is not ready.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10m --retries=3 \
-  CMD ["/venv/bin/python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"HTTP_PORT\"]}/healthz', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10m --retries=3 CMD ["/venv/bin/python", "-m", "bot", "health"]
 ENTRYPOINT ["/venv/bin/python", "-m", "bot"]
 CMD ["run"]

@@ -1,4 +1,4 @@
-"""The command line: `python -m bot run | demo | draw | doctor | bench | train-lora`.
+"""The command line: `python -m bot run | demo | draw | doctor | health | bench | train-lora`.
 
 Exit codes: 0 all well, 2 wrong usage, 130 interrupted; the others stand in bot.errors. A fault of the operator's is one line on
 stderr and never a traceback.
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     draw.add_argument("--style", metavar="NAME", help="a style that goes with the model; `doctor` lists them")
     commands.add_parser("doctor", help="check token, database, model, GPU and disk, and say what to do")
+    commands.add_parser("health", help="ask the bot that runs here whether it is ready (needs HTTP_PORT)")
     bench_command.add_arguments(
         commands.add_parser("bench", help="measure the step engine beside diffusers' own pipeline: table, JSON and plot")
     )
@@ -126,7 +127,16 @@ async def _doctor(arguments: argparse.Namespace) -> int:
     return await examine()
 
 
-_COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor, "bench": bench_command.run}
+async def _health(arguments: argparse.Namespace) -> int:
+    del arguments
+    from bot.health_check import ask_health
+
+    is_ready, said = await asyncio.to_thread(ask_health, Settings.load(need_token=False).http_port)
+    print(said)
+    return 0 if is_ready else 1
+
+
+_COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor, "health": _health, "bench": bench_command.run}
 
 
 def leave(code: int) -> NoReturn:

@@ -14,6 +14,8 @@
     │   ├── DatabaseError         the database is damaged or newer than this program               (65)
     │   ├── ModelError            profile unknown, weights missing or damaged                      (66)
     │   ├── NetworkError          Discord cannot be reached                                        (69)
+    │   ├── TryLaterError         Discord wants a new start, now or later                          (75)
+    │   ├── OutdatedError         Discord no longer takes what this version says                   (76)
     │   └── GeneratorDeadError    the GPU context is lost; a supervisor should start us again      (70)
     └── MessengerError            Discord refused or lost a message; `fault` says what it means for delivery
                                   (defined in bot.ports, caught by the delivery service, never shown)
@@ -124,6 +126,18 @@ class NetworkError(OperatorError):
     """Discord cannot be reached."""
 
     exit_code = 69
+
+
+class TryLaterError(OperatorError):
+    """Discord does not go on with this process; one that is started again, now or later, it takes."""
+
+    exit_code = 75
+
+
+class OutdatedError(OperatorError):
+    """Discord refuses how this version connects; only an update helps."""
+
+    exit_code = 76
 
 
 class GeneratorDeadError(OperatorError):

@@ -9,9 +9,24 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-# Bot tokens, and interaction tokens as they stand in webhook URLs that libraries log on failures.
-SECRETS = re.compile(r"[\w-]{20,}\.[\w-]{4,}\.[\w-]{20,}|(?<=/webhooks/)(\d+)/[\w-]{20,}|(?<=/interactions/)(\d+)/[\w-]{20,}")
-QUIET = ("discord", "diffusers", "transformers", "huggingface_hub", "httpx", "httpx2", "PIL", "aiohttp.access", "asyncio")
+# Bot tokens, and interaction tokens: base64 of "interaction:", and whatever else stands in their place in an address.
+SECRETS = re.compile(
+    r"[\w-]{20,}\.[\w-]{4,}\.[\w-]{20,}|aW50ZXJhY3Rpb246[\w+/=-]+"
+    r"|(?<=/webhooks/)(\d+)/[\w-]{20,}|(?<=/interactions/)(\d+)/[\w-]{20,}"
+)
+OURS = frozenset({"bot", "cogs"})
+QUIET = (
+    "discord",
+    "diffusers",
+    "transformers",
+    "huggingface_hub",
+    "httpx",
+    "httpx2",
+    "PIL",
+    "aiohttp.access",
+    "asyncio",
+    "aiosqlite",
+)
 
 
 class _TextFormatter(logging.Formatter):
@@ -32,15 +47,28 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+class _WithoutLibraryChatter(logging.Filter):
+    """Lets through what is ours, and of libraries what nobody's words can be in.
+
+    At DEBUG discord.py logs whole events and answers, aiosqlite every statement with its values and Pillow what pictures say
+    about themselves. Here and not at their loggers, because some libraries set the levels of those themselves.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        family = record.name.partition(".")[0]
+        return family in OURS or record.levelno >= (logging.INFO if family == "discord" else logging.WARNING)
+
+
 def set_up_logging(level: str, style: Literal["text", "json"]) -> None:
-    """Send everything to stderr. Libraries speak from WARNING on, unless DEBUG was asked for."""
+    """Send everything to stderr. Libraries speak from WARNING on; discord.py from INFO where DEBUG was asked for."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _JsonFormatter() if style == "json" else _TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     )
+    handler.addFilter(_WithoutLibraryChatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in QUIET:
-        logging.getLogger(name).setLevel(logging.DEBUG if level == "DEBUG" and name == "discord" else logging.WARNING)
+        logging.getLogger(name).setLevel(logging.INFO if level == "DEBUG" and name == "discord" else logging.WARNING)
     logging.captureWarnings(capture=True)

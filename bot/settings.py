@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.setting_sources import Environment, Unclear, unreadable_lines
 
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styles and models of the checkout
 TOKEN_SHAPE = re.compile(r"[\w-]{10,}\.[\w-]{4,}\.[\w-]{20,}")  # user id, timestamp and signature, base64url each
@@ -84,6 +86,13 @@ class Settings(BaseSettings):
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _clear(cls, value: Any) -> Any:  # the last one here is the first to run
+        if isinstance(value, Unclear):
+            raise PydanticCustomError("unclear", "{sentence}", {"sentence": str(value)})
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -94,8 +103,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over `.env`, as everywhere."""
-        del settings_cls, init_settings, file_secret_settings
-        return (env_settings, dotenv_settings)
+        del init_settings, env_settings, file_secret_settings
+        return (Environment(settings_cls), dotenv_settings)
 
     @classmethod
     def load(cls, *, need_token: bool) -> Self:
@@ -103,9 +112,14 @@ class Settings(BaseSettings):
         problems: list[str] = []
         settings: Self | None = None
         try:
+            if broken := unreadable_lines(Path(".env")):
+                raise SettingsError(tuple(broken))  # what else is wrong, nobody can say
             settings = cls()
+            problems += _contradictions(settings)
         except ValidationError as error:
-            problems += [_line(detail["loc"]) for detail in error.errors()]
+            problems += [
+                _line(detail["loc"], detail["msg"] if detail["type"] == "unclear" else None) for detail in error.errors()
+            ]
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f".env cannot be read ({type(error).__name__}). Make it a UTF-8 text file that this user may read.")
         problems += _token_problems(settings) if need_token and settings is not None else []
@@ -136,6 +150,13 @@ class _TokenOnly(Settings):
     max_waiting_jobs: Any = None
     server_weights: Any = None
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _clear(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, Unclear) and info.field_name == "discord_token":
+            raise PydanticCustomError("unclear", "told already")
+        return value
+
 
 def _token_alone() -> Settings | None:
     try:
@@ -155,8 +176,25 @@ def _token_problems(settings: Settings | None) -> list[str]:
     return []
 
 
-def _line(location: tuple[int | str, ...]) -> str:
+def _contradictions(settings: Settings) -> list[str]:
+    """A sentence for each two settings that cannot both hold."""
+    found: list[str] = []
+    if settings.compile and settings.device in {"cpu", "mps"}:
+        found.append(
+            f"COMPILE=true needs an NVIDIA GPU, and DEVICE={settings.device} draws without one. Take one of the two out."
+        )
+    if 0 < settings.user_daily_credits < settings.daily_credits:
+        found.append(
+            "DAILY_CREDITS, of one server, is more than USER_DAILY_CREDITS, of all together, so nobody could use it up. "
+            "Lower the first or raise the second."
+        )
+    return found
+
+
+def _line(location: tuple[int | str, ...], fault: str | None) -> str:
     name = str(location[0])
+    if fault is not None:
+        return f"{name.upper()} {fault}."
     return f"{name.upper()} must be {EXPECTED.get(name, 'a text')}. Correct it in .env or the environment."
 
 

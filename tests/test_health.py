@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from bot.health import PortTakenError, measure_lag, serve_health
+from bot.health_check import ask_health
 from bot.telemetry import Metrics
 
 
@@ -86,3 +87,22 @@ async def test_loop_lag_is_recorded():
     probe.cancel()
 
     assert measured() >= 1
+
+
+async def test_whoever_asks_is_told_whether_the_bot_is_ready():
+    port = free_port()
+    async with serve_health(port, {"gateway": yes}, Metrics()):
+        assert await asyncio.to_thread(ask_health, port) == (True, "gateway: ok")
+    async with serve_health(port, {"gateway": no}, Metrics()):
+        assert await asyncio.to_thread(ask_health, port) == (False, "gateway: not ready")
+
+
+def test_where_nobody_answers_the_bot_is_not_healthy():
+    is_ready, said = ask_health(free_port())
+
+    assert not is_ready
+    assert "ConnectionRefusedError" in said
+
+
+def test_where_the_operator_turned_the_answer_off_nobody_is_called_ill():
+    assert ask_health(0)[0]

@@ -44,6 +44,39 @@ def test_json_lines_are_json_with_the_exception_inside(capsys):
     assert (entry["level"], entry["logger"], entry["message"]) == ("WARNING", "bot.x", "what")
 
 
+def test_an_interaction_token_is_blotted_out_where_no_address_gives_it_away(capsys):
+    set_up_logging("INFO", "text")
+    token = "aW50ZXJhY3Rpb246MTIzNDU2Nzg5MDEyMzQ1Njc4OnNlY3JldA"
+
+    logging.getLogger("bot").warning("{'id': '1', 'token': '%s', 'type': 2}", token)
+
+    assert capsys.readouterr().err.endswith("{'id': '1', 'token': '[secret]', 'type': 2}\n")
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR"])
+@pytest.mark.parametrize(
+    "library", ["discord.gateway", "discord.http", "aiosqlite", "PIL.PngImagePlugin", "httpx", "diffusers.x", "a.newcomer"]
+)
+def test_libraries_never_tell_what_they_handle_whatever_level_they_are_set_to(level, library, capsys):
+    set_up_logging(level, "text")
+    logger = logging.getLogger(library)
+    before = logger.level
+    logger.setLevel(logging.DEBUG)  # some libraries do that by themselves, by variables of their own
+
+    logger.debug("payload with a prompt")
+    logger.setLevel(before)
+
+    assert "prompt" not in capsys.readouterr().err
+
+
+def test_at_debug_our_own_words_are_told(capsys):
+    set_up_logging("DEBUG", "text")
+
+    logging.getLogger("bot.services.delivery").debug("Card of job 1 waits")
+
+    assert "Card of job 1 waits" in capsys.readouterr().err
+
+
 def test_libraries_are_quiet_below_warning(capsys):
     set_up_logging("INFO", "text")
 

@@ -6,6 +6,7 @@ import pytest
 
 from bot.errors import SettingsError
 from bot.settings import Settings
+from tests.docker.image import env_file
 
 TOKEN = "MTA4OTk5OTk5OTk5OTk5OTk5.GaBcDe." + "x" * 38  # shaped like a token, made up
 
@@ -108,3 +109,117 @@ def test_a_wrong_weight_of_a_server_is_one_line(given):
     lines = {line for line in problems(SERVER_WEIGHTS=given) if line.startswith("SERVER_WEIGHTS")}
     assert len(lines) == 1
     assert "must be ids of servers with weights from 0.1 to 10, such as" in lines.pop()
+
+
+SHAPES = {
+    "as the example": b"HTTP_PORT=8080\nDATA_DIR=/mnt/a disk\n",
+    "CRLF": b"HTTP_PORT=8080\r\nDATA_DIR=/mnt/a disk\r\n",
+    "a BOM": b"\xef\xbb\xbfHTTP_PORT=8080\nDATA_DIR=/mnt/a disk\n",
+    "a BOM and CRLF": b"\xef\xbb\xbf# settings\r\nHTTP_PORT=8080\r\n\r\nDATA_DIR=/mnt/a disk\r\n",
+    "quotes": b"HTTP_PORT=\"8080\"\nDATA_DIR='/mnt/a disk'\n",
+    "comments": b"HTTP_PORT=8080 # for the health check\nDATA_DIR='/mnt/a disk' # large\n",
+    "comments behind quotes": b'HTTP_PORT="8080"\t# for the health check\nDATA_DIR="/mnt/a disk" # large\n',
+    "spaces behind values": b"HTTP_PORT=8080  \nDATA_DIR=/mnt/a disk \n",
+    "indented": b"  HTTP_PORT=8080\n  DATA_DIR=/mnt/a disk\n",
+    "twice": b"HTTP_PORT=1\nDATA_DIR=/mnt/a disk\nHTTP_PORT=8080\n",
+    "empty values": b'HTTP_PORT=8080\nDATA_DIR=/mnt/a disk\nMODEL=\nLOG_LEVEL=""\nMAX_BATCH= # measured\nDAILY_CREDITS=  \n',
+}
+
+
+def read_by_make_run(tmp_path, text: bytes) -> Settings:
+    (tmp_path / ".env").write_bytes(text)
+    try:
+        return load(need_token=False)
+    finally:
+        (tmp_path / ".env").unlink()
+
+
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
+def test_an_env_file_means_the_same_to_make_run_and_to_docker(tmp_path, text):
+    ours, dockers = read_by_make_run(tmp_path, text), load(need_token=False, **env_file(text))
+
+    assert ours == dockers
+    assert (ours.http_port, str(ours.data_dir), ours.model, ours.max_batch) == (8080, "/mnt/a disk", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('HTTP_PORT="8080', "HTTP_PORT has quotes that do not enclose all of it"),
+        ("DATA_DIR='/mnt/a' disk", "DATA_DIR has quotes that do not enclose all of it"),
+        ("DATA_DIR=/mnt/disk #1", "DATA_DIR has a # behind a space"),
+        ("DATA_DIR=${HOME}/pastel", "DATA_DIR has a ${...} in it, which Docker does not fill in"),
+        ("LOG_LEVEL='INFO", "LOG_LEVEL has quotes that do not enclose all of it"),
+        ("SERVER_WEIGHTS='1=2", "SERVER_WEIGHTS has quotes that do not enclose all of it"),
+        (f'DISCORD_TOKEN="{TOKEN}', "DISCORD_TOKEN has quotes that do not enclose all of it"),
+    ],
+)
+def test_what_docker_hands_over_and_nobody_can_have_meant_is_one_sentence(value, said):
+    lines = problems(**{"DISCORD_TOKEN": TOKEN, **env_file(value.encode())})
+
+    assert len(lines) == 1
+    assert lines[0].startswith(said)
+    assert TOKEN not in lines[0]
+
+
+def test_a_path_with_a_hash_in_quotes_is_taken_as_it_is():
+    assert str(load(need_token=False, DATA_DIR='"/mnt/disk #1"').data_dir) == "/mnt/disk #1"
+    assert str(load(need_token=False, DATA_DIR="/mnt/disk#1").data_dir) == "/mnt/disk#1"
+
+
+def test_an_empty_variable_does_not_hide_what_the_file_says(tmp_path):
+    (tmp_path / ".env").write_text("HTTP_PORT=8080\nLOG_FORMAT=json\n")
+
+    settings = load(need_token=False, HTTP_PORT="", LOG_FORMAT="  ")
+
+    assert (settings.http_port, settings.log_format) == (8080, "json")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ('DISCORD_TOKEN="abc\n', 1),
+        ("# a comment\n\nDISCORD_TOKEN: abc\n", 3),
+        ("LOG_LEVEL=INFO\nDISCORD_TOKEN='a' b\nHTTP_PORT=1\n", 2),
+    ],
+)
+def test_a_line_of_the_file_that_is_no_setting_is_one_sentence_and_nothing_else_is_said(tmp_path, capfd, text, number):
+    (tmp_path / ".env").write_text(text)
+
+    assert problems() == (f"Line {number} of .env is no setting. Write NAME=value, with quotes at both ends or none.",)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_file_in_utf_16_is_one_line(tmp_path):
+    (tmp_path / ".env").write_bytes("HTTP_PORT=8080\r\n".encode("utf-16"))
+
+    assert [line for line in problems(DISCORD_TOKEN=TOKEN) if "UTF-8" in line]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"COMPILE": "true", "DEVICE": "cpu"}, "COMPILE=true needs an NVIDIA GPU, and DEVICE=cpu draws without one."),
+        ({"COMPILE": "true", "DEVICE": "mps"}, "COMPILE=true needs an NVIDIA GPU, and DEVICE=mps draws without one."),
+        ({"DAILY_CREDITS": "20", "USER_DAILY_CREDITS": "10"}, "DAILY_CREDITS, of one server, is more than USER_DAILY_CREDITS"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_one_sentence(given, said):
+    (line,) = problems(DISCORD_TOKEN=TOKEN, **given)
+
+    assert line.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"COMPILE": "true"},
+        {"COMPILE": "true", "DEVICE": "cuda:1"},
+        {"DAILY_CREDITS": "20"},
+        {"USER_DAILY_CREDITS": "10"},
+        {"DAILY_CREDITS": "10", "USER_DAILY_CREDITS": "10"},
+        {"REPRODUCIBLE": "true", "MAX_BATCH": "8"},
+    ],
+)
+def test_settings_that_only_look_alike_go_together(given):
+    assert load(DISCORD_TOKEN=TOKEN, **given)

@@ -17,6 +17,7 @@ from bot.chat.command_sync import sync_if_changed
 from bot.chat.freshness import Freshness
 from bot.chat.replies import Interaction
 from bot.chat.settings_items import SettingsItem, SettingsPress
+from bot.chat.shards import PacedShardedBot
 from bot.errors import NotFoundError
 from bot.ports import MetaRepository
 from bot.telemetry import Metrics
@@ -44,7 +45,7 @@ class PastelTree(app_commands.CommandTree["PastelBot"]):
         await errors.report(self.client.metrics, interaction, error)
 
 
-class PastelBot(commands.AutoShardedBot):
+class PastelBot(PacedShardedBot):
     """Asks Discord for nothing but interactions and the list of servers; no privileged intents.
 
     Cogs get their services with `require`, in their `setup`. Buttons and forms are handed to whoever registered for their

@@ -1,4 +1,4 @@
-"""Log in and stay connected; what Discord's refusals at that point mean for the operator."""
+"""Log in and stay connected; what Discord's refusals, then or later, mean for the operator."""
 
 from __future__ import annotations
 
@@ -8,44 +8,95 @@ import aiohttp
 import discord
 from discord.http import HTTPClient
 
-from bot.errors import NetworkError, OperatorError, TokenError
+from bot.errors import NetworkError, OperatorError, OutdatedError, TokenError, TryLaterError
 
 LOGIN_LIMIT = 9.0  # seconds; a start-up fault is told within 10
 REFUSED = (
     "Discord refuses DISCORD_TOKEN. Reset it under discord.com/developers/applications > Bot and put the new one into .env."
 )
 UNREACHABLE = "Discord cannot be reached. Check this machine's network, DNS and firewall (HTTPS to discord.com)."
+STRANGE = "What answers in Discord's place is not Discord. Check this machine's proxy, or the login page of its network."
+CLOSED: dict[int, tuple[type[OperatorError], str]] = {
+    4004: (TokenError, REFUSED),
+    4010: (OutdatedError, "Discord knows no shard of that number (close code 4010). Update Pastel."),
+    4011: (
+        TryLaterError,
+        "The bot is in more servers than its shards may serve (close code 4011). Start Pastel again for more.",
+    ),
+    4012: (OutdatedError, "Discord no longer speaks this version's gateway protocol (close code 4012). Update Pastel."),
+    4013: (OutdatedError, "Discord does not know what this version asks for (close code 4013). Update Pastel."),
+    4014: (
+        OutdatedError,
+        "Discord refuses the intents (close code 4014). Pastel needs none that are privileged; update Pastel.",
+    ),
+}
+REFUSALS = (
+    discord.LoginFailure, discord.PrivilegedIntentsRequired, discord.ConnectionClosed, discord.GatewayNotFound,
+    discord.RateLimited, discord.HTTPException, aiohttp.ClientError, OSError,
+)  # fmt: skip
 
 
-async def connect(client: discord.Client, token: str) -> None:
-    """Log in and serve the gateway until the client is closed; discord.py reconnects by itself.
+async def connect(client: discord.AutoShardedClient, token: str) -> None:
+    """Log in and serve the gateway until the client is closed; it reconnects by itself.
 
     The token is asked about first, under a time limit, since the login itself also loads extensions and may sync commands.
-    Raises TokenError, NetworkError or OperatorError instead of discord.py's own errors.
+    Raises TokenError, NetworkError, TryLaterError or OutdatedError instead of discord.py's own errors.
     """
+    await bot_name(token)
     try:
-        await bot_name(token)
         await client.login(token)
+        await _spare_starts(client)
         await client.connect(reconnect=True)
-    except discord.LoginFailure:
-        raise TokenError(REFUSED) from None
-    except discord.PrivilegedIntentsRequired:
-        raise OperatorError("Discord refuses the intents. Pastel asks for none that are privileged; update Pastel.") from None
-    except (aiohttp.ClientConnectionError, discord.GatewayNotFound, TimeoutError, OSError) as error:
-        raise NetworkError(f"{UNREACHABLE} ({type(error).__name__})") from None
-    except discord.HTTPException as error:
-        raise NetworkError(f"Discord answers {error.status} to the login. Try again in a few minutes.") from None
+    except REFUSALS as error:
+        raise _told(error) from None
 
 
 async def bot_name(token: str) -> str:
-    """Ask Discord whose token this is, without a gateway connection. Raises TokenError, NetworkError."""
+    """Ask Discord whose token this is, without a gateway connection. Raises TokenError, NetworkError, TryLaterError."""
     http = HTTPClient(asyncio.get_running_loop())
     try:
         user = await asyncio.wait_for(http.static_login(token), LOGIN_LIMIT)
         return user["username"]
-    except discord.LoginFailure:
-        raise TokenError(REFUSED) from None
-    except (aiohttp.ClientConnectionError, TimeoutError, OSError, discord.HTTPException) as error:
-        raise NetworkError(f"{UNREACHABLE} ({type(error).__name__})") from None
+    except REFUSALS as error:
+        raise _told(error) from None
+    except (TypeError, KeyError, ValueError):  # no JSON, or another program's
+        raise NetworkError(STRANGE) from None
     finally:
         await http.close()
+
+
+async def _spare_starts(client: discord.AutoShardedClient) -> None:
+    """End a start that comes too often: a bot that is restarted all day would use up the IDENTIFYs, and lose its token."""
+    starts = await client.fetch_session_start_limits()
+    if starts.remaining < starts.total // 2:
+        raise TryLaterError(
+            f"Pastel has connected {starts.total - starts.remaining} times today; at {starts.total} Discord resets the token. "
+            f"Find in the log why it starts so often. It can start again in {starts.reset_after // 60_000 + 1} minutes."
+        )
+
+
+def _told(error: BaseException) -> OperatorError:
+    """What a refusal of discord.py's means for the operator."""
+    if isinstance(error, discord.GatewayNotFound) and error.__cause__ is not None:
+        return _told(error.__cause__)
+    if isinstance(error, discord.PrivilegedIntentsRequired):
+        kind, sentence = CLOSED[4014]
+        return kind(sentence)
+    if isinstance(error, discord.ConnectionClosed):
+        kind, sentence = CLOSED.get(error.code, (NetworkError, f"Discord has closed the connection (close code {error.code})."))
+        return kind(sentence)
+    if isinstance(error, discord.RateLimited):
+        return TryLaterError(f"Discord wants no requests of this bot for {error.retry_after:.0f} s. Start Pastel again then.")
+    if isinstance(error, discord.LoginFailure):
+        return TokenError(REFUSED)
+    if isinstance(error, discord.HTTPException):
+        return _answered(error.status)
+    return NetworkError(f"{UNREACHABLE} ({type(error).__name__})")
+
+
+def _answered(status: int) -> OperatorError:
+    if status == 401:
+        return TokenError(REFUSED)
+    if status == 429:
+        return TryLaterError("Discord blocks this machine for too many requests (429). Start Pastel again in an hour.")
+    return NetworkError(f"Discord answers {status} to the login. Try again in a few minutes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from dataclasses import dataclass, field
@@ -48,6 +49,9 @@ class Gateway:
         self._world, self._journal = world, journal
         self.address = ""
         self.refuses = False  # an outage: no connection is accepted
+        self.turns_away: int | None = None  # the code that a connection is closed with in place of HELLO
+        self.is_mute = False  # a connection is accepted, and then nothing comes
+        self.starts_left = 1000  # of a day's IDENTIFYs, as told to whoever asks for the gateway
         self.sessions: dict[str, Session] = {}
         self._changed = asyncio.Event()
 
@@ -71,10 +75,15 @@ class Gateway:
                 await self._changed.wait()
 
     async def disconnect(self, code: int = 4000) -> None:
-        """Close every connection, as Discord does when it restarts a gateway."""
+        """Close every connection, as Discord does when it restarts a gateway.
+
+        aiohttp's own close() hangs up at once where another task reads from the socket; whoever was closed so may find no code.
+        """
         for session in self.sessions.values():
-            if session.socket is not None:
-                await session.socket.close(code=code)
+            socket, session.socket = session.socket, None
+            if socket is not None and not socket.closed:
+                with contextlib.suppress(ConnectionError):
+                    await socket._writer.close(code)
 
     async def say(self, op: int, data: Any = None) -> None:
         """Send RECONNECT or INVALID_SESSION to everybody."""
@@ -83,9 +92,18 @@ class Gateway:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if self.refuses:
+            self._journal.write("gateway", "refused")
             return web.Response(status=503)
         socket = web.WebSocketResponse(autoclose=False)
         await socket.prepare(request)
+        if self.turns_away is not None:
+            self._journal.write("gateway", "turned away")
+            await socket.close(code=self.turns_away)
+            return socket
+        if self.is_mute:
+            self._journal.write("gateway", "mute")
+            await socket.receive()
+            return socket
         await socket.send_str(json.dumps({"op": HELLO, "d": {"heartbeat_interval": 41_250}}))
         async for message in socket:
             if message.type is WSMsgType.TEXT:
@@ -136,6 +154,9 @@ class Gateway:
         }
 
     async def _resume(self, socket: web.WebSocketResponse, data: dict[str, Any]) -> None:
+        if data["token"] != self._world.token:
+            await socket.close(code=4004)
+            return
         session = self.sessions.get(data["session_id"])
         self._journal.write("gateway", "resume", known=session is not None)
         if session is None:

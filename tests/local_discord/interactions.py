@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 import time
 from collections.abc import Mapping
@@ -35,6 +36,15 @@ ALLOWED = {
 }
 
 
+def new_token() -> str:
+    """As Discord's own: base64 of a word, an id and something secret."""
+    return (
+        base64.urlsafe_b64encode(f"interaction:{secrets.randbits(60)}:{secrets.token_urlsafe(32)}".encode())
+        .decode()
+        .rstrip("=")
+    )
+
+
 @dataclass
 class Interaction:
     """`answer` is the callback's type, `seconds` how long it took; `original` is what @original means."""
@@ -45,7 +55,7 @@ class Interaction:
     channel: Channel
     data: dict[str, Any]
     born: datetime
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    token: str = field(default_factory=new_token)
     source: Message | None = None
     sent_at: float = 0.0
     answer: int | None = None

@@ -86,7 +86,7 @@ class RestApi:
         })  # fmt: skip
 
     async def _gateway_bot(self, _: web.Request) -> web.Response:
-        limit = {"total": 1000, "remaining": 1000, "reset_after": 0, "max_concurrency": 1}
+        limit = {"total": 1000, "remaining": self._gateway.starts_left, "reset_after": 7_200_000, "max_concurrency": 1}
         return reply({"url": self._gateway.address, "shards": self._world.shards, "session_start_limit": limit})
 
     async def _get_commands(self, request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import OperatorError
 from bot.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,9 +36,19 @@ def test_every_setting_stands_in_the_readme_and_in_the_example(name):
 
 
 def test_the_example_names_no_setting_that_does_not_exist():
-    named = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    named = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
 
     assert named == {name.upper() for name in Settings.model_fields}
+
+
+def exit_codes(kind: type[OperatorError]) -> set[int]:
+    return {kind.exit_code}.union(*(exit_codes(narrower) for narrower in kind.__subclasses__()))
+
+
+def test_every_exit_code_stands_in_the_readme_and_no_other():
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)}
+
+    assert told == exit_codes(OperatorError) - {OperatorError.exit_code} | {0}
 
 
 def test_files_and_functions_keep_their_budget():

@@ -1,0 +1,25 @@
+"""Asks a running bot whether it is ready; the container's health check."""
+
+from __future__ import annotations
+
+import http.client
+
+ASK_LIMIT = 4.0  # seconds
+
+
+def ask_health(port: int) -> tuple[bool, str]:
+    """Whether the bot behind HTTP_PORT `port` of this machine is ready, and what there is to say. Blocks.
+
+    With 0 the operator has turned the answer off; that nobody can ask is no fault of the bot's.
+    """
+    if port == 0:
+        return True, "HTTP_PORT is 0, so nobody can ask."
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_LIMIT)
+    try:
+        connection.request("GET", "/healthz")
+        answer = connection.getresponse()
+        return answer.status == http.client.OK, answer.read().decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return False, f"Nothing healthy answers on port {port} ({type(error).__name__})."
+    finally:
+        connection.close()
