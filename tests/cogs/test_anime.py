@@ -10,8 +10,10 @@ import simcord
 from PIL import Image
 
 from bot.chat.attachments import DiscordAttachments
+from bot.domain.host_rules import NO_ROOM
 from bot.domain.job import JobStatus
 from bot.domain.request import InitImage, StyleChoice
+from bot.errors import DiskFullError
 from tests.cogs.stage import Stage, custom_ids, parts, texts
 from tests.examples import PASTEL
 
@@ -295,3 +297,15 @@ async def test_the_time_to_the_first_answer_is_measured(stage: Stage):
     await stage.anime()
 
     assert stage.metrics.registry.get_sample_value("pastel_ack_seconds_count") == 1
+
+
+async def test_a_database_without_room_is_told_in_the_sentence_of_a_full_disk(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    async def refuse(*_: object, **__: object) -> None:
+        raise DiskFullError("The disk that holds pastel.db is full.")
+
+    monkeypatch.setattr(stage.jobs, "add", refuse)
+
+    result = await stage.anime()
+
+    assert refusal(result) == NO_ROOM
+    assert await stage.all_jobs() == []
