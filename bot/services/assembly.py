@@ -65,7 +65,7 @@ def build_services(
     estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    reader, uploads = TextReader(timer), UploadPlaces()
+    reader, uploads, display = TextReader(timer), UploadPlaces(), _report_display(ports)
     gate, room = _gate(ports, reader, host, profile, catalog), Room(store, min_free_bytes=host.min_free_bytes, ticks=timer)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     recheck = Recheck(gate=gate, inspection=inspection, jobs=jobs, store=store, clock=clock)
@@ -73,7 +73,6 @@ def build_services(
     fetching = _fetching(ports, live, delivery, lambda: worker.wake(), sleep, timer)
     fetcher = Fetcher(fetching, (*catalog.styles_for(profile), *catalog.quality_styles(profile)))
     worker = Worker(_workbench(ports, (recheck, room), live, delivery, fetcher, sleep))
-    display = _report_display(ports)
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -67,14 +67,13 @@ class DiskImageStore:
         before the database knows it, so what this process wrote is not looked at. Files of other names are not ours and stay.
         One portion of names is in memory at a time.
         """
-        swept = Swept()
-        with closing(self._portions()) as portions:
-            while portion := await self._pool.run(next, portions, None):
-                partial = [name for name in portion if name.endswith(_TEMPORARY)]
-                keys = [name for name in portion if _KEY.fullmatch(name)]
-                orphans = await unknown(keys)
-                swept += await self._pool.run(self._remove_old, [*partial, *sorted(orphans)], before)
-                swept += await self._pool.run(self._measured, [key for key in keys if key not in orphans])
+        swept, portions = Swept(), self._portions()
+        while portion := await self._pool.run(next, portions, None):  # a thread may be in there when we are cancelled
+            partial = [name for name in portion if name.endswith(_TEMPORARY)]
+            keys = [name for name in portion if _KEY.fullmatch(name)]
+            orphans = await unknown(keys)
+            swept += await self._pool.run(self._remove_old, [*partial, *sorted(orphans)], before)
+            swept += await self._pool.run(self._measured, [key for key in keys if key not in orphans])
         if before is None:
             self._own = None
         return swept
@@ -184,7 +183,7 @@ def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:
     """Temporary file, fsync, rename, fsync of the folder: after a power cut the file is there, whole, or not at all."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
-        with temporary.open("xb", opener=_private) as file:
+        with open(temporary, "xb", opener=_private) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -31,7 +31,7 @@ def keep_private(state: Path) -> None:
     Below a folder that nobody may enter, modes do not matter; database and lock are tightened all the same, since backup
     tools copy them with their modes.
     """
-    for path in (state, *sorted(state.glob("pastel.*")), state / "images"):
+    for path in (state.resolve(), *sorted(state.glob("pastel.*")), state / "images"):
         try:
             _tighten(path)
         except FileNotFoundError:
@@ -42,8 +42,8 @@ def keep_private(state: Path) -> None:
 
 def _tighten(path: Path) -> None:
     """A folder that everybody shares (sticky, as /tmp) and one of somebody else's stay as they are. Raises OSError."""
-    found = path.stat(follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode) or not found.st_mode & OTHERS:
+    found = path.stat()
+    if not found.st_mode & OTHERS:
         return
     if found.st_uid != os.geteuid():
         _say(path, "it belongs to another user")

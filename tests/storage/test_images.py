@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -116,7 +118,7 @@ async def test_a_full_disk_is_named_and_leaves_no_debris(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if broken == "write":
-        monkeypatch.setattr(Path, "open", _open_on_a_full_disk)
+        monkeypatch.setattr("bot.storage.images._private", _open_on_a_full_disk)
     elif broken == "fsync":
         monkeypatch.setattr(os, "fsync", refuse)
     else:
@@ -130,10 +132,10 @@ async def test_a_full_disk_is_named_and_leaves_no_debris(
     assert await images.save(JOB, 2, 0, b"another")
 
 
-def _open_on_a_full_disk(path: Path, mode: str, **_: object) -> object:
+def _open_on_a_full_disk(path: str, flags: int) -> int:
     """The temporary file is there already, and the kernel refuses every write to it."""
-    path.touch()
-    return open("/dev/full", mode.replace("x", "w"))
+    Path(path).touch()
+    return os.open("/dev/full", flags & ~(os.O_CREAT | os.O_EXCL))
 
 
 async def test_a_file_is_complete_and_synced_before_it_gets_its_name(
@@ -213,6 +215,31 @@ async def test_the_first_sweep_leaves_what_this_process_writes_meanwhile_whateve
 
     assert (await images.sweep(unknown, before=None)).removed == 1
     assert files(root) == {before, during}
+
+
+async def test_a_sweep_that_is_cancelled_while_a_thread_lists_files_ends_as_cancelled(
+    images: DiskImageStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await images.save(JOB, 1, 0, b"x")
+    listing, go_on = threading.Event(), threading.Event()
+    walk = os.walk
+
+    def slow_walk(top: Path) -> Iterator[object]:
+        for found in walk(top):
+            listing.set()
+            go_on.wait(20)
+            yield found
+
+    monkeypatch.setattr(os, "walk", slow_walk)
+    sweep = asyncio.create_task(images.sweep(all_but(), before=None))
+    await asyncio.to_thread(listing.wait, 20)
+    sweep.cancel()
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            await sweep
+    finally:
+        go_on.set()
+        await images.close()
 
 
 async def test_what_is_free_is_known_before_the_folder_is_there(images: DiskImageStore) -> None:
