@@ -18,7 +18,7 @@ COPY bot /pastel/bot
 COPY cogs /pastel/cogs
 COPY data /pastel/data
 # The image's own defaults, as a file: variables would be replaced by empty ones that --env-file hands over.
-RUN printf '%s\n' DATA_DIR=/data HTTP_PORT=8080 LOG_FORMAT=json > /pastel/.env
+RUN printf '%s\n' DATA_DIR=/data HTTP_HOST=0.0.0.0 HTTP_PORT=8080 LOG_FORMAT=json > /pastel/.env
 WORKDIR /pastel
 USER 10001
 ENV HF_HOME=/data/hub PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -18,6 +18,9 @@ from bot.chat.extensions import EXTENSIONS
 from bot.chat.messenger import DiscordMessenger
 from bot.chat.report_board import DiscordReportBoard
 from bot.chat.roster import DiscordRoster
+from bot.domain.audience import Audience
+from bot.domain.host_rules import NO_HOST_RULES, HostRules
+from bot.domain.privacy import KeepingTimes
 from bot.domain.quota import Limits
 from bot.ground import Ground, engine_settings, open_ground
 from bot.health import serve_health
@@ -40,6 +43,7 @@ from bot.services.privacy import Privacy
 from bot.services.quotas import OperatorLimits, Quotas
 from bot.services.report_display import ReportBoard
 from bot.services.reports import Reports
+from bot.services.room import MEGABYTE
 from bot.services.server_queue import ServerQueue
 from bot.services.uploads import UploadPlaces
 from bot.settings import Settings
@@ -85,15 +89,13 @@ async def open_works(
     messenger: Messenger,
     *,
     limits: LimitsSource,
+    host: HostRules = NO_HOST_RULES,
     board: ReportBoard | None = None,
     roster: Roster | None = None,
     attachments: Attachments | None = None,
     edit_interval: float = EDIT_INTERVAL,
 ) -> AsyncGenerator[Works]:
-    """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier.
-
-    `edit_interval` is seconds between two edits of one live card.
-    """
+    """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier."""
     wanted = ground.profile.classifier
     classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
     generator = DiffusersGenerator(
@@ -130,7 +132,7 @@ async def open_works(
         roster=roster,
         attachments=attachments,
     )
-    services = build_services(ports, profile=ground.profile, catalog=ground.catalog, edit_interval=edit_interval)
+    services = build_services(ports, profile=ground.profile, catalog=ground.catalog, host=host, edit_interval=edit_interval)
     background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
     async with AsyncExitStack() as stack:
         for threads in (services.reader, codec, hub):
@@ -151,13 +153,16 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         async def on_login() -> None:
             works.background.start()
 
-        bot = PastelBot(metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login)
-        limits = operator_limits(settings)
+        host = host_rules(settings)
+        bot = PastelBot(
+            metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login, audience=host.audience
+        )
         works = await stack.enter_async_context(
             open_works(
                 ground,
                 DiscordMessenger(bot),
-                limits=limits,
+                limits=operator_limits(settings),
+                host=host,
                 board=DiscordReportBoard(bot),
                 roster=DiscordRoster(bot),
                 attachments=DiscordAttachments(bot),
@@ -188,7 +193,7 @@ async def run_bot(settings: Settings) -> None:
             "database": app.ground.database.answers,
             "generator": app.works.background.draws,
         }
-        async with serve_health(settings.http_port, checks, app.ground.metrics):
+        async with serve_health(settings.http_port, checks, app.ground.metrics, host=settings.http_host):
             log.info("Pastel %s starts with model %s", __version__, app.ground.profile.name)
             await first_of(
                 connect(app.bot, settings.token()),
@@ -208,6 +213,15 @@ def operator_limits(settings: Settings) -> LimitsSource:
             operator_credits=settings.user_daily_credits or None,
         ),
         server_weights=settings.server_weights,
+    )
+
+
+def host_rules(settings: Settings) -> HostRules:
+    """What the settings say for all servers; 0 there is no bound."""
+    return HostRules(
+        audience=Audience(served_servers=settings.served_servers, blocked_users=settings.blocked_users),
+        keeping=KeepingTimes(picture_days=settings.picture_days or None, word_days=settings.prompt_days or None),
+        min_free_bytes=settings.min_free_mb * MEGABYTE,
     )
 
 

@@ -1,11 +1,10 @@
-"""`doctor`: looks at everything a start needs, one line each, and says what to do. Changes nothing."""
+"""`doctor`: looks at everything a start needs and says what to do: a line each, and what can be pasted. Changes nothing."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,13 @@ from bot.ground import RANDOM_MODEL, default_model
 from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
 from bot.inference.loading import check_weights
+from bot.inference.pins import Fetched, fetched
+from bot.services.room import MEGABYTE
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
+from bot.storage.images import free_bytes
+from bot.storage.private_files import OTHERS
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
 SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its decoder needs
@@ -26,10 +29,19 @@ SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `exit_code` is 0 where all is well."""
+    """One line of the report. `exit_code` is 0 where all is well; then `is_warning` says that it could be better.
+
+    `to_paste` are lines of a TOML file.
+    """
 
     text: str
     exit_code: int = 0
+    is_warning: bool = False
+    to_paste: tuple[str, ...] = ()
+
+    @property
+    def mark(self) -> str:
+        return "FAIL" if self.exit_code else "warn" if self.is_warning else "ok"
 
 
 async def examine() -> int:
@@ -48,6 +60,8 @@ async def examine() -> int:
         "device": _device,
         "model": _model,
         "picture classifier": _classifier,
+        "pins": _pins,
+        "credits": _credits,
     }
     worst = 0
     for name, check in checks.items():
@@ -55,7 +69,9 @@ async def examine() -> int:
             finding = await check(settings)
         except OperatorError as error:
             finding = Finding("; ".join(error.lines), error.exit_code)
-        print(f"  {'FAIL' if finding.exit_code else 'ok  '}  {name}: {finding.text}")
+        print(f"  {finding.mark:4}  {name}: {finding.text}")
+        for line in finding.to_paste:
+            print(f"        {line}")
         worst = worst or finding.exit_code
     print("Everything is ready: `make run`." if not worst else "Mend what says FAIL, then run this again.")
     return worst
@@ -72,12 +88,16 @@ async def _token(settings: Settings) -> Finding:
 async def _folder(settings: Settings) -> Finding:
     folder = settings.data_dir
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = (await asyncio.to_thread(shutil.disk_usage, existing)).free
+    free = await asyncio.to_thread(free_bytes, existing)
+    mark = settings.min_free_mb * MEGABYTE
     if not await asyncio.to_thread(_writable, existing):
         return Finding(f"{existing} cannot be written. Change its owner, or set DATA_DIR to another folder.", 73)
-    if free < LOW_DISK:
-        return Finding(f"{folder} has only {free / 1024**3:.1f} GiB free. Make room, or move DATA_DIR.", 73)
-    return Finding(f"{folder}, {free / 1024**3:.0f} GiB free")
+    if free < max(LOW_DISK, mark):
+        below = f", and below MIN_FREE_MB={settings.min_free_mb} nothing is drawn" if free < mark else ""
+        return Finding(f"{folder} has only {free / 1024**3:.1f} GiB free{below}. Make room, or move DATA_DIR.", 73)
+    readable = existing == folder and folder.stat().st_mode & OTHERS
+    hint = "; others on this machine can look into it, until the next start if it can be changed" if readable else ""
+    return Finding(f"{folder}, {free / 1024**3:.0f} GiB free{hint}", is_warning=bool(readable))
 
 
 def _writable(folder: Path) -> bool:
@@ -126,6 +146,42 @@ async def _model(settings: Settings) -> Finding:
     await asyncio.to_thread(check_weights, profile)
     styles = ", ".join(style.name for style in catalog.styles_for(profile)) or "none"
     return Finding(f"{profile.name} ({profile.title}, {profile.licence.name}); styles: {styles}")
+
+
+async def _credits(settings: Settings) -> Finding:
+    await asyncio.sleep(0)
+    own, all_servers = settings.daily_credits, settings.user_daily_credits
+    if own and not all_servers:
+        return Finding(
+            f"DAILY_CREDITS={own} is only a default: whoever manages a server can set another number there, or none. "
+            "Set USER_DAILY_CREDITS too, which nobody but you can lift.",
+            is_warning=True,
+        )
+    if not all_servers:
+        return Finding("no limit but those that servers set; USER_DAILY_CREDITS would be one that nobody but you can lift")
+    return Finding(f"a member may use {all_servers} a day over all servers, whatever a server says")
+
+
+async def _pins(settings: Settings) -> Finding:
+    catalog, profile = await _chosen(settings)
+    styles = (*catalog.styles_for(profile), *catalog.quality_styles(profile))
+    found = await asyncio.to_thread(fetched, profile, styles)
+    if not found:
+        return Finding("nothing of the model and its styles was fetched unpinned")
+    lines = [line for one in found for line in _toml_lines(one)]
+    text = "fetched, but not pinned: what the hub gives next time may be another file. To keep these, copy the TOML files from "
+    return Finding(f"{text}{SHIPPED_DATA} to {settings.data_dir} and paste:", is_warning=True, to_paste=tuple(lines))
+
+
+def _toml_lines(found: Fetched) -> Iterator[str]:
+    yield f'# {found.file}: below repo = "{found.repo}"; commit {found.commit} was fetched'
+    if not found.has_revision:
+        yield f'revision = "{found.commit}"'
+    if found.is_style:
+        yield from (f'sha256 = "{digest}"' for digest in found.sha256.values())
+    else:
+        pairs = ", ".join(f'"{name}" = "{digest}"' for name, digest in found.sha256.items())
+        yield f"sha256 = {{ {pairs} }}"
 
 
 async def _classifier(settings: Settings) -> Finding:

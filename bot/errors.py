@@ -11,6 +11,7 @@
     │   ├── SettingsError         one or more settings are wrong; `problems` has a line each       (78)
     │   ├── TokenError            Discord refuses the token                                        (77)
     │   ├── FolderError           a folder or file cannot be read, written, or is in use           (73)
+    │   │   └── DiskFullError     there is no room left for it; members are told so
     │   ├── DatabaseError         the database is damaged or newer than this program               (65)
     │   ├── ModelError            profile unknown, weights missing or damaged                      (66)
     │   ├── NetworkError          Discord cannot be reached                                        (69)
@@ -100,6 +101,10 @@ class FolderError(OperatorError):
     """A folder or file cannot be read or written, or another Pastel uses it."""
 
     exit_code = 73
+
+
+class DiskFullError(FolderError):
+    """A file does not fit on its disk any more. What was accepted before is on it."""
 
 
 class DatabaseError(OperatorError):

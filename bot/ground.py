@@ -22,15 +22,16 @@ from bot.ports import Clock
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
-from bot.storage.images import DiskImageStore
+from bot.storage.faults import NO_SPACE, full
+from bot.storage.images import DiskImageStore, free_bytes
 from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
+from bot.storage.private_files import OTHERS, keep_private, make_private_folder
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
-PRIVATE = 0o077  # a mask: nothing for group and others
 SMALL_MODEL = "mini"  # needs no GPU
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,9 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
     """
     state = state_dir or settings.data_dir
     clock = SystemClock()
-    os.umask(PRIVATE)  # whoever shares the machine reads neither prompts nor pictures
+    os.umask(OTHERS)  # for what libraries and child processes write; our own files do not rely on it
     await asyncio.to_thread(_make_folder, state)
-    await asyncio.to_thread(_keep_private, state)
+    await asyncio.to_thread(keep_private, state)
     catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
     profile = catalog.profile(settings.model or default_model(catalog))
     if profile.name == RANDOM_MODEL:
@@ -84,13 +85,14 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
         jobs = SqliteJobs(database)
         images = DiskImageStore(state / "images", clock)
         stack.push_async_callback(images.close)
-        await images.sweep(jobs.unknown_keys, before=None)  # here, while nobody writes pictures
+        metrics = Metrics()
+        _measure_disk(metrics, database.path)
         yield Ground(
             settings=settings,
             catalog=catalog,
             profile=profile,
             clock=clock,
-            metrics=Metrics(),
+            metrics=metrics,
             database=database,
             jobs=jobs,
             outbox=SqliteOutbox(database),
@@ -121,6 +123,21 @@ def engine_settings(settings: Settings) -> EngineSettings:
     )
 
 
+def _measure_disk(metrics: Metrics, database: Path) -> None:
+    """Looked at whenever somebody asks for the figures."""
+    write_ahead_log = database.with_name(f"{database.name}-wal")
+    metrics.free_bytes.set_function(lambda: free_bytes(database.parent))
+    metrics.database_bytes.set_function(lambda: _size(database))
+    metrics.database_log_bytes.set_function(lambda: _size(write_ahead_log))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:  # the log, before the first write
+        return 0
+
+
 def _make_random_model(profile: ModelProfile) -> None:
     from bot.training.tiny import build_tiny_sdxl
 
@@ -129,23 +146,15 @@ def _make_random_model(profile: ModelProfile) -> None:
         build_tiny_sdxl(profile.source.folder, seed=0)
 
 
-def _keep_private(state: Path) -> None:
-    """Take from everybody else what an earlier version let them read."""
-    for path in (*state.glob("pastel.db*"), state / "images"):
-        try:
-            if path.exists() and path.stat().st_mode & PRIVATE:
-                path.chmod(path.stat().st_mode & ~PRIVATE)
-        except OSError as error:
-            log.warning("%s can be read by others on this machine, and that cannot be changed: %s", path, error.strerror)
-
-
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         probe = folder / ".pastel-write-test"
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
+        if error.errno in NO_SPACE:
+            raise full(folder) from None
         raise FolderError(
             f"DATA_DIR {folder} cannot be written ({error.strerror}). Change its owner or set another folder."
         ) from None

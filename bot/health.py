@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
@@ -13,19 +15,22 @@ from bot.errors import FolderError, OperatorError
 from bot.telemetry import Metrics
 
 Check = Callable[[], Awaitable[bool]]
+LOOPBACK = "127.0.0.1"  # only this machine
 LAG_PERIOD = 0.1  # seconds between two wake-ups of the probe
 CHECK_LIMIT = 2.0  # seconds; a check that hangs is a check that failed
 
 
 class PortTakenError(OperatorError):
-    """HTTP_PORT, or the port of the demo's page, cannot be bound."""
+    """HTTP_PORT at HTTP_HOST, or the port of the demo's page, cannot be bound."""
 
     exit_code = FolderError.exit_code
 
 
 @asynccontextmanager
-async def serve_health(port: int, checks: Mapping[str, Check], metrics: Metrics) -> AsyncGenerator[int]:
-    """Serve on all interfaces of `port` (containers probe from outside) and yield the port bound; 0 = serve nothing.
+async def serve_health(
+    port: int, checks: Mapping[str, Check], metrics: Metrics, *, host: str = LOOPBACK
+) -> AsyncGenerator[int]:
+    """Serve on `port` of the address `host` and yield the port bound; 0 = serve nothing.
 
     `/healthz` answers 200 when every check holds, else 503, with a line a check. Raises PortTakenError.
     """
@@ -42,18 +47,19 @@ async def serve_health(port: int, checks: Mapping[str, Check], metrics: Metrics)
 
     async def show_metrics(request: web.Request) -> web.Response:
         del request
-        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        page = await asyncio.to_thread(generate_latest, metrics.registry)  # some gauges look at the disk
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/metrics", show_metrics)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, None, port)
+        site = web.TCPSite(runner, host, port)
         try:
             await site.start()
         except OSError as error:
-            raise PortTakenError(f"HTTP_PORT {port} is in use ({error.strerror}). Choose another, or 0 for none.") from None
+            raise PortTakenError(_refusal(host, port, error)) from None
         yield port
     finally:
         await runner.cleanup()
@@ -66,6 +72,12 @@ async def measure_lag(observe: Callable[[float], object]) -> None:
         due = loop.time() + LAG_PERIOD
         await asyncio.sleep(LAG_PERIOD)
         observe(max(0.0, loop.time() - due))
+
+
+def _refusal(host: str, port: int, error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+        return f"HTTP_HOST {host} is no address of this machine. Set 127.0.0.1, or 0.0.0.0 for all that it has."
+    return f"HTTP_PORT {port} is in use ({error.strerror}). Choose another, or 0 for none."
 
 
 async def _holds(check: Check) -> bool:

@@ -12,13 +12,15 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.domain.house_rules import MAX_DAYS
 from bot.errors import SettingsError
 from bot.setting_sources import Environment, Unclear, unreadable_lines
 
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styles and models of the checkout
 TOKEN_SHAPE = re.compile(r"[\w-]{10,}\.[\w-]{4,}\.[\w-]{20,}")  # user id, timestamp and signature, base64url each
 DEVICE_SHAPE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
-ServerId = Annotated[int, Field(ge=1, le=2**63 - 1)]
+HOST_SHAPE = r"^([0-9a-fA-F:.]+|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$"  # an IP address of either kind, or a name
+DiscordId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 ServerWeight = Annotated[float, Field(ge=0.1, le=10)]
 EXPECTED = {
     "data_dir": "the path of a folder",
@@ -28,11 +30,17 @@ EXPECTED = {
     "compile": "true or false",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
+    "http_host": "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them",
     "http_port": "a port from 1 to 65535, or 0 for none",
+    "min_free_mb": "a whole number of megabytes, or 0 to never look",
+    "picture_days": "a whole number of days, or 0 to keep pictures for as long as servers say",
+    "prompt_days": "a whole number of days, or 0 to keep prompts for as long as servers say",
     "daily_credits": "a whole number of credits, or 0 for no limit",
     "user_daily_credits": "a whole number of credits, or 0 for no limit",
     "max_waiting_jobs": "a whole number of jobs, or 0 for no limit",
     "server_weights": "ids of servers with weights from 0.1 to 10, such as 123456789012345678=2, 876543210987654321=0.5",
+    "served_servers": "ids of servers with commas between, such as 123456789012345678, 876543210987654321",
+    "blocked_users": "ids of users with commas between, such as 123456789012345678, 876543210987654321",
 }
 
 
@@ -57,13 +65,23 @@ class Settings(BaseSettings):
     compile: bool = Field(default=False, description="true: compile the model on a GPU; the first start takes minutes longer.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, json for log collectors.")
+    http_host: str = Field(default="127.0.0.1", pattern=HOST_SHAPE, description="Address of /healthz and /metrics.")
     http_port: int = Field(default=0, ge=0, le=65535, description="Port of /healthz and /metrics; 0 = off.")
+    min_free_mb: int = Field(default=500, ge=0, description="Below it, megabytes of free disk, nothing is taken or drawn.")
+    picture_days: int = Field(default=0, ge=0, le=MAX_DAYS, description="The most that pictures are kept; 0 = no limit.")
+    prompt_days: int = Field(default=0, ge=0, le=MAX_DAYS, description="The most that prompts are kept; 0 = no limit.")
     daily_credits: int = Field(default=0, ge=0, description="Credits of a member a day in each server; 0 = no limit.")
     user_daily_credits: int = Field(default=0, ge=0, description="Credits of a member a day over all servers; 0 = no limit.")
     max_waiting_jobs: int = Field(default=10, ge=0, description="Waiting jobs of a member in each server; 0 = no limit.")
 
-    server_weights: Annotated[dict[ServerId, ServerWeight], NoDecode] = Field(
+    server_weights: Annotated[dict[DiscordId, ServerWeight], NoDecode] = Field(
         default={}, description="A server's share of the queue, where it is not 1: id=weight, id=weight."
+    )
+    served_servers: Annotated[frozenset[DiscordId], NoDecode] = Field(
+        default=frozenset(), description="The only servers whose members are served; empty: all, and direct messages."
+    )
+    blocked_users: Annotated[frozenset[DiscordId], NoDecode] = Field(
+        default=frozenset(), description="Users whom nothing is drawn for, anywhere."
     )
 
     @field_validator("server_weights", mode="before")
@@ -76,12 +94,17 @@ class Settings(BaseSettings):
             raise ValueError("a server stands there twice")
         return {name.strip(): weight.strip() for name, _, weight in pairs}
 
+    @field_validator("served_servers", "blocked_users", mode="before")
+    @classmethod
+    def _ids(cls, value: Any) -> Any:
+        return {one.strip() for one in value.split(",") if one.strip()} if isinstance(value, str) else value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", "device", mode="before")
+    @field_validator("log_format", "device", "http_host", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -144,11 +167,17 @@ class _TokenOnly(Settings):
     compile: Any = None
     log_level: Any = None
     log_format: Any = None
+    http_host: Any = None
     http_port: Any = None
+    min_free_mb: Any = None
+    picture_days: Any = None
+    prompt_days: Any = None
     daily_credits: Any = None
     user_daily_credits: Any = None
     max_waiting_jobs: Any = None
     server_weights: Any = None
+    served_servers: Any = None
+    blocked_users: Any = None
 
     @field_validator("*", mode="before")
     @classmethod

@@ -32,4 +32,9 @@ class Metrics:
         self.traces_seconds = Gauge(
             "pastel_traces_seconds", "Since the first erasure whose traces are still in the database file; 0 = none", registry=r
         )
+        self.free_bytes = Gauge("pastel_free_bytes", "Room on the disk of the data folder", registry=r)
+        self.database_bytes = Gauge("pastel_database_bytes", "The database file", registry=r)
+        self.database_log_bytes = Gauge("pastel_database_log_bytes", "The database's log (-wal)", registry=r)
+        self.pictures = Gauge("pastel_pictures", "Stored pictures and uploads, as of the last hourly look", registry=r)
+        self.picture_bytes = Gauge("pastel_picture_bytes", "Their bytes, as of the last hourly look", registry=r)
         self.errors = Counter("pastel_errors", "Unexpected errors logged with an id", registry=r)

@@ -144,5 +144,11 @@ def _check_out(out: Path) -> None:
 
 @contextlib.contextmanager
 def _temporary_folder() -> Generator[Path]:
-    with tempfile.TemporaryDirectory(prefix="pastel-draw-") as folder:
-        yield Path(folder)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="pastel-draw-")
+    except OSError as error:
+        raise FolderError(
+            f"No temporary folder can be made ({error.strerror}). Free some space, or set TMPDIR to another folder."
+        ) from None
+    with folder as path:
+        yield Path(path)

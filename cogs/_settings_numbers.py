@@ -91,16 +91,18 @@ class Limit(app_commands.Group, name="limit", description="The most that one mem
 
 
 class Keep(app_commands.Group, name="keep", description="After how many days I delete what I keep"):
-    """Left out, a number stands for never."""
+    """Left out, a number stands for as long as the host keeps things."""
 
     def __init__(self, rules: HouseRules) -> None:
         super().__init__()
         self._rules = rules
 
-    @app_commands.command(name="pictures", description="Days that I keep pictures; leave it out for ever")
+    @app_commands.command(name="pictures", description="Days that I keep pictures; leave it out for as long as my host allows")
     async def pictures(self, interaction: discord.Interaction, days: Range[int, 1, MAX_DAYS] | None = None) -> None:
         await revise(self._rules, interaction, assign("picture_days", days))
 
-    @app_commands.command(name="prompts", description="Days that I keep prompts, and their pictures; leave it out for ever")
+    @app_commands.command(
+        name="prompts", description="Days that I keep prompts and their pictures; leave it out for as long as my host allows"
+    )
     async def prompts(self, interaction: discord.Interaction, days: Range[int, 1, MAX_DAYS] | None = None) -> None:
         await revise(self._rules, interaction, assign("prompt_days", days))

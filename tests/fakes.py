@@ -13,7 +13,7 @@ from bot.domain.delivery import SeenAnswer
 from bot.domain.downloads import Download, DownloadError, Transfer
 from bot.domain.eta import EngineSpeed
 from bot.domain.fairness import Share
-from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Upload
+from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Swept, Upload
 from bot.domain.job import JobId, ReplyTarget
 from bot.domain.moderation import Rank
 from bot.domain.profile import Style
@@ -21,7 +21,7 @@ from bot.domain.progress import Phase, Progress
 from bot.domain.report import ReportMessage, ReportNotice
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
-from bot.errors import FolderError, InvalidRequestError, ModelError, NotFoundError
+from bot.errors import DiskFullError, InvalidRequestError, ModelError, NotFoundError
 from bot.ports import MessengerError, OnProgress, UnknownKeys
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -205,11 +205,12 @@ def picture(request: GenerationRequest, index: int) -> GeneratedImage:
 
 
 class InMemoryImageStore:
-    """Implements ports.ImageStore. `full` makes every write fail like a full disk."""
+    """Implements ports.ImageStore. `full` makes every write fail like a full disk; `free` is what the disk says it has."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.full = False
+        self.free = 2**40
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         return self._put(f"{job_id}-{attempt}-{index}", data)
@@ -230,15 +231,18 @@ class InMemoryImageStore:
     async def read_upload(self, key: str) -> bytes:
         return await self.read(key)
 
-    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
+    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> Swept:
         """Of files of any age."""
         keys = await unknown(sorted(self.files))
         await self.delete(sorted(keys))
-        return len(keys)
+        return Swept(removed=len(keys), kept=len(self.files), kept_bytes=sum(map(len, self.files.values())))
+
+    async def free_bytes(self) -> int:
+        return self.free
 
     def _put(self, key: str, data: bytes) -> str:
         if self.full:
-            raise FolderError("The disk is full.")
+            raise DiskFullError("The disk is full.")
         self.files[key] = data
         return key
 

@@ -1,15 +1,23 @@
 """The composition root: what a start checks and clears, and what it leaves behind."""
 
+import asyncio
+import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
-from bot.bootstrap import open_application
+from bot.bootstrap import host_rules, open_application
+from bot.domain.audience import Audience
+from bot.domain.host_rules import HostRules
+from bot.domain.privacy import KeepingTimes
 from bot.domain.profile import Catalog
-from bot.errors import FolderError, ModelError
+from bot.errors import DiskFullError, FolderError, ModelError
 from bot.ground import default_model, open_ground
 from bot.settings import Settings
+from bot.storage.private_files import keep_private
+from tests.services.world import until
 
 
 @pytest.fixture
@@ -23,12 +31,16 @@ def settings(monkeypatch, tmp_path) -> Settings:
     return Settings.load(need_token=False)
 
 
-async def test_a_start_removes_pictures_that_a_crash_left_without_a_job(settings):
+async def test_pictures_that_a_crash_left_without_a_job_are_removed_beside_everything_else(settings, monkeypatch):
     async with open_ground(settings) as ground:
-        orphan = await ground.images.save("0123456789abcdef", 1, 0, b"png")
+        orphan = settings.data_dir / "images" / await ground.images.save("0123456789abcdef", 1, 0, b"png")
 
-    async with open_ground(settings) as ground:
-        assert not (settings.data_dir / "images" / orphan).exists()
+    async with open_application(settings) as app:
+        assert orphan.exists(), "no start waits for a look at every file there is"
+        sweeping = asyncio.create_task(app.works.services.sweeping.run())
+        await until(lambda: not orphan.exists())
+        app.works.services.sweeping.stop()
+        await sweeping
 
 
 async def test_an_application_that_never_logs_in_leaves_no_thread_behind(settings):
@@ -51,20 +63,97 @@ async def test_a_second_application_on_the_same_folder_is_refused(settings):
                 pass
 
 
+@pytest.fixture
+def careless(monkeypatch):
+    """A process in which nothing keeps files private but our own care."""
+    before = os.umask(0)
+    monkeypatch.setattr(os, "umask", lambda mask: 0)
+    yield
+    monkeypatch.undo()
+    os.umask(before)
+
+
+async def stored_in(settings) -> dict[str, str]:
+    """Everything that a bot has which stored something, with its mode. The models are no secret."""
+    async with open_ground(settings) as ground:
+        await ground.database.transaction(lambda connection: connection.execute("INSERT INTO meta VALUES ('a', 'b')"))
+        await ground.images.save("0123456789abcdef", 1, 0, b"a picture")
+        await ground.images.save_upload(b"a file", interaction_id=1)
+        await ground.database.transaction(lambda connection: connection.execute("DELETE FROM meta"))
+        return modes_in(settings.data_dir)
+
+
+def modes_in(folder) -> dict[str, str]:
+    found = [folder, *(path for path in folder.rglob("*") if "models" not in path.relative_to(folder).parts)]
+    return {path.relative_to(folder).as_posix(): f"{path.stat().st_mode & 0o777:o}" for path in found}
+
+
+@pytest.mark.usefixtures("careless")
 async def test_nobody_else_on_the_machine_reads_what_is_stored(settings):
-    """New files, and those that an earlier version left readable."""
-    before = os.umask(0o022)
-    try:
-        async with open_ground(settings) as ground:
-            await ground.images.save("0123456789abcdef", 1, 0, b"a picture")
-        images = settings.data_dir / "images"
-        for path in (settings.data_dir / "pastel.db", images):
-            path.chmod(0o755)
-        async with open_ground(settings) as ground:
-            stored = [settings.data_dir / "pastel.db", settings.data_dir / "pastel.db-wal", images, *images.rglob("*")]
-            assert {path: path.stat().st_mode & 0o077 for path in stored} == dict.fromkeys(stored, 0)
-    finally:
-        os.umask(before)
+    modes = await stored_in(settings)
+
+    assert {"pastel.db", "pastel.db-wal", "pastel.db-shm", "pastel.lock", "uploads"} <= {name.split("/")[-1] for name in modes}
+    assert set(modes.values()) == {"600", "700"}
+
+
+@pytest.mark.usefixtures("careless")
+async def test_what_an_earlier_version_left_readable_is_tightened_at_the_start(settings):
+    await stored_in(settings)
+    paths = [settings.data_dir, *settings.data_dir.glob("pastel.*"), settings.data_dir / "images"]
+    for path in paths:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+    modes = await stored_in(settings)
+
+    assert [mode for mode in modes.values() if mode not in {"600", "700"}] == []
+
+
+def test_a_folder_that_everybody_shares_stays_as_it_is_and_the_operator_reads_why(tmp_path, caplog):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+
+    keep_private(shared)
+
+    assert shared.stat().st_mode & 0o7777 == 0o1777
+    assert "set DATA_DIR to a folder of Pastel's own" in caplog.text
+
+
+async def test_the_disk_is_measured_when_somebody_asks(settings):
+    async with open_ground(settings) as ground:
+        await ground.meta.set("a", "b")
+        value = ground.metrics.registry.get_sample_value
+        assert value("pastel_free_bytes") > 0
+        assert value("pastel_database_bytes") == (settings.data_dir / "pastel.db").stat().st_size
+        assert value("pastel_database_log_bytes") == (settings.data_dir / "pastel.db-wal").stat().st_size > 0
+
+
+async def test_a_start_on_a_full_disk_says_so_and_not_that_rights_are_missing(settings, monkeypatch):
+    def refuse(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+
+    with pytest.raises(DiskFullError, match=r"^The disk that holds .*data is full\. Free some space"):
+        async with open_ground(settings):
+            pass
+
+
+def test_what_the_settings_say_holds_for_all_servers(settings, monkeypatch):
+    assert host_rules(settings) == HostRules(min_free_bytes=500 * 1024 * 1024)
+    for name, value in {
+        "PICTURE_DAYS": "7",
+        "PROMPT_DAYS": "30",
+        "MIN_FREE_MB": "0",
+        "BLOCKED_USERS": "5",
+        "SERVED_SERVERS": "6,7",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    assert host_rules(Settings.load(need_token=False)) == HostRules(
+        audience=Audience(served_servers=frozenset({6, 7}), blocked_users=frozenset({5})),
+        keeping=KeepingTimes(picture_days=7, word_days=30),
+    )
 
 
 async def test_state_may_lie_apart_from_the_models(settings, tmp_path):

@@ -133,14 +133,35 @@ def test_doctor_has_a_line_for_everything_and_the_exit_code_of_the_first_fault(c
 
     printed = capsys.readouterr().out
     assert code == 78
-    assert re.findall(r"^  (ok  |FAIL)  ([a-z ]+):", printed, re.MULTILINE) == [
+    assert re.findall(r"^  (ok  |warn|FAIL)  ([a-z ]+):", printed, re.MULTILINE) == [
         ("FAIL", "token"),
         ("ok  ", "data folder"),
         ("ok  ", "database"),
         ("ok  ", "device"),
         ("ok  ", "model"),
         ("ok  ", "picture classifier"),
+        ("ok  ", "pins"),
+        ("ok  ", "credits"),
     ]
+
+
+def test_doctor_warns_of_a_limit_that_servers_lift_and_of_no_other(monkeypatch, capsys):
+    def line() -> str:
+        main(["doctor"])
+        return next(line for line in capsys.readouterr().out.splitlines() if " credits: " in line)
+
+    monkeypatch.setenv("DAILY_CREDITS", "5")
+    assert line().startswith("  warn  credits: DAILY_CREDITS=5 is only a default")
+    monkeypatch.setenv("USER_DAILY_CREDITS", "50")
+    assert line() == "  ok    credits: a member may use 50 a day over all servers, whatever a server says"
+
+
+def test_doctor_says_that_nothing_would_be_drawn_below_the_mark(monkeypatch, capsys):
+    monkeypatch.setenv("MIN_FREE_MB", str(2**40))
+
+    main(["doctor"])
+
+    assert "below MIN_FREE_MB=1099511627776 nothing is drawn" in capsys.readouterr().out
 
 
 def test_doctor_reports_a_damaged_database(tmp_path, capsys):

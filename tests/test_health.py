@@ -5,6 +5,7 @@ import socket
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from bot.health import PortTakenError, measure_lag, serve_health
 from bot.health_check import ask_health
@@ -71,6 +72,30 @@ async def test_a_port_in_use_is_one_sentence():
         with pytest.raises(PortTakenError, match=f"HTTP_PORT {port} is in use"):
             async with serve_health(port, {}, Metrics()):
                 pass
+
+
+async def test_only_this_machine_is_answered_unless_another_address_is_given(monkeypatch):
+    addresses: list[str | None] = []
+
+    class Site(web.TCPSite):
+        def __init__(self, runner, host=None, port=None):
+            addresses.append(host)
+            super().__init__(runner, host, port)
+
+    monkeypatch.setattr(web, "TCPSite", Site)
+    for host in ({}, {"host": "127.0.0.2"}, {"host": "0.0.0.0"}):
+        async with serve_health(free_port(), {}, Metrics(), **host):
+            pass
+
+    assert addresses == ["127.0.0.1", "127.0.0.2", "0.0.0.0"]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+async def test_an_address_of_another_machine_is_one_sentence(host):
+    with pytest.raises(PortTakenError, match=f"HTTP_HOST {host} is no address of this machine") as caught:
+        async with serve_health(free_port(), {}, Metrics(), host=host):
+            pass
+    assert "\n" not in str(caught.value)
 
 
 async def test_loop_lag_is_recorded():

@@ -1,6 +1,7 @@
 """Settings: every fault at once, each with its cure, and no secret repeated."""
 
 import os
+import re
 
 import pytest
 
@@ -223,3 +224,32 @@ def test_settings_that_contradict_each_other_are_one_sentence(given, said):
 )
 def test_settings_that_only_look_alike_go_together(given):
     assert load(DISCORD_TOKEN=TOKEN, **given)
+
+
+def test_users_and_servers_are_lists_of_ids():
+    settings = load(need_token=False, BLOCKED_USERS="123456789012345678, 5,", SERVED_SERVERS=" 7 ")
+
+    assert (settings.blocked_users, settings.served_servers) == ({123456789012345678, 5}, {7})
+    assert load(need_token=False, SERVED_SERVERS=" ").served_servers == frozenset()
+
+
+@pytest.mark.parametrize("given", ["anna", "5;6", "0", "-5", "5.5", "<@5>"])
+@pytest.mark.parametrize(("name", "of"), [("BLOCKED_USERS", "users"), ("SERVED_SERVERS", "servers")])
+def test_a_wrong_list_of_ids_is_one_line(name, of, given):
+    lines = {line for line in problems(**{name: given}) if line.startswith(name)}
+    assert len(lines) == 1
+    assert f"must be ids of {of} with commas between" in lines.pop()
+
+
+@pytest.mark.parametrize("given", ["127.0.0.1", "0.0.0.0", "::", "::1", "localhost", "pastel.example.org"])
+def test_an_address_or_a_name_is_where_figures_are_shown(given):
+    assert load(need_token=False, HTTP_HOST=given).http_host == given
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("HTTP_HOST", "http://x"), ("HTTP_HOST", "a b"), ("MIN_FREE_MB", "-1"), ("PICTURE_DAYS", "3651"), ("PROMPT_DAYS", "x")],
+)
+def test_a_wrong_value_is_told_with_what_is_right(name, given):
+    (line,) = [line for line in problems(**{name: given}) if line.startswith(name)]
+    assert re.match(rf"{name} must be (an address|a whole number)", line)

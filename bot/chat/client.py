@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
@@ -11,20 +12,22 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.chat import errors, replies
-from bot.chat.actions import Press
+from bot.chat.actions import ERASE, Press
 from bot.chat.buttons import JobButton
 from bot.chat.command_sync import sync_if_changed
 from bot.chat.freshness import Freshness
 from bot.chat.replies import Interaction
 from bot.chat.settings_items import SettingsItem, SettingsPress
 from bot.chat.shards import PacedShardedBot
-from bot.errors import NotFoundError
+from bot.domain.audience import EVERYBODY, Audience
+from bot.errors import NotAllowedError, NotFoundError
 from bot.ports import MetaRepository
 from bot.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
 MAX_RATELIMIT_WAIT = 60.0  # seconds; beyond it discord.py raises instead of sleeping, and the outbox waits
+OWN_DATA = "privacy"  # the command that stays open to whoever is not served: what is kept of them is theirs all the same
 NOT_OFFERED = "I do not offer this any more, so nothing happened. `/help` says what I do now."
 GUILD_READY_TIMEOUT = 2.0  # seconds after the last server before READY counts; discord.py's own default
 
@@ -36,10 +39,24 @@ OnLogin = Callable[[], Awaitable[None]]
 
 
 class PastelTree(app_commands.CommandTree["PastelBot"]):
-    """Commands, with our error sink and without interactions that came too late."""
+    """Commands, with our error sink, without interactions that came too late, and for those alone who are served."""
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
-        return not replies.is_late(interaction)
+        """discord.py asks before commands, menus and completions alike; an error here would reach nobody."""
+        if replies.is_late(interaction):
+            return False
+        if cast("dict[str, Any]", interaction.data or {}).get("name") == OWN_DATA:
+            return True
+        try:
+            self.client.check_served(interaction)
+        except NotAllowedError as error:
+            if interaction.type is discord.InteractionType.autocomplete:
+                with contextlib.suppress(discord.DiscordException):
+                    await interaction.response.autocomplete([])
+            else:
+                await errors.report(self.client.metrics, interaction, error)
+            return False
+        return True
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         await errors.report(self.client.metrics, interaction, error)
@@ -50,7 +67,7 @@ class PastelBot(PacedShardedBot):
 
     Cogs get their services with `require`, in their `setup`. Buttons and forms are handed to whoever registered for their
     action, so that this layer knows no service. `on_login` runs once commands and extensions stand, before the gateway opens.
-    `meta` None: commands are registered at every start.
+    `meta` None: commands are registered at every start. `audience` is asked at every door.
     """
 
     def __init__(
@@ -60,6 +77,7 @@ class PastelBot(PacedShardedBot):
         meta: MetaRepository | None,
         extensions: Sequence[str],
         on_login: OnLogin | None = None,
+        audience: Audience = EVERYBODY,
         guild_ready_timeout: float = GUILD_READY_TIMEOUT,
         shard_count: int | None = None,
     ) -> None:
@@ -82,6 +100,7 @@ class PastelBot(PacedShardedBot):
         self._meta = meta
         self._extension_names = tuple(extensions)
         self._on_login = on_login
+        self._audience = audience
         self._has_logged_in = False
         self._provided: dict[type[Any], Any] = {}
         self._actions: dict[str, PressHandler] = {}
@@ -112,6 +131,10 @@ class PastelBot(PacedShardedBot):
     def on_settings(self, handler: SettingsHandler) -> None:
         """Let `handler` answer whatever is used on the settings panel, its forms too."""
         self._settings_handler = handler
+
+    def check_served(self, interaction: Interaction) -> None:
+        """Raises NotAllowedError for whom the operator does not serve where they ask."""
+        self._audience.check(user_id=interaction.user.id, guild_id=interaction.guild_id)
 
     async def press(self, interaction: Interaction, press: Press) -> None:
         """A button was pressed."""
@@ -185,6 +208,8 @@ class PastelBot(PacedShardedBot):
         if replies.is_late(interaction):
             return
         try:
+            if not (isinstance(press, Press) and press.action == ERASE):
+                self.check_served(interaction)
             if handler is None:
                 raise NotFoundError(NOT_OFFERED)
             await handler(interaction, press)

@@ -10,7 +10,8 @@ import discord
 from discord import app_commands
 
 from bot.chat.replies import Interaction, refuse
-from bot.errors import OperatorError, UserError
+from bot.domain.host_rules import NO_ROOM
+from bot.errors import DiskFullError, OperatorError, UserError
 from bot.telemetry import Metrics
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) 
     metrics.errors.inc()
     if isinstance(error, OperatorError):
         log.error("Error %s in interaction %s: %s", incident, interaction.id, error)
+        if isinstance(error, DiskFullError):
+            return NO_ROOM
         return f"I cannot do this right now: my host has to look after something. They find it in the log as `{incident}`."
     # The traceback holds code, never local values, so no prompt gets into the log with it.
     log.error("Error %s in interaction %s", incident, interaction.id, exc_info=error)

@@ -42,8 +42,8 @@ NUMBERS: Mapping[str, NumberField] = {
     "daily_credits": NumberField(low=0, high=MAX_ALLOWANCE, empty="what my host set"),
     "waiting_jobs": NumberField(low=1, high=MAX_WAITING, empty="as many as my host allows"),
     "max_steps": NumberField(low=1, high=MAX_STEPS, empty="no limit here"),
-    "picture_days": NumberField(low=1, high=MAX_DAYS, empty="never"),
-    "prompt_days": NumberField(low=1, high=MAX_DAYS, empty="never"),
+    "picture_days": NumberField(low=1, high=MAX_DAYS, empty="as my host decides"),
+    "prompt_days": NumberField(low=1, high=MAX_DAYS, empty="as my host decides"),
 }
 ROLE_NUMBERS: Mapping[str, NumberField] = {
     "role_credits": NumberField(low=0, high=MAX_ALLOWANCE, empty="no credits of its own"),

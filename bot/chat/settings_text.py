@@ -275,14 +275,14 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
         theme=Theme.SHOWING,
         title="Delete pictures after",
         meaning="On my side. The message in Discord stays.",
-        unset="never",
+        unset="as my host decides",
         shown=_days,
     ),
     "prompt_days": SettingText(
         theme=Theme.SHOWING,
         title="Delete prompts after",
         meaning="The picture on my side goes with its prompt.",
-        unset="never",
+        unset="as my host decides",
         shown=_days,
     ),
 }

@@ -46,7 +46,7 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
     stop = stop_event()
     state = settings.data_dir / STATE_FOLDER
     await asyncio.to_thread(_forget, state)
-    settings = await asyncio.to_thread(_with_small_model, settings)
+    settings = _for_the_visitor(await asyncio.to_thread(_with_small_model, settings))
     async with open_application(settings, state_dir=state) as app:
         _draw_examples(app)
         background = app.works.background
@@ -80,6 +80,11 @@ def _with_small_model(settings: Settings) -> Settings:
     if settings.model is not None:
         return settings
     return settings.model_copy(update={"model": small_model(load_catalog(SHIPPED_DATA, settings.data_dir))})
+
+
+def _for_the_visitor(settings: Settings) -> Settings:
+    """Whom the operator serves in Discord says nothing of a page on this computer."""
+    return settings.model_copy(update={"served_servers": frozenset[int](), "blocked_users": frozenset[int]()})
 
 
 async def _choose_report_channel(app: Application) -> None:

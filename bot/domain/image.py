@@ -53,3 +53,19 @@ class Upload:
     width: int
     height: int
     data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a look at all stored files came to: files removed, files kept, and the bytes of those."""
+
+    removed: int = 0
+    kept: int = 0
+    kept_bytes: int = 0
+
+    def __add__(self, other: Swept) -> Swept:
+        return Swept(
+            removed=self.removed + other.removed,
+            kept=self.kept + other.kept,
+            kept_bytes=self.kept_bytes + other.kept_bytes,
+        )

@@ -33,9 +33,20 @@ class KeepingTimes:
         days = [days for days in (self.picture_days, self.word_days) if days is not None]
         object.__setattr__(self, "picture_days", min(days, default=None))
 
+    def within(self, longest: KeepingTimes) -> KeepingTimes:
+        """The shorter of both, for each."""
+        return KeepingTimes(
+            picture_days=_shorter(self.picture_days, longest.picture_days),
+            word_days=_shorter(self.word_days, longest.word_days),
+        )
+
+
+def _shorter(days: int | None, longest: int | None) -> int | None:
+    return min((given for given in (days, longest) if given is not None), default=None)
+
 
 FOR_GOOD = KeepingTimes()
-"""In servers that have not decided, and in direct messages."""
+"""Where neither the server nor the host has decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,11 +37,17 @@ class Licence:
     url: str = ""
 
 
+def _no_pins() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSource:
     """Where weights come from: exactly one of `repo` (hub id), `folder` (diffusers layout) or `file` (.safetensors).
 
-    `config` is a local diffusers folder whose JSON files describe a single-file checkpoint, for use without the hub.
+    `revision` is a commit of the repo, or a branch. `sha256` says what files must be, by their paths in repo or folder (a
+    single file: by its name). `config` is a local diffusers folder whose JSON files describe a single-file checkpoint, for use
+    without the hub.
     """
 
     repo: str | None = None
@@ -49,6 +55,7 @@ class ModelSource:
     folder: Path | None = None
     file: Path | None = None
     config: Path | None = None
+    sha256: Mapping[str, str] = field(default_factory=_no_pins)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +156,7 @@ class ModelProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """A LoRA that a member picks by name: hub `repo` + `weight_name`, or a local `file`.
+    """A LoRA that a member picks by name: hub `repo` + `weight_name`, or a local `file`. It must have `sha256`, if given.
 
     One that `is_distilled` is no look: it lets a model draw in few steps, is named by a profile's quality and not offered.
     """
@@ -163,6 +170,7 @@ class Style:
     revision: str | None = None
     weight_name: str | None = None
     file: Path | None = None
+    sha256: str | None = None
     adapter_weight: float = 1.0
     trigger_words: str = ""
     description: str = ""

@@ -16,6 +16,7 @@ from bot.inference.adapter_formats import AdapterFormatError, check_adapter, cou
 from bot.inference.faults import is_device_lost, is_out_of_memory
 from bot.inference.loading import cached_folder
 from bot.inference.merging import COMPONENTS, Factor, MergedWeights, take_factors
+from bot.inference.pins import check_pin
 from bot.inference.weights import WeightsError, file_sha256, read_header
 
 MAX_LOADED = LORAS_AT_ONCE  # LoRAs of SDXL have 50 to 800 MB
@@ -64,6 +65,8 @@ class Adapters:
         try:
             header = read_header(path)
             check_adapter(header, int(self._pipeline.unet.config.cross_attention_dim))
+            if style.sha256 is not None:
+                check_pin(path, style.sha256)
         except (WeightsError, AdapterFormatError) as error:
             raise _unusable(style, f"its file {path.name} {error}") from error
         digest = file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS]

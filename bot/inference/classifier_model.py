@@ -18,7 +18,9 @@ from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
 from bot.errors import ModelError
 from bot.inference.classifier_files import classifier_error, find_folder
+from bot.inference.pins import CURE, check_pins
 from bot.inference.pipelines import choose_device
+from bot.inference.weights import WeightsError
 
 # As Any: transformers decides at run time what these classes make.
 ImageProcessor: Any = AutoImageProcessor
@@ -54,6 +56,10 @@ class LoadedClassifier:
 def load_classifier(classifier: ClassifierProfile, *, device: str, cache_dir: Path | None = None) -> LoadedClassifier:
     """Read the weights, which are on this machine. Raises ModelError."""
     folder = find_folder(classifier, cache_dir)
+    try:
+        check_pins(folder, classifier.source.sha256)
+    except WeightsError as error:
+        raise classifier_error(classifier, error, CURE) from None
     place, _ = choose_device(device)  # float32 everywhere: small models, and a rating must not depend on the card
     try:
         model, gaps = ImageModel.from_pretrained(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bot.domain.profile import ModelProfile, ModelSource
 from bot.errors import ModelError
 from bot.inference.weights import PICKLE_ENDINGS, WeightsError, check_folder, read_header
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
 SDXL_CONFIG_REPO = "stabilityai/stable-diffusion-xl-base-1.0"  # where diffusers looks up what single files leave out
 
 
@@ -30,11 +32,15 @@ def is_offline(*, offline: bool) -> bool:
 
 
 def cached_folder(repo: str, revision: str | None, cache_dir: Path | None, file: str = "model_index.json") -> Path | None:
-    """The snapshot folder of a repo in the hub's cache, if `file` is there."""
+    """The snapshot folder of a repo in the hub's cache, if `file` is there; of a `revision` that is a commit, its very own."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, file, cache_dir=cache_dir, revision=revision)
-    return Path(found).parent if isinstance(found, str) else None
+    if not isinstance(found, str):
+        return None
+    folder = Path(found.removesuffix(file)) if "/" in file else Path(found).parent
+    is_other = revision is not None and COMMIT.fullmatch(revision) and folder.name != revision
+    return None if is_other else folder
 
 
 def model_error(profile: ModelProfile, place: str, fault: object, cure: str = "") -> ModelError:

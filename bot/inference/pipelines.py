@@ -20,6 +20,7 @@ from bot.domain.profile import ModelProfile, ModelSource
 from bot.errors import ModelError
 from bot.inference.faults import is_out_of_memory
 from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, model_error, not_downloaded
+from bot.inference.pins import CURE, check_pins
 from bot.inference.preview import LatentPreview
 from bot.inference.schedulers import build_scheduler, sampling_of_file
 from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
@@ -92,14 +93,17 @@ def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
 
 
 def _load(profile: ModelProfile, place: Place) -> LoadedModel:
-    vae = {"vae": _load_vae(profile.vae, place)} if profile.vae is not None else {}
+    vae = {"vae": _load_vae(profile, profile.vae, place)} if profile.vae is not None else {}
     source, model_hash, prediction = profile.source, None, None
     if source.file is not None:
         prediction = sampling_of_file(read_header(source.file))
+        _check_pins(profile, source.file.parent, source)
         text2img = _load_single_file(source.file, source.config, place, vae)
-        model_hash = file_sha256(source.file)[:AUTO_V2_DIGITS]
+        model_hash = (source.sha256.get(source.file.name) or file_sha256(source.file))[:AUTO_V2_DIGITS]
     else:
-        text2img = _load_folder(profile, source.folder or _cached(profile, source, place), place, vae)
+        folder = source.folder or _cached(profile, source, place)
+        _check_pins(profile, folder, source)
+        text2img = _load_folder(profile, folder, place, vae)
     _refuse_gaps(profile, text2img)
     text2img.scheduler = build_scheduler(text2img.scheduler.config, profile, prediction)
     text2img.to(place.device)
@@ -157,18 +161,24 @@ def _load_single_file(file: Path, config: Path | None, place: Place, parts: Mapp
     )
 
 
-def _load_vae(source: ModelSource, place: Place) -> Any:
+def _check_pins(profile: ModelProfile, folder: Path, source: ModelSource) -> None:
+    """Raises ModelError for weights that are not those that the profile names."""
+    try:
+        check_pins(folder, source.sha256)
+    except WeightsError as error:
+        raise model_error(profile, str(source.repo or source.folder or source.file), error, CURE) from None
+
+
+def _load_vae(profile: ModelProfile, source: ModelSource, place: Place) -> Any:
     if source.file is not None:
+        _check_pins(profile, source.file.parent, source)
         config = {"config": str(source.config)} if source.config else {}
         return Vae.from_single_file(str(source.file), dtype=place.dtype, local_files_only=True, **config)
-    return Vae.from_pretrained(
-        source.folder or source.repo,
-        revision=source.revision,
-        dtype=place.dtype,
-        use_safetensors=True,
-        cache_dir=place.cache_dir,
-        local_files_only=True,
-    )
+    folder = source.folder or cached_folder(str(source.repo), source.revision, place.cache_dir, "config.json")
+    if folder is None:
+        raise not_downloaded(profile, str(source.repo))
+    _check_pins(profile, folder, source)
+    return Vae.from_pretrained(folder, dtype=place.dtype, use_safetensors=True, local_files_only=True)
 
 
 def _cached(profile: ModelProfile, source: ModelSource, place: Place) -> Path:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from bot.domain.eta import EngineSpeed
 from bot.domain.fairness import Share
-from bot.domain.image import GenerationResult, ImageFile, Upload
+from bot.domain.image import GenerationResult, ImageFile, Swept, Upload
 from bot.domain.job import JobId
 from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
@@ -113,6 +113,13 @@ class ImageStore(Protocol):
         """Raises NotFoundError."""
         ...
 
-    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
-        """Remove what no row knows, of files last written `before`; returns how many. Bounded in memory."""
+    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> Swept:
+        """Remove what no row knows, of files last written `before`; None: of those that an earlier process left, once.
+
+        Bounded in memory; may take minutes, while files are written and read.
+        """
+        ...
+
+    async def free_bytes(self) -> int:
+        """What may still be written there."""
         ...

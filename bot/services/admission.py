@@ -1,4 +1,4 @@
-"""How a checked request becomes a job: the one way in, open until the operator drains the bot."""
+"""How a checked request becomes a job: the one way in, open until the operator drains the bot or the disk is full."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bot.ports import Clock, ImageStore, JobRepository, Submission
 from bot.services.gate import Gate
 from bot.services.live_cards import LiveCards
 from bot.services.proposals import Proposal
+from bot.services.room import Room
 from bot.services.worker import Worker
 from bot.telemetry import Metrics
 
@@ -25,6 +26,7 @@ class Admission:
         *,
         jobs: JobRepository,
         gate: Gate,
+        room: Room,
         store: ImageStore,
         worker: Worker,
         live: LiveCards,
@@ -33,6 +35,7 @@ class Admission:
     ) -> None:
         self._jobs = jobs
         self._gate = gate
+        self._room = room
         self._store = store
         self._worker = worker
         self._live = live
@@ -49,8 +52,7 @@ class Admission:
 
         Raises NotAllowedError, InvalidRequestError.
         """
-        if not self._is_open:
-            raise NotAllowedError(CLOSED)
+        await self._check_open()
         return await self._admitted(proposal, origin, reply)
 
     async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget, *, from_intake: bool = False) -> Submission:
@@ -62,8 +64,8 @@ class Admission:
         Where the reply names no message yet, nothing is drawn before the member was shown the job (`Reception`).
         Raises QuotaError, NotAllowedError.
         """
-        if not (self._is_open or from_intake):
-            raise NotAllowedError(CLOSED)
+        if not from_intake:
+            await self._check_open()
         new, limits = await self._admitted(proposal, origin, reply)
         new = replace(new, from_intake=from_intake)
         if proposal.upload is None:
@@ -76,6 +78,11 @@ class Admission:
                 await self._live.show(submission.job)
                 self._worker.wake()
         return submission
+
+    async def _check_open(self) -> None:
+        if not self._is_open:
+            raise NotAllowedError(CLOSED)
+        await self._room.check()
 
     async def _admitted(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> tuple[NewJob, Limits]:
         permit = await self._gate.admit(proposal.request, origin)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from bot.domain.host_rules import NO_HOST_RULES, HostRules
 from bot.domain.profile import Catalog, ModelProfile
 from bot.services.adapters import Ports
 from bot.services.admission import Admission
@@ -40,41 +40,14 @@ from bot.services.removal import Removal
 from bot.services.report_display import ReportDisplay
 from bot.services.reports import Reports
 from bot.services.retention import Retention
+from bot.services.room import Room
 from bot.services.server_queue import ServerQueue
 from bot.services.signals import Sleep
 from bot.services.sweeping import Sweeping
 from bot.services.text_reader import TextReader
 from bot.services.uploads import UploadPlaces
+from bot.services.use_cases import Services
 from bot.services.worker import Worker
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """The use cases. What has a `run` wants a task; stop the worker first, then delivery, then the others."""
-
-    generation: GenerationService
-    quotas: Quotas
-    server_queue: ServerQueue
-    house_rules: HouseRules
-    moderation: Moderation
-    reports: Reports
-    preferences: Preferences
-    findings: Findings
-    drain: Drain
-    privacy: Privacy
-    eraser: Eraser
-    overwriting: Overwriting
-    retention: Retention
-    sweeping: Sweeping
-    first_answers: FirstAnswers
-    intakes: Intakes
-    fetcher: Fetcher
-    worker: Worker
-    delivery: Delivery
-    live: LiveCards
-    reader: TextReader
-    uploads: UploadPlaces
-    places: Places
 
 
 def build_services(
@@ -82,6 +55,7 @@ def build_services(
     *,
     profile: ModelProfile,
     catalog: Catalog,
+    host: HostRules = NO_HOST_RULES,
     edit_interval: float = EDIT_INTERVAL,
     sleep: Sleep = asyncio.sleep,
     timer: Callable[[], float] = time.monotonic,
@@ -91,20 +65,19 @@ def build_services(
     estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    reader, uploads = TextReader(timer), UploadPlaces()
-    gate = _gate(ports, reader, profile, catalog)
+    reader, uploads, display = TextReader(timer), UploadPlaces(), _report_display(ports)
+    gate, room = _gate(ports, reader, host, profile, catalog), Room(store, min_free_bytes=host.min_free_bytes, ticks=timer)
     inspection = Inspection(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     recheck = Recheck(gate=gate, inspection=inspection, jobs=jobs, store=store, clock=clock)
     delivery = Delivery(room=_mailroom(ports, cards), jobs=jobs, recheck=recheck, live=live, sleep=sleep)
     fetching = _fetching(ports, live, delivery, lambda: worker.wake(), sleep, timer)
     fetcher = Fetcher(fetching, (*catalog.styles_for(profile), *catalog.quality_styles(profile)))
-    worker = Worker(_workbench(ports, recheck, live, delivery, fetcher, sleep))
-    display = _report_display(ports)
+    worker = Worker(_workbench(ports, (recheck, room), live, delivery, fetcher, sleep))
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )
     proposals = Proposals(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
-    admission = Admission(jobs=jobs, gate=gate, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
+    admission = Admission(jobs=jobs, gate=gate, room=room, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
     first_answers = _first_answers(ports, live, worker, delivery, sleep)
     reception = Reception(
         admission=admission, first_answers=first_answers, jobs=jobs, cards=cards, live=live, worker=worker, clock=clock
@@ -116,16 +89,16 @@ def build_services(
         generation=_generation(ports, proposals, (admission, reception, intakes), removal, estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
-        house_rules=_house_rules(ports, profile, catalog),
+        house_rules=_house_rules(ports, host, profile, catalog),
         moderation=moderation,
         reports=_reports(ports, display, moderation, removal),
         findings=Findings(codec=ports.codec, proposals=proposals, gate=gate, reader=reader),
         preferences=Preferences(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(admission=admission, jobs=jobs, outbox=ports.outbox, sleep=sleep),
-        privacy=Privacy(records=ports.records, shelf=ports.shelf, eraser=eraser, exports=Exports(ports.records)),
+        privacy=_privacy(ports, host, eraser),
         eraser=eraser,
         overwriting=Overwriting(traces=ports.traces, clock=clock, metrics=metrics, sleep=sleep),
-        retention=Retention(shelf=ports.shelf, store=store, reports=display, clock=clock, metrics=metrics, sleep=sleep),
+        retention=_retention(ports, host, display, sleep),
         sweeping=Sweeping(jobs=jobs, store=store, clock=clock, metrics=metrics, sleep=sleep),
         first_answers=first_answers,
         intakes=intakes,
@@ -185,14 +158,16 @@ def _generation(
 
 
 def _workbench(
-    ports: Ports, recheck: Recheck, live: LiveCards, delivery: Delivery, fetcher: Fetcher, sleep: Sleep
+    ports: Ports, looks: tuple[Recheck, Room], live: LiveCards, delivery: Delivery, fetcher: Fetcher, sleep: Sleep
 ) -> Workbench:
+    recheck, room = looks
     return Workbench(
         jobs=ports.jobs,
         generator=ports.generator,
         inspection=recheck.inspection,
         recheck=recheck,
         store=ports.store,
+        room=room,
         codec=ports.codec,
         live=live,
         fetcher=fetcher,
@@ -236,7 +211,7 @@ def _mailroom(ports: Ports, cards: CardAssembler) -> Mailroom:
     )
 
 
-def _gate(ports: Ports, reader: TextReader, profile: ModelProfile, catalog: Catalog) -> Gate:
+def _gate(ports: Ports, reader: TextReader, host: HostRules, profile: ModelProfile, catalog: Catalog) -> Gate:
     return Gate(
         rules=ports.house_rules,
         blocks=ports.moderation,
@@ -245,6 +220,7 @@ def _gate(ports: Ports, reader: TextReader, profile: ModelProfile, catalog: Cata
         operator=ports.limits,
         profile=profile,
         catalog=catalog,
+        audience=host.audience,
         clock=ports.clock,
     )
 
@@ -261,8 +237,33 @@ def _report_display(ports: Ports) -> ReportDisplay:
     )
 
 
-def _house_rules(ports: Ports, profile: ModelProfile, catalog: Catalog) -> HouseRules:
-    return HouseRules(repository=ports.house_rules, profile=profile, catalog=catalog, posting=ports.board, clock=ports.clock)
+def _house_rules(ports: Ports, host: HostRules, profile: ModelProfile, catalog: Catalog) -> HouseRules:
+    return HouseRules(
+        repository=ports.house_rules,
+        profile=profile,
+        catalog=catalog,
+        longest=host.keeping,
+        posting=ports.board,
+        clock=ports.clock,
+    )
+
+
+def _privacy(ports: Ports, host: HostRules, eraser: Eraser) -> Privacy:
+    return Privacy(
+        records=ports.records, shelf=ports.shelf, longest=host.keeping, eraser=eraser, exports=Exports(ports.records)
+    )
+
+
+def _retention(ports: Ports, host: HostRules, display: ReportDisplay, sleep: Sleep) -> Retention:
+    return Retention(
+        shelf=ports.shelf,
+        longest=host.keeping,
+        store=ports.store,
+        reports=display,
+        clock=ports.clock,
+        metrics=ports.metrics,
+        sleep=sleep,
+    )
 
 
 def _eraser(ports: Ports, worker: Worker, delivery: Delivery, live: LiveCards, display: ReportDisplay, sleep: Sleep) -> Eraser:

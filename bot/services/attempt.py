@@ -16,13 +16,14 @@ from bot.domain.progress import Phase, Progress
 from bot.domain.quota import StepsTaken
 from bot.domain.request import GenerationRequest
 from bot.domain.withholding import WithheldError
-from bot.errors import FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
+from bot.errors import DiskFullError, FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
 from bot.services.fetching import Fetcher
 from bot.services.incidents import report
 from bot.services.inspection import Inspection
 from bot.services.live_cards import LiveCards
 from bot.services.recheck import Recheck
+from bot.services.room import Room
 from bot.services.signals import Sleep
 from bot.telemetry import Metrics
 
@@ -57,6 +58,7 @@ class Workbench:
     inspection: Inspection
     recheck: Recheck
     store: ImageStore
+    room: Room
     codec: ImageCodec
     live: LiveCards
     fetcher: Fetcher
@@ -201,11 +203,24 @@ class Attempt:
             for index, image in enumerate(result.images):
                 key = await bench.store.save(self.job.id, self.job.attempt, index, image.data)
                 stored.append(_stored(index, key, image))
+        except DiskFullError as error:
+            await self._discard(stored)
+            return await self._wait_for_room(error)
         except (FolderError, OSError) as error:
             report(log, bench.metrics, f"Pictures of job {self.job.id} could not be saved", error)
             await self._discard(stored)
             return await self._fail(DISK_FULL)
         return await self._finish(tuple(stored))
+
+    async def _wait_for_room(self, error: DiskFullError) -> str:
+        """The job goes back and is drawn again when there is room. Where the disk says that it has room all the same (a quota
+        of the system's), it is a try like others, so that nobody draws in vain for ever.
+        """
+        if not await self._bench.room.failed():
+            report(log, self._bench.metrics, f"Pictures of job {self.job.id} could not be saved", error)
+            return await self._retry_or_fail(DISK_FULL)
+        await self.give_back()
+        return "waits"
 
     async def _finish(self, stored: tuple[StoredImage, ...]) -> str:
         job, bench = self.job, self._bench

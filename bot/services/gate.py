@@ -12,6 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from bot.domain import policy
+from bot.domain.audience import Audience
 from bot.domain.house_rules import UNCHANGED, GuildSettings
 from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
@@ -51,7 +52,7 @@ class Gate:
     """Reads a server's rules and a member's own defaults afresh each time, so that changes hold at once.
 
     What counts of a block is the look where the job is stored, in that transaction; the one here spares a member a form.
-    Implements ports.LimitsSource; `operator` is what the operator allows, `profile` the model that is drawn with.
+    Implements ports.LimitsSource; `operator` is what the operator allows, `audience` whom; `profile` is drawn with.
     """
 
     rules: HouseRulesRepository
@@ -61,10 +62,12 @@ class Gate:
     operator: LimitsSource
     profile: ModelProfile
     catalog: Catalog
+    audience: Audience
     clock: Clock
 
     async def admit(self, request: GenerationRequest, origin: Origin) -> Permit:
         """Raises NotAllowedError, with the sentence of the first rule that forbids it, and QuotaError for who asks too fast."""
+        self.audience.check(user_id=origin.user_id, guild_id=origin.guild_id)
         place = origin.place
         if place is None:
             raise NotAllowedError(NO_PLACE)
@@ -86,6 +89,7 @@ class Gate:
         """Returns how far a job's pictures may go now, never further than it was told. Raises NotAllowedError where a rule of
         now forbids the job; roles are not asked again, since nobody knows them any more.
         """
+        self.audience.check(user_id=job.origin.user_id, guild_id=job.origin.guild_id)
         settings, place = await self.settings(job.origin.guild_id), job.origin.place
         if place is None:  # it came before places were kept; only there did anybody tell it more than SENSITIVE
             place = Place(channel_id=0, age_restricted=job.showing.rating.is_beyond(Rating.SENSITIVE))

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from bot.domain.house_rules import SETTING_NAMES, GuildSettings, known_setting
 from bot.domain.job import Actor
+from bot.domain.privacy import KeepingTimes
 from bot.domain.profile import Catalog, ModelProfile, Style
+from bot.domain.quota import counted
 from bot.domain.settings_edits import overwrite, reset
 from bot.domain.settings_json import export_text
 from bot.domain.settings_trail import Edit, Revision, TrailEntry, TrailPage
@@ -53,12 +55,14 @@ class HouseRules:
 
     A change holds from the next request on, since the gate reads afresh each time. A style that is new in the settings must be
     one that was found; one that stood there before may be gone, so that other settings can still be changed. The same holds
-    for the report channel and our rights in it. `posting` None: there is no Discord.
+    for the report channel and our rights in it. `longest`: how long the host keeps things at most. `posting` None: there is
+    no Discord.
     """
 
     repository: HouseRulesRepository
     profile: ModelProfile
     catalog: Catalog
+    longest: KeepingTimes
     posting: PostingRights | None
     clock: Clock
 
@@ -82,6 +86,7 @@ class HouseRules:
         def checked(before: GuildSettings) -> GuildSettings:
             after = edit(before)
             self._check_styles(before, after)
+            self._check_days(before, after)
             if any(guild_id in ids for ids in _role_ids(after)):
                 raise InvalidRequestError(EVERYBODY_IS_NO_ROLE)
             return after
@@ -117,6 +122,19 @@ class HouseRules:
             raise InvalidRequestError(
                 f"I could not post reports in <#{chosen}>: I lack **{right}** there. Allow it, then choose the channel again."
             )
+
+    def _check_days(self, before: GuildSettings, after: GuildSettings) -> None:
+        """Times that stood there before the host set a shorter one stay; the shorter one holds all the same."""
+        for name, kind, most in (
+            ("picture_days", "pictures", self.longest.picture_days),
+            ("prompt_days", "prompts", self.longest.word_days),
+        ):
+            days: int | None = getattr(after, name)
+            if most is not None and days is not None and days > most and days != getattr(before, name):
+                raise InvalidRequestError(
+                    f"My host keeps {kind} for {counted(most, 'day')} at most, so `{name}` can be 1 to {most}. "
+                    "Without a number it is as many days as my host says."
+                )
 
     def _check_styles(self, before: GuildSettings, after: GuildSettings) -> None:
         for name in sorted(_style_names(after) - _style_names(before)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.domain.job import Actor
-from bot.domain.privacy import FOR_GOOD, Holdings, KeepingTimes
+from bot.domain.privacy import Holdings, KeepingTimes
 from bot.domain.privacy_export import ExportFile
 from bot.errors import NotAllowedError
 from bot.services.erasure import Eraser, Erasures
@@ -29,12 +29,13 @@ class Privacy:
 
     records: MemberRecords
     shelf: Shelf
+    longest: KeepingTimes
     eraser: Eraser
     exports: Exports
 
     async def times(self, guild_id: int | None) -> KeepingTimes:
-        """How long this server keeps things; None is a direct message."""
-        return FOR_GOOD if guild_id is None else await self.shelf.times_of(guild_id)
+        """How long things of this server are kept; None is a direct message."""
+        return self.longest if guild_id is None else (await self.shelf.times_of(guild_id)).within(self.longest)
 
     async def holdings(self, user_id: int) -> Holdings:
         """How much is stored of the member."""

@@ -1,4 +1,4 @@
-"""Retention: pictures and words go when a server's time for them is over, and so do old copies of the database."""
+"""Retention: pictures and words go when the server's or the host's time for them is over; so do old copies of the database."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ class Shelf(Protocol):
 
     async def times_of(self, guild_id: int) -> KeepingTimes: ...
 
-    async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
-        """Jobs that ended before, whose pictures (or words) are still there and whose last card needs no showing."""
+    async def expired(self, guild_id: int | None, *, before: datetime, words: bool) -> Content:
+        """Jobs that ended before, whose pictures (or words) are still there and whose last card needs no showing.
+
+        `guild_id` None: of every server, and of direct messages.
+        """
         ...
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
@@ -53,6 +56,7 @@ class Retention:
         self,
         *,
         shelf: Shelf,
+        longest: KeepingTimes,
         store: ImageStore,
         reports: ReportDisplay,
         clock: Clock,
@@ -60,6 +64,7 @@ class Retention:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._shelf = shelf
+        self._longest = longest
         self._store = store
         self._reports = reports
         self._clock = clock
@@ -89,22 +94,27 @@ class Retention:
 
     async def enforce(self) -> int:
         """One round; returns how many jobs lost something."""
-        removed = 0
         now = self._clock.now()
+        removed = await self._keep_to(None, self._longest, now)
         after = 0
         while servers := await self._shelf.times(after=after):
             for guild_id, times in servers.items():
-                if times.word_days is not None:
-                    removed += await self._remove(guild_id, now - timedelta(days=times.word_days), words=True)
-                if times.picture_days is not None:
-                    removed += await self._remove(guild_id, now - timedelta(days=times.picture_days), words=False)
+                removed += await self._keep_to(guild_id, times, now)
             after = max(servers)
         removed_backups = await self._shelf.remove_backups(before=now - timedelta(days=BACKUP_DAYS))
         if removed or removed_backups:
             log.info("Removed what was kept long enough: of %d jobs, and %d old backups", removed, removed_backups)
         return removed
 
-    async def _remove(self, guild_id: int, before: datetime, *, words: bool) -> int:
+    async def _keep_to(self, guild_id: int | None, times: KeepingTimes, now: datetime) -> int:
+        removed = 0
+        if times.word_days is not None:
+            removed += await self._remove(guild_id, now - timedelta(days=times.word_days), words=True)
+        if times.picture_days is not None:
+            removed += await self._remove(guild_id, now - timedelta(days=times.picture_days), words=False)
+        return removed
+
+    async def _remove(self, guild_id: int | None, before: datetime, *, words: bool) -> int:
         return await remove_all(
             lambda: self._shelf.expired(guild_id, before=before, words=words),
             words=words,

@@ -136,11 +136,13 @@ class Worker:
             self._signal.ring()  # its place is free
 
     async def _claim(self) -> Job | None:
-        """The next job whose files are here."""
+        """The next job whose files are here; none while the disk has no room for its pictures."""
         fetcher, now = self._bench.fetcher, self._bench.clock.now()
         if not fetcher.is_ready:
             return None
         try:
+            if not await self._bench.room.suffices():
+                return None
             return await self._bench.jobs.claim(
                 now=now, lease_until=now + LEASE, batch=self._bench.generator.batch, unfetched=fetcher.unfetched
             )

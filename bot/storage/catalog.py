@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.young_list import read_young
 from bot.errors import ModelError
-from bot.storage.catalog_files import ProfileToml, Resolve, StyleToml, Toml
+from bot.storage.catalog_files import ProfileToml, StyleToml
+from bot.storage.catalog_sources import Resolve, Toml
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 Value = TypeVar("Value", ModelProfile, Style)

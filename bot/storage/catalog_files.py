@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from bot.domain.profile import (
-    UPSCALE_STRENGTH,
-    ClassifierProfile,
-    ImageSize,
-    Licence,
-    ModelProfile,
-    ModelSource,
-    Quality,
-    Steering,
-    Style,
-)
-from bot.domain.rating_scale import RatingScale
+from bot.domain.profile import UPSCALE_STRENGTH, ImageSize, ModelProfile, Quality, Steering, Style
 from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MAX_STRENGTH, MIN_GUIDANCE, MIN_STRENGTH
 from bot.domain.safety import Rating
 from bot.domain.sampler import SAMPLERS
+from bot.storage.catalog_sources import ClassifierToml, LicenceToml, Repo, Resolve, Sha256, SourceToml, Text, Toml, WeightsFile
 
-PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
 MAX_SIDE = 4096  # pixels; a typing error beyond it would only fail after minutes
 MAX_SIZES = 25  # Discord shows at most 25 choices
-
-Resolve = Callable[[str], Path]
-
-
-def _safetensors(value: str) -> str:
-    if Path(value).suffix.lower() in PICKLE_ENDINGS:
-        raise ValueError("is a pickle file, which can run code when it is opened; use a .safetensors file")
-    if Path(value).suffix.lower() != ".safetensors":
-        raise ValueError("must end in .safetensors")
-    return value
 
 
 def _scheduler(value: str) -> str:
@@ -52,93 +29,12 @@ def _interval(value: list[float]) -> list[float]:
 
 
 Number = TypeVar("Number", int, float)
-Text = Annotated[str, Field(min_length=1)]
 TagLine = Annotated[str, Field(max_length=2000, pattern=r"^[^\r\n]*$")]
-Repo = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-WeightsFile = Annotated[str, AfterValidator(_safetensors)]
 Scheduler = Annotated[str, AfterValidator(_scheduler)]
 Guidance = Annotated[float, Field(ge=MIN_GUIDANCE, le=MAX_GUIDANCE)]
 Interval = Annotated[list[float], Field(min_length=2, max_length=2), AfterValidator(_interval)]
 Positive = Annotated[int, Field(ge=1, le=MAX_SIDE * 4)]
 Side = Annotated[int, Field(ge=64, le=MAX_SIDE, multiple_of=8)]
-
-
-class Toml(BaseModel):
-    """Strict: no unknown keys, and nothing is converted (a number in quotes is a mistake)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class SourceToml(Toml):
-    """Exactly one of `repo`, `folder` and `file`."""
-
-    repo: Repo | None = None
-    revision: Text | None = None
-    folder: Text | None = None
-    file: WeightsFile | None = None
-    config: Text | None = None
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        given = [name for name in ("repo", "folder", "file") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"needs exactly one of repo, folder and file; it has {' and '.join(given) or 'none'}")
-        if self.config is not None and self.file is None:
-            raise ValueError("config belongs to file only; a repo or folder has its own")
-        if self.revision is not None and self.repo is None:
-            raise ValueError("revision belongs to repo only")
-        return self
-
-    def source(self, resolve: Resolve) -> ModelSource:
-        return ModelSource(
-            repo=self.repo,
-            revision=self.revision,
-            folder=resolve(self.folder) if self.folder else None,
-            file=resolve(self.file) if self.file else None,
-            config=resolve(self.config) if self.config else None,
-        )
-
-
-class LicenceToml(Toml):
-    """The licence's name and a link to its text or to the model's page."""
-
-    name: Text
-    url: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
-
-    def licence(self) -> Licence:
-        return Licence(name=self.name, url=self.url)
-
-
-class ClassifierToml(Toml):
-    """A repo or folder in transformers layout, what each of its labels is rated, and from which share on a rating counts."""
-
-    repo: Repo | None = None
-    revision: Text | None = None
-    folder: Text | None = None
-    licence: LicenceToml
-    ratings: Annotated[dict[Text, Literal["general", "sensitive", "questionable", "explicit"]], Field(min_length=2)]
-    thresholds: dict[Literal["sensitive", "questionable", "explicit"], float] = {}
-
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if (self.repo is None) == (self.folder is None):
-            raise ValueError("needs either repo or folder")
-        if self.revision is not None and self.repo is None:
-            raise ValueError("revision belongs to repo only")
-        self.scale()
-        return self
-
-    def scale(self) -> RatingScale:
-        """Raises ValueError."""
-        return RatingScale(
-            labels={label: Rating(rating) for label, rating in self.ratings.items()},
-            thresholds={Rating(rating): threshold for rating, threshold in self.thresholds.items()},
-        )
-
-    def classifier(self, resolve: Resolve) -> ClassifierProfile:
-        folder = resolve(self.folder) if self.folder else None
-        source = ModelSource(repo=self.repo, revision=self.revision, folder=folder)
-        return ClassifierProfile(source=source, scale=self.scale(), licence=self.licence.licence())
 
 
 class SteeringToml(Toml):
@@ -202,8 +98,8 @@ class ProfileToml(Toml):
     target_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
     classifier: ClassifierToml | None = None
     unclassified: Annotated[TagLine, Field(min_length=1)] | None = None
-    steering: dict[Literal["general", "sensitive", "questionable", "explicit"], SteeringToml] = {}
-    quality: dict[Literal["draft", "best"], QualityToml] = {}
+    steering: dict[Literal["general", "sensitive", "questionable", "explicit"], SteeringToml] = Field(default={})
+    quality: dict[Literal["draft", "best"], QualityToml] = Field(default={})
     upscale_strength: Annotated[float, Field(ge=MIN_STRENGTH, le=MAX_STRENGTH)] = UPSCALE_STRENGTH
 
     @field_validator("sizes")
@@ -266,6 +162,7 @@ class StyleToml(Toml):
     revision: Text | None = None
     weight_name: WeightsFile | None = None
     file: WeightsFile | None = None
+    sha256: Sha256 | None = None
     adapter_weight: Annotated[float, Field(ge=0, le=MAX_ADAPTER_WEIGHT)] = 1.0
     trigger_words: TagLine = ""
     description: TagLine = ""
@@ -280,7 +177,7 @@ class StyleToml(Toml):
         return self
 
     def style(self, name: str, resolve: Resolve) -> Style:
-        same = ("title", "url", "repo", "revision", "weight_name", "adapter_weight", "trigger_words", "description")
+        same = ("title", "url", "repo", "revision", "weight_name", "sha256", "adapter_weight", "trigger_words", "description")
         same += ("is_distilled",)
         return Style(
             name=name,

@@ -15,6 +15,7 @@ from bot.errors import DatabaseError, FolderError, OperatorError
 from bot.storage.audit import audit
 from bot.storage.faults import damaged, operator_error, unwritable
 from bot.storage.migrator import Migration, migrate, schema_version
+from bot.storage.private_files import make_private_file, make_private_folder
 
 T = TypeVar("T")
 
@@ -75,7 +76,8 @@ def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Conne
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseError(f"This Python brings SQLite {sqlite3.sqlite_version}; 3.37 is needed. Use a newer Python.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
+        make_private_file(path)  # SQLite gives its log the rights of the database
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             _configure(connection)

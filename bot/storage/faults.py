@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from pathlib import Path
 
-from bot.errors import DatabaseError, FolderError, OperatorError
+from bot.errors import DatabaseError, DiskFullError, FolderError, OperatorError
 
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # EDQUOT: a quota of the system's is used up
 _PRIMARY_CODE = 0xFF  # extended result codes keep the primary one in the low byte (sqlite.org/rescode.html)
 _UNWRITABLE = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
@@ -17,7 +19,7 @@ def operator_error(error: sqlite3.Error, path: Path) -> OperatorError | None:
     """The line for the operator, or None where the error is a bug of ours (a broken constraint, wrong SQL)."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
     if code == sqlite3.SQLITE_FULL:
-        return FolderError(f"The disk that holds {path} is full. Free some space; nothing that was accepted is lost.")
+        return full(path)
     if code in _UNWRITABLE:
         return unwritable(path, str(error))
     if code in _BUSY:
@@ -27,6 +29,11 @@ def operator_error(error: sqlite3.Error, path: Path) -> OperatorError | None:
     if code in _DAMAGED:
         return damaged(path, str(error))
     return None
+
+
+def full(path: Path) -> DiskFullError:
+    """No room for another byte."""
+    return DiskFullError(f"The disk that holds {path} is full. Free some space; nothing that was accepted is lost.")
 
 
 def unwritable(path: Path, detail: str) -> FolderError:

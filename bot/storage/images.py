@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
 import secrets
+import shutil
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from bot.domain.image import Swept
 from bot.domain.job import JobId
 from bot.errors import FolderError, NotFoundError
 from bot.pools import Pool
 from bot.ports import Clock, UnknownKeys
+from bot.storage.faults import NO_SPACE, full
+from bot.storage.private_files import FILE_MODE, make_private_folder
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
 PORTION = 500  # names of files that are looked at together
 _TEMPORARY = ".partial"
 THREADS = 4  # they wait for the disk
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class DiskImageStore:
@@ -33,7 +35,9 @@ class DiskImageStore:
         self._root = root
         self._clock = clock
         self._pool = Pool("store", THREADS)
+        self._space = Pool("space", 1)  # a question of microseconds must not queue behind files that are being written
         self._replacing = threading.Lock()
+        self._own: set[str] | None = set()  # what this process wrote, until all that others left was looked at
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         if not _JOB_ID.fullmatch(job_id):
@@ -56,32 +60,43 @@ class DiskImageStore:
     async def read_upload(self, key: str) -> bytes:
         return await self._pool.run(self._read, key, "The picture to start from is no longer stored. Attach it again.")
 
-    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
-        """Remove temporary files and pictures that no row knows, of those last written `before`; returns how many.
+    async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> Swept:
+        """Remove temporary files and pictures that no row knows, of those last written `before`.
 
-        None, for files of any age, is only for the start, before anybody saves: a picture is written before the database
-        knows it. Files of other names are not ours and stay. One portion of names is in memory at a time.
+        None, once a process: those that an earlier process left, whatever the clock says of their age. A picture is written
+        before the database knows it, so what this process wrote is not looked at. Files of other names are not ours and stay.
+        One portion of names is in memory at a time.
         """
-        removed = 0
-        with closing(self._portions()) as portions:
-            while portion := await self._pool.run(next, portions, None):
-                partial = [name for name in portion if name.endswith(_TEMPORARY)]
-                orphans = await unknown([name for name in portion if _KEY.fullmatch(name)])
-                removed += await self._pool.run(self._remove_old, [*partial, *sorted(orphans)], before)
-        return removed
+        swept, portions = Swept(), self._portions()
+        while portion := await self._pool.run(next, portions, None):  # a thread may be in there when we are cancelled
+            partial = [name for name in portion if name.endswith(_TEMPORARY)]
+            keys = [name for name in portion if _KEY.fullmatch(name)]
+            orphans = await unknown(keys)
+            swept += await self._pool.run(self._remove_old, [*partial, *sorted(orphans)], before)
+            swept += await self._pool.run(self._measured, [key for key in keys if key not in orphans])
+        if before is None:
+            self._own = None
+        return swept
+
+    async def free_bytes(self) -> int:
+        return await self._space.run(free_bytes, self._root)
 
     async def close(self) -> None:
         """Waits for the files that are being written or read."""
         await self._pool.close()
+        await self._space.close()
 
     def _write(self, key: str, data: bytes) -> None:
         path = self._path(key)
+        own = self._own
+        if own is not None:
+            own.add(key)
         try:
             _make_folder(path.parent)
             _write_whole(path, data, self._replacing)
         except OSError as error:
-            if error.errno in _NO_SPACE:
-                raise FolderError(f"The disk that holds {self._root} is full. Free some space.") from error
+            if error.errno in NO_SPACE:
+                raise full(self._root) from error
             raise FolderError(f"{path} cannot be written ({error.strerror}). Check the folder's rights and disk.") from error
 
     def _read(self, key: str, missing: str) -> bytes:
@@ -112,8 +127,18 @@ class DiskImageStore:
         if portion:
             yield portion
 
-    def _remove_old(self, names: Sequence[str], before: datetime | None) -> int:
-        return sum(self._remove(self._root / name, before) for name in names)
+    def _remove_old(self, names: Sequence[str], before: datetime | None) -> Swept:
+        if before is None:
+            own = self._own or frozenset[str]()
+            names = [name for name in names if _key_of(name) not in own]
+        return Swept(removed=sum(self._remove(self._root / name, before) for name in names))
+
+    def _measured(self, keys: Sequence[str]) -> Swept:
+        kept = Swept()
+        for key in keys:
+            with suppress(FileNotFoundError):
+                kept += Swept(kept=1, kept_bytes=(self._root / key).stat().st_size)
+        return kept
 
     def _remove(self, path: Path, before: datetime | None) -> bool:
         with self._replacing:  # an upload that comes again is written anew, and must not go between look and removal
@@ -132,6 +157,17 @@ class DiskImageStore:
         return self._root / key
 
 
+def free_bytes(folder: Path) -> int:
+    """What this process may still write in `folder`, which need not be there yet."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    return shutil.disk_usage(there).free
+
+
+def _key_of(name: str) -> str:
+    """The key of the file that a temporary one becomes; of any other, its own."""
+    return name.rsplit(".", 2)[0] if name.endswith(_TEMPORARY) else name
+
+
 def _upload_key(data: bytes, interaction_id: int) -> str:
     return f"uploads/{hashlib.sha256(b'%d ' % interaction_id + data).hexdigest()}.png"
 
@@ -147,7 +183,7 @@ def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:
     """Temporary file, fsync, rename, fsync of the folder: after a power cut the file is there, whole, or not at all."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=_private) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -160,10 +196,14 @@ def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:
     _sync_folder(path.parent)
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
 def _make_folder(folder: Path) -> None:
     """Make `folder` and what is missing above it, durably."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     for place in reversed(missing):
         _sync_folder(place.parent)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bot.errors import FolderError
+from bot.storage.faults import NO_SPACE, full
+from bot.storage.private_files import FILE_MODE, make_private_folder
 
 
 class DataFolderLock:
@@ -26,14 +29,17 @@ class DataFolderLock:
         """Raises FolderError when another process holds the lock, or the folder cannot be written."""
         path = self._folder / "pastel.lock"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            make_private_folder(self._folder)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, FILE_MODE)
         except OSError as error:
+            if error.errno in NO_SPACE:
+                raise full(path) from None
             raise FolderError(f"{path} cannot be written ({error.strerror}). Change its owner, or DATA_DIR.") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            with suppress(OSError):  # who it is only helps to find them; a full disk must not keep us from starting
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except OSError as error:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace")
             os.close(descriptor)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import DatabaseError
+from bot.storage.private_files import make_private_file
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 APPLICATION_ID = 0x50617374  # as 0001_initial.sql sets it
@@ -74,6 +75,7 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
     partial = target.with_name(f"{target.name}.partial")
     try:
         partial.unlink(missing_ok=True)
+        make_private_file(partial)
         with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
             connection.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it

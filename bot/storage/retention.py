@@ -30,14 +30,17 @@ TIMES_OF = f"{TIMES} WHERE guild_id = ?"
 # A final card may still have to be shown, and cannot without what it shows.
 EXPIRED = """--sql
 SELECT id FROM jobs
-WHERE guild_id = :guild_id AND finished_at < :before AND {mark} IS NULL
+WHERE {where}finished_at < :before AND {mark} IS NULL
     AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND closed_at IS NULL)
 ORDER BY finished_at
 LIMIT :limit
 """
 
-EXPIRED_PICTURES = EXPIRED.format(mark="pictures_removed_at")
-EXPIRED_WORDS = EXPIRED.format(mark="words_removed_at")
+IN_SERVER, ANYWHERE = "guild_id = :guild_id AND ", ""  # by an index each
+EXPIRED_PICTURES = EXPIRED.format(where=IN_SERVER, mark="pictures_removed_at")
+EXPIRED_WORDS = EXPIRED.format(where=IN_SERVER, mark="words_removed_at")
+OLDEST_PICTURES = EXPIRED.format(where=ANYWHERE, mark="pictures_removed_at")
+OLDEST_WORDS = EXPIRED.format(where=ANYWHERE, mark="words_removed_at")
 
 PICTURES = "SELECT key FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"
 
@@ -89,9 +92,10 @@ class SqliteRetention:
 
         return await self._database.read(select)
 
-    async def expired(self, guild_id: int, *, before: datetime, words: bool) -> Content:
+    async def expired(self, guild_id: int | None, *, before: datetime, words: bool) -> Content:
         values = {"guild_id": guild_id, "before": to_micros(before), "limit": PORTION}
-        sql = EXPIRED_WORDS if words else EXPIRED_PICTURES
+        in_server, anywhere = (EXPIRED_WORDS, OLDEST_WORDS) if words else (EXPIRED_PICTURES, OLDEST_PICTURES)
+        sql = anywhere if guild_id is None else in_server
         return await self._database.walk(lambda connection: content_of(connection, connection.execute(sql, values)))
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from bot.errors import FolderError
 from bot.storage.database import Database
+from bot.storage.images import free_bytes
 from bot.storage.meta import SET
 from bot.storage.rows import from_micros, to_micros
 
@@ -20,11 +20,6 @@ REWRITTEN_AT = "rewritten_at"
 OLDEST = "SELECT erased_at FROM erasures WHERE leaves_traces = 1 AND erased_at IS NOT NULL ORDER BY erased_at LIMIT 1"
 FULFILLED = "SELECT id FROM erasures WHERE leaves_traces = 1 AND erased_at IS NOT NULL"
 OVERWRITTEN = "UPDATE erasures SET leaves_traces = 0 WHERE id IN (SELECT value FROM json_each(?))"
-
-
-def free_bytes(folder: Path) -> int:
-    """What this process may still write there."""
-    return shutil.disk_usage(folder).free
 
 
 class SqliteTraces:

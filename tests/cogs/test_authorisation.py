@@ -14,6 +14,8 @@ import simcord
 from simcord.backend.models.channel import Overwrite, OverwriteType
 
 from bot.chat.client import NOT_OFFERED
+from bot.chat.privacy_view import erase_id
+from bot.domain.audience import BLOCKED, NO_MESSAGES, OTHER_SERVER, Audience
 from bot.domain.job import JobStatus
 from bot.domain.moderation import Block
 from bot.domain.policy import JOB_GONE
@@ -229,3 +231,34 @@ async def test_who_moderates_one_channel_removes_pictures_there_and_nowhere_else
     job = await premises.stage.job(premises.jobs["done"])
     assert (job.deleted_at is not None) == may
     await premises.restore()
+
+
+OWN_DATA = {"/privacy show", "/privacy export", "/privacy delete", "press erase"}
+
+
+@pytest.mark.parametrize(("who", "sentence"), [(Who.MANAGER, BLOCKED), (Who.STRANGER, OTHER_SERVER), (Who.DIRECT, NO_MESSAGES)])
+async def test_whom_the_host_does_not_serve_finds_every_door_closed_but_those_to_their_own_data(
+    premises: Premises, monkeypatch: pytest.MonkeyPatch, who: Who, sentence: str
+):
+    home, blocked = premises.visitors[Who.OWNER].server.guild.id, premises.visitors[Who.MANAGER].actor.id
+    audience = Audience(served_servers=frozenset({home}), blocked_users=frozenset({blocked}))
+    monkeypatch.setattr(premises.stage.bot, "_audience", audience)
+    try:
+        for name in sorted(DOORS.keys() - OWN_DATA):
+            tried = await _try(premises, name, who)
+            assert tried.result.acknowledged, name
+            if name.startswith("typing "):
+                assert tried.result.autocomplete_choices == [], name
+                assert tried.changed == set(), name
+            else:
+                _is_refused(tried, sentence)
+        for name in ("/privacy show", "/privacy export", "/privacy delete"):
+            tried = await _try(premises, name, who)
+            assert tried.told
+            assert sentence not in tried.told, name
+        visitor = premises.visitors[who]
+        result = await press(premises, visitor, erase_id(visitor.actor.id))
+        await premises.settle()
+        assert "Everything is deleted" in await _told(result)
+    finally:
+        await premises.restore()

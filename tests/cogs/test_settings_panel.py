@@ -165,8 +165,8 @@ async def test_the_report_channel_is_set_and_taken_back(panel: Panel):
         ("daily_credits", "1,000", "as my host set it → 1,000 credits"),
         ("waiting_jobs", "2", "as many as my host allows → 2 jobs"),
         ("max_steps", " 20 ", "up to 60 → 20 steps"),
-        ("picture_days", "1", "never → 1 day"),
-        ("prompt_days", "30", "never → 30 days"),
+        ("picture_days", "1", "as my host decides → 1 day"),
+        ("prompt_days", "30", "as my host decides → 30 days"),
     ],
 )
 async def test_forms_change_numbers_and_an_empty_field_takes_them_back(panel: Panel, name: str, number: str, told: str):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -122,6 +124,18 @@ def test_no_network_is_named_with_the_cure(hub: FakeHub, tmp_path: Path, monkeyp
         load(tmp_path / "hub")
 
     assert "\n" not in str(caught.value)
+
+
+def test_a_disk_without_room_for_the_files_is_named_with_the_cure(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill_up(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", fill_up)
+
+    with pytest.raises(ModelError, match=r"does not fit on the disk\. Free some space, or set HF_HOME to a larger disk\.$"):
+        load(tmp_path / "hub")
 
 
 def test_a_lora_is_fetched_once_by_a_process_of_its_own_that_says_how_far_it_is(

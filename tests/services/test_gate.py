@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.audience import BLOCKED, NO_MESSAGES, OTHER_SERVER, Audience
+from bot.domain.host_rules import HostRules
 from bot.domain.house_rules import GuildSettings
-from bot.domain.job import Origin, Place, VariationStrength
+from bot.domain.job import JobStatus, Origin, Place, VariationStrength
 from bot.domain.moderation import Block
 from bot.domain.quota import UNLIMITED, Limits
 from bot.domain.request import Draft, InitImage
@@ -338,3 +340,29 @@ async def test_with_a_classifier_a_given_picture_may_stay_nearly_as_it_is(world:
     job = (await service.submit(await service.with_upload(fresh, b"sketch", 0.05), origin(), reply())).job
 
     await service.propose_remix(job.id, Draft(prompt="a dog"), origin())
+
+
+async def test_whom_the_host_does_not_serve_gets_one_sentence_and_nothing_is_stored(world: World) -> None:
+    world.host = HostRules(audience=Audience(served_servers=frozenset({GUILD}), blocked_users=frozenset({OTHER})))
+    world.build()
+
+    for who, sentence in (
+        (origin(1, OTHER), BLOCKED),
+        (origin(2, MEMBER, GUILD + 1), OTHER_SERVER),
+        (origin(3, MEMBER, None), NO_MESSAGES),
+    ):
+        with pytest.raises(NotAllowedError) as refused:
+            await draw(world, who)
+        assert str(refused.value) == sentence
+    assert await world.jobs.backlog() == 0
+    await draw(world, origin(4, MEMBER))
+
+
+async def test_what_waits_of_somebody_whom_the_host_blocks_is_not_drawn_and_says_why(world: World) -> None:
+    job = await world.submit()
+    world.host = HostRules(audience=Audience(blocked_users=frozenset({MEMBER})))
+    world.build()
+    world.start_worker()
+
+    assert BLOCKED in ((await world.wait_for(JobStatus.FAILED, job)).failure or "")
+    assert world.generator.started == []

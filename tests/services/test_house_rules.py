@@ -8,8 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.host_rules import HostRules
 from bot.domain.house_rules import SETTING_NAMES, UNCHANGED
 from bot.domain.job import Actor, Origin, Place
+from bot.domain.privacy import FOR_GOOD, KeepingTimes
 from bot.domain.safety import SafetyLevel
 from bot.domain.settings_edits import assign, exclude, give_role, include
 from bot.domain.settings_json import MAX_FILE_BYTES
@@ -272,11 +274,36 @@ async def test_a_change_holds_from_the_next_request_on(rules: HouseRules, world:
     assert await world.jobs.backlog() == 1
 
 
+async def test_no_server_keeps_things_longer_than_the_host(world: World):
+    await world.services.house_rules.revise(MANAGER, assign("prompt_days", 90))  # before there was a bound
+    world.host = HostRules(keeping=KeepingTimes(picture_days=10, word_days=30))
+    rules = world.build().house_rules
+
+    for edit, sentence in (
+        (assign("picture_days", 11), "My host keeps pictures for 10 days at most, so `picture_days` can be 1 to 10."),
+        (assign("prompt_days", 31), "My host keeps prompts for 30 days at most, so `prompt_days` can be 1 to 30."),
+    ):
+        with pytest.raises(InvalidRequestError) as refused:
+            await rules.revise(MANAGER, edit)
+        assert str(refused.value).startswith(sentence)
+    with pytest.raises(InvalidRequestError, match="My host keeps pictures"):
+        await rules.load(MANAGER, b'{"pastel_settings": 1, "picture_days": 11}')
+
+    await rules.revise(MANAGER, assign("picture_days", 10))
+    settings = (await rules.revise(MANAGER, assign("max_steps", 20))).settings
+    assert (settings.picture_days, settings.prompt_days) == (10, 90)
+
+
 async def test_settings_outlive_the_process(rules: HouseRules, world: World):
     await rules.revise(MANAGER, assign("max_steps", 20))
 
     again = HouseRules(
-        repository=SqliteHouseRules(world.database), profile=PROFILE, catalog=CATALOG, posting=None, clock=world.clock
+        repository=SqliteHouseRules(world.database),
+        profile=PROFILE,
+        catalog=CATALOG,
+        longest=FOR_GOOD,
+        posting=None,
+        clock=world.clock,
     )
 
     assert (await again.read(MANAGER)).max_steps == 20

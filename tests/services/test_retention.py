@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.host_rules import HostRules
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Job, VariationStrength
 from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
@@ -77,6 +78,37 @@ async def test_without_a_wish_of_the_server_everything_is_kept(world: World) -> 
 
     for job in (here, in_private):
         assert await has_pictures(world, job)
+
+
+async def test_the_hosts_times_hold_in_every_server_and_in_direct_messages(world: World) -> None:
+    world.host = HostRules(keeping=KeepingTimes(picture_days=10, word_days=20))
+    world.build()
+    await keep(world, pictures=30, words=30)
+    await keep(world, pictures=5, guild_id=GUILD + 1)
+    jobs = [
+        await world.delivered(n, origin=origin(n, MEMBER, guild))
+        for n, guild in enumerate((GUILD, GUILD + 1, GUILD + 2, None), 1)
+    ]
+
+    world.clock.advance(9 * DAY)
+    await world.services.retention.enforce()
+    assert [await has_pictures(world, job) for job in jobs] == [True, False, True, True]
+    world.clock.advance(2 * DAY)
+    await world.services.retention.enforce()
+    assert [await has_pictures(world, job) for job in jobs] == [False] * 4
+    assert {(await world.job(job.id)).request.prompt for job in jobs} == {jobs[0].request.prompt}
+    world.clock.advance(10 * DAY)
+    await world.services.retention.enforce()
+    assert {(await world.job(job.id)).request.prompt for job in jobs} == {REMOVED.prompt}
+
+
+async def test_members_are_told_the_shorter_of_the_servers_and_the_hosts_times(world: World) -> None:
+    world.host = HostRules(keeping=KeepingTimes(picture_days=10, word_days=20))
+    world.build()
+    await keep(world, pictures=30, words=7)
+
+    assert await world.services.privacy.times(GUILD) == KeepingTimes(picture_days=7, word_days=7)
+    assert await world.services.privacy.times(None) == KeepingTimes(picture_days=10, word_days=20)
 
 
 async def test_a_picture_that_was_never_shown_is_kept_until_it_is(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The hourly sweep of files that no row knows."""
+"""The sweep of files that no row knows, at the start and every hour."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.domain.image import Swept
+from bot.errors import FolderError
 from bot.ports import UnknownKeys
 from bot.services.sweeping import INTERVAL, Sweeping
 from tests.services.world import World, until
 
 
-async def test_what_nothing_needs_goes_within_the_hour_and_everything_else_stays(
+async def test_what_an_earlier_process_left_is_looked_at_at_once_and_what_this_one_leaves_every_hour(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await world.delivered()
     await world.store.save_upload(b"of a request that was refused", interaction_id=8)
-    ages: list[datetime] = []
+    ages: list[datetime | None] = []
     sweep = world.store.sweep
 
-    async def note(unknown: UnknownKeys, *, before: datetime | None) -> int:
-        assert before is not None
+    async def note(unknown: UnknownKeys, *, before: datetime | None) -> Swept:
         ages.append(before)
         return await sweep(unknown, before=before)
 
@@ -37,16 +38,37 @@ async def test_what_nothing_needs_goes_within_the_hour_and_everything_else_stays
     )
     world.tasks.append(asyncio.create_task(sweeping.run()))
     await until(lambda: world.clock.sleeping == 1)
-    assert len(world.store.files) == 2
+    kept = {image.key for image in await world.jobs.images(job.id)}
+    assert ages == [None]
+    assert set(world.store.files) == kept
+    assert world.metrics.registry.get_sample_value("pastel_pictures") == len(kept)
+    assert world.metrics.registry.get_sample_value("pastel_picture_bytes") == sum(map(len, world.store.files.values()))
 
+    await world.store.save_upload(b"of another request that was refused", interaction_id=10)
     ticks += INTERVAL
     world.clock.advance(INTERVAL)
-    await until(lambda: len(ages) == 1 and world.clock.sleeping == 1)
-    assert set(world.store.files) == {image.key for image in await world.jobs.images(job.id)}
-    assert ages == [world.clock.now() - timedelta(hours=1)]
+    await until(lambda: len(ages) == 2 and world.clock.sleeping == 1)
+    assert set(world.store.files) == kept
+    assert ages == [None, world.clock.now() - timedelta(hours=1)]
 
     await world.store.save_upload(b"while the clock jumps", interaction_id=9)
     world.clock.advance(INTERVAL)  # and hardly any time has passed
     await asyncio.sleep(0.1)
-    assert len(ages) == 1
+    assert len(ages) == 2
     sweeping.stop()
+
+
+async def test_a_first_round_that_failed_is_made_up_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ages: list[datetime | None] = []
+
+    async def refuse_once(unknown: UnknownKeys, *, before: datetime | None) -> Swept:
+        ages.append(before)
+        if len(ages) == 1:
+            raise FolderError("The folder cannot be read.")
+        return Swept()
+
+    monkeypatch.setattr(world.store, "sweep", refuse_once)
+    for _ in range(3):
+        await world.services.sweeping.sweep()
+
+    assert ages == [None, None, world.clock.now() - timedelta(hours=1)]

@@ -1,4 +1,4 @@
-"""A full disk, a database that refuses, a dead generator."""
+"""A folder or a database that refuses, a dead generator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bot.domain.job import MAX_ATTEMPTS, Actor, JobStatus
 from bot.domain.request import InitImage
-from bot.errors import GeneratorDeadError, ModelError
+from bot.errors import FolderError, GeneratorDeadError, ModelError
 from bot.services.attempt import DEVICE_LOST, DISK_FULL, LEASE, UPLOAD_GONE
 from bot.services.worker import IDLE_INTERVAL, UPKEEP_INTERVAL
 from tests.examples import MEMBER, request
@@ -15,11 +15,14 @@ from tests.services.world import World, drawing, outcomes, until
 OWNER = Actor(user_id=MEMBER)
 
 
-async def test_a_full_disk_fails_the_job_clearly_and_keeps_no_half_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_folder_that_cannot_be_written_fails_the_job_clearly_and_keeps_no_half_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     save = world.store.save
 
     async def fill_up(job_id, attempt, index, data):
-        world.store.full = index == 1
+        if index == 1:
+            raise FolderError("images cannot be written (Read-only file system).")
         return await save(job_id, attempt, index, data)
 
     monkeypatch.setattr(world.store, "save", fill_up)

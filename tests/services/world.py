@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
+from bot.domain.host_rules import NO_HOST_RULES, HostRules
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, Origin
 from bot.domain.profile import Catalog, ModelProfile
@@ -68,6 +69,7 @@ class World:
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
+    host: HostRules = NO_HOST_RULES
     asked: Origin | None = None
     classifier: FakeClassifier | None = None
     board: RecordingBoard = field(default_factory=RecordingBoard)
@@ -115,7 +117,13 @@ class World:
             classifier=self.classifier,
         )
         self.services = build_services(
-            ports, profile=profile, catalog=catalog, edit_interval=edit_interval, sleep=self.clock.sleep, timer=timer
+            ports,
+            profile=profile,
+            catalog=catalog,
+            host=self.host,
+            edit_interval=edit_interval,
+            sleep=self.clock.sleep,
+            timer=timer,
         )
         be_patient(self.services)
         return self.services

@@ -55,6 +55,7 @@ num_inference_steps = 40
 guidance_interval = [0.1, 0.8]
 """
 )
+PIN = "ab" * 32
 STYLE = """
 title = "Ink"
 families = ["sdxl"]
@@ -116,6 +117,23 @@ def test_a_wrong_quality_is_refused_with_its_field(tmp_path: Path, old: str, new
     assert complaint in problems_of(tmp_path, QUALIFIED.replace(old, new))
 
 
+def test_a_profile_names_what_its_files_must_be(tmp_path: Path) -> None:
+    of_repo = PROFILE.replace(
+        'repo = "someone/something"',
+        f'repo = "a/b"\nrevision = "{"1" * 40}"\nsha256 = {{ "unet/x.safetensors" = "{PIN.upper()}" }}',
+    )
+    of_file = PROFILE.replace('repo = "someone/something"', f'file = "some/m.safetensors"\nsha256 = "{PIN}"')
+    judged = CLASSIFIED.replace('revision = "abc"', f'revision = "abc"\nsha256 = {{ "model.safetensors" = "{PIN}" }}')
+    style = STYLE.replace('file = "ink.safetensors"', f'file = "ink.safetensors"\nsha256 = "{PIN}"')
+
+    assert catalog_of(tmp_path / "1", of_repo).profile("mine").source.sha256 == {"unet/x.safetensors": PIN}
+    assert catalog_of(tmp_path / "2", of_file).profile("mine").source.sha256 == {"m.safetensors": PIN}
+    classifier = catalog_of(tmp_path / "3", judged).profile("mine").classifier
+    assert classifier is not None
+    assert classifier.source.sha256 == {"model.safetensors": PIN}
+    assert catalog_of(tmp_path / "4", None, style).styles["mine"].sha256 == PIN
+
+
 def test_the_operators_file_wins_over_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, PROFILE, name="animagine-xl")
 
@@ -171,6 +189,18 @@ def test_all_problems_of_all_files_are_told_at_once_each_with_file_and_field(tmp
         ('repo = "someone/something"', 'file = "model.onnx"', "source.file: must end in .safetensors"),
         ('repo = "someone/something"', 'repo = "https://example.org/x"', "source.repo: must look like"),
         ('repo = "someone/something"', 'repo = "a/b"\nconfig = "c"', "config belongs to file only"),
+        (
+            'repo = "someone/something"',
+            'repo = "a/b"\nsha256 = "' + PIN + '"',
+            "sha256 is a text for a file, and a table by file",
+        ),
+        (
+            'repo = "someone/something"',
+            f'file = "m.safetensors"\n[source.sha256]\n"m.safetensors" = "{PIN}"',
+            "sha256 is a text",
+        ),
+        ('repo = "someone/something"', 'file = "m.safetensors"\nsha256 = "abc"', "sha256.file: must be 64 hexadecimal digits"),
+        ('repo = "someone/something"', f'repo = "a/b"\nsha256 = {{ "x.bin" = "{PIN}" }}', "is a pickle file"),
         ('default_size = "square"', 'default_size = "round"', "default_size must be one of square"),
         ("square = [1024, 1024]", "square = [1024]", "square must be [width, height]"),
         ("num_inference_steps = 20", "num_inference_steps = 61", "num_inference_steps: must be less than or equal to 60"),

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import DatabaseError, FolderError, OperatorError
+from bot.errors import DatabaseError, DiskFullError, FolderError, OperatorError
 from bot.storage.database import Database
 from bot.storage.faults import operator_error
 from tests.storage.samples import Store, assert_file_sound, assert_sound, memory_folder
@@ -191,7 +191,7 @@ async def test_a_missing_file_is_not_made_by_the_doctor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        (sqlite3.SQLITE_FULL, FolderError),
+        (sqlite3.SQLITE_FULL, DiskFullError),
         (sqlite3.SQLITE_IOERR_WRITE, FolderError),
         (sqlite3.SQLITE_READONLY, FolderError),
         (sqlite3.SQLITE_CANTOPEN, FolderError),

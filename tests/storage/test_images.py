@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.errors import FolderError, NotFoundError
+from bot.domain.image import Swept
+from bot.errors import DiskFullError, FolderError, NotFoundError
 from bot.ports import UnknownKeys
 from bot.storage.images import DiskImageStore
 from tests.fakes import FakeClock
@@ -115,13 +118,13 @@ async def test_a_full_disk_is_named_and_leaves_no_debris(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if broken == "write":
-        monkeypatch.setattr(Path, "open", _open_on_a_full_disk)
+        monkeypatch.setattr("bot.storage.images._private", _open_on_a_full_disk)
     elif broken == "fsync":
         monkeypatch.setattr(os, "fsync", refuse)
     else:
         monkeypatch.setattr(Path, "replace", refuse)
 
-    with pytest.raises(FolderError, match=rf"^The disk that holds {root} is full"):
+    with pytest.raises(DiskFullError, match=rf"^The disk that holds {root} is full"):
         await images.save(JOB, 2, 0, b"another")
 
     monkeypatch.undo()
@@ -129,10 +132,10 @@ async def test_a_full_disk_is_named_and_leaves_no_debris(
     assert await images.save(JOB, 2, 0, b"another")
 
 
-def _open_on_a_full_disk(path: Path, mode: str) -> object:
+def _open_on_a_full_disk(path: str, flags: int) -> int:
     """The temporary file is there already, and the kernel refuses every write to it."""
-    path.touch()
-    return open("/dev/full", mode.replace("x", "w"))
+    Path(path).touch()
+    return os.open("/dev/full", flags & ~(os.O_CREAT | os.O_EXCL))
 
 
 async def test_a_file_is_complete_and_synced_before_it_gets_its_name(
@@ -175,6 +178,11 @@ def all_but(*known: str) -> UnknownKeys:
     return unknown
 
 
+def later(root: Path) -> DiskImageStore:
+    """The store of the next process."""
+    return DiskImageStore(root, FakeClock(datetime(2026, 11, 23, tzinfo=UTC)))
+
+
 async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: DiskImageStore, root: Path) -> None:
     known = [await images.save(JOB, 1, 0, b"known"), await images.save_upload(b"known", interaction_id=1)]
     orphans = [await images.save(JOB, 1, 1, b"orphan"), await images.save_upload(b"orphan", interaction_id=1)]
@@ -182,10 +190,60 @@ async def test_the_sweep_removes_what_no_job_knows_and_nothing_else(images: Disk
     (root / "notes.txt").write_text("the operator's own")
     (root / "uploads" / "mine.png").write_text("the operator's own")
 
-    assert await images.sweep(all_but(*known), before=None) == len(orphans) + 1
+    images = later(root)
+    assert await images.sweep(all_but(*known), before=None) == Swept(removed=len(orphans) + 1, kept=2, kept_bytes=10)
 
     assert files(root) == {*known, "notes.txt", "uploads/mine.png"}
-    assert await images.sweep(all_but(*known), before=None) == 0
+    assert (await images.sweep(all_but(*known), before=None)).removed == 0
+
+
+async def test_the_first_sweep_leaves_what_this_process_writes_meanwhile_whatever_the_clock_says(
+    images: DiskImageStore, root: Path
+) -> None:
+    """A picture lies there before the database knows it."""
+    left = await images.save(JOB, 1, 0, b"left by a crash")
+    images = later(root)
+    before = await images.save(JOB, 2, 0, b"written before the sweep")
+    during = f"2026/11/{JOB}-3-0.png"
+
+    async def unknown(keys: Sequence[str]) -> frozenset[str]:
+        assert left in keys
+        await images.save(JOB, 3, 0, b"written during the sweep")
+        for key in (before, during):
+            os.utime(root / key, (0, 0))  # as after a clock that was set back
+        return frozenset(keys) | {during}
+
+    assert (await images.sweep(unknown, before=None)).removed == 1
+    assert files(root) == {before, during}
+
+
+async def test_a_sweep_that_is_cancelled_while_a_thread_lists_files_ends_as_cancelled(
+    images: DiskImageStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await images.save(JOB, 1, 0, b"x")
+    listing, go_on = threading.Event(), threading.Event()
+    walk = os.walk
+
+    def slow_walk(top: Path) -> Iterator[object]:
+        for found in walk(top):
+            listing.set()
+            go_on.wait(20)
+            yield found
+
+    monkeypatch.setattr(os, "walk", slow_walk)
+    sweep = asyncio.create_task(images.sweep(all_but(), before=None))
+    await asyncio.to_thread(listing.wait, 20)
+    sweep.cancel()
+    try:
+        with pytest.raises(asyncio.CancelledError):
+            await sweep
+    finally:
+        go_on.set()
+        await images.close()
+
+
+async def test_what_is_free_is_known_before_the_folder_is_there(images: DiskImageStore) -> None:
+    assert await images.free_bytes() > 0
 
 
 async def test_a_sweep_of_old_files_leaves_those_that_are_just_being_written(images: DiskImageStore, root: Path) -> None:
@@ -195,7 +253,7 @@ async def test_a_sweep_of_old_files_leaves_those_that_are_just_being_written(ima
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     os.utime(root / old, (hour_ago.timestamp() - 1,) * 2)
 
-    assert await images.sweep(all_but(), before=hour_ago) == 1
+    assert (await images.sweep(all_but(), before=hour_ago)).removed == 1
 
     assert files(root) == {fresh, "uploads/half.png.1a2b3c4d.partial"}
 
@@ -209,11 +267,13 @@ async def test_an_upload_that_comes_again_during_a_sweep_stays(images: DiskImage
         await images.save_upload(b"comes again", interaction_id=1)
         return frozenset(keys)
 
-    assert await images.sweep(unknown, before=hour_ago) == 0
+    assert (await images.sweep(unknown, before=hour_ago)).removed == 0
     assert await images.read_upload(key) == b"comes again"
 
 
-async def test_a_sweep_asks_for_a_few_files_at_a_time(images: DiskImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_sweep_asks_for_a_few_files_at_a_time(
+    images: DiskImageStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("bot.storage.images.PORTION", 3)
     for number in range(10):
         await images.save(JOB, 1, number, b"x")
@@ -223,12 +283,12 @@ async def test_a_sweep_asks_for_a_few_files_at_a_time(images: DiskImageStore, mo
         asked.append(len(keys))
         return frozenset(keys)
 
-    assert await images.sweep(unknown, before=None) == 10
+    assert (await later(root).sweep(unknown, before=None)).removed == 10
     assert max(asked) == 3
 
 
 async def test_the_sweep_of_a_new_folder_finds_nothing(images: DiskImageStore) -> None:
-    assert await images.sweep(all_but(), before=None) == 0
+    assert await images.sweep(all_but(), before=None) == Swept()
 
 
 async def test_a_file_that_cannot_be_deleted_is_named(images: DiskImageStore, root: Path) -> None:
@@ -237,4 +297,4 @@ async def test_a_file_that_cannot_be_deleted_is_named(images: DiskImageStore, ro
 
     with pytest.raises(FolderError, match="cannot be deleted"):
         await images.delete([f"2026/11/{JOB}-1-0.png"])
-    assert await images.sweep(all_but(), before=None) == 0  # a folder is no file of ours
+    assert await images.sweep(all_but(), before=None) == Swept()  # a folder is no file of ours

@@ -15,7 +15,14 @@ from bot.domain.request import InitImage
 from bot.storage.house_rules import SqliteHouseRules
 from bot.storage.privacy import TO_REMOVE
 from bot.storage.reports import SqliteReports
-from bot.storage.retention import EXPIRED_PICTURES, EXPIRED_WORDS, UPLOADS, SqliteRetention
+from bot.storage.retention import (
+    EXPIRED_PICTURES,
+    EXPIRED_WORDS,
+    OLDEST_PICTURES,
+    OLDEST_WORDS,
+    UPLOADS,
+    SqliteRetention,
+)
 from tests.storage.conftest import Store
 from tests.storage.samples import NOW, images
 
@@ -166,5 +173,7 @@ async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> 
 
     assert "INDEX jobs_with_pictures (guild_id=? AND finished_at<?)" in await plan(EXPIRED_PICTURES)
     assert "INDEX jobs_with_words (guild_id=? AND finished_at<?)" in await plan(EXPIRED_WORDS)
+    assert "INDEX jobs_old_with_pictures (finished_at<?)" in await plan(OLDEST_PICTURES)
+    assert "INDEX jobs_old_with_words (finished_at<?)" in await plan(OLDEST_WORDS)
     assert "INDEX jobs_of_member_with_words (user_id=?" in await plan(TO_REMOVE)
     assert "INDEX jobs_by_upload" in await plan(UPLOADS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import diffusers
@@ -10,6 +11,8 @@ import pytest
 from bot.domain.safety import Rating
 from bot.domain.sampler import SAMPLERS, check_steps
 from bot.errors import InvalidRequestError
+from bot.inference.pins import check_pins
+from bot.inference.weights import file_sha256
 from bot.storage.catalog import load_catalog
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"
@@ -116,3 +119,42 @@ def test_every_shipped_profile_has_a_classifier_or_says_why_it_needs_none(tmp_pa
     unclassified = {name for name, profile in profiles.items() if profile.classifier is None}
     assert unclassified == {"mini", "tiny-random"}
     assert all(profiles[name].unclassified for name in unclassified)
+
+
+UNPINNED = "when this was written. `doctor` prints"
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (SHIPPED / "profiles").glob("*.toml")))
+def test_a_shipped_profile_pins_what_it_fetches_or_says_that_it_does_not(name: str, tmp_path: Path) -> None:
+    profile = load_catalog(SHIPPED, tmp_path).profile(name)
+    said = (SHIPPED / "profiles" / f"{name}.toml").read_text().count(UNPINNED)
+    sources = [profile.source, profile.vae, profile.classifier and profile.classifier.source]
+    unpinned = 0
+    for source in (source for source in sources if source is not None):
+        assert source.revision is None or COMMIT.fullmatch(source.revision), "a branch may move"
+        is_made_here = name == "tiny-random"
+        has_pins = bool(source.sha256) and (source.repo is None or source.revision is not None)
+        unpinned += not (has_pins or is_made_here)
+
+    assert said == unpinned
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (SHIPPED / "styles").glob("*.toml")))
+def test_a_shipped_style_pins_what_it_fetches_or_says_that_it_does_not(name: str, tmp_path: Path) -> None:
+    style = load_catalog(SHIPPED, tmp_path).styles[name]
+    says_so = UNPINNED in (SHIPPED / "styles" / f"{name}.toml").read_text()
+    is_pinned = style.sha256 is not None and (style.repo is None or bool(COMMIT.fullmatch(style.revision or "")))
+
+    assert is_pinned != says_so
+
+
+def test_weights_that_ship_are_those_that_their_files_name(tmp_path: Path) -> None:
+    catalog = load_catalog(SHIPPED, tmp_path)
+    mini, style = catalog.profile("mini"), catalog.styles["pastel-mini"]
+    assert mini.source.folder is not None
+    assert style.file is not None
+
+    assert len(mini.source.sha256) == 4
+    check_pins(mini.source.folder, mini.source.sha256)
+    assert file_sha256(style.file) == style.sha256

@@ -1,0 +1,57 @@
+"""Files and folders that only their owner reads and writes, whatever the umask is and whichever library fills them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+OTHERS = 0o077  # a mask: what group and others may do
+
+log = logging.getLogger(__name__)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make `folder`, and what is missing above it. Raises OSError."""
+    for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
+        place.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file where there is none, for a library to fill. Raises OSError."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+
+
+def keep_private(state: Path) -> None:
+    """Take from everybody else what an earlier version, a copy or a restore let them read; says where that is impossible.
+
+    Below a folder that nobody may enter, modes do not matter; database and lock are tightened all the same, since backup
+    tools copy them with their modes.
+    """
+    for path in (state.resolve(), *sorted(state.glob("pastel.*")), state / "images"):
+        try:
+            _tighten(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            _say(path, error.strerror or "unknown error")
+
+
+def _tighten(path: Path) -> None:
+    """A folder that everybody shares (sticky, as /tmp) and one of somebody else's stay as they are. Raises OSError."""
+    found = path.stat()
+    if not found.st_mode & OTHERS:
+        return
+    if found.st_uid != os.geteuid():
+        _say(path, "it belongs to another user")
+    elif found.st_mode & stat.S_ISVTX or path.resolve().parent == path.resolve():
+        _say(path, "it is everybody's; set DATA_DIR to a folder of Pastel's own")
+    else:
+        path.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+
+
+def _say(path: Path, reason: str) -> None:
+    log.warning("%s can be read by others on this machine, and that cannot be changed: %s", path, reason)
