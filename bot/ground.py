@@ -27,6 +27,7 @@ from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
+from bot.storage.restored import restored_at, settle
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
@@ -84,6 +85,8 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
         jobs = SqliteJobs(database)
         images = DiskImageStore(state / "images", clock)
         stack.push_async_callback(images.close)
+        await settle(database, images, now=clock.now())  # before anything of a backup that was put back is drawn or shown
+        images.keep_unknown(await restored_at(database))
         await images.sweep(jobs.unknown_keys, before=None)  # here, while nobody writes pictures
         yield Ground(
             settings=settings,

@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.domain.job import JobId
@@ -23,6 +23,7 @@ _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0
 PORTION = 500  # names of files that are looked at together
 _TEMPORARY = ".partial"
 THREADS = 4  # they wait for the disk
+KEPT_FOR = timedelta(days=30)  # files of which only what came after the backup knows
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -34,6 +35,11 @@ class DiskImageStore:
         self._clock = clock
         self._pool = Pool("store", THREADS)
         self._replacing = threading.Lock()
+        self._restored_at: datetime | None = None
+
+    def keep_unknown(self, restored_at: datetime | None) -> None:
+        """Say when a backup was last put back: sweeps move what is older, and no row knows, beside the folder for 30 days."""
+        self._restored_at = restored_at
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         if not _JOB_ID.fullmatch(job_id):
@@ -59,11 +65,13 @@ class DiskImageStore:
     async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> int:
         """Remove temporary files and pictures that no row knows, of those last written `before`; returns how many.
 
+        For 30 days after a backup was put back, those of before that are moved to `images-unknown`, and counted as well.
+
         None, for files of any age, is only for the start, before anybody saves: a picture is written before the database
         knows it. Files of other names are not ours and stay. One portion of names is in memory at a time.
         """
-        removed = 0
-        with closing(self._portions()) as portions:
+        removed = await self._pool.run(self._end_keeping)
+        with closing(self._portions(self._root)) as portions:
             while portion := await self._pool.run(next, portions, None):
                 partial = [name for name in portion if name.endswith(_TEMPORARY)]
                 orphans = await unknown([name for name in portion if _KEY.fullmatch(name)])
@@ -99,11 +107,11 @@ class DiskImageStore:
         for path in [self._path(key) for key in keys]:
             _unlink(path)
 
-    def _portions(self) -> Generator[list[str]]:
+    def _portions(self, root: Path) -> Generator[list[str]]:
         """Go through the folders; the names of our files are relative to the root."""
         portion: list[str] = []
-        for folder, _, names in os.walk(self._root):
-            place = Path(folder).relative_to(self._root)
+        for folder, _, names in os.walk(root):
+            place = Path(folder).relative_to(root)
             for name in names:
                 portion.append((place / name).as_posix())
                 if len(portion) == PORTION:
@@ -113,23 +121,51 @@ class DiskImageStore:
             yield portion
 
     def _remove_old(self, names: Sequence[str], before: datetime | None) -> int:
-        return sum(self._remove(self._root / name, before) for name in names)
+        return sum(self._remove(name, before) for name in names)
 
-    def _remove(self, path: Path, before: datetime | None) -> bool:
+    def _remove(self, name: str, before: datetime | None) -> bool:
+        path = self._root / name
         with self._replacing:  # an upload that comes again is written anew, and must not go between look and removal
             try:
-                if before is not None and path.stat().st_mtime >= before.timestamp():
-                    return False
+                written_at = path.stat().st_mtime
             except FileNotFoundError:
                 return False
-            _unlink(path)
+            if before is not None and written_at >= before.timestamp():
+                return False
+            if self._restored_at is not None and self._is_keeping() and written_at < self._restored_at.timestamp():
+                _move(path, self._kept / name)
+            else:
+                _unlink(path)
         return True
+
+    @property
+    def _kept(self) -> Path:
+        return self._root.with_name(f"{self._root.name}-unknown")
+
+    def _is_keeping(self) -> bool:
+        return self._restored_at is not None and self._clock.now() < self._restored_at + KEPT_FOR
+
+    def _end_keeping(self) -> int:
+        """Remove what was kept for long enough; returns how many files."""
+        removed = 0
+        if not self._is_keeping():
+            for portion in self._portions(self._kept):
+                for name in portion:
+                    if _KEY.fullmatch(name):
+                        _unlink(self._kept / name)
+                        removed += 1
+        return removed
 
     def _path(self, key: str) -> Path:
         """Raises ValueError for anything but a key that this store made, so no key can lead out of the folder."""
         if not _KEY.fullmatch(key):
             raise ValueError("not a key of this store")
         return self._root / key
+
+
+def is_key(text: str) -> bool:
+    """Whether it is a name that this store makes, so that it cannot lead out of a folder."""
+    return _KEY.fullmatch(text) is not None
 
 
 def _upload_key(data: bytes, interaction_id: int) -> str:
@@ -141,6 +177,14 @@ def _unlink(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise FolderError(f"{path} cannot be deleted ({error.strerror}). Check the folder's rights.") from error
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    except OSError as error:
+        raise FolderError(f"{path} cannot be moved to {target} ({error.strerror}). Check the folder's rights.") from error
 
 
 def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:

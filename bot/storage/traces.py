@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from bot.errors import FolderError
 from bot.storage.database import Database
 from bot.storage.meta import SET
+from bot.storage.room import free_bytes, mebibytes
 from bot.storage.rows import from_micros, to_micros
 
 ROOM = 2.2  # times the file: the new one, what is written meanwhile, and room for everybody else's pictures
@@ -20,11 +20,6 @@ REWRITTEN_AT = "rewritten_at"
 OLDEST = "SELECT erased_at FROM erasures WHERE leaves_traces = 1 AND erased_at IS NOT NULL ORDER BY erased_at LIMIT 1"
 FULFILLED = "SELECT id FROM erasures WHERE leaves_traces = 1 AND erased_at IS NOT NULL"
 OVERWRITTEN = "UPDATE erasures SET leaves_traces = 0 WHERE id IN (SELECT value FROM json_each(?))"
-
-
-def free_bytes(folder: Path) -> int:
-    """What this process may still write there."""
-    return shutil.disk_usage(folder).free
 
 
 class SqliteTraces:
@@ -69,9 +64,5 @@ class SqliteTraces:
         if free < needed:
             raise FolderError(
                 f"{path} holds traces of what members deleted until it is written anew. "
-                f"That needs {_mebibytes(needed)} MiB free in {path.parent}; {_mebibytes(free)} are. Free some space."
+                f"That needs {mebibytes(needed)} MiB free in {path.parent}; {mebibytes(free)} are. Free some space."
             )
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.0f}"
