@@ -19,6 +19,7 @@ from bot.inference.loading import check_weights
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
+from bot.storage.restore import is_decided
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
 SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its decoder needs
@@ -92,6 +93,8 @@ def _writable(folder: Path) -> bool:
 
 async def _database(settings: Settings) -> Finding:
     path = settings.data_dir / "pastel.db"
+    if is_decided(path):
+        return Finding(f"a restore of {path} was cut off; the next start finishes it")
     if not path.exists():
         return Finding("none yet; the first start makes it")
     await Database.examine(path)
