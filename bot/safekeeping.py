@@ -49,7 +49,7 @@ def _back_up(data: Path, file: Path, *, with_pictures: bool) -> None:
         raise
     print(f"{file}: {mebibytes(file.stat().st_size)} MiB, sound, and the ledger adds up.")
     if copied is not None:
-        print(f"{pictures}: {copied.found} pictures, {copied.shared} of them shared with an earlier backup.")
+        print(f"{pictures}: pictures {copied.found}, of these shared with an earlier backup {copied.shared}.")
         _tell_missing(copied, data / "images")
 
 
@@ -90,7 +90,7 @@ def _bring_pictures(file: Path, images: Path) -> None:
     pictures = folder_of(file)
     copied = copy_pictures(file, pictures if pictures.is_dir() else images, images)
     if copied.written:
-        print(f"{copied.written} pictures came back from {pictures}.")
+        print(f"Pictures that came back from {pictures}: {copied.written}.")
     _tell_missing(copied, images)
 
 
@@ -107,4 +107,4 @@ async def _settle(database: Path, images: Path, clock: SystemClock) -> Settled |
 
 def _tell_missing(copied: Copied, images: Path) -> None:
     if copied.missing:
-        print(f"{copied.missing} pictures that the copy knows are not in {images}: deleted just now, or lost before.")
+        print(f"Pictures that the copy knows and that are not in {images}, deleted just now or lost before: {copied.missing}.")

@@ -56,14 +56,20 @@ def test_a_backup_with_pictures_is_put_back_with_them(filled: Path, capsys: pyte
     assert main(["backup", "night.db", "--pictures"]) == 0
     printed = capsys.readouterr().out
     assert "night.db: 0 MiB, sound, and the ledger adds up." in printed
-    assert "night.db.pictures: 1 pictures" in printed
+    assert "night.db.pictures: pictures 1," in printed
     assert listing(Path()) == ["data", "night.db", "night.db.pictures"]
     pictures(filled / "images")[0].unlink()
 
     assert main(["restore", "night.db"]) == 0
 
     printed = capsys.readouterr().out
-    for told in ("night.db is in place", "before-restore-", "1 pictures came back", "1 jobs that waited", "Now start the bot."):
+    for told in (
+        "night.db is in place",
+        "before-restore-",
+        "night.db.pictures: 1.",
+        "cancelled at no cost: 1.",
+        "Now start the bot.",
+    ):
         assert told in printed
     assert len(pictures(filled / "images")) == 1
     with closing(sqlite3.connect(filled / "pastel.db")) as connection:
@@ -75,12 +81,12 @@ def test_the_next_backup_shares_its_pictures_and_tells_of_those_that_are_missing
 ) -> None:
     assert main(["backup", "first.db", "--pictures"]) == 0
     assert main(["backup", "second.db", "--pictures"]) == 0
-    assert "1 of them shared" in capsys.readouterr().out
+    assert "shared with an earlier backup 1." in capsys.readouterr().out
     pictures(filled / "images")[0].unlink()
 
     assert main(["backup", "third.db", "--pictures"]) == 0
 
-    assert "1 pictures that the copy knows are not in" in capsys.readouterr().out
+    assert "or lost before: 1." in capsys.readouterr().out
 
 
 def test_a_backup_is_made_while_the_bot_holds_the_folder_and_a_restore_is_not(

@@ -34,6 +34,10 @@ FROM jobs LEFT JOIN outbox ON job_id = id
 WHERE id IN (SELECT value FROM json_each(?))
 """
 
+REPORTS = """--sql
+SELECT id, job_id, channel_id, message_id, shown_version FROM reports WHERE message_id IS NOT NULL ORDER BY id
+"""
+
 Row = dict[str, Any]
 
 
@@ -72,6 +76,10 @@ class Aside:
     def blocks(self) -> list[Row]:
         return self._read("blocks", lambda connection: [dict(row) for row in connection.execute(BLOCKS)]) or []
 
+    def reports(self) -> list[Row]:
+        """Those that moderators were shown, and where."""
+        return self._read("reports", lambda connection: [dict(row) for row in connection.execute(REPORTS)]) or []
+
     def gone(self) -> Iterator[list[Gone]]:
         """A page at a time."""
         page = self._gone_after(-1)
@@ -93,7 +101,7 @@ class Aside:
         try:
             with closing(self._connect()) as connection:
                 return function(connection)
-        except (sqlite3.Error, UnicodeDecodeError):
+        except (sqlite3.Error, UnicodeDecodeError, OSError):
             if what not in self.unread:
                 self.unread.append(what)
             return None

@@ -98,7 +98,13 @@ def connect_backup(file: Path) -> sqlite3.Connection:
     """Open a file that is to be put back, for reading; its log, where there is one, belongs to it. Raises DatabaseError."""
     if not has_log(file):
         return connect_alone(file)
-    check_log(file)
+    try:
+        check_log(file)
+    except DatabaseError:
+        raise DatabaseError(
+            f"{file}-wal is not the log of the {file.name} beside it. "
+            f"Move it away, if the backup is {file.name} alone. {UNCHANGED}"
+        ) from None
     return connect_with_log(file)
 
 

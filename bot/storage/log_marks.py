@@ -177,7 +177,7 @@ def _frames(log: Path) -> Iterator[_Frame]:
         if len(beginning) < HEADER.size:
             return
         magic, _, page_size, _, salts = HEADER.unpack(beginning)
-        if magic not in MAGIC:
+        if magic not in MAGIC or not 512 <= page_size <= 65536:
             return
         while len(head := file.read(FRAME_HEADER.size)) == FRAME_HEADER.size:
             _, pages_after, of_round = FRAME_HEADER.unpack(head)

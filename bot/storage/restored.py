@@ -61,6 +61,12 @@ ON CONFLICT (user_id) WHERE erased_at IS NULL DO UPDATE SET up_to = MAX(up_to, e
 """
 FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id AND changed_at <= IFNULL(:erased_at, changed_at)"
 
+# So that moderators are not shown a report a second time.
+REPORTED = """--sql
+UPDATE reports SET channel_id = :channel_id, message_id = :message_id, shown_version = MIN(version, :shown_version)
+WHERE id = :id AND job_id = :job_id AND message_id IS NULL
+"""
+
 KNOWN_BLOCK = """--sql
 SELECT id, lifted_at FROM blocks
 WHERE guild_id = :guild_id AND user_id = :user_id AND blocked_by = :blocked_by AND blocked_at = :blocked_at
@@ -100,11 +106,11 @@ class Settled:
     def sentence(self) -> str:
         """For whoever hosts the bot."""
         told = (
-            f"{self.cancelled} jobs that waited in the backup are cancelled and cost nothing. Done again: "
-            f"{self.erasures} erasures, {self.blocks} blocks, {self.removed} removals that came after the backup."
+            f"Jobs that waited in the backup, cancelled at no cost: {self.cancelled}. Done again of what came after it: "
+            f"erasures {self.erasures}, blocks {self.blocks}, removals {self.removed}."
         )
         if self.unread:
-            told += f" Not done again, since they cannot be read in the database moved aside: {', '.join(self.unread)}."
+            told += f" Not done again, since the database that was moved aside cannot be read there: {', '.join(self.unread)}."
         return told
 
 
@@ -134,6 +140,8 @@ async def settle(database: Database, store: ImageStore, *, now: datetime) -> Set
         wishes, blocked = await asyncio.to_thread(aside.erasures), await asyncio.to_thread(aside.blocks)
         erasures += await database.transaction(lambda connection, wishes=wishes: _wish_again(connection, wishes))
         blocks += await database.transaction(lambda connection, blocked=blocked: _block_again(connection, blocked))
+        reports = await asyncio.to_thread(aside.reports)
+        await database.transaction(lambda connection, reports=reports: connection.executemany(REPORTED, reports).rowcount)
         removed += await _remove_again(database, store, aside, now)
 
     def conclude(connection: sqlite3.Connection) -> None:

@@ -22,7 +22,7 @@ def vacuum_into(source: sqlite3.Connection, target: Path) -> None:
     descriptor = os.open(target, os.O_RDONLY)
     try:
         source.set_progress_handler(partial(_pace, _Pace(descriptor)), OPERATIONS)
-        source.execute("VACUUM INTO ?", (str(target),))
+        source.execute("VACUUM INTO ?", (str(target.absolute()),))
         os.fsync(descriptor)
     finally:
         source.set_progress_handler(None, 0)

@@ -213,8 +213,8 @@ async def test_a_damaged_database_aside_is_told_and_hinders_nothing(tmp_path: Pa
 
     async with put_back(tmp_path, before, nothing, damaged=True) as (store, settled):
         assert await statuses(store) == {1: "cancelled"}
-        assert set(settled.unread) == {"erasures", "blocks", "removals", "cards"}
-        assert "cannot be read" in settled.sentence
+        assert set(settled.unread) == {"erasures", "blocks", "reports", "removals", "cards"}
+        assert "cannot be read there" in settled.sentence
 
 
 @pytest.mark.parametrize("broken", ["_adopt", "_wish_again", "_block_again"])
