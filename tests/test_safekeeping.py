@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bot import doctor
 from bot.__main__ import main
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -134,8 +136,8 @@ def test_a_restore_that_was_cut_off_wants_a_start_first(filled: Path, capsys: py
     assert main(["backup", "night.db"]) == 73
     assert "was cut off" in fault(capsys)
 
-    main(["doctor"])
-    assert "the next start finishes it" in capsys.readouterr().out
+    finding = asyncio.run(doctor._database(Settings.load(need_token=False)))
+    assert "the next start finishes it" in finding.text
 
 
 def test_pictures_that_do_not_fit_leave_no_backup(

@@ -12,7 +12,16 @@ from pathlib import Path
 from bot.errors import DatabaseError, FolderError, OperatorError
 from bot.storage.audit import audit
 from bot.storage.faults import damaged, operator_error
-from bot.storage.log_marks import FIRST_SCHEMA, begin_anew, check_log, connect_alone, connect_with_log, files_of, has_log
+from bot.storage.log_marks import (
+    FIRST_SCHEMA,
+    begin_anew,
+    check_log,
+    connect_alone,
+    connect_with_log,
+    files_of,
+    has_log,
+    log_of,
+)
 from bot.storage.migrator import APPLICATION_ID, load_migrations, schema_version
 from bot.storage.rows import to_micros
 from bot.storage.vacuum import sync, vacuum_into
@@ -36,7 +45,7 @@ def new_backup(path: Path, target: Path, *, now: datetime) -> Generator[Path]:
     try:
         with _told(target):
             _remove(partial)
-            with closing(_connect_source(path)) as source:
+            with _source(path) as source:
                 write_marked(source, partial, now=now, source_path=path)
             _check_copy(partial, path)
         yield partial
@@ -152,6 +161,20 @@ def _problem(connection: sqlite3.Connection, *, is_newest: bool) -> str | None:
         return result
     problems = audit(connection) if is_newest else ()
     return f"the ledger does not add up: {problems[0]}" if problems else None
+
+
+@contextmanager
+def _source(path: Path) -> Generator[sqlite3.Connection]:
+    """The database at `path`, for reading, and nothing left beside it that was not there before."""
+    had_log = log_of(path).exists()
+    try:
+        with closing(_connect_source(path)) as source:
+            yield source
+    finally:
+        if not had_log and log_of(path).exists():
+            # SQLite itself removes an empty log with the last connection, if that may write and has read.
+            with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+                connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
 
 
 def _connect_source(path: Path) -> sqlite3.Connection:

@@ -132,7 +132,7 @@ class DiskImageStore:
                 return False
             if before is not None and written_at >= before.timestamp():
                 return False
-            if self._restored_at is not None and self._is_keeping() and written_at < self._restored_at.timestamp():
+            if self._is_kept(name, written_at):
                 _move(path, self._kept / name)
             else:
                 _unlink(path)
@@ -141,6 +141,10 @@ class DiskImageStore:
     @property
     def _kept(self) -> Path:
         return self._root.with_name(f"{self._root.name}-unknown")
+
+    def _is_kept(self, name: str, written_at: float) -> bool:
+        is_older = self._restored_at is not None and written_at < self._restored_at.timestamp()
+        return is_older and self._is_keeping() and not name.endswith(_TEMPORARY)
 
     def _is_keeping(self) -> bool:
         return self._restored_at is not None and self._clock.now() < self._restored_at + KEPT_FOR
