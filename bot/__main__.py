@@ -1,4 +1,4 @@
-"""The command line: `python -m bot run | demo | draw | doctor | health | bench | train-lora`.
+"""The command line: `python -m bot run | demo | draw | doctor | health | backup | restore | bench | train-lora`.
 
 Exit codes: 0 all well, 2 wrong usage, 130 interrupted; the others stand in bot.errors. A fault of the operator's is one line on
 stderr and never a traceback.
@@ -31,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "train-lora":  # without an event loop, which would keep Ctrl-C to itself
             return lora_command.run(arguments)
+        if arguments.command in {"backup", "restore"}:  # likewise
+            return _keep_safe(arguments)
         return asyncio.run(_COMMANDS[arguments.command](arguments))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -79,11 +81,30 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--style", metavar="NAME", help="a style that goes with the model; `doctor` lists them")
     commands.add_parser("doctor", help="check token, database, model, GPU and disk, and say what to do")
     commands.add_parser("health", help="ask the bot that runs here whether it is ready (needs HTTP_PORT)")
+    _add_safekeeping(commands)
     bench_command.add_arguments(
         commands.add_parser("bench", help="measure the step engine beside diffusers' own pipeline: table, JSON and plot")
     )
     lora_command.add_arguments(commands.add_parser("train-lora", help="train a style on a folder of captioned pictures"))
     return parser
+
+
+def _add_safekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage]
+    backup = commands.add_parser("backup", help="copy the database, checked, also while the bot runs")
+    backup.add_argument("file", type=Path, metavar="FILE", help="where the copy goes; must not be there yet")
+    backup.add_argument(
+        "--pictures",
+        action="store_true",
+        help="copy the picture files too, into FILE.pictures; those that an earlier backup beside FILE has take no more room",
+    )
+    restore = commands.add_parser("restore", help="put a backup in the place of the database, which is moved aside")
+    restore.add_argument("file", type=Path, metavar="FILE", help="what `backup` made; FILE.pictures comes along where it is")
+
+
+def _keep_safe(arguments: argparse.Namespace) -> int:
+    from bot.safekeeping import run
+
+    return run(arguments)
 
 
 async def _run(arguments: argparse.Namespace) -> int:

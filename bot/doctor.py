@@ -20,8 +20,9 @@ from bot.services.room import MEGABYTE
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
-from bot.storage.images import free_bytes
 from bot.storage.private_files import OTHERS
+from bot.storage.restore import is_decided
+from bot.storage.room import free_bytes
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
 SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its decoder needs
@@ -112,6 +113,8 @@ def _writable(folder: Path) -> bool:
 
 async def _database(settings: Settings) -> Finding:
     path = settings.data_dir / "pastel.db"
+    if is_decided(path):
+        return Finding(f"a restore of {path} was cut off; the next start finishes it")
     if not path.exists():
         return Finding("none yet; the first start makes it")
     await Database.examine(path)

@@ -23,12 +23,14 @@ from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
 from bot.storage.faults import NO_SPACE, full
-from bot.storage.images import DiskImageStore, free_bytes
+from bot.storage.images import DiskImageStore
 from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
 from bot.storage.private_files import OTHERS, keep_private, make_private_folder
+from bot.storage.restored import restored_at, settle
+from bot.storage.room import free_bytes
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
@@ -85,6 +87,8 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
         jobs = SqliteJobs(database)
         images = DiskImageStore(state / "images", clock)
         stack.push_async_callback(images.close)
+        await settle(database, images, now=clock.now())  # before anything of a backup that was put back is drawn or shown
+        images.keep_unknown(await restored_at(database))
         metrics = Metrics()
         _measure_disk(metrics, database.path)
         yield Ground(

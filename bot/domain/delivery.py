@@ -37,7 +37,10 @@ class SeenAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEntry:
-    """A finished job whose card is not shown yet. `post_started_at` is set before a post is tried, for good."""
+    """A finished job whose card is not shown yet. `post_started_at` is set before a post is tried, for good.
+
+    `edits_only`: a backup brought it back, so its card may be there already, and none is posted.
+    """
 
     job_id: JobId
     created_at: datetime
@@ -45,6 +48,7 @@ class OutboxEntry:
     attempts: int = 0
     post_started_at: datetime | None = None
     last_fault: DeliveryFault | None = None
+    edits_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

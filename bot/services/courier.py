@@ -133,6 +133,8 @@ class Courier:
             shown = await self._edit_lost(job, card, since)
             if shown is not None:
                 return shown
+        if entry.edits_only:
+            raise MessengerError(DeliveryFault.MESSAGE_GONE, "a backup brought it back, and nothing of that is posted")
         if started is None:
             await room.outbox.start_post(job.id, now=now)
         return await self._call("post", room.messenger.post(job.reply, card, nonce=job.id))

@@ -204,7 +204,7 @@ class Delivery:
 
 def next_try(entry: OutboxEntry, error: MessengerError, *, now: datetime, jitter: float) -> datetime | None:
     """When delivery may try again after `error`; None is never. `jitter` is 0 to 1."""
-    if error.fault in _NEVER_AGAIN:
+    if error.fault in _NEVER_AGAIN or (entry.edits_only and error.fault is DeliveryFault.MESSAGE_GONE):
         return None
     if now - entry.created_at > DELIVERY_PATIENCE and entry.attempts + 1 >= MIN_TRIES:
         return None

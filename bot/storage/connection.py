@@ -13,7 +13,8 @@ import aiosqlite
 
 from bot.errors import DatabaseError, FolderError, OperatorError
 from bot.storage.audit import audit
-from bot.storage.faults import damaged, operator_error, unwritable
+from bot.storage.faults import damaged, foreign_log, operator_error, unwritable
+from bot.storage.log_marks import BUSY_SECONDS, check_log, has_log, is_sound_alone, unfolded
 from bot.storage.migrator import Migration, migrate, schema_version
 from bot.storage.private_files import make_private_file, make_private_folder
 
@@ -21,7 +22,6 @@ T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
 LOG_BYTES = 16 * 1024 * 1024  # of the log that stay on disk; SQLite folds it into the file every 4 MB
-BUSY_SECONDS = 10.0  # a backup tool may hold the file for a moment; our own process has one writer
 
 # Python cannot decode SQLite's message when that quotes a schema which is no longer text.
 _FILE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
@@ -77,19 +77,25 @@ def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Conne
         raise DatabaseError(f"This Python brings SQLite {sqlite3.sqlite_version}; 3.37 is needed. Use a newer Python.")
     try:
         make_private_folder(path.parent)
+        check_log(path)
         make_private_file(path)  # SQLite gives its log the rights of the database
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            _configure(connection)
-            _check(connection, path)
-            migrate(connection, path, migrations)
-        except BaseException:
-            connection.close()
-            raise
+        with unfolded(path):
+            return _connect_checked(path, migrations)
     except _FILE_FAULTS as error:
         raise _explained(error, path) from error
     except OSError as error:
         raise unwritable(path, error.strerror or "unknown error") from error
+
+
+def _connect_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        _configure(connection)
+        _check(connection, path)
+        migrate(connection, path, migrations)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -120,10 +126,11 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 def examine(path: Path, newest: int) -> None:
     """Check an existing file thoroughly without changing it. Raises DatabaseError or FolderError."""
     try:
-        with closing(connect_reader(path)) as connection:
+        check_log(path)
+        with unfolded(path), closing(connect_reader(path)) as connection:
             result: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
             if result != "ok":
-                raise damaged(path, result)
+                raise _broken(path, result)
             if schema_version(connection, path, newest=newest) == newest:
                 _check_ledger(connection, path)
     except _FILE_FAULTS as error:
@@ -164,7 +171,12 @@ def fold_log(connection: sqlite3.Connection) -> bool:
 def _explained(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> OperatorError:
     """While a file is opened, what SQLite cannot make sense of comes from the file."""
     known = operator_error(error, path) if isinstance(error, sqlite3.Error) else None
-    return known or damaged(path, str(error))
+    return _broken(path, str(error)) if known is None or isinstance(known, DatabaseError) else known
+
+
+def _broken(path: Path, detail: str) -> DatabaseError:
+    """A log of before there were marks, or of a copy that another program made, shows by what it does to a sound file."""
+    return foreign_log(path) if has_log(path) and is_sound_alone(path) else damaged(path, detail)
 
 
 def _configure(connection: sqlite3.Connection) -> None:
@@ -190,4 +202,4 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     _use_log(connection, path)
     result: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if result != "ok":
-        raise damaged(path, result)
+        raise _broken(path, result)

@@ -21,16 +21,13 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 
 from bot.errors import FolderError
+from bot.storage.log_marks import log_of
+from bot.storage.vacuum import sync, vacuum_into
 
 ROUNDS = 20  # of copying what changed meanwhile; on a disk that is slower than the bot's writes it would never end
-PACE_BYTES = 4 * 1024 * 1024  # of the copy that are written before they are synced
-OPERATIONS = 2000  # of SQLite's machine between two looks at that; some 100 rows
 FEW = 50  # rows that changed: copied while everybody waits
 MOST_CHANGES = 200_000  # keys in memory; 20 MB
 
@@ -98,38 +95,9 @@ def take(writer: sqlite3.Connection, *, most: int) -> tuple[Change, ...]:
 def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> None:
     """Write the copy; `connected` is given the connection, which may be interrupted. Runs on a thread of its own."""
     clear(path)
-    copy_of(path).touch(0o600)
-    descriptor = os.open(copy_of(path), os.O_RDONLY)
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as source:
-            source.set_progress_handler(partial(_pace, Pace(descriptor)), OPERATIONS)
-            connected(source)
-            source.execute("VACUUM INTO ?", (str(copy_of(path)),))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@dataclass
-class Pace:
-    """How much of the copy is on the disk."""
-
-    descriptor: int
-    synced_bytes: int = 0
-
-
-def _pace(pace: Pace) -> int:
-    """Give the copy to the disk bit by bit, and rest as long as that took: commits of others wait for the same disk.
-
-    A GiB at once kept them waiting for more than a second. SQLite goes on when this returns 0.
-    """
-    size = os.fstat(pace.descriptor).st_size
-    if size - pace.synced_bytes >= PACE_BYTES:
-        began = monotonic()
-        os.fdatasync(pace.descriptor)
-        pace.synced_bytes = size
-        sleep(monotonic() - began)
-    return 0
+    with closing(sqlite3.connect(path, isolation_level=None)) as source:
+        connected(source)
+        vacuum_into(source, copy_of(path))
 
 
 class Copy:
@@ -166,7 +134,7 @@ class Copy:
         """Write out on both sides what can be written out now, so that the end is short."""
         self._connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
         self._connection.execute("PRAGMA old.wal_checkpoint(PASSIVE)")
-        _sync(copy_of(self._path))
+        sync(copy_of(self._path))
 
     def complete(self, changes: Iterable[Change], mark: Callable[[sqlite3.Connection], None]) -> None:
         """Follow the last changes, `mark` the copy, and close it, so that it needs nothing but a rename."""
@@ -180,7 +148,7 @@ class Copy:
         mark(self._connection)
         self._connection.execute("COMMIT")
         self.close()
-        _sync(copy_of(self._path))
+        sync(copy_of(self._path))
 
     def close(self) -> None:
         self._connection.close()
@@ -203,7 +171,7 @@ class OldFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor = os.open(path, os.O_RDWR)
-        self._log: int | None = os.open(_log_of(path), os.O_RDONLY)
+        self._log: int | None = os.open(log_of(path), os.O_RDONLY)
 
     def swap(self) -> None:
         """Put the copy in the place of the file, once no connection of this process is left.
@@ -216,9 +184,9 @@ class OldFile:
         except OSError:
             raise FolderError(IN_USE.format(self._path)) from None
         # SQLite removes its log with the last connection; where it is still there, it was not the last.
-        if _log_of(self._path).exists():
+        if log_of(self._path).exists():
             raise FolderError(IN_USE.format(self._path))
-        _sync(self._path.parent)  # that the log is gone must not be undone by a power cut, once the new file is there
+        sync(self._path.parent)  # that the log is gone must not be undone by a power cut, once the new file is there
         # The folder is synced again by SQLite, with the first log of the new file. Until then both files say the same.
         copy_of(self._path).replace(self._path)
 
@@ -238,10 +206,6 @@ class OldFile:
             self._log = None
 
 
-def _log_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}-wal")
-
-
 def _keys(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
     tables: Sequence[str] = [row["name"] for row in connection.execute(TABLES).fetchall()]
     return {table: tuple(row["name"] for row in connection.execute(KEY, (table,)).fetchall()) for table in tables}
@@ -250,11 +214,3 @@ def _keys(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
 def _array(keys: Iterable[str]) -> str:
     """Keys, each an array of JSON, as one array of arrays."""
     return f"[{','.join(keys)}]"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -23,7 +23,9 @@ from bot.storage.connection import (
 )
 from bot.storage.copying import clear
 from bot.storage.faults import operator_error, unwritable
+from bot.storage.log_marks import FIRST_SCHEMA, advance, begin_anew
 from bot.storage.migrator import Migration, load_migrations
+from bot.storage.restore import complete
 from bot.storage.rewriting import Mark, Rewriter
 
 T = TypeVar("T")
@@ -49,8 +51,11 @@ class Database:
         readers: Sequence[ThreadedConnection],
         walker: ThreadedConnection,
         connections: AsyncExitStack,
+        *,
+        marks: bool = True,
     ) -> None:
         self.path = path
+        self._marks = marks
         self._writer = writer
         self._readers = cycle(readers)
         self._walker = walker
@@ -79,7 +84,8 @@ class Database:
             walker = ThreadedConnection("database-walker", partial(connect_reader, path))
             for reader in (*readers, walker):
                 await stack.enter_async_context(reader)
-            database = cls(path, writer, readers, walker, stack.pop_all())
+            marks = steps[-1].version >= FIRST_SCHEMA
+            database = cls(path, writer, readers, walker, stack.pop_all(), marks=marks)
         try:
             yield database
         finally:
@@ -96,7 +102,8 @@ class Database:
 
         Raises FolderError when the disk is full or gone, DatabaseError when the file turns out to be damaged.
         """
-        return await self._run(self._writer, lambda raw: _guarded(raw, "BEGIN IMMEDIATE", function))
+        marked = partial(_marked, function) if self._marks else function
+        return await self._run(self._writer, lambda raw: _guarded(raw, "BEGIN IMMEDIATE", marked))
 
     async def read(self, function: SqlFunction[T]) -> T:
         """Run `function` on a reader; it sees one state of the database, the newest when it starts, and cannot write.
@@ -125,7 +132,15 @@ class Database:
         """
         if self._closing is not None or self._rewriting is not None:
             raise RuntimeError("the database is closed, or is being written anew already")
-        task = self._rewriting = asyncio.create_task(self._explained(self._rewriter.run(mark)), name="database-rewrite")
+
+        def complete_copy(copy: sqlite3.Connection) -> None:
+            mark(copy)
+            if self._marks:
+                begin_anew(copy)
+
+        task = self._rewriting = asyncio.create_task(
+            self._explained(self._rewriter.run(complete_copy)), name="database-rewrite"
+        )
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -181,11 +196,21 @@ class Database:
 
 
 def _clear_folder(path: Path) -> None:
-    """Remove what a rewrite that was cut off left beside the file."""
+    """Remove what a rewrite that was cut off left beside the file, and finish a restore that was."""
     try:
         clear(path)
+        complete(path)
     except OSError as error:
         raise unwritable(path, error.strerror or "unknown error") from error
+
+
+def _marked(function: SqlFunction[T], connection: sqlite3.Connection) -> T:
+    """What changes something leaves a mark for the log."""
+    before = connection.total_changes
+    result = function(connection)
+    if connection.total_changes != before:
+        advance(connection)
+    return result
 
 
 def _guarded(connection: sqlite3.Connection, begin: str, function: SqlFunction[T]) -> T:

@@ -47,8 +47,22 @@ def unwritable(path: Path, detail: str) -> FolderError:
 def damaged(path: Path, detail: str) -> DatabaseError:
     """The file is broken; the cure is a backup."""
     return DatabaseError(
-        f"The database {path} is damaged ({_one_line(detail)}). Put a backup in its place, or move it away to start empty."
+        f"The database {path} is damaged ({_one_line(detail)}). Put a backup in its place with `python -m bot restore FILE`, "
+        f"which moves {_all_three(path)} aside together; or move all three away to start empty."
     )
+
+
+def foreign_log(path: Path) -> DatabaseError:
+    """The log beside the file was not written over it; replaying it would break the file."""
+    return DatabaseError(
+        f"{path}-wal is not the log of the {path.name} beside it, so nothing was opened or changed. "
+        "Put a backup in place with `python -m bot restore FILE`, "
+        f"which moves {_all_three(path)} aside together; or lay the two beside each other that belong together."
+    )
+
+
+def _all_three(path: Path) -> str:
+    return f"{path.name}, {path.name}-wal and {path.name}-shm"
 
 
 def _one_line(text: str) -> str:

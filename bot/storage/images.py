@@ -6,11 +6,10 @@ import hashlib
 import os
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.domain.image import Swept
@@ -20,12 +19,14 @@ from bot.pools import Pool
 from bot.ports import Clock, UnknownKeys
 from bot.storage.faults import NO_SPACE, full
 from bot.storage.private_files import FILE_MODE, make_private_folder
+from bot.storage.room import free_bytes
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
 PORTION = 500  # names of files that are looked at together
 _TEMPORARY = ".partial"
 THREADS = 4  # they wait for the disk
+KEPT_FOR = timedelta(days=30)  # files of which only what came after the backup knows
 
 
 class DiskImageStore:
@@ -38,6 +39,11 @@ class DiskImageStore:
         self._space = Pool("space", 1)  # a question of microseconds must not queue behind files that are being written
         self._replacing = threading.Lock()
         self._own: set[str] | None = set()  # what this process wrote, until all that others left was looked at
+        self._restored_at: datetime | None = None
+
+    def keep_unknown(self, restored_at: datetime | None) -> None:
+        """Say when a backup was last put back: sweeps move what is older, and no row knows, beside the folder for 30 days."""
+        self._restored_at = restored_at
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         if not _JOB_ID.fullmatch(job_id):
@@ -65,9 +71,11 @@ class DiskImageStore:
 
         None, once a process: those that an earlier process left, whatever the clock says of their age. A picture is written
         before the database knows it, so what this process wrote is not looked at. Files of other names are not ours and stay.
+        For 30 days after a backup was put back, those of before that are moved to `images-unknown`, and counted as well.
         One portion of names is in memory at a time.
         """
-        swept, portions = Swept(), self._portions()
+        swept = Swept(removed=await self._pool.run(self._end_keeping))
+        portions = self._portions(self._root)
         while portion := await self._pool.run(next, portions, None):  # a thread may be in there when we are cancelled
             partial = [name for name in portion if name.endswith(_TEMPORARY)]
             keys = [name for name in portion if _KEY.fullmatch(name)]
@@ -114,11 +122,11 @@ class DiskImageStore:
         for path in [self._path(key) for key in keys]:
             _unlink(path)
 
-    def _portions(self) -> Generator[list[str]]:
+    def _portions(self, root: Path) -> Generator[list[str]]:
         """Go through the folders; the names of our files are relative to the root."""
         portion: list[str] = []
-        for folder, _, names in os.walk(self._root):
-            place = Path(folder).relative_to(self._root)
+        for folder, _, names in os.walk(root):
+            place = Path(folder).relative_to(root)
             for name in names:
                 portion.append((place / name).as_posix())
                 if len(portion) == PORTION:
@@ -131,7 +139,7 @@ class DiskImageStore:
         if before is None:
             own = self._own or frozenset[str]()
             names = [name for name in names if _key_of(name) not in own]
-        return Swept(removed=sum(self._remove(self._root / name, before) for name in names))
+        return Swept(removed=sum(self._remove(name, before) for name in names))
 
     def _measured(self, keys: Sequence[str]) -> Swept:
         kept = Swept()
@@ -140,15 +148,42 @@ class DiskImageStore:
                 kept += Swept(kept=1, kept_bytes=(self._root / key).stat().st_size)
         return kept
 
-    def _remove(self, path: Path, before: datetime | None) -> bool:
+    def _remove(self, name: str, before: datetime | None) -> bool:
+        path = self._root / name
         with self._replacing:  # an upload that comes again is written anew, and must not go between look and removal
             try:
-                if before is not None and path.stat().st_mtime >= before.timestamp():
-                    return False
+                written_at = path.stat().st_mtime
             except FileNotFoundError:
                 return False
-            _unlink(path)
+            if before is not None and written_at >= before.timestamp():
+                return False
+            if self._is_kept(name, written_at):
+                _move(path, self._kept / name)
+            else:
+                _unlink(path)
         return True
+
+    @property
+    def _kept(self) -> Path:
+        return self._root.with_name(f"{self._root.name}-unknown")
+
+    def _is_kept(self, name: str, written_at: float) -> bool:
+        is_older = self._restored_at is not None and written_at < self._restored_at.timestamp()
+        return is_older and self._is_keeping() and not name.endswith(_TEMPORARY)
+
+    def _is_keeping(self) -> bool:
+        return self._restored_at is not None and self._clock.now() < self._restored_at + KEPT_FOR
+
+    def _end_keeping(self) -> int:
+        """Remove what was kept for long enough; returns how many files."""
+        removed = 0
+        if not self._is_keeping():
+            for portion in self._portions(self._kept):
+                for name in portion:
+                    if _KEY.fullmatch(name):
+                        _unlink(self._kept / name)
+                        removed += 1
+        return removed
 
     def _path(self, key: str) -> Path:
         """Raises ValueError for anything but a key that this store made, so no key can lead out of the folder."""
@@ -157,10 +192,9 @@ class DiskImageStore:
         return self._root / key
 
 
-def free_bytes(folder: Path) -> int:
-    """What this process may still write in `folder`, which need not be there yet."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    return shutil.disk_usage(there).free
+def is_key(text: str) -> bool:
+    """Whether it is a name that this store makes, so that it cannot lead out of a folder."""
+    return _KEY.fullmatch(text) is not None
 
 
 def _key_of(name: str) -> str:
@@ -177,6 +211,14 @@ def _unlink(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise FolderError(f"{path} cannot be deleted ({error.strerror}). Check the folder's rights.") from error
+
+
+def _move(path: Path, target: Path) -> None:
+    try:
+        make_private_folder(target.parent)
+        path.replace(target)
+    except OSError as error:
+        raise FolderError(f"{path} cannot be moved to {target} ({error.strerror}). Check the folder's rights.") from error
 
 
 def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
-from bot.errors import DatabaseError
+from bot.errors import DatabaseError, FolderError
 from bot.storage.private_files import make_private_file
+from bot.storage.room import free_bytes, mebibytes
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
+ROOM = 3.5  # times the file: the copy, a table that is built anew, the log of that, and as much as it may grow
+COPIED_AT_ONCE = 2500  # pages; 10 MB
+OPERATIONS = 100_000  # of SQLite's machine between two looks at the clock; some 10 ms
+TOLD_EVERY = 5.0  # seconds
 APPLICATION_ID = 0x50617374  # as 0001_initial.sql sets it
+
+log = logging.getLogger(__name__)
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -38,21 +47,38 @@ def load_migrations(folder: Path = MIGRATIONS_FOLDER) -> tuple[Migration, ...]:
     return tuple(migrations)
 
 
-def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:
+def migrate(
+    connection: sqlite3.Connection,
+    path: Path,
+    migrations: Sequence[Migration],
+    *,
+    free: Callable[[Path], int] = free_bytes,
+) -> None:
     """Run what is pending, each step in one transaction; an old file is copied beside itself first.
 
-    Runs on the connection's thread. Raises DatabaseError for a file of another program or of a newer Pastel.
+    Runs on the connection's thread. Raises DatabaseError for a file of another program or of a newer Pastel, and FolderError
+    where the disk has not the room, with nothing changed.
     """
     version = schema_version(connection, path, newest=migrations[-1].version)
     pending = [migration for migration in migrations if migration.version > version]
     if pending and version:
+        _check_room(path, version, pending[-1].version, free)
+        log.info(
+            "Updating %s (%s MiB) from schema %d to %d; a copy comes first, and is kept for 30 days",
+            path, mebibytes(path.stat().st_size), version, pending[-1].version,
+        )  # fmt: skip
         back_up(connection, path.with_name(f"{path.name}.schema-{version}.backup"))
     # A table can only be rebuilt while its references are not enforced (sqlite.org/lang_altertable.html, section 7),
     # and the switch works outside of transactions only.
     connection.execute("PRAGMA foreign_keys = OFF")
-    for migration in pending:
-        _run(connection, migration)
+    for number, migration in enumerate(pending, start=1):
+        if version:
+            log.info("Updating the database: step %d of %d (schema %d)", number, len(pending), migration.version)
+        with _telling(connection, f"step {number} of {len(pending)}"):
+            _run(connection, migration)
     connection.execute("PRAGMA foreign_keys = ON")
+    if pending and version:
+        log.info("The database is updated")
 
 
 def schema_version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
@@ -65,7 +91,7 @@ def schema_version(connection: sqlite3.Connection, path: Path, *, newest: int) -
     if version > newest:
         raise DatabaseError(
             f"The database {path} was written by a newer Pastel (schema {version}, this one knows {newest}). "
-            "Update Pastel, or put an older backup in its place."
+            "Update Pastel, or put an older backup in its place with `python -m bot restore FILE`."
         )
     return version
 
@@ -77,13 +103,55 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
         partial.unlink(missing_ok=True)
         make_private_file(partial)
         with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
-            connection.backup(copy)
+            connection.backup(copy, pages=COPIED_AT_ONCE, progress=_Told("the copy").pages)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a WAL beside it
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_room(path: Path, version: int, newest: int, free: Callable[[Path], int]) -> None:
+    needed, is_free = int(path.stat().st_size * ROOM), free(path.parent)
+    if is_free < needed:
+        raise FolderError(
+            f"Updating the database {path} from schema {version} to {newest} needs {mebibytes(needed)} MiB free in "
+            f"{path.parent}; {mebibytes(is_free)} are. Free some space and start again; nothing was changed."
+        )
+
+
+@contextmanager
+def _telling(connection: sqlite3.Connection, what: str) -> Generator[None]:
+    """Say now and then that a long step still goes on."""
+    connection.set_progress_handler(_Told(what).goes_on, OPERATIONS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+class _Told:
+    """A line every few seconds. Both methods are called by SQLite, which goes on when they return nothing."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = self._last = monotonic()
+
+    def goes_on(self) -> None:
+        if self._is_due():
+            log.info("Updating the database: %s goes on, %.0f s so far", self._what, monotonic() - self._began)
+
+    def pages(self, status: int, remaining: int, total: int) -> None:
+        del status
+        if self._is_due():
+            log.info("Updating the database: %s, %d %%", self._what, 100 * (total - remaining) // max(1, total))
+
+    def _is_due(self) -> bool:
+        is_due = monotonic() - self._last >= TOLD_EVERY
+        if is_due:
+            self._last = monotonic()
+        return is_due
 
 
 def _run(connection: sqlite3.Connection, migration: Migration) -> None:

@@ -71,9 +71,8 @@ class SqliteOutbox:
         shown_at = {"job_id": job_id, "channel_id": channel_id, "message_id": message_id}
 
         def deliver(connection: sqlite3.Connection) -> None:
-            if _close(connection, job_id, "delivered", None, now):
+            if close_as_delivered(connection, job_id, now=now):
                 connection.execute(SHOWN_AT, shown_at)
-                _conclude(connection, job_id, JobStatus.DELIVERED)
 
         await self._database.transaction(deliver)
 
@@ -91,6 +90,14 @@ class SqliteOutbox:
         if not rows:
             raise NotFoundError("This result was already delivered or given up.")
         return entry_from_row(rows[0])
+
+
+def close_as_delivered(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
+    """Close the entry, because the card is shown; False where it was closed. Runs inside a transaction."""
+    closed = _close(connection, job_id, "delivered", None, now)
+    if closed:
+        _conclude(connection, job_id, JobStatus.DELIVERED)
+    return closed
 
 
 def give_up(connection: sqlite3.Connection, job_id: JobId, fault: DeliveryFault | None, *, now: datetime) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from bot.domain.job import JobId
 from bot.domain.privacy import FOR_GOOD, REMOVED, Content, KeepingTimes
 from bot.storage.database import Database
+from bot.storage.log_marks import files_of
 from bot.storage.reports import jobs_changed
+from bot.storage.restore import ASIDE
 from bot.storage.rows import to_micros
 
 PORTION = 10  # jobs in one transaction, so that nobody waits long for the writer: 5 ms with the longest words, and a commit
@@ -102,7 +104,7 @@ class SqliteRetention:
         await self._database.transaction(lambda connection: forget(connection, content.job_ids, words=words, now=now))
 
     async def remove_backups(self, *, before: datetime) -> int:
-        """Those that a migration made (bot.storage.migrator)."""
+        """Those that a migration made (bot.storage.migrator), and what a restore moved aside."""
         return await asyncio.to_thread(_remove_backups, self._database.path, before)
 
 
@@ -137,4 +139,10 @@ def _remove_backups(path: Path, before: datetime) -> int:
     old = [file for file in path.parent.glob(f"{path.name}.schema-*.backup") if file.stat().st_mtime < before.timestamp()]
     for file in old:
         file.unlink(missing_ok=True)
-    return len(old)
+    folders = [folder for folder in path.parent.glob(f"{ASIDE}*") if folder.stat().st_mtime < before.timestamp()]
+    for folder in folders:
+        for file in files_of(folder / path.name):
+            file.unlink(missing_ok=True)
+        if not any(folder.iterdir()):  # else somebody keeps something of their own there
+            folder.rmdir()
+    return len(old) + len(folders)

@@ -129,6 +129,7 @@ def entry_from_row(row: sqlite3.Row) -> OutboxEntry:
         attempts=row["attempts"],
         post_started_at=_time(row["post_started_at"]),
         last_fault=DeliveryFault(row["last_fault"]) if row["last_fault"] else None,
+        edits_only=bool(row["edits_only"]),
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bot.errors import FolderError
 from bot.storage.database import Database
-from bot.storage.images import free_bytes
 from bot.storage.meta import SET
+from bot.storage.room import free_bytes, mebibytes
 from bot.storage.rows import from_micros, to_micros
 
 ROOM = 2.2  # times the file: the new one, what is written meanwhile, and room for everybody else's pictures
@@ -64,9 +64,5 @@ class SqliteTraces:
         if free < needed:
             raise FolderError(
                 f"{path} holds traces of what members deleted until it is written anew. "
-                f"That needs {_mebibytes(needed)} MiB free in {path.parent}; {_mebibytes(free)} are. Free some space."
+                f"That needs {mebibytes(needed)} MiB free in {path.parent}; {mebibytes(free)} are. Free some space."
             )
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.0f}"

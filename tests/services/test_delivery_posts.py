@@ -101,3 +101,44 @@ async def test_a_card_whose_message_nobody_knows_is_looked_for_and_posted(world:
 
     assert world.messenger.ways == ["find_post", "post"]
     assert await world.status(job) is JobStatus.DELIVERED
+
+
+async def brought_back(world: World) -> None:
+    """As a backup that was put back marks what it holds."""
+    await world.database.transaction(lambda connection: connection.execute("UPDATE outbox SET edits_only = 1").rowcount)
+
+
+async def test_what_a_backup_brought_back_is_shown_in_its_own_message(world: World) -> None:
+    job = await world.drawn(reply=reply(token=None))
+    await brought_back(world)
+
+    await world.services.delivery.deliver_due()
+
+    assert world.messenger.ways == ["edit_by_id"]
+    assert await world.status(job) is JobStatus.DELIVERED
+
+
+async def test_what_a_backup_brought_back_is_never_posted(world: World) -> None:
+    unknown = await world.drawn(1, reply=reply(message_id=None, token=None))
+    gone = await world.drawn(2, reply=reply(token=None))
+    cancelled = await world.add(3, reply=reply(message_id=None, token=None))
+    await world.jobs.cancel(cancelled.id, now=world.clock.now())
+    await brought_back(world)
+    world.messenger.fail("edit_by_id", fault(DeliveryFault.MESSAGE_GONE))
+
+    await world.services.delivery.deliver_due()
+
+    assert sorted(world.messenger.ways) == ["edit_by_id", "find_post", "find_post"]
+    assert [await world.is_open(job) for job in (unknown, gone, cancelled)] == [False, False, False]
+    assert await world.status(unknown) is await world.status(gone) is JobStatus.UNDELIVERABLE
+    assert await world.status(cancelled) is JobStatus.CANCELLED
+
+
+async def test_a_card_of_a_backup_whose_message_is_not_known_is_found_and_edited(world: World) -> None:
+    await world.drawn(reply=reply(message_id=None, token=None))
+    await brought_back(world)
+    world.messenger.found = 777
+
+    await world.services.delivery.deliver_due()
+
+    assert world.messenger.ways == ["find_post", "edit_by_id"]

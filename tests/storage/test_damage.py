@@ -83,7 +83,8 @@ def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     error = refusal(path)
 
     assert isinstance(error, DatabaseError)
-    assert "Put a backup in its place" in str(error)
+    for named in ("Put a backup in its place", "python -m bot restore FILE", "pastel.db, pastel.db-wal and pastel.db-shm"):
+        assert named in str(error)
     assert path.read_text().startswith("Dear diary")
 
 

@@ -287,6 +287,32 @@ async def test_a_sweep_asks_for_a_few_files_at_a_time(
     assert max(asked) == 3
 
 
+async def test_what_no_row_knows_is_kept_for_a_month_after_a_backup_was_put_back(root: Path) -> None:
+    clock = FakeClock(datetime.now(UTC))
+    images = DiskImageStore(root, clock)
+    known, before = await images.save(JOB, 1, 0, b"known"), await images.save(JOB, 1, 1, b"drawn after the backup")
+    half = root / "uploads" / "half.png.1a2b3c4d.partial"
+    half.parent.mkdir()
+    half.write_bytes(b"half")
+    restored_at = clock.now() + timedelta(seconds=1)
+    later = await images.save_upload(b"refused", interaction_id=1)
+    os.utime(root / later, (restored_at.timestamp() + 1,) * 2)
+    images.keep_unknown(restored_at)
+
+    assert await images.sweep(all_but(known), before=None) == 3
+
+    kept = root.with_name("images-unknown")
+    assert files(root) == {known}
+    assert files(kept) == {before}
+    assert (kept / before).read_bytes() == b"drawn after the backup"
+    clock.advance(29 * 24 * 3600)
+    assert await images.sweep(all_but(known), before=None) == 0
+    assert files(kept) == {before}
+    clock.advance(2 * 24 * 3600)
+    assert await images.sweep(all_but(known), before=None) == 1
+    assert files(kept) == set()
+
+
 async def test_the_sweep_of_a_new_folder_finds_nothing(images: DiskImageStore) -> None:
     assert await images.sweep(all_but(), before=None) == Swept()
 

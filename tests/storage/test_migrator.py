@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import logging
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from bot.errors import DatabaseError
+from bot.errors import DatabaseError, FolderError
 from bot.storage.database import Database
-from bot.storage.migrator import Migration, load_migrations
+from bot.storage.migrator import Migration, load_migrations, migrate
 from tests.storage.first_schema import make
 from tests.storage.samples import NOW, Store, assert_file_sound, assert_sound, listing
 
@@ -143,6 +144,41 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path:
             pass
 
     assert query(path, "SELECT name FROM sqlite_schema") == [("theirs",)]
+
+
+def test_an_update_without_the_room_for_it_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "pastel.db"
+    make(path)
+    before = path.read_bytes()
+
+    refusal = pytest.raises(FolderError, match=rf"schema 1 to {NEWEST} needs \d+ MiB free .*; 0 are. Free some space")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, refusal:
+        migrate(connection, path, load_migrations(), free=lambda folder: 1000)
+
+    assert path.read_bytes() == before
+    assert listing(tmp_path) == ["pastel.db"]
+
+
+async def test_an_update_says_what_it_does_and_a_new_file_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.storage.migrator.TOLD_EVERY", 0.0)
+    monkeypatch.setattr("bot.storage.migrator.OPERATIONS", 10)
+    caplog.set_level(logging.INFO, "bot.storage.migrator")
+    path = tmp_path / "pastel.db"
+    make(path)
+
+    async with Database.open(tmp_path / "new.db"):
+        assert [line for line in caplog.messages if "goes on" not in line] == []
+    async with Database.open(path):
+        pass
+
+    told = "\n".join(caplog.messages)
+    assert f"from schema 1 to {NEWEST}; a copy comes first" in told
+    assert "the copy, 100 %" in told
+    assert f"step {NEWEST - 1} of {NEWEST - 1} (schema {NEWEST})" in told
+    assert "step 1 of 13 goes on" in told
+    assert "The database is updated" in told
 
 
 def test_migrations_are_numbered_without_gaps(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ TEXTS = {
     "ledger.job_id": "random",
     "meta.name": "ours",
     "meta.value": "ours",
+    "log_mark.mark": "random",
     "guild_settings.document": "the server's",
     "settings_changes.setting": "the server's",
     "settings_changes.before": "the server's",

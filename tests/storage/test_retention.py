@@ -164,6 +164,26 @@ async def test_only_old_copies_of_an_update_are_removed(store: Store) -> None:
     assert store.database.path.exists()
 
 
+async def test_what_a_restore_moved_aside_is_removed_after_a_month(store: Store) -> None:
+    folder = store.database.path.parent
+    for name, age, files in (
+        ("before-restore-20261001-120000", 40, ("pastel.db", "pastel.db-wal")),
+        ("before-restore-20261001-130000", 40, ("pastel.db", "notes.txt")),
+        ("before-restore-20261120-120000", 3, ("pastel.db",)),
+    ):
+        (folder / name).mkdir()
+        for file in files:
+            (folder / name / file).write_bytes(b"old")
+        when = (NOW - timedelta(days=age)).timestamp()
+        os.utime(folder / name, (when, when))
+
+    await SqliteRetention(store.database).remove_backups(before=NOW - timedelta(days=30))
+
+    left = sorted(str(file.relative_to(folder)) for file in folder.glob("before-restore-*/*"))
+    assert left == ["before-restore-20261001-130000/notes.txt", "before-restore-20261120-120000/pastel.db"]
+    assert not (folder / "before-restore-20261001-120000").exists()
+
+
 async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> None:
     values = {"guild_id": 1, "before": 1, "limit": 1, "user_id": 1, "up_to": 1, "ids": "[]"}
 
