@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bot.storage.faults import foreign_log
 
-FIRST_SCHEMA = 14  # that has marks
+TABLE = "log_mark"
 NO_MARK = "0" * 16
 
 ADVANCE = "UPDATE log_mark SET mark = 'pastel-log:' || substr(mark, -16) || ':' || lower(hex(randomblob(8)))"
@@ -54,6 +54,11 @@ def files_of(path: Path) -> tuple[Path, ...]:
 def advance(connection: sqlite3.Connection) -> None:
     """Leave the next mark. The last thing of a transaction that changed something."""
     connection.execute(ADVANCE)
+
+
+def has_marks(connection: sqlite3.Connection) -> bool:
+    """Whether the schema has them."""
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (TABLE,)).fetchone() is not None
 
 
 def begin_anew(connection: sqlite3.Connection) -> None:
