@@ -13,13 +13,13 @@ from bot.errors import DatabaseError, FolderError, OperatorError
 from bot.storage.audit import audit
 from bot.storage.faults import damaged, operator_error
 from bot.storage.log_marks import (
-    FIRST_SCHEMA,
     begin_anew,
     check_log,
     connect_alone,
     connect_with_log,
     files_of,
     has_log,
+    has_marks,
     log_of,
 )
 from bot.storage.migrator import APPLICATION_ID, load_migrations, schema_version
@@ -77,7 +77,7 @@ def write_marked(source: sqlite3.Connection, target: Path, *, now: datetime, sou
             copy.execute("PRAGMA journal_mode = MEMORY")  # a copy that is cut off is no copy
             copy.execute("BEGIN")
             copy.execute(MARK, (BACKUP_AT, str(to_micros(now))))
-            if copy.execute("PRAGMA user_version").fetchone()[0] >= FIRST_SCHEMA:
+            if has_marks(copy):
                 begin_anew(copy)
             copy.execute("COMMIT")
     except sqlite3.Error as error:

@@ -23,7 +23,7 @@ from bot.storage.connection import (
 )
 from bot.storage.copying import clear
 from bot.storage.faults import operator_error, unwritable
-from bot.storage.log_marks import FIRST_SCHEMA, advance, begin_anew
+from bot.storage.log_marks import advance, begin_anew, has_marks
 from bot.storage.migrator import Migration, load_migrations
 from bot.storage.restore import complete
 from bot.storage.rewriting import Mark, Rewriter
@@ -80,11 +80,11 @@ class Database:
                 "database-writer", partial(connect_writer, path, steps), partial(connect_writer_again, path)
             )
             await stack.enter_async_context(writer)
+            marks = await writer.run(has_marks)
             readers = [ThreadedConnection(f"database-reader-{n}", partial(connect_reader, path)) for n in range(READERS)]
             walker = ThreadedConnection("database-walker", partial(connect_reader, path))
             for reader in (*readers, walker):
                 await stack.enter_async_context(reader)
-            marks = steps[-1].version >= FIRST_SCHEMA
             database = cls(path, writer, readers, walker, stack.pop_all(), marks=marks)
         try:
             yield database

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from bot.storage.migrator import load_migrations
 from tests.empty_database import begin_at
 from tests.storage.samples import Store, assert_file_sound
 
+BEFORE_MARKS = tuple(takewhile(lambda step: "log_mark" not in step.sql, load_migrations()))
 FORGED = "pastel-log:0123456789abcdef:fedcba9876543210, 1girl"
 
 
@@ -85,7 +87,7 @@ async def test_a_log_whose_folding_was_cut_off_is_replayed(tmp_path: Path) -> No
 
 async def test_the_log_of_the_life_in_which_an_update_came_is_replayed(tmp_path: Path) -> None:
     path = tmp_path / "pastel.db"
-    async with Database.open(path, migrations=load_migrations()[:13]):
+    async with Database.open(path, migrations=BEFORE_MARKS):
         pass
     async with Database.open(path) as database:
         await Store.over(database).add(1)
@@ -147,7 +149,7 @@ async def test_what_members_write_is_no_mark(tmp_path: Path) -> None:
 
 async def test_a_log_of_before_there_were_marks_is_not_folded_into_a_sound_file_that_it_breaks(tmp_path: Path) -> None:
     path = tmp_path / "pastel.db"
-    async with Database.open(path, migrations=load_migrations()[:13]):
+    async with Database.open(path, migrations=BEFORE_MARKS):
         pass
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN")
