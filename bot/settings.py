@@ -111,7 +111,8 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _clear(cls, value: Any) -> Any:  # the last one here is the first to run
+    def _clear(cls, value: Any, info: ValidationInfo) -> Any:  # the last one here is the first to run
+        del info
         if isinstance(value, Unclear):
             raise PydanticCustomError("unclear", "{sentence}", {"sentence": str(value)})
         return value
