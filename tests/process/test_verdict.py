@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.local_discord.interactions import COMMAND, DEFER, MESSAGE, Interaction
-from tests.local_discord.messages import LOADING, Attachment, Message, State
+from tests.local_discord.messages import EPHEMERAL, LOADING, Attachment, Message, State
 from tests.local_discord.world import TEXT, Channel, User
 from tests.process.verdict import Books, judge
 
@@ -32,7 +32,7 @@ def honest():
     queued, shown = state(0, "queued", action="cancel"), state(1, "done", pictures=True)
     request = json.dumps({"init_image": {"key": START_KEY}})
     job = {"id": JOB, "interaction_id": 10, "status": "delivered", "failure": None, "deleted_at": None, "request": request}
-    job["paid"] = 1
+    job["paid"], job["shown_at"] = 1, 1
     ledger = [
         {"job_id": JOB, "kind": "reserve", "reserved": 1, "spent": 0},
         {"job_id": JOB, "kind": "charge", "reserved": -1, "spent": 1},
@@ -167,12 +167,23 @@ def test_a_card_without_a_job_is_found():
 
 def test_a_job_that_nobody_was_shown_must_be_cancelled_and_cost_nothing():
     jobs, ledger, outbox, images, files, _ = honest()
-    assert any("got no answer" in line for line in judged_with(asked(None), jobs, ledger, outbox, images, files, []))
+    assert any("was shown no job" in line for line in judged_with(asked(None), jobs, ledger, outbox, images, files, []))
 
     cancelled = [{**jobs[0], "status": "cancelled", "paid": 0}]
     ledger = [ledger[0], {"job_id": JOB, "kind": "refund", "reserved": -1, "spent": 0}]
     assert judged_with(asked(None), cancelled, ledger, outbox, [], {START_KEY}, []) == []
     assert any("costs 1" in line for line in judged_with(asked(None), cancelled, ledger[:1], outbox, [], {START_KEY}, []))
+
+
+def test_whoever_was_only_asked_for_patience_has_nothing_to_pay_and_no_card():
+    jobs, ledger, outbox, *_, messages = honest()
+    patience = Message(9, Channel(1, TEXT, guild_id=2), interaction_id=10, states=[State(START, "Slow.", [], (), EPHEMERAL)])
+    jobs = [{**jobs[0], "shown_at": None, "status": "cancelled", "paid": 0}]
+    refunded = [ledger[0], {"job_id": JOB, "kind": "refund", "reserved": -1, "spent": 0}]
+
+    assert judged_with(asked(MESSAGE, patience), jobs, refunded, outbox, [], {START_KEY}, [patience]) == []
+    assert any("costs 1" in line for line in judged_with(asked(MESSAGE, patience), jobs, ledger, outbox, [], {START_KEY}, []))
+    assert any("was posted" in line for line in judged_with(asked(MESSAGE, patience), jobs, refunded, outbox, [], [], messages))
 
 
 def test_a_card_posted_for_nobody_is_found():

@@ -54,10 +54,10 @@ class Books:
 
 def judge(books: Books, messages: Sequence[Message], interactions: Sequence[Interaction] = ()) -> list[str]:
     """Every broken promise, a line each; empty when all were kept."""
-    unshown = frozenset(it.id for it in interactions if it.answer is None)
+    unshown = _unshown(books, interactions)
     return [
         *_lost(books, messages),
-        *_left_alone(books, interactions),
+        *_left_alone(books, interactions, unshown),
         *_unfinished(books),
         *_shown_twice(messages),
         *_shown_wrongly(books, messages, unshown),
@@ -101,16 +101,25 @@ def _lost(books: Books, messages: Sequence[Message]) -> Iterator[str]:
             yield f"job {job} was shown in message {message.id} and is not in the database: lost"
 
 
-def _left_alone(books: Books, interactions: Sequence[Interaction]) -> Iterator[str]:
-    """Whoever got any answer has the end on that answer's own message; whoever got none has nothing to pay."""
+def _unshown(books: Books, interactions: Sequence[Interaction]) -> frozenset[int]:
+    """Interactions whose member was shown no job: they got no answer, or only the sentence that it is slow just now and that
+    nothing was taken unless a card appears.
+    """
+    not_known_as_shown = {job["interaction_id"] for job in books.jobs if job["shown_at"] is None}
+    whispered = {it.id for it in interactions if it.original and it.original.ephemeral and not it.original.loading}
+    return frozenset(it.id for it in interactions if it.answer is None) | (whispered & not_known_as_shown)
+
+
+def _left_alone(books: Books, interactions: Sequence[Interaction], unshown: frozenset[int]) -> Iterator[str]:
+    """Whoever got any answer has the end on that answer's own message; who was shown no job has nothing to pay."""
     jobs = {job["interaction_id"]: job for job in books.jobs}
     spent: Counter[str] = Counter()
     for posting in books.ledger:
         spent[posting["job_id"]] += posting["spent"] + posting["reserved"]
     for it in interactions:
         job, first = jobs.get(it.id), it.original if it.answer in (MESSAGE, DEFER) else None
-        if it.answer is None and job is not None and (job["status"] != "cancelled" or spent[job["id"]]):
-            yield f"job {job['id']} is {job['status']} and costs {spent[job['id']]}, though its interaction got no answer"
+        if it.id in unshown and job is not None and (job["status"] != "cancelled" or spent[job["id"]]):
+            yield f"job {job['id']} is {job['status']} and costs {spent[job['id']]}, though its member was shown no job"
         if first is not None and first.loading and not first.deleted:
             yield f"interaction {it.id} was answered, and its message still says that it is thinking"
         if first is not None and job is None and not first.ephemeral and not first.deleted and first.now.buttons:
@@ -153,7 +162,7 @@ def _shown_wrongly(books: Books, messages: Sequence[Message], unshown: frozenset
         mine_now = [message.now for message in cards[job["id"]] if not message.deleted]
         removed = [message.states[-2] for message in cards[job["id"]] if message.deleted]
         if job["interaction_id"] in unshown and (mine_now or removed):
-            yield f"job {job['id']} was posted, though its interaction got no answer"
+            yield f"job {job['id']} was posted, though its member was shown no job"
         elif job["interaction_id"] not in unshown:
             yield from _wrong_card(job, mine_now, removed)
 
