@@ -152,7 +152,8 @@ async def _health(arguments: argparse.Namespace) -> int:
     del arguments
     from bot.health_check import ask_health
 
-    is_ready, said = await asyncio.to_thread(ask_health, Settings.load(need_token=False).http_port)
+    settings = Settings.load(need_token=False)
+    is_ready, said = await asyncio.to_thread(ask_health, settings.http_host, settings.http_port)
     print(said)
     return 0 if is_ready else 1
 

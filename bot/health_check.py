@@ -5,16 +5,17 @@ from __future__ import annotations
 import http.client
 
 ASK_LIMIT = 4.0  # seconds
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # an address to listen at, and the one to ask
 
 
-def ask_health(port: int) -> tuple[bool, str]:
-    """Whether the bot behind HTTP_PORT `port` of this machine is ready, and what there is to say. Blocks.
+def ask_health(host: str, port: int) -> tuple[bool, str]:
+    """Whether the bot behind HTTP_HOST and HTTP_PORT of this machine is ready, and what there is to say. Blocks.
 
     With 0 the operator has turned the answer off; that nobody can ask is no fault of the bot's.
     """
     if port == 0:
         return True, "HTTP_PORT is 0, so nobody can ask."
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ASK_LIMIT)
+    connection = http.client.HTTPConnection(EVERYWHERE.get(host, host), port, timeout=ASK_LIMIT)
     try:
         connection.request("GET", "/healthz")
         answer = connection.getresponse()

@@ -117,17 +117,17 @@ async def test_loop_lag_is_recorded():
 async def test_whoever_asks_is_told_whether_the_bot_is_ready():
     port = free_port()
     async with serve_health(port, {"gateway": yes}, Metrics()):
-        assert await asyncio.to_thread(ask_health, port) == (True, "gateway: ok")
+        assert await asyncio.to_thread(ask_health, "0.0.0.0", port) == (True, "gateway: ok")
     async with serve_health(port, {"gateway": no}, Metrics()):
-        assert await asyncio.to_thread(ask_health, port) == (False, "gateway: not ready")
+        assert await asyncio.to_thread(ask_health, "127.0.0.1", port) == (False, "gateway: not ready")
 
 
 def test_where_nobody_answers_the_bot_is_not_healthy():
-    is_ready, said = ask_health(free_port())
+    is_ready, said = ask_health("127.0.0.1", free_port())
 
     assert not is_ready
     assert "ConnectionRefusedError" in said
 
 
 def test_where_the_operator_turned_the_answer_off_nobody_is_called_ill():
-    assert ask_health(0)[0]
+    assert ask_health("127.0.0.1", 0)[0]
