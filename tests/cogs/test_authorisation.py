@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CELLS = [pytest.param(door, who, id=f"{door} by {who}") for door in DOORS for who in Who]
 CARD_DOORS = [name for name, door in DOORS.items() if door.cells in {FILLS_IN, REPORTS, REUSES, SEES}]
-BOOKKEEPING = {"sqlite_sequence", "users", "guilds"}  # who was ever met, and numbers given away
+BOOKKEEPING = {"sqlite_sequence", "users", "guilds", "log_mark"}  # who was met, and that something was written
 TOTALS = {"day_totals", "purse_totals"}  # kept by triggers wherever the ledger changes
 
 
