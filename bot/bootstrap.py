@@ -21,6 +21,7 @@ from bot.chat.roster import DiscordRoster
 from bot.domain.audience import Audience
 from bot.domain.host_rules import NO_HOST_RULES, HostRules
 from bot.domain.privacy import KeepingTimes
+from bot.domain.prompt_rules import broken_rule
 from bot.domain.quota import Limits
 from bot.ground import Ground, engine_settings, open_ground
 from bot.health import serve_health
@@ -141,6 +142,9 @@ async def open_works(
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
+        await services.reader.read_again(
+            broken_rule, "", "", adult=False
+        )  # its lists: a fifth of a second that nobody waits for
         yield Works(services=services, background=background)
 
 

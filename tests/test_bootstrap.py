@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.bootstrap import host_rules, open_application
+from bot.domain import prompt_rules
 from bot.domain.audience import Audience
 from bot.domain.host_rules import HostRules
 from bot.domain.privacy import KeepingTimes
@@ -54,6 +55,13 @@ async def test_an_application_that_never_logs_in_leaves_no_thread_behind(setting
     for thread in left:
         thread.join(5)
     assert [thread.name for thread in left if thread.is_alive()] == []
+
+
+async def test_the_word_lists_are_read_before_anybody_asks_for_anything(settings):
+    prompt_rules._terms.cache_clear()
+
+    async with open_application(settings):
+        assert prompt_rules._terms.cache_info().currsize == 1
 
 
 async def test_a_second_application_on_the_same_folder_is_refused(settings):
