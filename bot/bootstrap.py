@@ -142,9 +142,7 @@ async def open_works(
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
-        await services.reader.read_again(
-            broken_rule, "", "", adult=False
-        )  # its lists: a fifth of a second that nobody waits for
+        await services.reader.read_again(broken_rule, "", "", adult=False)  # its lists: 0.2 s that nobody waits for
         yield Works(services=services, background=background)
 
 
