@@ -297,19 +297,20 @@ async def test_what_no_row_knows_is_kept_for_a_month_after_a_backup_was_put_back
     restored_at = clock.now() + timedelta(seconds=1)
     later = await images.save_upload(b"refused", interaction_id=1)
     os.utime(root / later, (restored_at.timestamp() + 1,) * 2)
+    images = DiskImageStore(root, clock)  # of the next process
     images.keep_unknown(restored_at)
 
-    assert await images.sweep(all_but(known), before=None) == 3
+    assert (await images.sweep(all_but(known), before=None)).removed == 3
 
     kept = root.with_name("images-unknown")
     assert files(root) == {known}
     assert files(kept) == {before}
     assert (kept / before).read_bytes() == b"drawn after the backup"
     clock.advance(29 * 24 * 3600)
-    assert await images.sweep(all_but(known), before=None) == 0
+    assert (await images.sweep(all_but(known), before=None)).removed == 0
     assert files(kept) == {before}
     clock.advance(2 * 24 * 3600)
-    assert await images.sweep(all_but(known), before=None) == 1
+    assert (await images.sweep(all_but(known), before=None)).removed == 1
     assert files(kept) == set()
 
 
