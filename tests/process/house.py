@@ -123,6 +123,10 @@ class House:
         """Wait until the interaction's job has one of these statuses."""
         return await self._poll(lambda: (job := self.job_of(it)) and job["status"] in wanted and job["status"], within, it)
 
+    async def known_as_shown(self, it: Interaction) -> None:
+        """Wait until the database says that the member was shown the job; a moment after it is so."""
+        await self._poll(lambda: (job := self.job_of(it)) and job["shown_at"], 30.0, it)
+
     async def calm(self, within: float = 120.0) -> None:
         """Wait until no job waits, no card is left to show and no file to read."""
 

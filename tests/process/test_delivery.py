@@ -19,6 +19,7 @@ async def crash_with_a_queued_job(house):
     await house.start()
     fired = await fire(house, images=2, steps=30)
     await house.local.shown(fired.response, "Cancel")
+    await house.known_as_shown(fired)
     await house.kill()
     assert house.job_of(fired)["status"] in {"queued", "running"}
     return fired
