@@ -1,4 +1,4 @@
-"""For all tests: one thread a process, and a log that nobody writes to once its test is over."""
+"""For all tests: one thread a process, and what a start sets for its process ends with its test."""
 
 import logging
 import os
@@ -15,3 +15,12 @@ def _no_log_to_a_closed_stream() -> Iterator[None]:
     yield
     root = logging.getLogger()
     root.handlers[:] = [handler for handler in root.handlers if not getattr(getattr(handler, "stream", None), "closed", False)]
+
+
+@pytest.fixture(autouse=True)
+def _umask_of_before() -> Iterator[None]:
+    """A start lets nobody else read the files of its process."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)

@@ -59,10 +59,14 @@ def new_backup(path: Path, target: Path, *, now: datetime) -> Generator[Path]:
 
 
 def check_is_free(target: Path) -> None:
-    """Raises FolderError where there is something already, or no folder to write to."""
-    if target.exists() or target.is_symlink():
+    """Raises FolderError where there is something already, or no folder to write to, or none that we may look into."""
+    try:
+        is_taken, has_folder = target.exists() or target.is_symlink(), target.parent.is_dir()
+    except OSError as error:
+        raise told(target, error) from error
+    if is_taken:
         raise FolderError(f"{target} is there already, and a backup overwrites nothing. Give another name.")
-    if not target.parent.is_dir():
+    if not has_folder:
         raise FolderError(f"The folder {target.parent} does not exist. Make it first, or give another place.")
 
 

@@ -110,9 +110,11 @@ def test_a_full_place_is_named_and_keeps_nothing(sound: Path, tmp_path: Path) ->
     assert sound.read_bytes() == before
 
 
-def test_a_place_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o555, 0o500], ids=["that may not be written", "that may not be looked into"])
+def test_a_place_of_somebody_elses_is_named(tmp_path: Path, mode: int) -> None:
     with memory_folder() as folder:
-        (folder / "closed").mkdir(mode=0o555)
+        (folder / "closed").mkdir()
+        (folder / "closed").chmod(mode)  # whatever the umask is
         path = begin_at(folder / "pastel.db")
         path.chmod(0o666)
         folder.chmod(0o777)
