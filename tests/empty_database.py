@@ -11,7 +11,7 @@ from bot.storage.migrator import load_migrations
 
 
 def begin_at(path: Path) -> Path:
-    """Lay an empty database there, unless there is one; returns `path`. Thirteen migrations take four times as long."""
+    """Lay an empty database there, unless there is one; returns `path`. Running all migrations takes four times as long."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_empty())

@@ -8,7 +8,6 @@ UPDATE jobs SET paid = (SELECT IFNULL(SUM(spent), 0) FROM ledger WHERE job_id = 
 
 -- The sums of the ledger by purse: of the daily one by day, of the granted one over all days (day NULL).
 CREATE TABLE purse_totals (
-    id INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL REFERENCES users (id),
     guild_id INTEGER REFERENCES guilds (id),
     purse TEXT NOT NULL CHECK (purse IN ('daily', 'granted')),
@@ -31,7 +30,7 @@ CREATE TABLE day_totals (
     PRIMARY KEY (user_id, day)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO purse_totals (user_id, guild_id, purse, day, granted, reserved, spent)
+INSERT INTO purse_totals
 SELECT user_id, guild_id, purse, IIF(purse = 'daily', day, NULL), SUM(granted), SUM(reserved), SUM(spent)
 FROM ledger
 GROUP BY user_id, guild_id, purse, IIF(purse = 'daily', day, NULL);
@@ -41,7 +40,7 @@ SELECT user_id, day, SUM(reserved + spent) FROM ledger GROUP BY user_id, day;
 
 CREATE TRIGGER ledger_is_summed AFTER INSERT ON ledger
 BEGIN
-    INSERT INTO purse_totals (user_id, guild_id, purse, day, granted, reserved, spent)
+    INSERT INTO purse_totals
     VALUES (NEW.user_id, NEW.guild_id, NEW.purse, IIF(NEW.purse = 'daily', NEW.day, NULL), 0, 0, 0)
     ON CONFLICT DO NOTHING;
     UPDATE purse_totals SET granted = granted + NEW.granted, reserved = reserved + NEW.reserved, spent = spent + NEW.spent

@@ -5,5 +5,3 @@ DROP INDEX jobs_waiting_in;
 CREATE INDEX jobs_by_turn ON jobs (status, finish_tag, seq);  -- the next claim, what is ahead, the counts
 CREATE INDEX jobs_waiting_in ON jobs (guild_id, finish_tag, seq) WHERE status IN ('queued', 'running');
 CREATE INDEX jobs_running ON jobs (user_id) WHERE status = 'running';  -- who has a place
-CREATE INDEX jobs_without_loras ON jobs (finish_tag, seq)  -- who may be drawn whatever LoRAs are in memory
-WHERE status = 'queued' AND json_extract(request, '$.style') IS NULL;
