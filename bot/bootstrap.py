@@ -96,7 +96,10 @@ async def open_works(
     attachments: Attachments | None = None,
     edit_interval: float = EDIT_INTERVAL,
 ) -> AsyncGenerator[Works]:
-    """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier."""
+    """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier.
+
+    `edit_interval` is seconds between two edits of one live card.
+    """
     wanted = ground.profile.classifier
     classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
     generator = DiffusersGenerator(

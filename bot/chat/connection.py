@@ -16,6 +16,7 @@ REFUSED = (
 )
 UNREACHABLE = "Discord cannot be reached. Check this machine's network, DNS and firewall (HTTPS to discord.com)."
 STRANGE = "What answers in Discord's place is not Discord. Check this machine's proxy, or the login page of its network."
+# The close codes after which Discord lets nobody try again.
 CLOSED: dict[int, tuple[type[OperatorError], str]] = {
     4004: (TokenError, REFUSED),
     4010: (OutdatedError, "Discord knows no shard of that number (close code 4010). Update Pastel."),

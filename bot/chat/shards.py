@@ -19,11 +19,11 @@ from discord.ext import commands
 from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.shard import EventItem, EventType, Shard
 
+from bot.chat.connection import CLOSED
 from bot.chat.reconnecting import Backoff, IdentifyBudget
 
 log = logging.getLogger(__name__)
 
-FINAL_CLOSES = frozenset({4004, 4010, 4011, 4012, 4013, 4014})  # Discord lets nobody try again after these
 SHORT_LIVED = 1.0  # seconds; a connection that was closed this soon is not opened again at once
 CONNECT_LIMIT = 60.0  # seconds from opening a connection to IDENTIFY or RESUME
 LOST = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotFound, discord.ConnectionClosed)
@@ -118,7 +118,7 @@ class PacedShardedBot(commands.AutoShardedBot):
 
 
 def _is_final(error: Exception) -> bool:
-    return isinstance(error, discord.ConnectionClosed) and error.code in FINAL_CLOSES
+    return isinstance(error, discord.ConnectionClosed) and error.code in CLOSED
 
 
 async def _wait_for_turn(identifies: IdentifyBudget) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from bot.domain.job import JobId
 
@@ -58,8 +59,17 @@ class Pause:
     since: datetime
     until: datetime
 
+    @classmethod
+    def of(cls, length: timedelta, *, since: datetime) -> Self:
+        """Returns the wait of that length which begins at `since`."""
+        return cls(since=since, until=since + length)
+
     def holds(self, now: datetime) -> bool:
         return self.since <= now < self.until
+
+    def left(self, now: datetime) -> float:
+        """Returns seconds until it is over; 0 when it is."""
+        return (self.until - now).total_seconds() if self.holds(now) else 0.0
 
 
 def backoff(attempts: int, jitter: float) -> timedelta:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Generator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
-from bot.domain.delivery import MAX_BACKOFF, DeliveryFault, backoff
+from bot.domain.delivery import DeliveryFault, Pause, backoff
 from bot.domain.job import Job, JobId
 from bot.ports import Clock, JobRepository, Messenger, MessengerError, Submission
 from bot.services.delivery import Delivery
@@ -24,7 +24,6 @@ SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's clock and ours may diff
 CALL_SECONDS: Final = 15.0
 CONCURRENCY: Final = 4  # jobs at once
 IDLE_SECONDS: Final = 60.0
-LONGEST_WAIT: Final = 1.1 * MAX_BACKOFF
 
 OUTCOME_UNKNOWN: Final = frozenset({DeliveryFault.UNAVAILABLE, DeliveryFault.RATE_LIMITED})
 
@@ -61,7 +60,7 @@ class FirstAnswers:
         self._sleep = sleep
         self._signal = Signal()
         self._in_hand: set[int] = set()
-        self._due: dict[JobId, tuple[int, datetime]] = {}
+        self._due: dict[JobId, tuple[int, Pause]] = {}
         self._stopping = False
 
     @contextlib.contextmanager
@@ -78,7 +77,7 @@ class FirstAnswers:
 
     def find_out(self, job_id: JobId) -> None:
         """Start to find out; may be called repeatedly."""
-        self._due.setdefault(job_id, (0, self._clock.now()))
+        self._due.setdefault(job_id, (0, Pause.of(timedelta(0), since=self._clock.now())))
         self._signal.ring()
 
     async def shown(self, job: Job, *, message_id: int | None) -> None:
@@ -107,7 +106,7 @@ class FirstAnswers:
     async def look(self) -> None:
         """One round: try every job whose time has come."""
         now = self._clock.now()
-        due = [job_id for job_id, (_, at) in self._due.items() if not _wait(now, at)][:CONCURRENCY]
+        due = [job_id for job_id, (_, pause) in self._due.items() if not pause.holds(now)][:CONCURRENCY]
         await asyncio.gather(*(self._try(job_id) for job_id in due))
 
     async def _take_up(self) -> bool:
@@ -135,7 +134,7 @@ class FirstAnswers:
         if not self._due:
             return IDLE_SECONDS
         now = self._clock.now()
-        return min(_wait(now, at).total_seconds() for _, at in self._due.values())
+        return min(pause.left(now) for _, pause in self._due.values())
 
     async def _try(self, job_id: JobId) -> None:
         attempts, _ = self._due[job_id]
@@ -147,7 +146,7 @@ class FirstAnswers:
         if settled:
             del self._due[job_id]
         else:
-            self._due[job_id] = (attempts + 1, self._clock.now() + backoff(attempts, 0.5))
+            self._due[job_id] = (attempts + 1, Pause.of(backoff(attempts, 0.5), since=self._clock.now()))
 
     async def _find_out(self, job_id: JobId) -> bool:
         """Whether it is known now."""
@@ -158,7 +157,7 @@ class FirstAnswers:
             async with asyncio.timeout(CALL_SECONDS):
                 if job.reply.token_lives(self._clock.now()) and await self._answered(job):
                     return True
-                if timedelta(0) <= self._clock.now() - job.created_at < IN_TRANSIT:  # below 0: the clock was put back
+                if Pause.of(IN_TRANSIT, since=job.created_at).holds(self._clock.now()):
                     return False
                 found = await self._messenger.find_post(job.reply, job.id, since=job.created_at - SEARCH_MARGIN)
         except TimeoutError:
@@ -188,8 +187,3 @@ class FirstAnswers:
             return False
         await self.shown(job, message_id=seen.message_id)
         return True
-
-
-def _wait(now: datetime, at: datetime) -> timedelta:
-    """How long until then; 0 also where that is more than any wait, which was set before the clock was put back."""
-    return at - now if now < at <= now + LONGEST_WAIT else timedelta(0)

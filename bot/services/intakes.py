@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
-from bot.domain.delivery import DeliveryFault, backoff
+from bot.domain.delivery import DeliveryFault, Pause, backoff
 from bot.domain.intake import Intake
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.domain.quota import Limits
@@ -259,8 +259,8 @@ class Intakes:
         except TimeoutError:
             raise MessengerError(DeliveryFault.UNAVAILABLE, "no answer in time") from None
         except MessengerError as error:
-            age = self._clock.now() - intake.asked_at  # below 0 when the clock was put back
-            on_its_way = error.fault is DeliveryFault.TOKEN_DEAD and timedelta(0) <= age < IN_TRANSIT
+            in_transit = Pause.of(IN_TRANSIT, since=intake.asked_at).holds(self._clock.now())
+            on_its_way = error.fault is DeliveryFault.TOKEN_DEAD and in_transit
             if error.fault in OUTCOME_UNKNOWN or on_its_way:
                 raise
             return None

@@ -171,13 +171,12 @@ class LiveCards:
 
     def _after(self, time: timedelta) -> Pause:
         """A pause that begins now."""
-        now = self._clock.now()
-        return Pause(since=now, until=now + time)
+        return Pause.of(time, since=self._clock.now())
 
     def _wait(self, live: _LiveCard) -> float:
         """Seconds until the next edit of the card."""
-        now, pauses = self._clock.now(), (live.rests, self._pause)
-        return max(((pause.until - now).total_seconds() for pause in pauses if pause and pause.holds(now)), default=0.0)
+        now = self._clock.now()
+        return max(pause.left(now) for pause in (live.rests, self._pause) if pause is not None)
 
     async def _edit(self, job_id: JobId, live: _LiveCard) -> None:
         job = await self._jobs.get(job_id)

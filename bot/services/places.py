@@ -7,6 +7,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
+from bot.domain.delivery import Pause
 from bot.ports import Clock, JobRepository
 from bot.services.estimates import Estimator
 from bot.services.incidents import report
@@ -69,7 +70,7 @@ class Places:
     async def refresh_next(self) -> None:
         """Edit the card that has waited longest for it, of those whose place or time has moved."""
         now = self._clock.now()
-        self._edited = {channel: at for channel, at in self._edited.items() if timedelta(0) <= now - at < CHANNEL_PAUSE}
+        self._edited = {channel: at for channel, at in self._edited.items() if Pause.of(CHANNEL_PAUSE, since=at).holds(now)}
         for job_id in self._live.waiting(seen_before=now - CARD_PAUSE, except_in=self._edited)[:LOOKS]:
             job = await self._jobs.get(job_id)
             if job is None or not job.status.is_waiting:

@@ -9,9 +9,9 @@ from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from bot.errors import DatabaseError, FolderError, OperatorError
+from bot.errors import DatabaseError, DiskFullError, FolderError, OperatorError
 from bot.storage.audit import audit
-from bot.storage.faults import damaged, operator_error
+from bot.storage.faults import NO_SPACE, damaged, operator_error
 from bot.storage.log_marks import (
     begin_anew,
     check_log,
@@ -29,7 +29,6 @@ from bot.storage.vacuum import sync, vacuum_into
 BACKUP_AT = "backup_at"  # in `meta` of every copy: whoever opens it brings an earlier state back (bot.storage.restored)
 BEGINNING = b"SQLite format 3\0"
 MARK = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 UNCHANGED = "Nothing was changed."
 
 
@@ -124,7 +123,7 @@ def connect_backup(file: Path) -> sqlite3.Connection:
 def told(target: Path, error: OSError) -> FolderError:
     """The sentence for a file that could not be written."""
     if error.errno in NO_SPACE:
-        return FolderError(f"The disk that holds {target} is full. Free some space, or give another place. {UNCHANGED}")
+        return DiskFullError(f"The disk that holds {target} is full. Free some space, or give another place. {UNCHANGED}")
     return FolderError(f"{target} cannot be written ({error.strerror}). Give a place that this user may write to. {UNCHANGED}")
 
 

@@ -18,7 +18,7 @@ PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
 Resolve = Callable[[str], Path]
 
 
-def safetensors_file(value: str) -> str:
+def _safetensors(value: str) -> str:
     if Path(value).suffix.lower() in PICKLE_ENDINGS:
         raise ValueError("is a pickle file, which can run code when it is opened; use a .safetensors file")
     if Path(value).suffix.lower() != ".safetensors":
@@ -39,7 +39,7 @@ def _kind_of_pins(value: object) -> str:
 
 Text = Annotated[str, Field(min_length=1)]
 Repo = Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")]
-WeightsFile = Annotated[str, AfterValidator(safetensors_file)]
+WeightsFile = Annotated[str, AfterValidator(_safetensors)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 Pins = dict[WeightsFile, Sha256]
 

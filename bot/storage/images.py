@@ -20,6 +20,7 @@ from bot.ports import Clock, UnknownKeys
 from bot.storage.faults import NO_SPACE, full
 from bot.storage.private_files import FILE_MODE, make_private_folder
 from bot.storage.room import free_bytes
+from bot.storage.vacuum import sync
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
@@ -239,7 +240,7 @@ def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def _private(path: str, flags: int) -> int:
@@ -251,12 +252,4 @@ def _make_folder(folder: Path) -> None:
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     make_private_folder(folder)
     for place in reversed(missing):
-        _sync_folder(place.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(place.parent)

@@ -11,7 +11,8 @@ from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
 from bot.chat import reconnecting, shards
-from bot.chat.shards import FINAL_CLOSES, PacedShardedBot
+from bot.chat.connection import CLOSED
+from bot.chat.shards import PacedShardedBot
 from tests.local_discord.server import TOKEN, LocalDiscord
 
 
@@ -83,7 +84,7 @@ async def test_a_gateway_that_closes_before_it_greets_is_outlasted_at_the_start_
         assert not serving.done()
 
 
-@pytest.mark.parametrize("code", sorted(FINAL_CLOSES))
+@pytest.mark.parametrize("code", sorted(CLOSED))
 async def test_a_final_code_in_place_of_the_greeting_ends_the_start(local, code):
     local.gateway.turns_away = code
     async with connecting() as (_, serving):
