@@ -100,15 +100,7 @@ async def open_works(
 
     `edit_interval` is seconds between two edits of one live card.
     """
-    wanted = ground.profile.classifier
-    classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
-    generator = DiffusersGenerator(
-        ground.profile,
-        ground.catalog,
-        device=ground.settings.device,
-        engine=engine_settings(ground.settings),
-    )
-    generator.judge = None if classifier is None else classifier.judge
+    generator, classifier = _artist(ground)
     codec, hub = PillowCodec(), HuggingFaceHub(ground.profile)
     ports = Ports(
         jobs=ground.jobs,
@@ -147,6 +139,20 @@ async def open_works(
         stack.push_async_callback(background.stop)
         await services.reader.read_again(broken_rule, "", "", adult=False)  # its lists: 0.2 s that nobody waits for
         yield Works(services=services, background=background)
+
+
+def _artist(ground: Ground) -> tuple[DiffusersGenerator, TransformersClassifier | None]:
+    """Returns who draws, and who judges what was drawn, where the model needs that."""
+    wanted = ground.profile.classifier
+    classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
+    generator = DiffusersGenerator(
+        ground.profile,
+        ground.catalog,
+        device=ground.settings.device,
+        engine=engine_settings(ground.settings),
+    )
+    generator.judge = None if classifier is None else classifier.judge
+    return generator, classifier
 
 
 @asynccontextmanager

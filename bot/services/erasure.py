@@ -28,6 +28,8 @@ CARD_SECONDS: Final = 40.0
 ANSWER_SECONDS: Final = 25.0  # that the member is kept waiting for the words to be gone; it goes on by itself after that
 CALL_SECONDS: Final = 10.0  # for one card
 PORTION: Final = 50  # cards
+FOLDS: Final = 20  # tries to empty the log
+FOLD_PAUSE: Final = 0.1  # seconds between two; a first answer's read takes a few milliseconds
 IDLE_SECONDS: Final = 15.0  # between looks at what is still to do
 
 log = logging.getLogger(__name__)
@@ -76,8 +78,8 @@ class Erasures(Protocol):
         """Forget a portion of what the member told moderators. False when nothing was left."""
         ...
 
-    async def fold_log(self) -> None:
-        """Empty the database's log, unless somebody reads it right now."""
+    async def fold_log(self) -> bool:
+        """Empty the database's log; False where somebody reads it right now."""
         ...
 
     async def erased(self, erasure: Erasure, *, now: datetime) -> bool:
@@ -212,9 +214,18 @@ class Eraser:
                 await self._erasures.remove(erasure, content, now=self._clock.now())
             while await self._erasures.forget_reasons(erasure):
                 pass
-            await self._erasures.fold_log()
+            await self._fold_log()
             if await self._erasures.erased(erasure, now=self._clock.now()):
                 log.info("Erasure %d: words, pictures and files are gone", erasure.id)
+
+    async def _fold_log(self) -> None:
+        """What was removed stands in the log, too. Whoever reads it is through in a moment; who is not, as a backup, keeps it
+        until the file is written anew.
+        """
+        for _ in range(FOLDS):
+            if await self._erasures.fold_log():
+                return
+            await self._sleep(FOLD_PAUSE)
 
     async def _quieten(self, erasure: Erasure) -> None:
         """Cancel, stop drawings, and wait for cards that are on their way to Discord, so that none comes after its removal."""

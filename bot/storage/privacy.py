@@ -182,8 +182,8 @@ class SqlitePrivacy:
 
         return await self._database.transaction(forget_some)
 
-    async def fold_log(self) -> None:
-        await self._database.fold_log()
+    async def fold_log(self) -> bool:
+        return await self._database.fold_log()
 
     async def erased(self, erasure: Erasure, *, now: datetime) -> bool:
         values = {"id": erasure.id, "user_id": erasure.user_id, "up_to": erasure.up_to, "now": to_micros(now)}

@@ -117,8 +117,8 @@ def stall_erasures() -> None:
     """No bug: an erasure whose words and files are gone waits for a disk that does not answer."""
     from bot.storage.privacy import SqlitePrivacy
 
-    async def fold_log(_: SqlitePrivacy) -> None:
-        await asyncio.Event().wait()
+    async def fold_log(_: SqlitePrivacy) -> bool:
+        return await asyncio.Event().wait()
 
     SqlitePrivacy.fold_log = fold_log
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -70,6 +72,22 @@ async def test_nothing_is_left_of_what_a_member_gave_but_the_credits(world: Worl
     assert SECRET.encode() not in world.database.path.read_bytes()
     standing = await world.services.quotas.statement(shown.origin)
     assert (standing.standing.spent, standing.standing.reserved) == (1, 0)
+
+
+async def test_words_do_not_stay_in_the_log_because_somebody_reads_it_in_that_moment(world: World) -> None:
+    await world.delivered(1, request=request(prompt=SECRET))
+    log = world.database.path.with_name(f"{world.database.path.name}-wal")
+    with closing(sqlite3.connect(world.database.path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM jobs").fetchone()
+        asking = asyncio.create_task(ask(world))
+        await until(lambda: erasure.FOLD_PAUSE in world.clock.pauses)
+        assert SECRET.encode() in log.read_bytes()
+
+    world.clock.advance(erasure.FOLD_PAUSE)
+
+    assert await asking
+    assert SECRET.encode() not in log.read_bytes()
 
 
 async def test_only_the_member_can_want_it(world: World) -> None:
