@@ -39,4 +39,6 @@ class Pool:
 
 def _stand_back(niceness: int) -> None:
     if niceness and sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        # From where the process stands: a service that was started with `nice` may not go back to less, and need not.
+        os.setpriority(os.PRIO_PROCESS, thread, min(19, os.getpriority(os.PRIO_PROCESS, thread) + niceness))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from typing import Final
 
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.domain.quota import Limits
 from bot.errors import NotAllowedError, UserError
 from bot.ports import Clock, ImageStore, JobRepository, Submission
+from bot.services.bounds import Places
 from bot.services.gate import Gate
 from bot.services.live_cards import LiveCards
 from bot.services.proposals import Proposal
@@ -16,6 +19,10 @@ from bot.services.worker import Worker
 from bot.telemetry import Metrics
 
 CLOSED = "My host is about to stop me: I finish what already waits, and take nothing new. Try again later."
+A_MEMBER: Final = 100  # requests of one member that are checked and stored, or wait for that; each is done within milliseconds
+IN_ALL: Final = 2_000
+OWN_FULL = "I have not yet written down all that you asked for. Wait for those answers, then try again."
+ALL_FULL = "Too many people ask me for something at this moment. Try again in a few seconds."
 
 
 class Admission:
@@ -42,10 +49,17 @@ class Admission:
         self._clock = clock
         self._metrics = metrics
         self._is_open = True
+        self._turns = Places(a_member=A_MEMBER, at_once=IN_ALL, in_all=IN_ALL, own_full=OWN_FULL, all_full=ALL_FULL)
 
     def close(self) -> None:
         """Take nothing new from now on, until the process ends."""
         self._is_open = False
+
+    def turn(self, user_id: int) -> AbstractAsyncContextManager[None]:
+        """Hold it while a new request is checked and stored: a member's requests come to the writer one at a time, so that
+        whoever sends sixty at once lets nobody else wait for more than one of them. Raises QuotaError at once.
+        """
+        return self._turns.take(user_id)
 
     async def admit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> tuple[NewJob, Limits]:
         """Ask the gate; returns the job as it may be stored, and what its member may use.

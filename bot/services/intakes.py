@@ -188,10 +188,11 @@ class Intakes:
         self, propose: Callable[[], Awaitable[Proposal]], url: str, origin: Origin, reply: ReplyTarget
     ) -> Intake | None:
         """None where the interaction was seen before."""
-        proposal = await propose()
-        new, limits = await self._admission.admit(proposal, origin, reply)
-        intake = Intake(origin=origin, reply=reply, request=proposal.request, url=url, asked_at=self._clock.now())
-        return intake if await self._book.open(intake, new, limits=limits, now=intake.asked_at) else None
+        async with self._admission.turn(origin.user_id):
+            proposal = await propose()
+            new, limits = await self._admission.admit(proposal, origin, reply)
+            intake = Intake(origin=origin, reply=reply, request=proposal.request, url=url, asked_at=self._clock.now())
+            return intake if await self._book.open(intake, new, limits=limits, now=intake.asked_at) else None
 
     async def _conclude_fault(self, intake: Intake, error: MessengerError) -> None:
         """Raises the error where Discord refuses the answer itself, which is a mistake of ours."""

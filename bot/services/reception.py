@@ -78,7 +78,8 @@ class Reception:
                 await self._show(submission.job, answer, asked)
 
     async def _store(self, propose: Callable[[], Awaitable[Proposal]], origin: Origin, reply: ReplyTarget) -> Submission:
-        return await self._admission.submit(await propose(), origin, reply)
+        async with self._admission.turn(origin.user_id):
+            return await self._admission.submit(await propose(), origin, reply)
 
     async def _ask_for_patience(self, storing: asyncio.Task[Submission], answer: FirstAnswer) -> Asked:
         await asyncio.wait({storing}, timeout=max(0.0, self._patience - answer.waited))

@@ -29,6 +29,7 @@ STORED, EXPORTS, BOMBS, WORDS, PRESSES = 6000, 6, 60, 12, 40
 PRESS_GAP = 0.05  # seconds
 CALM = 15  # pictures before the attack
 STEPS = 2  # of the other member's pictures
+BETWEEN = 1.0  # seconds from one of the other member's requests to the next: nobody may ask faster for long
 DRAWN_WITHIN = 30.0  # seconds; nobody waits longer for a small picture
 AIM_ANSWER, AIM_MULTIPLE, AIM_GROWTH = 0.5, 3.0, 500.0  # seconds at p99, times the calm median, MiB
 SLOW_PARTS = ("*", "1 ", "é", "7", "ass", "5")
@@ -136,11 +137,13 @@ class Outcome:
 
 async def one_picture(rig: Rig, user: User) -> Asked:
     """Ask, and wait as long as somebody would."""
+    soonest = time.monotonic() + BETWEEN
     asked = await rig.ask(user, steps=STEPS)
     with contextlib.suppress(TimeoutError):
         await rig.local.answer(asked.it, ANSWER_LIMIT)
         async with asyncio.timeout(DRAWN_WITHIN):
             await asked.drawn.wait()
+    await asyncio.sleep(soonest - time.monotonic())
     return asked
 
 

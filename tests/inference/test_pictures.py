@@ -59,7 +59,8 @@ async def test_a_picture_equals_plain_diffusers_pixel_for_pixel(
     assert np.array_equal(pixels(drawn.images[0].data), tutorial_call(tutorial_pipeline(models), width=64, height=64))
 
 
-ROUNDING = 1  # of 255: some processors round merged weights, and half precision, by the shape of a product
+ROUNDING = 1  # of 255: some processors round merged weights by the shape of a product
+HALF = 3  # of 255: and half precision, with its 11 bits, in every layer (2 on one with AVX-512)
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
@@ -113,8 +114,8 @@ async def test_in_float16_as_on_cuda_pictures_equal_plain_diffusers_too_whatever
     wanted = tutorial_call(tutorial_pipeline(models, dtype=torch.float16), width=64, height=64)
     pipe = tutorial_pipeline(models, StableDiffusionXLImg2ImgPipeline, dtype=torch.float16)
     wanted_second = tutorial_call(pipe, image=Image.open(io.BytesIO(init)), strength=0.6)
-    assert apart(pixels(first.images[0].data), wanted) <= ROUNDING
-    assert apart(pixels(second.images[0].data), wanted_second) <= ROUNDING
+    assert apart(pixels(first.images[0].data), wanted) <= HALF
+    assert apart(pixels(second.images[0].data), wanted_second) <= HALF
     assert np.array_equal(pixels(third.images[0].data), pixels(first.images[0].data))
 
 

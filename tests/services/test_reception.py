@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,10 @@ from bot.domain.request import Draft
 from bot.errors import InvalidRequestError, QuotaError
 from bot.ports import MessengerError
 from bot.services import reception
-from tests.examples import MEMBER, new_job, origin, reply
+from bot.services.generation import Start
+from bot.storage.intakes import SqliteIntakes
+from bot.storage.jobs import SqliteJobs
+from tests.examples import MEMBER, OTHER, new_job, origin, reply
 from tests.services.world import World, fault, until
 
 LOST = fault(DeliveryFault.UNAVAILABLE)
@@ -388,3 +392,51 @@ async def test_a_private_sentence_is_not_taken_for_the_card(world: World):
 
     assert (await stored(world)).status is JobStatus.CANCELLED
     assert world.messenger.ways == ["first_answer", "find_post"]
+
+
+@pytest.mark.parametrize("with_picture", [False, True])
+async def test_who_sends_many_requests_at_once_lets_another_wait_for_one_of_them_only(
+    world: World, with_picture: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a transaction with a write to the disk, and the writer takes them in the order of coming."""
+    at_the_writer: list[int] = []
+    found_by_the_other: list[int] = []
+    written: list[int] = []
+
+    def noting(write: Callable[..., Any]) -> Callable[..., Any]:
+        async def note(book: Any, *given: Any, limits: Limits, now: datetime) -> Any:
+            new = given[-1]
+            user_id = new.origin.user_id
+            if new.from_intake:  # its turn came when it was opened
+                return await write(book, *given, limits=limits, now=now)
+            if user_id == OTHER:
+                found_by_the_other.append(len(at_the_writer))
+            at_the_writer.append(user_id)
+            await asyncio.sleep(0.01)  # a slow disk
+            try:
+                return await write(book, *given, limits=limits, now=now)
+            finally:
+                at_the_writer.remove(user_id)
+                written.append(user_id)
+
+        return note
+
+    monkeypatch.setattr(SqliteJobs, "add", noting(SqliteJobs.add))
+    monkeypatch.setattr(SqliteIntakes, "open", noting(SqliteIntakes.open))
+    generation = world.services.generation
+
+    async def ask(number: int, user_id: int) -> None:
+        who = origin(number, user_id)
+        propose = partial(generation.propose, Draft(prompt="a hat"), who)
+        if with_picture:
+            await generation.take_in_with_picture(propose, Start(url="a.png", strength=0.5), who, NOWHERE, FakeAnswer())
+        else:
+            await generation.take_in(propose, who, NOWHERE, FakeAnswer())
+
+    async with asyncio.TaskGroup() as crowd:
+        for number in range(1, 41):
+            crowd.create_task(ask(number, MEMBER))
+        await until(lambda: len(written) > 5)
+        crowd.create_task(ask(99, OTHER))
+
+    assert found_by_the_other[0] <= 1
