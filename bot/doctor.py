@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from bot import __version__
 from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import OperatorError, SettingsError
 from bot.ground import RANDOM_MODEL, default_model
+from bot.inference.catalog_check import CatalogFault, model_faults, style_faults
 from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
 from bot.inference.loading import check_weights
@@ -32,13 +33,14 @@ SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its 
 class Finding:
     """One line of the report. `exit_code` is 0 where all is well; then `is_warning` says that it could be better.
 
-    `to_paste` are lines of a TOML file.
+    `to_paste` are lines of a TOML file; `name` is what the line speaks of, where a check has several.
     """
 
     text: str
     exit_code: int = 0
     is_warning: bool = False
     to_paste: tuple[str, ...] = ()
+    name: str = ""
 
     @property
     def mark(self) -> str:
@@ -54,12 +56,14 @@ async def examine() -> int:
         for line in error.lines:
             print(f"  FAIL  settings: {line}")
         return error.exit_code
-    checks: dict[str, Callable[[Settings], Awaitable[Finding]]] = {
+    checks: dict[str, Callable[[Settings], Awaitable[Finding | list[Finding]]]] = {
         "token": _token,
         "data folder": _folder,
         "database": _database,
         "device": _device,
         "model": _model,
+        "other models": _other_models,
+        "styles": _styles,
         "picture classifier": _classifier,
         "pins": _pins,
         "credits": _credits,
@@ -67,13 +71,14 @@ async def examine() -> int:
     worst = 0
     for name, check in checks.items():
         try:
-            finding = await check(settings)
+            found = await check(settings)
         except OperatorError as error:
-            finding = Finding("; ".join(error.lines), error.exit_code)
-        print(f"  {finding.mark:4}  {name}: {finding.text}")
-        for line in finding.to_paste:
-            print(f"        {line}")
-        worst = worst or finding.exit_code
+            found = Finding("; ".join(error.lines), error.exit_code)
+        for finding in found if isinstance(found, list) else [found]:
+            print(f"  {finding.mark:4}  {finding.name or name}: {finding.text}")
+            for line in finding.to_paste:
+                print(f"        {line}")
+            worst = worst or finding.exit_code
     print("Everything is ready: `make run`." if not worst else "Mend what says FAIL, then run this again.")
     return worst
 
@@ -147,8 +152,36 @@ async def _model(settings: Settings) -> Finding:
     if profile.name == RANDOM_MODEL:
         return Finding(f"{profile.name} ({profile.title}); made at the first start")
     await asyncio.to_thread(check_weights, profile)
-    styles = ", ".join(style.name for style in catalog.styles_for(profile)) or "none"
-    return Finding(f"{profile.name} ({profile.title}, {profile.licence.name}); styles: {styles}")
+    faults = await asyncio.to_thread(style_faults, catalog, profile)
+    names = [style.name for style in catalog.styles_for(profile)]
+    faulty = [name for name in names if any(fault.what == f"style {name}" for fault in faults)]
+    styles = ", ".join(name for name in names if name not in faulty) or "none"
+    unusable = f"; unusable, as told below: {', '.join(faulty)}" if faulty else ""
+    return Finding(f"{profile.name} ({profile.title}, {profile.licence.name}); styles: {styles}{unusable}")
+
+
+async def _other_models(settings: Settings) -> list[Finding]:
+    catalog, chosen = await _chosen(settings)
+    names = catalog.profiles.keys() - {chosen.name, RANDOM_MODEL}
+    others = [profile for name, profile in catalog.profiles.items() if name in names and _is_meant(settings, profile)]
+    return _told(await asyncio.to_thread(model_faults, others))
+
+
+def _is_meant(settings: Settings, profile: ModelProfile) -> bool:
+    """Not meant: a profile that ships for a file which the operator never put there."""
+    own = settings.data_dir / "profiles" / f"{profile.name}.toml"
+    return profile.source.file is None or profile.source.file.exists() or own.exists()
+
+
+async def _styles(settings: Settings) -> list[Finding]:
+    return _told(await asyncio.to_thread(style_faults, *await _chosen(settings)))
+
+
+def _told(faults: Sequence[CatalogFault]) -> list[Finding]:
+    """Warnings, since the bot starts without them."""
+    if not faults:
+        return [Finding("nothing wrong with the files that are on this machine")]
+    return [Finding(fault.sentence, is_warning=True, name=fault.what) for fault in faults]
 
 
 async def _credits(settings: Settings) -> Finding:

@@ -139,6 +139,8 @@ def test_doctor_has_a_line_for_everything_and_the_exit_code_of_the_first_fault(c
         ("ok  ", "database"),
         ("ok  ", "device"),
         ("ok  ", "model"),
+        ("ok  ", "other models"),
+        ("ok  ", "styles"),
         ("ok  ", "picture classifier"),
         ("ok  ", "pins"),
         ("ok  ", "credits"),

@@ -19,10 +19,14 @@ from bot.domain.profile import Style
 from bot.domain.prompt import ComposedPrompt
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
+from bot.domain.style_reading import was_read_less_exactly
 from bot.domain.variations import variation_pairs
 
 MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
 FILE_NAME = "parameters.txt"
+READ_LESS_EXACTLY = (
+    "-# Styles are read more exactly since this was drawn: drawn again with the same settings, it can look a little different."
+)
 SEEDS = ("seed", "variation seed", "variation chain")  # by which the pictures of a job differ
 
 
@@ -39,7 +43,10 @@ def details_view(
     shown = texts[:1] if seeds else texts
     view = ui.LayoutView(timeout=None)
     fit = PromptFit.read(images[0].parameters) if images else None
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay(_heading(job, model, styles, fit)), accent_colour=PINK)
+    heading = _heading(job, model, styles, fit)
+    if any(was_read_less_exactly(image.parameters) for image in images):
+        heading += f"\n{READ_LESS_EXACTLY}"
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(heading), accent_colour=PINK)
     view.add_item(container)
     if "``" in "".join(shown) or sum(map(len, (*shown, *seeds))) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)

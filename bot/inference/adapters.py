@@ -12,15 +12,18 @@ from typing import Any
 from bot.domain.fairness import LORAS_AT_ONCE
 from bot.domain.profile import Style
 from bot.errors import GenerationError
-from bot.inference.adapter_formats import AdapterFormatError, check_adapter, count_modules
-from bot.inference.faults import is_device_lost, is_out_of_memory
-from bot.inference.loading import cached_folder
-from bot.inference.merging import COMPONENTS, Factor, MergedWeights, take_factors
+from bot.inference.adapter_files import read_factors
+from bot.inference.adapter_formats import plan_adapter
+from bot.inference.adapter_keys import AdapterFormatError
+from bot.inference.loading import style_file
+from bot.inference.merging import Factor, MergedWeights, layers_of
+from bot.inference.model_layers import COMPONENTS
 from bot.inference.pins import check_pin
 from bot.inference.weights import WeightsError, file_sha256, read_header
 
 MAX_LOADED = LORAS_AT_ONCE  # LoRAs of SDXL have 50 to 800 MB
 AUTO_V3_DIGITS = 12
+Stamp = tuple[int, int]  # nanoseconds of the last change, and bytes
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +43,8 @@ class Adapters:
         self._pipeline = pipeline
         self._cache_dir = cache_dir
         self._loaded: OrderedDict[Path, Adapter] = OrderedDict()
+        self._refused: dict[tuple[Path, str | None], tuple[str, Stamp | None]] = {}
+        self._layers = layers_of(pipeline)
         self._merged = MergedWeights(pipeline)
 
     def activate(self, styles: Sequence[tuple[Style, float]], components: Sequence[str] = COMPONENTS) -> tuple[Adapter, ...]:
@@ -62,51 +67,40 @@ class Adapters:
         return self._loaded[path]
 
     def _read(self, style: Style, path: Path) -> Adapter:
+        """A file that was refused is not read again, until it is another one."""
+        key, stamp = (path, style.sha256), _stamp(path)
+        if stamp is not None and self._refused.get(key, ("", None))[1] == stamp:
+            raise _unusable(style, self._refused[key][0])
         try:
-            header = read_header(path)
-            check_adapter(header, int(self._pipeline.unet.config.cross_attention_dim))
-            if style.sha256 is not None:
-                check_pin(path, style.sha256)
+            return self._opened(style, path)
         except (WeightsError, AdapterFormatError) as error:
-            raise _unusable(style, f"its file {path.name} {error}") from error
-        digest = file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS]
-        try:
-            factors = self._taken(path, f"lora_{digest}")
-        except Exception as error:
-            if is_out_of_memory(error) or is_device_lost(error):
-                raise
-            raise _unusable(style, f"its file {path.name} does not fit this model") from error
-        if len(factors) < count_modules(header):
-            logger.warning(
-                "The LoRA %s: only %d of its %d parts fit the model.", path.name, len(factors), count_modules(header)
-            )
-        return Adapter(hash=digest, factors=factors)
+            reason = f"its file {path.name} {error}"
+            self._refused[key] = reason, stamp
+            logger.warning("A style cannot be used: %s.", reason)
+            raise _unusable(style, reason) from error
 
-    def _taken(self, path: Path, name: str) -> tuple[Factor, ...]:
-        """diffusers reads the file, whichever of the formats it has; peft's layers are gone again when this returns.
-
-        transformers takes every weight whose name contains the adapter's for a part of it, so `name` must not be a word of
-        the model's own names.
-        """
-        try:
-            self._pipeline.load_lora_weights(
-                str(path.parent), weight_name=path.name, adapter_name=name, use_safetensors=True, local_files_only=True
-            )
-            factors = take_factors(self._pipeline, name)
-        finally:
-            self._pipeline.unload_lora_weights()
-        if not factors:
-            raise AdapterFormatError("fits nothing in this model")
-        return factors
+    def _opened(self, style: Style, path: Path) -> Adapter:
+        header = read_header(path)
+        plan = plan_adapter(header, self._layers)
+        if style.sha256 is not None:
+            check_pin(path, style.sha256)
+        factors = read_factors(path, plan, self._pipeline.unet.device)
+        if plan.strangers:
+            count = len(plan.strangers)
+            logger.warning("The LoRA %s: %d of its %d parts fit the model.", path.name, len(factors), len(factors) + count)
+        if plan.embeddings:
+            logger.warning("The LoRA %s: the %d embeddings beside it are left out.", path.name, len(plan.embeddings))
+        return Adapter(hash=file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS], factors=factors)
 
     def _find(self, style: Style) -> Path:
-        if style.file is not None:
-            return style.file
-        repo = str(style.repo)
-        folder = cached_folder(repo, style.revision, self._cache_dir, str(style.weight_name))
-        if folder is None:
-            raise self._no_such_file(style) if self._known_files(style) else _unusable(style, f"{repo} is not on this machine")
-        return folder / str(style.weight_name)
+        path = style_file(style, self._cache_dir)
+        if path is None:
+            raise (
+                self._no_such_file(style)
+                if self._known_files(style)
+                else _unusable(style, f"{style.repo} is not on this machine")
+            )
+        return path
 
     def _no_such_file(self, style: Style) -> GenerationError:
         names = ", ".join(self._known_files(style)) or "no .safetensors file at all"
@@ -123,6 +117,15 @@ class Adapters:
             return []
         snapshots = (revision for repo in repos if repo.repo_id == style.repo for revision in repo.revisions)
         return sorted({file.file_name for one in snapshots for file in one.files if file.file_name.endswith(".safetensors")})
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """By which a file is known again; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _unusable(style: Style, reason: str) -> GenerationError:

@@ -9,6 +9,7 @@ from typing import Any
 from bot.domain.downloads import Download
 from bot.domain.profile import ClassifierProfile
 from bot.errors import ModelError
+from bot.inference.adapter_formats import adapter_kind
 from bot.inference.loading import cached_folder, is_offline
 from bot.inference.weights import WeightsError, read_header, read_json
 
@@ -79,11 +80,17 @@ def check_folder(folder: Path, classifier: ClassifierProfile) -> None:
     labels = {str(name) for name in names.values()} if isinstance(names, dict) else set[str]()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] # JSON
     if labels != set(classifier.scale.labels):
         raise WeightsError(f"has the labels {_listed(labels)}, but `ratings` rates {_listed(classifier.scale.labels)}")
+    shapes: list[tuple[int, ...]] = []
     for file in _weights_files(folder):
         try:
-            read_header(folder / file)
+            header = read_header(folder / file)
+            if kind := adapter_kind(header):
+                raise WeightsError(f"holds a LoRA or the like ({kind}), not a classifier")
         except WeightsError as error:
             raise WeightsError(f"has a bad file: {file} {error}") from None
+        shapes += header.shapes.values()
+    if not any(len(shape) == 2 and shape[0] == len(labels) for shape in shapes):
+        raise WeightsError(f"has no layer that chooses among its {len(labels)} labels; download it again")
 
 
 def classifier_error(classifier: ClassifierProfile, fault: object, cure: str = "") -> ModelError:

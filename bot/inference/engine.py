@@ -21,7 +21,7 @@ from bot.inference.denoising import denoise, padded_rows
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
 from bot.inference.hangs import HangWatch
-from bot.inference.merging import TEXT_ENCODERS, UNET
+from bot.inference.model_layers import TEXT_ENCODERS, UNET
 from bot.inference.previews import Previews
 from bot.inference.run_ahead import RunAhead
 from bot.inference.step_times import StepTimes

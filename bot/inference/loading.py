@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bot.domain.profile import ModelProfile, ModelSource
+from bot.domain.profile import ModelProfile, ModelSource, Style
 from bot.errors import ModelError
+from bot.inference.checkpoint_formats import check_checkpoint, check_components, check_vae
 from bot.inference.weights import PICKLE_ENDINGS, WeightsError, check_folder, read_header
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -43,6 +44,15 @@ def cached_folder(repo: str, revision: str | None, cache_dir: Path | None, file:
     return None if is_other else folder
 
 
+def style_file(style: Style, cache_dir: Path | None) -> Path | None:
+    """Where a LoRA lies, whether it is there or not; None for one of the hub that is not in the cache."""
+    if style.file is not None:
+        return style.file
+    name = str(style.weight_name)
+    folder = cached_folder(str(style.repo), style.revision, cache_dir, name)
+    return None if folder is None else folder / name
+
+
 def model_error(profile: ModelProfile, place: str, fault: object, cure: str = "") -> ModelError:
     """The one line that an operator sees."""
     return ModelError(f"The model {profile.name!r} cannot be used: {place} {fault}.{f' {cure}' if cure else ''}")
@@ -64,14 +74,14 @@ def _check_source(profile: ModelProfile, source: ModelSource, cache_dir: Path | 
 def _check_single_file(
     profile: ModelProfile, file: Path, config: Path | None, cache_dir: Path | None, *, offline: bool
 ) -> None:
+    if config is not None:
+        refuse_pickles(profile, config)
     try:
-        read_header(file)
+        check_checkpoint(file, config, has_vae=profile.vae is not None)
     except WeightsError as error:
         cure = f"Put the file there, or set MODEL to another profile than {profile.name!r}." if not file.exists() else ""
         raise model_error(profile, str(file), error, cure) from None
-    if config is not None:
-        refuse_pickles(profile, config)
-    elif offline and cached_folder(SDXL_CONFIG_REPO, None, cache_dir) is None:
+    if config is None and offline and cached_folder(SDXL_CONFIG_REPO, None, cache_dir) is None:
         raise model_error(
             profile,
             str(file),
@@ -90,7 +100,7 @@ def _check_vae(profile: ModelProfile, source: ModelSource, cache_dir: Path | Non
         raise model_error(profile, f"its VAE folder {source.folder}", "has no .safetensors file")
     for file in files:
         try:
-            read_header(file)
+            check_vae(read_header(file))
         except WeightsError as error:
             raise model_error(profile, f"its VAE {file}", error) from None
 
@@ -116,6 +126,7 @@ def not_downloaded(profile: ModelProfile, repo: str) -> ModelError:
 def _checked(profile: ModelProfile, folder: Path, variant: str | None) -> None:
     try:
         check_folder(folder, variant)
+        check_components(folder, variant)
     except WeightsError as error:
         cure = f"Put the model there, or set MODEL to another profile than {profile.name!r}." if not folder.exists() else ""
         raise model_error(profile, f"the folder {folder}", error, cure) from None

@@ -11,10 +11,7 @@ from typing import Any
 
 import torch
 
-UNET = ("unet",)
-TEXT_ENCODERS = ("text_encoder", "text_encoder_2")
-COMPONENTS = (*UNET, *TEXT_ENCODERS)
-Place = tuple[str, str]  # the component, and the layer's path in it
+from bot.inference.model_layers import COMPONENTS, Layers, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +29,14 @@ class Factor:
         return product * (self.scaling * weight)
 
 
-def take_factors(pipeline: Any, adapter_name: str) -> tuple[Factor, ...]:
-    """Read an adapter that peft has just put around the layers. Unload it afterwards: the paths are those of the bare model."""
-    return tuple(
-        Factor(
-            place=(component, path),
-            down=layer.lora_A[adapter_name].weight.detach(),
-            up=layer.lora_B[adapter_name].weight.detach(),
-            scaling=float(layer.scaling[adapter_name]),
-        )
+def layers_of(pipeline: Any) -> Layers:
+    """What of a loaded model a LoRA can change: its matrices and convolutions."""
+    return {
+        (component, path): tuple(layer.weight.shape)
         for component in COMPONENTS
         for path, layer in getattr(pipeline, component).named_modules()
-        if adapter_name in getattr(layer, "lora_A", {})
-    )
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)
+    }
 
 
 class MergedWeights:

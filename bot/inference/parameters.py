@@ -11,6 +11,7 @@ from bot.domain.prompt import compose
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.domain.sampler import SAMPLER_NAMES
+from bot.domain.style_reading import reading_pairs
 from bot.domain.variations import variation_pairs
 
 
@@ -63,7 +64,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
         "Guidance interval": f"{interval[0]:g} to {interval[1]:g}" if (interval := request.guidance_interval) else None,
         "Denoising strength": f"{request.init_image.strength:g}" if request.init_image else None,
         **variation_pairs(seeds.blends),
-        "Lora hashes": hashes,
+        **reading_pairs(hashes),
         **(recipe.fit.pairs() if recipe.fit else {}),
         "RNG": "CPU",
         "Version": f"Pastel {__version__}",

@@ -18,6 +18,8 @@ from diffusers import (  # diffusers exports lazily
 
 from bot.domain.profile import ModelProfile, ModelSource
 from bot.errors import ModelError
+from bot.inference.checkpoint_formats import scales_of
+from bot.inference.checkpoint_scales import apply_scales
 from bot.inference.faults import is_out_of_memory
 from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, model_error, not_downloaded
 from bot.inference.pins import CURE, check_pins
@@ -96,9 +98,11 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
     vae = {"vae": _load_vae(profile, profile.vae, place)} if profile.vae is not None else {}
     source, model_hash, prediction = profile.source, None, None
     if source.file is not None:
-        prediction = sampling_of_file(read_header(source.file))
+        header = read_header(source.file)
+        prediction = sampling_of_file(header)
         _check_pins(profile, source.file.parent, source)
         text2img = _load_single_file(source.file, source.config, place, vae)
+        apply_scales(text2img, source.file, scales_of(header))
         model_hash = (source.sha256.get(source.file.name) or file_sha256(source.file))[:AUTO_V2_DIGITS]
     else:
         folder = source.folder or _cached(profile, source, place)
@@ -119,8 +123,8 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
 
 
 def _freeze(pipeline: Any) -> None:
-    """peft freezes what it adds a LoRA to, and torch 2.13 multiplies frozen weights in another order on some CPUs: a model that
-    once held a LoRA would differ from itself in the last bit.
+    """Nothing here trains. peft freezes what it adds a LoRA to, and torch 2.13 multiplies frozen weights in another order on
+    some CPUs: pictures would differ in the last bit from those that diffusers draws with the same LoRA.
     """
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2):
         part.requires_grad_(requires_grad=False)

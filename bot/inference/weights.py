@@ -19,6 +19,8 @@ MODEL_COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 COMPONENT_LIBRARIES = frozenset({"diffusers", "transformers"})
 PIPELINE_CLASSES = frozenset({"StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"})
 LFS_POINTER = b"version https://git-lfs"
+GGUF = b"GGUF"
+PLAIN_DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})  # each number stands for itself
 
 
 class WeightsError(Exception):
@@ -27,9 +29,10 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Names and shapes of all tensors, and the file's own notes (`__metadata__`)."""
+    """Names, shapes and types (such as "F16") of all tensors, and the file's own notes (`__metadata__`)."""
 
     shapes: Mapping[str, tuple[int, ...]]
+    dtypes: Mapping[str, str]
     metadata: Mapping[str, str]
 
 
@@ -41,18 +44,30 @@ def read_header(path: Path) -> Header:
         raise WeightsError("is a pickle file, which can run code when it is opened; use a .safetensors file")
     try:
         with path.open("rb") as file:
-            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            start = file.read(len(LFS_POINTER))
+            if start.startswith(GGUF):
+                raise WeightsError("is a GGUF file, whose quantised weights Pastel does not read; use a .safetensors file")
+            if start == LFS_POINTER:
                 raise WeightsError("is a Git LFS pointer, not the weights; run `git lfs pull` or download the file itself")
         opened: Any = safe_open(path, framework="np")
         with opened as tensors:
-            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118 (no iterator)
-            return Header(shapes=shapes, metadata=tensors.metadata() or {})
+            slices = {name: tensors.get_slice(name) for name in tensors.keys()}  # noqa: SIM118 (no iterator)
+            return Header(
+                shapes={name: tuple(one.get_shape()) for name, one in slices.items()},
+                dtypes={name: one.get_dtype() for name, one in slices.items()},
+                metadata=tensors.metadata() or {},
+            )
     except FileNotFoundError:
         raise WeightsError("does not exist") from None
     except SafetensorError as error:
         raise WeightsError(f"is damaged or was cut off ({error}); download it again") from None
     except OSError as error:
         raise WeightsError(f"cannot be read ({error.strerror or type(error).__name__})") from None
+
+
+def quantised_dtype(dtype: str) -> str | None:
+    """The type, where its numbers mean nothing without tables or scales beside them."""
+    return None if dtype in PLAIN_DTYPES else dtype
 
 
 def check_folder(folder: Path, variant: str | None) -> None:

@@ -8,7 +8,6 @@ For SDXL these are the names of the original code's UNet (`input_blocks_4_1_...`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from peft import LoraConfig
 from torch import Tensor, nn
 
 from bot.errors import ModelError
+from bot.inference.original_names import unet_name
 from bot.training.lora_options import LoraOptions
 
 ADAPTER = "lora_in_training"  # long: transformers takes any weight whose name contains it for a part of the adapter
@@ -24,8 +24,6 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 # what kohya's trainer means by a conv_dim; the last stands for the layers that change the resolution
 REST = ("proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1", "conv2", "conv_shortcut", "time_emb_proj", "conv")
 TEXT = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-RESNET = {"conv1": "in_layers.2", "conv2": "out_layers.3", "time_emb_proj": "emb_layers.1", "conv_shortcut": "skip_connection"}
-INNER = {"resnets": 0, "attentions": 1, "downsamplers": 0, "upsamplers": 2}
 MOST_BLOCKS = 10  # diffusers reads input_blocks_1 out of input_blocks_10
 
 
@@ -71,20 +69,6 @@ def _layers(prefix: str, module: Any) -> dict[str, Any]:
 def _text_name(name: str) -> str:
     """transformers 5.6 took `text_model.` out of one encoder's names and not of the other's."""
     return f"text_model.{name.removeprefix('text_model.')}"
-
-
-def unet_name(name: str, layers: int) -> str:
-    """A layer of diffusers' UNet, with `layers` ResNets a level, by the original code's name. Raises ValueError."""
-    if match := re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d)\.(.+)", name):
-        kind, index, rest = match.groups()
-        return f"middle_block.{1 if kind == 'attentions' else 2 * int(index)}.{RESNET.get(rest, rest)}"
-    match = re.fullmatch(r"(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.+)", name)
-    if match is None:
-        raise ValueError(f"{name} has no name in the original code")
-    side, level, kind, index, rest = match.groups()
-    place = (layers + 1) * int(level) + (layers if kind.endswith("samplers") else int(index)) + (side == "down")
-    rest = "op" if kind == "downsamplers" else RESNET.get(rest, rest)
-    return f"{'input' if side == 'down' else 'output'}_blocks.{place}.{INNER[kind]}.{rest}"
 
 
 def kohya_tensors(weights: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:

@@ -55,6 +55,21 @@ def test_details_of_an_older_picture_do_not_guess() -> None:
     assert "token" not in heading("Steps: 4, Seed: 1")
 
 
+@pytest.mark.parametrize(
+    ("more", "is_told"),
+    [
+        (', Lora hashes: "pastel: 0123456789ab"', True),
+        (', Lora hashes: "pastel: 0123456789ab", Lora scale: by layer', False),
+        ("", False),
+    ],
+)
+def test_details_of_a_picture_say_where_its_style_was_read_less_exactly(more: str, is_told: bool) -> None:
+    words = "hat <lora:mine:1>\nLora hashes: mine"  # what somebody types says nothing
+    first, *_ = shown(*(made(seed, words=words, more=more) for seed in (1, 2)))[0]
+
+    assert first.count("Styles are read more exactly since this was drawn") == is_told
+
+
 def test_what_the_pictures_share_is_told_once_and_whole_with_the_seeds_of_the_others() -> None:
     (_, block, others), files = shown(*(made(seed) for seed in (41, 42, 43, 44)))
 

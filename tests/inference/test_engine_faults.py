@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bot.errors import GenerationError
+from bot.inference import adapters
 from bot.inference.control import DrawingStoppedError
 from bot.inference.hangs import FIRST_CALLS_SECONDS
 from bot.inference.preparing import Preparer
@@ -29,7 +30,7 @@ def studio(models: TinyModels) -> Iterator[Studio]:
     opened.close(DrawingStoppedError())
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, *errors: BaseException) -> list[BaseException]:
+def failing(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *errors: BaseException) -> list[BaseException]:
     """The next calls of a method raise `errors`, later ones work; returns what is left to be raised."""
     left, works = list(errors), getattr(owner, name)
 
@@ -128,7 +129,7 @@ def test_a_device_that_is_lost_while_a_style_is_loaded_is_not_the_styles_fault(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(studio, batch=4)
-    failing(monkeypatch, type(studio.model.text2img), "load_lora_weights", LOST)
+    failing(monkeypatch, adapters, "read_factors", LOST)
     studio.adapters._loaded.clear()
     with pytest.raises(RuntimeError, match="illegal memory access"):
         bench.admit(make_request(style="pastel", adapter_weight=0.7))

@@ -212,7 +212,7 @@ def test_weights_that_lack_a_tensor_are_refused_instead_of_filled_with_noise(fol
 
 def test_weights_of_another_shape_are_refused_in_one_line(folder: Path) -> None:
     tensors = load_file(folder / UNET)
-    tensors["conv_in.weight"] = torch.zeros(1, 2, 3, 3)
+    tensors["conv_out.weight"] = torch.zeros(1, 2, 3, 3)
     save_file(tensors, folder / UNET, metadata={"format": "pt"})
 
     assert "could not be loaded" in refusal(tiny_profile(ModelSource(folder=folder)), early=False)
@@ -245,7 +245,10 @@ def test_a_damaged_single_file_and_one_without_configuration_are_refused(models:
     file.write_bytes(models.file.read_bytes()[:-1])
 
     assert "is damaged or was cut off" in refusal(tiny_profile(ModelSource(file=file, config=models.folder)))
-    line = refusal(tiny_profile(ModelSource(file=models.file)), tmp_path)
+    tensors = load_file(models.file)
+    wide = {key: torch.zeros(64, 2048) for key in tensors if key.endswith("attn2.to_k.weight")}  # as SDXL's
+    save_file(tensors | wide, tmp_path / "wide.safetensors")
+    line = refusal(tiny_profile(ModelSource(file=tmp_path / "wide.safetensors")), tmp_path)
     assert "needs SDXL's configuration" in line
     assert "set `config` in the profile's [source]" in line
 

@@ -9,6 +9,7 @@ from bot import __version__
 from bot.domain.profile import ModelSource
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import InitImage, NoiseBlend, NoiseDraws
+from bot.domain.style_reading import was_read_less_exactly
 from bot.inference.parameters import Recipe, parameters_text
 from tests.inference.conftest import make_request
 from tests.tiny_sdxl import pastel_style, tiny_profile
@@ -41,7 +42,8 @@ def test_lora_hashes_are_quoted_and_the_prompt_carries_a1111s_tag_with_the_weigh
     )
 
     assert text.splitlines()[0].endswith("<lora:pastel-anime-xl:0.75>")
-    assert 'Lora hashes: "pastel-anime-xl: 0123456789ab"' in text
+    assert 'Lora hashes: "pastel-anime-xl: 0123456789ab", Lora scale: by layer' in text
+    assert not was_read_less_exactly(text)
     assert "Model hash: abc, Model: animagine-xl" in text
 
 

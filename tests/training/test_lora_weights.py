@@ -13,7 +13,8 @@ from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.errors import ModelError
-from bot.training.lora_weights import ADAPTER, add_lora, unet_name
+from bot.inference.original_names import unet_name
+from bot.training.lora_weights import ADAPTER, add_lora
 from tests.training.lora_examples import options
 
 

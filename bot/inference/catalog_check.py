@@ -1,0 +1,100 @@
+"""What is wrong with any model, classifier or style of the catalogue, told from headers: seconds, whatever the files weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.domain.profile import Catalog, ModelProfile, Style
+from bot.errors import ModelError
+from bot.inference.adapter_formats import check_format, plan_adapter
+from bot.inference.adapter_keys import AdapterFormatError
+from bot.inference.classifier_files import check_classifier, local_folder
+from bot.inference.loading import cached_folder, check_weights, is_offline, style_file
+from bot.inference.model_layers import Layers, layers_of_checkpoint, layers_of_folder
+from bot.inference.weights import Header, WeightsError, read_header
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogFault:
+    """`what` is the model, classifier or style; `sentence` says why it cannot be used."""
+
+    what: str
+    sentence: str
+
+
+def style_faults(catalog: Catalog, chosen: ModelProfile, cache_dir: Path | None = None) -> list[CatalogFault]:
+    """Of all styles; one that the hub would be asked for is only missed where `chosen` wants it and nobody may ask."""
+    models = {name: layers for name, profile in catalog.profiles.items() if (layers := _layers(profile, cache_dir)) is not None}
+    faults: list[CatalogFault] = []
+    for style in catalog.styles.values():
+        file = style_file(style, cache_dir)
+        if file is not None:
+            sentences = _faults_of_file(style, file, catalog, models)
+        elif chosen.family in style.families and is_offline(offline=False):
+            sentences = iter((f"{style.repo} is not on this machine and cannot be downloaded offline",))
+        else:
+            continue
+        faults += [CatalogFault(what=f"style {style.name}", sentence=sentence) for sentence in sentences]
+    return faults
+
+
+def model_faults(profiles: Iterable[ModelProfile], cache_dir: Path | None = None) -> list[CatalogFault]:
+    """Of these models and their classifiers, as far as they are on this machine."""
+    return [
+        CatalogFault(what=f"model {profile.name}", sentence=line) for profile in profiles for line in _lines(profile, cache_dir)
+    ]
+
+
+def _lines(profile: ModelProfile, cache_dir: Path | None) -> Iterator[str]:
+    source, classifier = profile.source, profile.classifier
+    try:
+        if source.repo is None or cached_folder(source.repo, source.revision, cache_dir) is not None:
+            check_weights(profile, cache_dir)
+    except ModelError as error:
+        yield from error.lines
+    try:
+        if classifier is not None and local_folder(classifier, cache_dir) is not None:
+            check_classifier(classifier, cache_dir)
+    except ModelError as error:
+        yield from error.lines
+
+
+def _layers(profile: ModelProfile, cache_dir: Path | None) -> Layers | None:
+    """None for a model that is not here, or not sound."""
+    source = profile.source
+    folder = source.folder if source.repo is None else cached_folder(source.repo, source.revision, cache_dir)
+    try:
+        if source.file is not None:
+            check_weights(profile, cache_dir)
+            return layers_of_checkpoint(read_header(source.file))
+        if folder is not None:
+            check_weights(profile, cache_dir)
+            return layers_of_folder(folder, profile.variant)
+    except (ModelError, WeightsError):
+        pass
+    return None
+
+
+def _faults_of_file(style: Style, file: Path, catalog: Catalog, models: Mapping[str, Layers]) -> Iterator[str]:
+    """One sentence where it holds for every model, else one for each reason, with the models that it holds for."""
+    try:
+        header = read_header(file)
+        check_format(header)
+    except (WeightsError, AdapterFormatError) as error:
+        yield f"{file} {error}. No member can use it; mend the file or take the style away."
+        return
+    misfits: dict[str, list[str]] = {}
+    for name, profile in catalog.profiles.items():
+        if profile.family in style.families and name in models and (reason := _misfit(header, models[name])):
+            misfits.setdefault(reason, []).append(name)
+    yield from (f"{file} {reason} ({', '.join(names)})" for reason, names in misfits.items())
+
+
+def _misfit(header: Header, layers: Layers) -> str | None:
+    try:
+        plan_adapter(header, layers)
+    except AdapterFormatError as error:
+        return str(error)
+    return None

@@ -1,0 +1,73 @@
+"""What PEFT was told of a LoRA, as diffusers writes it into a file's header. Does not import torch.
+
+The rules are PEFT's own (`LoraConfig`): a scale is alpha / rank, or alpha / sqrt(rank) with rsLoRA, and patterns give single
+layers another alpha.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bot.inference.adapter_keys import TEXT_MODEL, AdapterFormatError
+from bot.inference.model_layers import Place
+
+NOTES = "lora_adapter_metadata"  # diffusers' key in a header's `__metadata__`
+LITERAL = re.compile(r"\^?(?:\w|\.|\\\.)+")  # patterns are regular expressions; trainers write names of layers
+
+
+class PeftSettings:
+    """The settings of a whole file; without any, every layer has the scale 1."""
+
+    def __init__(self, metadata: Mapping[str, str]) -> None:
+        """Raises AdapterFormatError."""
+        self._notes = _read(metadata.get(NOTES))
+
+    def scale(self, place: Place, rank: int) -> float:
+        """Of a layer that has no alpha of its own. Raises AdapterFormatError."""
+        alpha = self._alpha(place, rank)
+        if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
+            raise AdapterFormatError(f"is damaged: its {NOTES} have no number as the alpha of {place[1]}")
+        return alpha / (math.sqrt(rank) if self._setting(place[0], "use_rslora") else rank)
+
+    def _alpha(self, place: Place, rank: int) -> object:
+        component, path = place
+        for pattern, alpha in _table(self._setting(component, "alpha_pattern")).items():
+            if _matches(pattern, path):
+                return alpha
+        alpha = self._setting(component, "lora_alpha")
+        return rank if alpha is None else alpha
+
+    def _setting(self, component: str, name: str) -> Any:
+        """The component's, else what is said for the whole file."""
+        return self._notes.get(f"{component}.{name}", self._notes.get(name))
+
+
+def _read(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        notes: object = json.loads(text)
+    except (ValueError, RecursionError):
+        notes = None
+    if not isinstance(notes, dict):
+        raise AdapterFormatError(f"is damaged: its {NOTES} cannot be read")
+    return _table(notes)  # pyright: ignore[reportUnknownArgumentType] # JSON
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """As PEFT does: the pattern is the whole name, or its end behind a point. A regular expression from a file could take for
+    ever, so only names count.
+    """
+    if not LITERAL.fullmatch(pattern):
+        raise AdapterFormatError(f"has an alpha for the pattern {pattern[:80]!r}, of which only plain names of layers are read")
+    name = pattern.removeprefix("^").replace("\\.", ".").removeprefix(TEXT_MODEL)
+    bare = path.removeprefix(TEXT_MODEL)
+    return bare == name or (not pattern.startswith("^") and bare.endswith(f".{name}"))
