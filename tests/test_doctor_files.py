@@ -145,6 +145,14 @@ def test_sound_files_get_one_line_for_all_of_them(data, capsys):
     assert found["model"][1].endswith("styles: fine, pastel-mini")
 
 
+def test_a_lora_that_fits_in_part_is_told_with_a_layer_that_the_model_has_not(data, capsys):
+    save_file(lora(256) | lora(256, stem="lora_unet_nowhere"), add_style(data, "half"))
+    main(["doctor"])
+
+    (text,) = (text for _, what, text in rows(capsys) if what == "style half")
+    assert text.endswith("fits in part: of its 2 layers 1 are not in the model, such as lora_unet_nowhere (mini)")
+
+
 def test_a_lora_that_fits_one_of_two_models_is_told_for_the_other(data, capsys):
     add_judged_model(data)
     other = (data / "profiles" / "judged.toml").read_text(encoding="utf-8")

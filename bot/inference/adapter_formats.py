@@ -80,6 +80,8 @@ def plan_adapter(header: Header, layers: Layers) -> AdapterPlan:
     strangers = tuple(one.name for one in tensors if one.name not in table)
     if not known:
         raise AdapterFormatError(f"does not fit this model: it has no layer called {strangers[0]}")
+    if (key := next((key for key in sort_keys(header.shapes)[1] if _speaks_of_a_layer(key, table)), None)) is not None:
+        raise AdapterFormatError(f"holds {key}, which Pastel does not understand")
     settings = PeftSettings(header.metadata)
     parts = tuple(_part(one, table[one.name], header, layers, settings) for one in known)
     _check_once(parts)
@@ -137,6 +139,12 @@ def _check_width(header: Header, tensors: Iterable[LayerTensors], wanted: int | 
 
 def _is_foreign(name: str) -> bool:
     return name.startswith(OTHER_BEGINNINGS) or any(mark in name for mark in OTHER_ARCHITECTURES)
+
+
+def _speaks_of_a_layer(key: str, table: Mapping[str, object]) -> bool:
+    """Whether the key begins with the name of a layer, so that what it says of it would be lost."""
+    parts = key.split(".")
+    return not key.startswith(BUNDLE) and any(".".join(parts[:end]) in table for end in range(1, len(parts)))
 
 
 def _part(one: LayerTensors, places: Sequence[Place], header: Header, layers: Layers, settings: PeftSettings) -> LayerPart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,10 +13,11 @@ from bot.inference.original_names import layers_a_level, unet_name
 
 # How trainers begin the name of a layer, by the component; `_` at the end: the points in the layer's name are `_` too.
 # kohya (lora_), LyCORIS, diffusers (unet., text_encoder.), PEFT (base_model.), ComfyUI (diffusion_model., text_encoders.),
-# OneTrainer (clip_l., clip_g.).
+# OneTrainer (lora_unet., clip_l., clip_g.).
 PREFIXES: Mapping[str, tuple[str, ...]] = {
     "unet": (
         "lora_unet_",
+        "lora_unet.",
         "lycoris_unet_",
         "lycoris_",
         "unet.",
@@ -27,6 +29,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     ),
     "text_encoder": (
         "lora_te1_",
+        "lora_te1.",
         "lora_te_",
         "lycoris_te1_",
         "lycoris_",
@@ -38,6 +41,7 @@ PREFIXES: Mapping[str, tuple[str, ...]] = {
     ),
     "text_encoder_2": (
         "lora_te2_",
+        "lora_te2.",
         "lycoris_te2_",
         "lycoris_",
         "text_encoder_2.",
@@ -57,11 +61,15 @@ PROCESSOR_NAMES: Mapping[str, str] = {
     "to_out.0": "to_out",
 }
 TEXT_MODEL = "text_model."  # transformers 5.6 took it out of one encoder's names and not out of the other's
+MAX_REASON = 300  # characters
 BUNDLE = "bundle_emb."  # what OneTrainer calls the embeddings that it puts beside a LoRA; the next part is a person's word
 
 
 class AdapterFormatError(Exception):
-    """Why a LoRA cannot be used, as the end of a sentence about the file."""
+    """Why a LoRA cannot be used, as the end of a sentence about the file; short, whatever names the file has."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(textwrap.shorten(reason, MAX_REASON, placeholder=" …"))
 
 
 class Part(StrEnum):

@@ -94,7 +94,10 @@ def _faults_of_file(style: Style, file: Path, catalog: Catalog, models: Mapping[
 
 def _misfit(header: Header, layers: Layers) -> str | None:
     try:
-        plan_adapter(header, layers)
+        plan = plan_adapter(header, layers)
     except AdapterFormatError as error:
         return str(error)
-    return None
+    if not plan.strangers:
+        return None
+    count = len(plan.strangers)
+    return f"fits in part: of its {count + len(plan.parts)} layers {count} are not in the model, such as {plan.strangers[0]}"

@@ -10,10 +10,11 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bot.inference.adapter_keys import TEXT_MODEL, AdapterFormatError
-from bot.inference.model_layers import Place
+from bot.inference.model_layers import COMPONENTS, Place
 
 NOTES = "lora_adapter_metadata"  # diffusers' key in a header's `__metadata__`
 LITERAL = re.compile(r"\^?(?:\w|\.|\\\.)+")  # patterns are regular expressions; trainers write names of layers
@@ -25,6 +26,7 @@ class PeftSettings:
     def __init__(self, metadata: Mapping[str, str]) -> None:
         """Raises AdapterFormatError."""
         self._notes = _read(metadata.get(NOTES))
+        self._patterns = {part: _patterns(_table(self._setting(part, "alpha_pattern"))) for part in COMPONENTS}
 
     def scale(self, place: Place, rank: int) -> float:
         """Of a layer that has no alpha of its own. Raises AdapterFormatError."""
@@ -35,15 +37,40 @@ class PeftSettings:
 
     def _alpha(self, place: Place, rank: int) -> object:
         component, path = place
-        for pattern, alpha in _table(self._setting(component, "alpha_pattern")).items():
-            if _matches(pattern, path):
-                return alpha
+        parts = path.removeprefix(TEXT_MODEL).split(".")
+        names = (f"^{'.'.join(parts)}", *(".".join(parts[start:]) for start in range(len(parts))))
+        patterns = self._patterns[component]
+        if matching := [patterns[name] for name in names if name in patterns]:
+            return min(matching, key=lambda one: one.number).alpha
         alpha = self._setting(component, "lora_alpha")
         return rank if alpha is None else alpha
 
     def _setting(self, component: str, name: str) -> Any:
         """The component's, else what is said for the whole file."""
         return self._notes.get(f"{component}.{name}", self._notes.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """Its place among the patterns, of which the first that matches counts, and the alpha."""
+
+    number: int
+    alpha: object
+
+
+def _patterns(table: Mapping[str, Any]) -> Mapping[str, _Pattern]:
+    """By the name that matches: whole or its end behind a point, and behind ^ whole only. A regular expression from a file
+    could take for ever, so only names are read.
+    """
+    found: dict[str, _Pattern] = {}
+    for number, (pattern, alpha) in enumerate(table.items()):
+        if not LITERAL.fullmatch(pattern):
+            raise AdapterFormatError(
+                f"has an alpha for the pattern {pattern[:80]!r}, of which only plain names of layers are read"
+            )
+        name = pattern.removeprefix("^").replace("\\.", ".").removeprefix(TEXT_MODEL)
+        found.setdefault(f"^{name}" if pattern.startswith("^") else name, _Pattern(number, alpha))
+    return found
 
 
 def _read(text: str | None) -> dict[str, Any]:
@@ -60,14 +87,3 @@ def _read(text: str | None) -> dict[str, Any]:
 
 def _table(value: Any) -> dict[str, Any]:
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
-
-
-def _matches(pattern: str, path: str) -> bool:
-    """As PEFT does: the pattern is the whole name, or its end behind a point. A regular expression from a file could take for
-    ever, so only names count.
-    """
-    if not LITERAL.fullmatch(pattern):
-        raise AdapterFormatError(f"has an alpha for the pattern {pattern[:80]!r}, of which only plain names of layers are read")
-    name = pattern.removeprefix("^").replace("\\.", ".").removeprefix(TEXT_MODEL)
-    bare = path.removeprefix(TEXT_MODEL)
-    return bare == name or (not pattern.startswith("^") and bare.endswith(f".{name}"))

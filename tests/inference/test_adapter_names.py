@@ -12,6 +12,7 @@ import torch
 
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
+from bot.inference.adapter_formats import plan_adapter
 from bot.inference.adapter_keys import layer_table
 from bot.inference.adapters import Adapters
 from bot.inference.merging import layers_of
@@ -19,6 +20,7 @@ from bot.inference.model_layers import layers_of_checkpoint, layers_of_folder
 from bot.inference.original_names import unet_name, unet_path
 from bot.inference.pipelines import load_model
 from bot.inference.weights import read_header
+from bot.settings import SHIPPED_DATA
 from tests.tiny_sdxl import TinyModels, pastel_style, tiny_profile, write_lora
 from tests.training.test_lora_weights import sdxl_unet
 
@@ -52,6 +54,7 @@ def factors(pipeline: Any, tmp_path: Path, tensors: Tensors) -> dict[tuple[str, 
         ("lycoris_" + DIFFUSERS.replace(".", "_"), KOHYA, ("unet", DIFFUSERS)),
         (f"unet.{ORIGINAL}", KOHYA, ("unet", DIFFUSERS)),
         (f"unet.{DIFFUSERS}", PEFT, ("unet", DIFFUSERS)),
+        (f"lora_unet.{DIFFUSERS}", KOHYA, ("unet", DIFFUSERS)),
         (f"unet.{DIFFUSERS}", ("lora.down.weight", "lora.up.weight"), ("unet", DIFFUSERS)),
         (f"unet.{DIFFUSERS}".replace(".to_q", ".processor.to_q_lora"), OLD, ("unet", DIFFUSERS)),
         (f"unet.{OUT}".replace(".to_out.0", ".processor.to_out_lora"), OLD, ("unet", OUT)),
@@ -165,6 +168,22 @@ def test_what_cannot_be_one_layers_change_is_refused(pipeline: Any, tmp_path: Pa
     assert complaint in str(caught.value)
 
 
+def test_what_a_file_says_of_a_layer_is_understood_or_refused(pipeline: Any, tmp_path: Path) -> None:
+    layer = next(iter(one_layer())).removesuffix(".lora_down.weight")
+    elsewhere = {"note.of_somebody": torch.ones(1)}
+    assert factors(pipeline, tmp_path, one_layer() | elsewhere) == {("unet", DIFFUSERS): 1.0}
+
+    with pytest.raises(GenerationError, match=r"attn1_to_q\.new_trick, which Pastel does not understand"):
+        factors(pipeline, tmp_path, one_layer() | {f"{layer}.new_trick": torch.ones(1)})
+
+
+def test_a_sentence_stays_short_whatever_names_a_file_has(pipeline: Any, tmp_path: Path) -> None:
+    stem = "lora_unet_" + "x" * 50_000
+    with pytest.raises(GenerationError, match="does not fit this model") as caught:
+        factors(pipeline, tmp_path, {f"{stem}.lora_down.weight": torch.ones(2, 8), f"{stem}.lora_up.weight": torch.ones(8, 2)})
+    assert len(str(caught.value)) < 600
+
+
 def test_a_diverged_training_is_refused_once_until_the_file_is_another(
     pipeline: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +227,14 @@ def test_headers_tell_the_same_layers_as_the_loaded_model(pipeline: Any, models:
         bare(layers_of_checkpoint(read_header(models.file))).items()
         == {place: shape for place, shape in loaded.items() if place not in projection}.items()
     )
+
+
+def test_every_layer_of_the_style_that_ships_is_in_the_model_that_ships() -> None:
+    layers = layers_of_folder(SHIPPED_DATA / "models" / "mini", None)
+    plan = plan_adapter(read_header(SHIPPED_DATA / "styles" / "pastel-mini.safetensors"), layers)
+
+    assert plan.strangers == ()
+    assert len(plan.parts) > 100
 
 
 def test_no_two_layers_of_sdxl_share_a_name_that_says_its_component() -> None:

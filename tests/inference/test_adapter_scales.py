@@ -127,7 +127,7 @@ ranks_and_alphas = st.tuples(st.integers(1, 12), st.none() | st.floats(0.015625,
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     layers=st.dictionaries(st.sampled_from(sorted(LAYERS)), ranks_and_alphas, min_size=1),
-    weight=st.floats(-1.5, 1.5, width=32).filter(bool),
+    weight=st.floats(-1.5, -0.0625, width=32) | st.floats(0.0625, 1.5, width=32),
 )
 def test_random_ranks_and_alphas_give_what_arithmetic_gives(
     pipeline: Any, bare: dict[Place, torch.Tensor], apply: Any, layers: dict[str, Layer], weight: float
@@ -261,6 +261,7 @@ def notes(**settings: Any) -> dict[str, str]:
         (notes(lora_alpha=2), 0.5),
         (notes(**{"text_encoder.lora_alpha": 8}), 1.0),
         (notes(**{"unet.lora_alpha": 8, "unet.alpha_pattern": {"attn1.to_q": 1}}), 0.25),
+        (notes(**{"unet.lora_alpha": 8, "unet.alpha_pattern": {"to_q": 2, "attn1.to_q": 1}}), 0.5),
         (notes(**{"unet.lora_alpha": 8, "unet.alpha_pattern": {"tn1.to_q": 1}}), 2.0),
         (notes(**{"unet.lora_alpha": 8, "unet.alpha_pattern": {r"^attn1\.to_q": 1}}), 2.0),
         (notes(**{"unet.lora_alpha": 8, "unet.alpha_pattern": {f"^{PEFT_PLACE[1]}": 1}}), 0.25),
