@@ -85,7 +85,7 @@ def check_folder(folder: Path, classifier: ClassifierProfile) -> None:
         try:
             header = read_header(folder / file)
             if kind := adapter_kind(header):
-                raise WeightsError(f"holds a LoRA or the like ({kind}), not a classifier")
+                raise WeightsError(f"is a LoRA or the like ({kind}), not a classifier")
         except WeightsError as error:
             raise WeightsError(f"has a bad file: {file} {error}") from None
         shapes += header.shapes.values()

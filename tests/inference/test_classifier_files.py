@@ -88,11 +88,20 @@ async def test_weights_that_were_cut_off_are_refused(folder: Path) -> None:
 
 async def test_weights_without_their_last_layer_are_not_filled_with_random_numbers(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
-    for name in ("classifier.weight", "classifier.bias"):
-        del weights[name]
+    del weights["classifier.bias"]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    await refused(profile_of(folder), r"lacks 1 tensors, such as classifier\.bias", early=False)
 
-    await refused(profile_of(folder), r"lacks 2 tensors, such as classifier\.bias", early=False)
+    del weights["classifier.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    await refused(profile_of(folder), "has no layer that chooses among its 3 labels")
+
+
+async def test_a_lora_is_no_classifier(folder: Path) -> None:
+    tensors = {"lora_unet_a.lora_down.weight": torch.zeros(4, 8), "lora_unet_a.lora_up.weight": torch.zeros(8, 4)}
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+
+    await refused(profile_of(folder), r"has a bad file: model\.safetensors is a LoRA or the like \(LoRA\), not a classifier")
 
 
 async def test_weights_in_several_files_are_read_whole(vit: Path, tmp_path: Path) -> None:
