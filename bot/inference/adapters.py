@@ -89,7 +89,7 @@ class Adapters:
             count = len(plan.strangers)
             logger.warning("The LoRA %s: %d of its %d parts fit the model.", path.name, len(factors), len(factors) + count)
         if plan.embeddings:
-            logger.warning("The LoRA %s: the %d embeddings beside it are left out.", path.name, len(plan.embeddings))
+            logger.warning("The LoRA %s: embeddings bundled with it are left out (%d).", path.name, len(plan.embeddings))
         return Adapter(hash=file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS], factors=factors)
 
     def _find(self, style: Style) -> Path:

@@ -126,7 +126,7 @@ def test_embeddings_beside_a_lora_are_left_out_with_a_line_whatever_they_are_cal
     pipeline: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, beside: Tensors
 ) -> None:
     assert factors(pipeline, tmp_path, one_layer() | beside) == {("unet", DIFFUSERS): 1.0}
-    assert caplog.messages == ["The LoRA one.safetensors: the 1 embeddings beside it are left out."]
+    assert caplog.messages == ["The LoRA one.safetensors: embeddings bundled with it are left out (1)."]
 
 
 def test_layers_that_the_model_has_not_are_counted_in_the_log(

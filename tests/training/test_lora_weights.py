@@ -13,6 +13,7 @@ from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from bot.errors import ModelError
+from bot.inference.adapter_keys import layer_table
 from bot.inference.original_names import unet_name
 from bot.training.lora_weights import ADAPTER, add_lora
 from tests.training.lora_examples import options
@@ -54,6 +55,9 @@ def test_every_layer_of_sdxl_gets_the_name_that_diffusers_reads_back() -> None:
     layers = {name for name, layer in unet.named_modules() if ADAPTER in getattr(layer, "lora_A", {})}
     of_unet = {key.removeprefix("unet."): value for key, value in read.items() if key.startswith("unet.")}
     assert {key.split(".lora_")[0] for key in convert_unet_state_dict_to_peft(of_unet)} == layers
+    shapes = dict.fromkeys((("unet", name) for name in layers), (1, 1))
+    table = layer_table(shapes)
+    assert {table[name] for name in names if name.startswith("lora_unet_")} == {(place,) for place in shapes}
     # kohya's trainer finds 722 layers in the attention blocks of SDXL's UNet, 72 and 192 in its text encoders
     in_transformers = [name for name in layers if "attentions" in name]
     prefixes = [name.split("_")[1] for name in names]
