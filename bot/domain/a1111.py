@@ -49,7 +49,10 @@ class _Found:
 
 
 def parse(text: str) -> PictureSettings:
-    """Never raises. Text of another kind is all prompt, but for JSON that nobody here understands."""
+    """Never raises. Text of another kind is all prompt, but for JSON that nobody here understands.
+
+    Of what a picture may carry (`bot.inference.image_files`), the worst takes a fifth of a second on a core.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n\0\ufeff")
     if (found := read_json(text)) is not None:
         return found

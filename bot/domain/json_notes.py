@@ -153,4 +153,4 @@ def _program(values: Values) -> str | None:
         return "Fooocus"
     if "positive_prompt" in values or "app_version" in values:
         return "InvokeAI"
-    return "NovelAI" if "uc" in values else None
+    return "NovelAI" if {"uc", "prompt"} <= values.keys() else None

@@ -17,7 +17,7 @@ from bot.domain.loose_values import to_float
 HYPERNET = "hypernet"
 
 _KINDS = f"lora|lyco|locon|loha|lokr|dora|{HYPERNET}"
-_TAG = rf"<(?:{_KINDS}):\s*[^\s<>:][^<>]{{0,499}}>"
+_TAG = rf"<(?:{_KINDS}):[^<>]+>"
 _TAGS = re.compile(_TAG, re.IGNORECASE)
 _TAGS_WITH_COMMA = re.compile(rf"\A\s*(?:{_TAG}\s*)+,?\s*|,\s*(?:{_TAG}\s*)+(?=,)|\s?{_TAG}", re.IGNORECASE)
 _NUMBERED = frozenset({"te", "unet", "dyn"})  # the arguments by name that A1111 itself has
@@ -33,7 +33,7 @@ class LoraTag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTag:
-    """One tag, letter for letter in `text`; `arguments` is what stands between its further colons."""
+    """One tag, letter for letter in `text`; `arguments` is what stands between its further colons. A name may be empty."""
 
     text: str
     kind: str

@@ -45,7 +45,7 @@ class PictureSettings:
     def with_tags_read(self, also: Iterable[LoraTag] = ()) -> Self:
         """Both prompts without tags: those of the prompt are LoRAs, before its own ones and those of `also` without a tag."""
         tags, misplaced = tags_in(self.prompt), tags_in(self.negative_prompt)
-        loras = [LoraTag(name=tag.name, weight=_weight(tag.weight)) for tag in tags if tag.is_lora]
+        loras = [LoraTag(name=tag.name, weight=_weight(tag.weight)) for tag in tags if tag.is_lora and tag.name]
         named = {lora.name.casefold() for lora in loras}
         loras += [lora for lora in (*self.loras, *also) if lora.name.casefold() not in named]
         others = dict.fromkeys(f"{tag.kind} {tag.name}" for tag in (*tags, *misplaced) if tag in misplaced or not tag.is_lora)

@@ -71,6 +71,6 @@ def _with(draft: Draft, choices: Sequence[tuple[Style, float | None]]) -> Draft:
 
 def _quoted(tags: Sequence[FoundTag]) -> str:
     """The names of tags as a sentence can hold them; nothing in a backticked name is Markdown or a mention."""
-    names = dict.fromkeys(f"`{tag.name.replace('`', '')[:NAME_LENGTH].strip()}`" for tag in tags)
+    names = dict.fromkeys(f"`{(tag.name or tag.text).replace('`', '')[:NAME_LENGTH].strip()}`" for tag in tags)
     more = len(names) - MAX_NAMED
     return ", ".join(list(names)[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")

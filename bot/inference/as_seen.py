@@ -15,7 +15,8 @@ GREY, COLOUR = 0, 2  # types of a PNG
 
 def opened(data: bytes) -> Image.Image:
     """The file's first picture, of which nothing but the header was read. Raises what Pillow raises for what is none."""
-    image = Image.open(io.BytesIO(lean(data)), formats=FORMATS)
+    data = lean(data)
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
     if data.startswith(SIGNATURE) and "transparency" in image.info:
         image.info["transparency"] = _eight_bits_of(image.info["transparency"], depth=data[24], kind=data[25])
     return image
@@ -28,7 +29,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
     import numpy as np  # few pictures need it, and a start does not wait for it
 
     values = np.asarray(image)
-    grey = Image.fromarray((np.clip(values, 0, 0xFFFF) / 257).astype(np.uint8))
+    grey = Image.fromarray((values.clip(0, 0xFFFF) // 257).astype(np.uint8))
     if isinstance(hidden := image.info.get("transparency"), int):
         grey.putalpha(Image.fromarray(np.where(values == hidden, 0, 255).astype(np.uint8)))
     if (exif := image.info.get("exif")) is not None:
@@ -48,7 +49,7 @@ def on_white(image: Image.Image) -> Image.Image:
 
 def _eight_bits_of(hidden: object, *, depth: int, kind: int) -> object:
     """The colour that is transparent, as large as Pillow's pixels are: it scales these to 8 bits and not that."""
-    if kind == GREY and depth < 8 and isinstance(hidden, int):
+    if kind == GREY and depth in {1, 2, 4} and isinstance(hidden, int):
         return hidden * 255 // (2**depth - 1)
     if kind == COLOUR and depth > 8 and isinstance(hidden, tuple):
         return tuple(value >> 8 for value in cast("tuple[int, ...]", hidden))

@@ -65,8 +65,8 @@ def comment_text(value: object) -> str:
     """
     if isinstance(value, str):
         try:
-            return value.encode("latin-1").decode().strip("\0\ufeff")
-        except UnicodeError:
+            value = value.encode("latin-1")
+        except UnicodeEncodeError:
             return value.strip("\0\ufeff")
     if not isinstance(value, bytes):
         return ""
@@ -78,8 +78,9 @@ def comment_text(value: object) -> str:
 
 def _decoded(text: bytes) -> str:
     """Where no mark tells: NULs inside are the high bytes of UTF-16, which are 0 in most of such a text."""
+    even = text + b"\0" * (len(text) % 2)  # Pillow takes one NUL from the end of what it takes for text
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return text.decode("utf-16", errors="replace")
+        return even.decode("utf-16", errors="replace")
     inside = text.rstrip(b"\0")
     if b"\0" not in inside:
         try:
@@ -88,7 +89,6 @@ def _decoded(text: bytes) -> str:
             pass
     else:
         little = inside[1::2].count(0) > inside[0::2].count(0)
-        even = text[: len(text) // 2 * 2]
         return even.decode("utf-16-le" if little else "utf-16-be", errors="replace")
     return text.decode("latin-1")
 

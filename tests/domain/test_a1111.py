@@ -89,6 +89,7 @@ def test_a_first_line_that_only_looks_like_the_negative_prompt_is_the_prompt():
         ("1girl <lora:a:-0.5:0.3>", "1girl", [("a", -0.5)]),
         ("1girl <lora:a:much>", "1girl", [("a", 1.0)]),
         ("1girl <lora:>, <3", "1girl <lora:>, <3", []),
+        ("1girl <lora: :0.5>, hat", "1girl, hat", []),
         ("1girl <lora:a:.7>", "1girl", [("a", 0.7)]),
         ("1girl <lora:a:-.5>", "1girl", [("a", -0.5)]),
         ("1girl <lora:a:+0.5e0>", "1girl", [("a", 0.5)]),

@@ -70,6 +70,8 @@ def test_a_tag_takes_the_place_of_no_style_and_of_a_default_one(none: str | None
         ("1girl <lora:far away:1>", "names `far away`"),
         ("1girl <lora:a:1><lora:b:1><lora:c:1><lora:d:1>", "`a`, `b`, `c` and 1 more"),
         ("1girl <lora:lcm:1>", "names `lcm`"),
+        ("1girl <lora::1>", "names `<lora::1>`"),
+        (f"1girl <lora:{'x' * 900}:1>", f"names `{'x' * 40}`"),
         ("1girl <hypernet:ink:1>", "names `ink`"),
         ("1girl <lora:`@here` x:1>", "names `@here x`"),
         ("1girl <lora:ink:much>", "tag of `ink`"),
