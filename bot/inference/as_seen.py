@@ -48,8 +48,8 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits_of(hidden: object, *, depth: int, kind: int) -> object:
-    """The colour that is transparent, as large as Pillow's pixels are: it scales these to 8 bits and not that."""
-    if kind == GREY and depth in {1, 2, 4} and isinstance(hidden, int):
+    """The colour that is transparent, as large as Pillow's pixels are: it scales these to 8 bits, and that at depth 1 alone."""
+    if kind == GREY and depth in {2, 4} and isinstance(hidden, int):
         return hidden * 255 // (2**depth - 1)
     if kind == COLOUR and depth > 8 and isinstance(hidden, tuple):
         return tuple(value >> 8 for value in cast("tuple[int, ...]", hidden))
