@@ -229,18 +229,18 @@ PROMPT = st.lists(WORDS | st.sampled_from(["1girl", "<lora:a:.5>", "<lyco:b>", '
 NUMBERS = st.integers(-9, 10**22) | st.floats() | st.sampled_from(["20", "7.5", "1e999", "nan", "٣", "", "1_0"])
 
 
+SURE = st.integers(1, 99_999)
+
+
 @st.composite
 def infotexts(draw: st.DrawFn) -> str:
     keys = st.sampled_from(["Steps", "Seed", "CFG scale", "Size", "Sampler", "Lora hashes", "Note", "Model"])
     values = NUMBERS.map(str) | WORDS | PROMPT.map(json.dumps) | st.sampled_from(["8x8", '"a: 0, b: 1"', '"x\ny"', '{"a":1}'])
     pairs = draw(st.lists(st.tuples(keys, values), max_size=8))
     joint = st.sampled_from(["\n", " ", ", ", ".", "\r\n"])
-    parts = [
-        draw(PROMPT),
-        f"Negative prompt: {draw(PROMPT)}",
-        "Steps: 20, " + ", ".join(f"{key}: {value}" for key, value in pairs),
-    ]
-    return draw(joint).join([draw(joint).join(parts[:2]), parts[2]])
+    words = draw(joint).join([draw(PROMPT), f"Negative prompt: {draw(PROMPT)}"])
+    numbers = [f"Steps: {draw(SURE)}", f"Seed: {draw(SURE)}", f"Size: {draw(SURE)}x{draw(SURE)}"]
+    return words + draw(joint) + ", ".join([*numbers, *(f"{key}: {value}" for key, value in pairs)])
 
 
 @st.composite
@@ -250,6 +250,7 @@ def objects(draw: st.DrawFn) -> str:
     loras = st.lists(
         st.tuples(WORDS, NUMBERS).map(list) | st.fixed_dictionaries({"model": WORDS, "weight": NUMBERS}), max_size=3
     )
+    values |= {"steps": draw(SURE | NUMBERS), "seed": draw(SURE | NUMBERS)}
     values |= {"loras": draw(loras)}
     match draw(st.sampled_from(["flat", "swarm", "novelai", "graph"])):
         case "swarm":
