@@ -29,6 +29,7 @@ TEXTS = (
     "🚩 **Report** shows a picture to the moderators of this server",
     "**More of `/anime`**\n"
     "`size`, `images`, `style`, `quality` and `seed` do what they say; `negative_prompt` is what to leave out. "
+    "A style can stand in the prompt too: `<lora:name:0.8>`. "
     "Attach an `image` to start from your own picture; `strength` says how much of it may change.",
     "**Your own defaults:** `/profile show` holds your style, size and more, for whenever you leave them out.",
     "**In the menu of any message**, under *Apps*\n"

@@ -49,8 +49,7 @@ def facts(card: JobCard) -> str:
         f"{request.num_inference_steps} steps",
         f"guidance {request.guidance_scale:g}",
     ]
-    for title, chosen in zip(card.style_titles, request.styles, strict=False):
-        parts.append(f"{words(title, NAME_LENGTH)} × {chosen.weight:g}")
+    parts += _styles(card)
     parts.append(words(card.model_title, NAME_LENGTH))
     if card.job.seconds is not None:
         parts.append(seconds(card.job.seconds))
@@ -72,10 +71,10 @@ def cancelled(job: Job) -> str:
 
 
 def queued(card: JobCard) -> str:
-    """The place in the queue, or what has to come first, and the price."""
+    """The place in the queue, or what has to come first, and the styles and the price."""
     transfer = card.progress.transfer if card.progress else None
     line = f"⏳ {place(card.job, card.position)}" if transfer is None else f"📥 {fetching(transfer)}"
-    return f"{line}\n-# {in_credits(price(card.job.request))}"
+    return f"{line}\n-# {' · '.join((*_styles(card), in_credits(price(card.job.request))))}"
 
 
 def fetching(transfer: Transfer) -> str:
@@ -124,6 +123,12 @@ def seconds(value: float) -> str:
 def sentence(text: str) -> str:
     """One of our own sentences; a failure may quote a value, so it is cut but not escaped."""
     return shorten(text, NOTE_LENGTH)
+
+
+def _styles(card: JobCard) -> list[str]:
+    """Each with how strongly it shows; a style may come from the prompt, and whoever typed it sees what became of it."""
+    chosen = zip(card.style_titles, card.job.request.styles, strict=False)
+    return [f"{words(title, NAME_LENGTH)} × {style.weight:g}" for title, style in chosen]
 
 
 def _provenance(job: Job, parent: Parent, link: ParentLink | None) -> str:

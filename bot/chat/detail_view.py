@@ -12,9 +12,9 @@ from discord import ui
 from bot.chat.card_text import cost, words
 from bot.chat.cards import PINK
 from bot.chat.markdown import code_block
-from bot.domain.a1111 import read_pairs
 from bot.domain.image import StoredImage
 from bot.domain.job import Job
+from bot.domain.pairs import read_pairs
 from bot.domain.profile import Style
 from bot.domain.prompt import ComposedPrompt
 from bot.domain.prompt_fit import PromptFit

@@ -20,14 +20,15 @@ from bot.chat.form_fields import NO_STYLE, given_values
 from bot.chat.forms import NEGATIVE_PROMPT, PROMPT, SIZE, STYLE, Offer, add_words_and_looks
 from bot.chat.markdown import code_block, visible
 from bot.chat.replies import Interaction
-from bot.domain.adoption import Adoption, Finding, numbers_line, with_numbers
+from bot.domain.adoption import Adoption, Finding, numbers_line, unread_sentence, with_numbers
 from bot.domain.personal import NOTHING
 from bot.domain.profile import ModelProfile
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft
 
 NUMBERS, NUMBERS_LENGTH = "numbers", 600  # a chain of as many variations as can be takes 400
 NAME_LENGTH = 60
-MAX_QUOTED = 2_600  # characters; Discord takes 4,000 in one message, and names in the other lines can double when escaped
+UNREAD_LENGTH, MAX_UNREAD = 40, 3
+MAX_QUOTED = 2_300  # characters; Discord takes 4,000 in one message, and names in the other lines can double when escaped
 MAX_NAMED = 5  # LoRAs
 FENCE = "```"
 
@@ -48,7 +49,8 @@ def found_view(finding: Finding, picture: str, profile: ModelProfile) -> tuple[u
     else:
         container.add_item(ui.TextDisplay(code_block(text)))
     container.add_item(ui.TextDisplay("\n".join(_here(finding, profile))))
-    container.add_item(ui.ActionRow(draw))
+    if finding.settings.is_understood:
+        container.add_item(ui.ActionRow(draw))
     view = ui.LayoutView(timeout=None)
     view.add_item(container)
     return view, files
@@ -100,11 +102,18 @@ def _shown(text: str) -> str:
 
 def _here(finding: Finding, profile: ModelProfile) -> Iterator[str]:
     found, adoption = finding.settings, finding.adoption
+    if not found.is_understood:
+        yield unread_sentence(words(found.program, NAME_LENGTH) if found.program else None)
+        return
     yield f"**Drawn here:** {' · '.join(_facts(adoption, profile))}"
     if adoption.missing_loras:
         named = ", ".join(words(name, NAME_LENGTH) for name in adoption.missing_loras[:MAX_NAMED])
         more = len(adoption.missing_loras) - MAX_NAMED
         yield f"-# Without these LoRAs: {named}{f' and {more} more' if more > 0 else ''}"
+    if found.unread:
+        named = ", ".join(words(name, UNREAD_LENGTH) for name in found.unread[:MAX_UNREAD])
+        more = len(found.unread) - MAX_UNREAD
+        yield f"-# I leave out what I cannot read: {named}{f' and {more} more' if more > 0 else ''}"
     if found.model and found.model.casefold() not in {profile.name.casefold(), profile.title.casefold()}:
         yield f"-# Another model drew it ({words(found.model, NAME_LENGTH)}), so the same seed gives another picture"
     if adoption.shortened:

@@ -8,6 +8,8 @@ import unicodedata
 # mentions, custom emoji, timestamps, and `:` for the links that clients find by themselves.
 _SIGNS = frozenset("\\*_~`|>#-+[]()<!:/.")
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, but nothing is seen
+_PARTING = frozenset({"Cc", "Zl", "Zp"})  # control characters and line ends, by category
+_ODD = _PARTING | {"Cf", "Cs", "Mn", "Me"}
 _MAX_MARKS = 3  # combining marks on one letter; more is drawn over the neighbouring lines
 _BREAK = "\u200b"  # zero width; ends a mention before it starts
 
@@ -17,12 +19,15 @@ def visible(text: str) -> str:
 
     A right-to-left override shows another prompt than the one drawn, and zero-width characters hide words in it.
     """
+    categories = {char: unicodedata.category(char) for char in set(text)}
+    if _ODD.isdisjoint(categories.values()) and _BLANKS.isdisjoint(categories):
+        return " ".join(text.split())  # a picture's text may be long, and nearly all are like that
     kept: list[str] = []
     marks = 0
     for char in text:
-        category = unicodedata.category(char)
+        category = categories[char]
         marks = marks + 1 if category in {"Mn", "Me"} else 0
-        if category in {"Cc", "Zl", "Zp"} or char in _BLANKS:
+        if category in _PARTING or char in _BLANKS:
             kept.append(" ")
         elif category not in {"Cf", "Cs"} and marks <= _MAX_MARKS:
             kept.append(char)

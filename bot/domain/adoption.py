@@ -9,8 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.domain.a1111 import LoraTag, PictureSettings, number, read_pairs, whole
 from bot.domain.house_rules import GuildSettings
+from bot.domain.loose_values import number, whole
+from bot.domain.lora_tags import LoraTag, plain_name
+from bot.domain.pairs import read_pairs
+from bot.domain.picture_settings import PictureSettings
 from bot.domain.profile import Catalog, ImageSize, ModelProfile, QualityName, Style
 from bot.domain.quality import ORDER, quality_with, with_quality
 from bot.domain.request import (
@@ -28,6 +31,8 @@ from bot.errors import InvalidRequestError
 
 NUMBERS_HINT = "Write the numbers like this: `Steps: 28, CFG scale: 7, Seed: 42`. Leave out what you do not care about."
 SEED_HINT = "`Variations` go with the seed that they vary. Write its number after `Seed:`, or leave them out."
+UNREAD = "I cannot read the form in which this is written. Copy what you want of it into `/anime`."
+UNREAD_OF = "{program} wrote this in a form that I cannot read. Copy what you want of it into `/anime`."
 QUALITY, STEPS, GUIDANCE, SEED, WEIGHT = "Quality", "Steps", "CFG scale", "Seed", "Style weight"
 VARIATIONS = "Variations"
 
@@ -53,6 +58,11 @@ class Finding:
     text: str
     settings: PictureSettings
     adoption: Adoption
+
+
+def unread_sentence(program: str | None) -> str:
+    """What there is to say of a text in a form that nobody here reads; `program` as it can be shown."""
+    return UNREAD if program is None else UNREAD_OF.format(program=program)
 
 
 def adopt(found: PictureSettings, profile: ModelProfile, catalog: Catalog, settings: GuildSettings) -> Adoption:
@@ -169,22 +179,20 @@ def _in_quality(name: QualityName, draft: Draft, profile: ModelProfile, *, has_l
 
 def _others(loras: Sequence[LoraTag], style: Style) -> tuple[LoraTag, ...]:
     """Those that are not the style's."""
-    names = {name.casefold() for name in _names(style)}
-    return tuple(tag for tag in loras if tag.name.casefold() not in names)
-
-
-def _names(style: Style) -> tuple[str, ...]:
-    return style.title, style.name, style.lora_name
+    names = {plain_name(name) for name in style.known_as}
+    return tuple(tag for tag in loras if plain_name(tag.name) not in names)
 
 
 def _style(loras: Sequence[LoraTag], styles: Sequence[Style]) -> tuple[Style | None, float | None, tuple[str, ...]]:
     """The first style whose LoRA was used, its weight there, and the other LoRAs: the form has room for one style."""
-    ours = {name.casefold(): style for style in styles for name in _names(style)}
-    chosen = next((tag for tag in loras if tag.name.casefold() in ours), None)
+    ours = {plain_name(name): style for style in styles for name in style.known_as}
+    chosen = next((tag for tag in loras if plain_name(tag.name) in ours), None)
     missing = tuple(dict.fromkeys(tag.name for tag in loras if tag is not chosen))
     if chosen is None:
         return None, None, missing
-    return ours[chosen.name.casefold()], max(0.0, min(chosen.weight, MAX_ADAPTER_WEIGHT)), missing
+    style = ours[plain_name(chosen.name)]
+    weight = style.adapter_weight if chosen.weight is None else chosen.weight
+    return style, max(0.0, min(weight, MAX_ADAPTER_WEIGHT)), missing
 
 
 def _one_line(text: str) -> str:

@@ -183,6 +183,11 @@ class Style:
             return self.file.stem
         return (self.weight_name or self.name).rsplit("/", 1)[-1].removesuffix(".safetensors")
 
+    @property
+    def known_as(self) -> tuple[str, str, str]:
+        """What a LoRA tag may call it."""
+        return self.title, self.name, self.lora_name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:

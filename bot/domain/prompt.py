@@ -11,6 +11,7 @@ from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, QualityName, St
 from bot.domain.quality import distilled_quality, with_quality
 from bot.domain.request import MAX_SEED, Draft, GenerationRequest, StyleChoice
 from bot.domain.sampler import check_steps
+from bot.domain.style_tags import with_tagged_styles
 
 Number = TypeVar("Number", int, float)
 
@@ -40,9 +41,10 @@ def compose(request: GenerationRequest, profile: ModelProfile, styles: Sequence[
 def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> GenerationRequest:
     """Fill the draft's gaps from its quality and the profile and check it; a missing seed is drawn at random.
 
-    Raises InvalidRequestError with a sentence for the member.
+    A LoRA tag that is still in the prompt is a style, wherever it is offered. Raises InvalidRequestError with a sentence for
+    the member.
     """
-    draft = with_quality(draft, profile, catalog)
+    draft = with_quality(with_tagged_styles(draft, profile, catalog), profile, catalog)
     size = profile.size(draft.size)
     style = catalog.style(draft.style, profile) if draft.style and draft.style.strip() else None
     steps = _given(draft.num_inference_steps, profile.num_inference_steps)

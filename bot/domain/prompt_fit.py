@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from bot.domain.a1111 import read_pairs, whole
+from bot.domain.loose_values import whole
+from bot.domain.pairs import read_pairs
 
 _TOKENS, _DROPPED, _DROPPED_NEGATIVE = "Tokens", "Dropped words", "Dropped negative words"
 

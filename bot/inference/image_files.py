@@ -11,18 +11,22 @@ from pathlib import PurePath
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
+from bot.domain.a1111 import parse
 from bot.domain.image import ImageFile, Upload
+from bot.domain.json_notes import looks_like_json
 from bot.errors import InvalidRequestError
+from bot.inference.as_seen import FORMATS, eight_bits, on_white, opened
 from bot.inference.metadata import encode_webp, read_parameters
+from bot.inference.picture_texts import notes_in
 from bot.pools import Pool
 
-FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 16_800_000  # Pillow itself only warns from 89 million on
 STRANGERS_THREADS = 2  # the largest file that is taken needs about 150 MB while it is read
 STRANGERS_NICENESS = 5  # where the cores are busy, what is drawn comes first, and an upload still gets a quarter of a core
 OWN_THREADS = 2
 MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
+MAX_JSON_BYTES = 250_000  # as UTF-8: what is read back from the file that it is shown in (cogs/_uploads)
 QUALITIES = (90, 80, 70)
 SHRINK = 0.8
 MIN_SIDE = 64
@@ -58,7 +62,7 @@ class PillowCodec:
 def _read_upload(data: bytes, width: int, height: int) -> Upload:
     with _opened(data) as image:
         try:
-            fitted = _on_white(_covering(image, width, height))
+            fitted = on_white(_covering(image, width, height))
             buffer = io.BytesIO()
             fitted.save(buffer, "PNG")
         except Exception as error:  # whatever a hostile file makes Pillow raise means the same
@@ -67,15 +71,30 @@ def _read_upload(data: bytes, width: int, height: int) -> Upload:
 
 
 def _read_parameters(data: bytes) -> str | None:
-    """Nothing is decoded: the text stands in front of the pixels, or in a part of its own."""
+    """The first text that somebody here understands; else the first of those that do not stand there by chance.
+
+    Each has a bound (`bot.inference.png_chunks`), and pixels are decoded only to look for a text in an alpha channel.
+    """
+    unread: str | None = None
+    too_long = 0
     with _opened(data) as image:
-        try:
-            text = read_parameters(image)
-        except Exception:  # noqa: BLE001 - whatever hostile metadata make Pillow raise, they say nothing
-            return None
-    if text is not None and len(text) > MAX_PARAMETERS:
-        raise InvalidRequestError(f"This picture carries {len(text):,} characters of text, which is too much to be settings.")
-    return text if text and text.strip() else None
+        for note in notes_in(data, image):
+            if _is_too_long(note.text):
+                too_long = too_long or len(note.text)
+                continue
+            found = parse(note.text)
+            if found.is_understood and (note.is_sure or found.has_more_than_words):
+                return note.text
+            if not found.is_understood and unread is None:
+                unread = note.text
+    if unread is None and too_long:
+        raise InvalidRequestError(f"This picture carries {too_long:,} characters of text, which is too much to be settings.")
+    return unread
+
+
+def _is_too_long(text: str) -> bool:
+    """What has many characters may still be JSON, in which programs write more than what was drawn."""
+    return len(text) > MAX_PARAMETERS and not (looks_like_json(text) and len(text.encode(errors="replace")) <= MAX_JSON_BYTES)
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -85,7 +104,7 @@ def _opened(data: bytes) -> Image.Image:
             f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
         )
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = opened(data)
         width, height = image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidRequestError(_too_large()) from error
@@ -109,8 +128,7 @@ def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
     """
     longer = max(width, height)
     image.draft(None, (longer, longer))  # before it is turned, so either side may become the longer one
-    if image.mode.startswith("I"):  # 16-bit greys are scaled instead of cut off
-        image = image.point(lambda value: value * (1 / 257)).convert("L")
+    image = eight_bits(image)
     if image.has_transparency_data:
         image = image.convert("RGBA").convert("RGBa")  # so that no colour of what is seen through bleeds into its surroundings
     elif image.mode not in {"RGB", "L"}:
@@ -123,19 +141,9 @@ def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
     return small.convert("RGBA") if small.mode == "RGBa" else small
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    white = Image.new("RGBA", layer.size, "white")
-    white.alpha_composite(layer)
-    return white.convert("RGB")
-
-
 def _fit(file: ImageFile, max_bytes: int) -> ImageFile:
-    with Image.open(io.BytesIO(file.data), formats=FORMATS) as opened:
-        parameters, image = read_parameters(opened), opened.convert("RGB")
+    with Image.open(io.BytesIO(file.data), formats=FORMATS) as own:
+        parameters, image = read_parameters(own), own.convert("RGB")
     data = file.data
     for smaller, quality in _ever_smaller(image):
         data = encode_webp(smaller, parameters, quality)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 
 from PIL.Image import Exif, Image
@@ -12,7 +13,7 @@ from bot import __version__
 PARAMETERS = "parameters"  # the PNG text key that A1111 introduced
 XMP_KEY = "XML:com.adobe.xmp"
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286  # Exif 2.3: the sub-directory, and the comment in it
-UNICODE_MARK, ASCII_MARK = b"UNICODE\0", b"ASCII\0\0\0"
+UNICODE_MARK, ASCII_MARK, JIS_MARK, UNDEFINED_MARK = b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
 
 # IPTC's term for a picture that a trained model made (iptc.org, "Digital Source Type")
 XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -49,25 +50,47 @@ def encode_webp(image: Image, parameters: str | None, quality: int) -> bytes:
 
 
 def read_parameters(image: Image) -> str | None:
-    """The parameters inside a PNG, WebP or JPEG; None where there are none."""
+    """The parameters inside a picture of ours, or another whose text Pillow has read; None where there are none."""
     text = image.info.get(PARAMETERS)
     if isinstance(text, str):
         return text
-    comment = image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)
-    if isinstance(comment, bytes):
-        return _decoded(comment)
-    return comment if isinstance(comment, str) else None
+    return comment_text(image.getexif().get_ifd(EXIF_IFD).get(USER_COMMENT)) or None
 
 
-def _decoded(comment: bytes) -> str | None:
-    """Exif says nothing of the order of bytes in a Unicode comment: where the high bytes are, most are 0 in such a text."""
-    if comment.startswith(UNICODE_MARK):
-        text = comment.removeprefix(UNICODE_MARK)
-        little = text[1::2].count(0) > text[0::2].count(0)
-        return text.decode("utf-16-le" if little else "utf-16-be", errors="replace")
-    if comment.startswith(ASCII_MARK):
-        return comment.removeprefix(ASCII_MARK).decode(errors="replace")
-    return None
+def comment_text(value: object) -> str:
+    """An Exif comment without the NULs that fill it up; "" for what is no text.
+
+    Programs write the code that Exif wants in front of it, or none; and behind any code UTF-8 as well as UTF-16 of either
+    order of bytes, with a mark for it or without. Pillow hands text out that it took for Latin-1.
+    """
+    if isinstance(value, str):
+        try:
+            value = value.encode("latin-1")
+        except UnicodeEncodeError:
+            return value.strip("\0\ufeff")
+    if not isinstance(value, bytes):
+        return ""
+    if value.startswith(JIS_MARK):
+        return value.removeprefix(JIS_MARK).decode("iso2022_jp", errors="replace").strip("\0")
+    mark = next((mark for mark in (UNICODE_MARK, ASCII_MARK, UNDEFINED_MARK) if value.startswith(mark)), b"")
+    return _decoded(value.removeprefix(mark)).strip("\0\ufeff")
+
+
+def _decoded(text: bytes) -> str:
+    """Where no mark tells: NULs inside are the high bytes of UTF-16, which are 0 in most of such a text."""
+    even = text + b"\0" * (len(text) % 2)  # Pillow takes one NUL from the end of what it takes for text
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return even.decode("utf-16", errors="replace")
+    inside = text.rstrip(b"\0")
+    if b"\0" not in inside:
+        try:
+            return inside.decode()
+        except UnicodeDecodeError:
+            pass
+    else:
+        little = inside[1::2].count(0) > inside[0::2].count(0)
+        return even.decode("utf-16-le" if little else "utf-16-be", errors="replace")
+    return text.decode("latin-1")
 
 
 def _exif(parameters: str) -> Exif:

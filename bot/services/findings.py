@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.domain.a1111 import parse
-from bot.domain.adoption import Finding, adopt
+from bot.domain.adoption import UNREAD, Finding, adopt
 from bot.domain.house_rules import GuildSettings
 from bot.domain.job import Origin
 from bot.domain.request import Draft
@@ -40,9 +40,14 @@ class Findings:
         return await self._reader.read(origin.user_id, self._understood, text, settings)
 
     async def to_fill_in(self, text: str, origin: Origin) -> Draft:
-        """What the form is filled with that draws it here. Raises NotAllowedError for a member who is blocked."""
+        """What the form is filled with that draws it here. Raises NotAllowedError for a member who is blocked, and
+        InvalidRequestError for a text that nobody here understands.
+        """
         await self._gate.check_block(origin)
-        return (await self.in_text(text, origin)).adoption.draft
+        finding = await self.in_text(text, origin)
+        if not finding.settings.is_understood:
+            raise InvalidRequestError(UNREAD)
+        return finding.adoption.draft
 
     def _understood(self, text: str, settings: GuildSettings) -> Finding:
         found = parse(text)

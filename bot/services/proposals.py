@@ -13,6 +13,7 @@ from bot.domain.prompt import random_seed, reseeded, resolve, styles_of, to_draf
 from bot.domain.quality import with_quality
 from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend, upscaled
 from bot.domain.sampler import sampler_called
+from bot.domain.style_tags import with_tagged_styles
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import ImageCodec, JobRepository
 from bot.services.gate import Gate
@@ -51,10 +52,11 @@ class Proposals:
 
     async def new(self, draft: Draft, origin: Origin) -> Proposal:
         """From a member's words, the gaps filled from their own defaults, then the server's, then the model's."""
+        settings = await self._gate.settings(origin.guild_id)
         draft = filled(
-            draft,
+            with_tagged_styles(draft, self.profile, self.catalog, settings),
             personal=await self._gate.preferences(origin.user_id),
-            settings=await self._gate.settings(origin.guild_id),
+            settings=settings,
             profile=self.profile,
             catalog=self.catalog,
         )
@@ -115,6 +117,7 @@ class Proposals:
         job = await self._original(job_id, origin)
         self._check_profile(job)
         settings = await self._gate.settings(origin.guild_id)
+        draft = with_tagged_styles(draft, self.profile, self.catalog, settings)
         request = resolve(with_quality(draft, self.profile, self.catalog, settings), self.profile, self.catalog)
         start = job.request.init_image  # fitted into another size when it is drawn
         return Proposal(request=replace(request, init_image=start), parent=Parent(job_id=job.id, relation=Relation.REMIX))

@@ -14,10 +14,11 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from bot.errors import FolderError
+from bot.inference.as_seen import eight_bits, on_white, opened
 from bot.training.lora_options import LoraOptions
 
+CAPTION_ENDING = ".txt"
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-FORMATS = ("PNG", "JPEG", "WEBP")
 REPEATS = re.compile(r"(\d+)_.*")
 EXIF_ORIENTATION = 0x0112
 SIDEWAYS = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
@@ -58,10 +59,10 @@ def read_folder(folder: Path, *, trigger: str = "") -> list[Picture]:
     pictures: list[Picture] = []
     broken: list[str] = []
     bare: list[str] = []
-    for path, repeats in _files(folder):
+    for path, beside, repeats in _files(folder):
         try:
             width, height = _examine(path)
-            caption = _caption(path)
+            caption = _caption(beside)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             broken.append(f"{path.relative_to(folder)} ({str(error).splitlines()[0] if str(error) else type(error).__name__})")
             continue
@@ -79,30 +80,42 @@ def read_folder(folder: Path, *, trigger: str = "") -> list[Picture]:
     return pictures
 
 
-def _files(folder: Path) -> Iterator[tuple[Path, int]]:
-    """Pictures of the folder (once each) and of its `N_name` folders (N times), and how often an epoch shows them."""
+def _files(folder: Path) -> Iterator[tuple[Path, Path | None, int]]:
+    """Pictures of the folder (once each) and of its `N_name` folders (N times), the text beside each, and how often an epoch
+    shows it.
+    """
     places = [(folder, 1)]
     for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
         match = REPEATS.fullmatch(child.name)
         places.append((child, max(1, int(match.group(1))) if match else 1))
     for place, repeats in places:
-        for path in sorted(place.iterdir()):
-            if path.suffix.lower() in ENDINGS and path.is_file() and not path.name.startswith("."):
-                yield path, repeats
+        paths = sorted(path for path in place.iterdir() if not path.name.startswith("."))
+        texts = [path for path in paths if path.suffix.lower() == CAPTION_ENDING]
+        beside: dict[str, list[Path]] = {}
+        for text in texts:
+            beside.setdefault(text.stem.casefold(), []).append(text)
+        for path in paths:
+            if path.suffix.lower() in ENDINGS and path.is_file():
+                yield path, _nearest(path, beside.get(path.stem.casefold(), [])), repeats
+
+
+def _nearest(picture: Path, texts: Sequence[Path]) -> Path | None:
+    """The text named as the picture; one whose name differs in case, as Windows allows, where there is no other."""
+    exact = picture.with_suffix(CAPTION_ENDING)
+    return min(texts, key=lambda text: (text != exact, text.stem != picture.stem, text.name), default=None)
 
 
 def _examine(path: Path) -> tuple[int, int]:
     """Width and height as looked at. Raises what Pillow raises for a damaged file."""
-    with Image.open(path, formats=FORMATS) as image:
+    with opened(path.read_bytes()) as image:
         image.load()
         turned = image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
         return (image.height, image.width) if turned else image.size
 
 
-def _caption(path: Path) -> str | None:
-    """The text beside the picture on one line. Raises OSError, UnicodeDecodeError."""
-    beside = path.with_suffix(".txt")
-    return " ".join(beside.read_text(encoding="utf-8-sig").split()) if beside.exists() else None
+def _caption(beside: Path | None) -> str | None:
+    """The text beside a picture on one line. Raises OSError, UnicodeDecodeError."""
+    return None if beside is None else " ".join(beside.read_text(encoding="utf-8-sig").split())
 
 
 def _some(names: Sequence[str]) -> str:
@@ -132,12 +145,8 @@ def frame(width: int, height: int, buckets: Sequence[tuple[int, int]]) -> Frame:
 
 def open_picture(path: Path, framed: Frame) -> npt.NDArray[np.uint8]:
     """(height, width, 3): turned as EXIF says, flattened on white, scaled and cut."""
-    with Image.open(path, formats=FORMATS) as image:
-        turned = ImageOps.exif_transpose(image)
-        if turned.has_transparency_data:
-            layer = turned.convert("RGBA")
-            turned = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-        scaled = turned.convert("RGB").resize(framed.scaled, Image.Resampling.LANCZOS)
+    with opened(path.read_bytes()) as image:
+        scaled = on_white(eight_bits(ImageOps.exif_transpose(image))).resize(framed.scaled, Image.Resampling.LANCZOS)
     box = (framed.left, framed.top, framed.left + framed.width, framed.top + framed.height)
     return np.asarray(scaled.crop(box))
 

@@ -41,7 +41,8 @@ def message(view: discord.ui.LayoutView, files: tuple[discord.File, ...] = ()) -
 def worst() -> str:
     """As much as can be quoted, with as many long names as there can be, all of signs that are escaped."""
     loras = "".join(f"<lora:{number}{'*' * 100}:1>" for number in range(9)) + "<lora:pastel:1>"
-    text = f"1girl {loras}\nSteps: 1, Seed: 4294967295, Size: 64x64, Model: {'*' * 200}, Note: "
+    others = "".join(f"<hypernet:{number}{'*' * 100}:1>" for number in range(9))
+    text = f"1girl {loras}{others}\nSteps: 1, Seed: 4294967295, Size: 64x64, Model: {'*' * 200}, Note: "
     return text + "x" * (MAX_QUOTED - len(text))
 
 

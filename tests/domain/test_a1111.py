@@ -9,7 +9,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bot.domain.a1111 import LoraTag, PictureSettings, parse, read_pairs
+from bot.domain.a1111 import parse
+from bot.domain.lora_tags import LoraTag
+from bot.domain.pairs import read_pairs
+from bot.domain.picture_settings import PictureSettings
 from bot.domain.prompt import compose
 from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_PROMPT_LENGTH, MAX_SEED
 from bot.inference.parameters import Recipe, parameters_text
@@ -30,7 +33,7 @@ FOUND = PictureSettings(
     seed=1234567890,
     size=(832, 1216),
     model="animagine, xl: 3.1",
-    loras=(LoraTag(name="pastel-anime-xl", weight=0.8),),
+    loras=(LoraTag(name="pastel-anime-xl", weight=0.8), LoraTag(name="other", weight=None)),
 )
 
 
@@ -86,6 +89,18 @@ def test_a_first_line_that_only_looks_like_the_negative_prompt_is_the_prompt():
         ("1girl <lora:a:-0.5:0.3>", "1girl", [("a", -0.5)]),
         ("1girl <lora:a:much>", "1girl", [("a", 1.0)]),
         ("1girl <lora:>, <3", "1girl <lora:>, <3", []),
+        ("1girl <lora: :0.5>, hat", "1girl, hat", []),
+        ("1girl <lora:a:.7>", "1girl", [("a", 0.7)]),
+        ("1girl <lora:a:-.5>", "1girl", [("a", -0.5)]),
+        ("1girl <lora:a:+0.5e0>", "1girl", [("a", 0.5)]),
+        ("1girl <lora:a: 1_0 >", "1girl", [("a", 10.0)]),
+        ("1girl <lora:a:nan>", "1girl", [("a", 1.0)]),
+        ("1girl <lora:a:1e999>", "1girl", [("a", 1.0)]),
+        ("1girl <lora:a:te=0.5:unet=0.7>", "1girl", [("a", 0.7)]),
+        ("1girl <lora:a:te=0.5>", "1girl", [("a", 0.5)]),
+        ("1girl <lora:a:0.5:lbw=1,0,0,1,1,1,1,1,1,1,1,1,0,0,0,1,1:x=y>", "1girl", [("a", 0.5)]),
+        ("1girl <lyco:a:0.7> <locon:b>", "1girl", [("a", 0.7), ("b", 1.0)]),
+        ("1girl <lora:sub/dir\\a b.safetensors:0.7>", "1girl", [("sub/dir\\a b.safetensors", 0.7)]),
     ],
 )
 def test_lora_tags_leave_the_prompt_and_no_comma_behind(prompt: str, rest: str, loras: list[tuple[str, float]]):
@@ -93,6 +108,13 @@ def test_lora_tags_leave_the_prompt_and_no_comma_behind(prompt: str, rest: str, 
 
     assert found.prompt == rest
     assert found.loras == tuple(LoraTag(name=name, weight=weight) for name, weight in loras)
+
+
+def test_what_is_no_lora_leaves_the_prompt_too_and_is_named():
+    found = parse("1girl <hypernet:ink:1>\nNegative prompt: hat, <lora:a:1>\nSteps: 1")
+
+    assert (found.prompt, found.negative_prompt, found.loras) == ("1girl", "hat,", ())
+    assert found.unread == ("hypernet ink", "lora a")
 
 
 @pytest.mark.parametrize(
@@ -111,6 +133,86 @@ def test_values_that_are_no_numbers_are_left_out(line: str):
 
 def test_of_a_key_that_comes_twice_the_first_counts():
     assert read_pairs("Seed: 1, seed: 2") == {"seed": "1"}
+
+
+PAIRS = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 832x1216"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"1girl, night.Negative prompt: lowres, hat.{PAIRS}",
+        f"1girl, night, Negative prompt: lowres, hat, {PAIRS}",
+        f"1girl, night Negative prompt: lowres, hat {PAIRS}",
+        f"1girl, nightNegative prompt: lowres, hat{PAIRS}",
+        f"1girl, night\nNegative prompt: lowres, hat {PAIRS}",
+    ],
+)
+def test_a_text_that_lost_its_line_breaks_is_cut_where_they_were(text: str):
+    found = parse(text)
+
+    assert (found.prompt, found.negative_prompt) == ("1girl, night", "lowres, hat")
+    assert (found.steps, found.sampler, found.guidance_scale, found.seed, found.size) == (20, "Euler a", 7, 5, (832, 1216))
+
+
+@pytest.mark.parametrize(
+    ("text", "seed"),
+    [
+        (f"1girl\n{PAIRS}\nTemplate: cat, Note: dog, Mood: good, Steps: none", 5),
+        (f"1girl\n{PAIRS}\nSteps: 3 of a stair", 5),
+        (f"1girl\n{PAIRS}, Hires steps: 10\nTemplate: Steps: 3, cat", 5),
+        ("1girl\nSampler: Euler, Seed: 5, Steps: 9\nTemplate: 1girl", 5),
+        (f"Steps: 3, Seed: 4, climbing\n{PAIRS}", 5),
+        (f"1girl, Steps: 3, Seed: 4, Size: 1x1, hat, {PAIRS}", 5),
+        ("1girl\nSteps: 20, Hires Steps: 10, Sampler: Euler a, Seed: 5", 5),
+    ],
+)
+def test_the_pairs_are_the_line_that_knows_most_wherever_it_stands(text: str, seed: int):
+    assert parse(text).seed == seed
+
+
+def test_a_quoted_value_goes_over_several_lines_and_forges_nothing():
+    lines = '"two\nSteps: 1, Sampler: x, Seed: 2, Size: 1x1\nlines"'
+    found = parse(
+        f"1girl\nNegative prompt: hat\nSteps: 20, Hires prompt: {lines}, Seed: 5, Size: 8x16, Sampler: a\nTemplate: x"
+    )
+
+    assert (found.steps, found.seed, found.size) == (20, 5, (8, 16))
+    assert (found.prompt, found.negative_prompt) == ("1girl", "hat")
+
+
+def test_a_quote_that_never_ends_takes_no_other_line_along():
+    assert parse('1girl\nSteps: 20, Note: "oops, Seed: 5\nTemplate: a "b" c').seed == 5
+
+
+@pytest.mark.parametrize(
+    ("pairs", "names"),
+    [
+        ('Lora hashes: "ink: 0a, far away: 0b"', ["ink", "far away"]),
+        ('Hashes: {"model": "00", "lora:ink": "0a"}', ["ink"]),
+        ('Civitai resources: [{"type":"lora","weight":0.4,"modelName":"ink"},{"type":"checkpoint","modelName":"x"}]', ["ink"]),
+        ("AddNet Module 1: LoRA, AddNet Model 1: ink(0a0b), AddNet Weight A 1: 0.4", ["ink"]),
+        ("Civitai resources: [1, null, {}], Hashes: [3], Lora hashes: ,", []),
+    ],
+)
+def test_loras_that_stand_in_the_pairs_alone_are_named(pairs: str, names: list[str]):
+    loras = parse(f"1girl\nSteps: 5, Seed: 1, {pairs}, Size: 8x8").loras
+
+    assert [lora.name for lora in loras] == names
+    assert {lora.weight for lora in loras} <= {None, 0.4}
+
+
+@pytest.mark.parametrize("text", ['{"a": 1', '{"prompt": ["x"]}', "{}", '{"nodes": [], "links": []}', '[{"prompt": "x"}]'])
+def test_json_that_nobody_understands_is_never_a_prompt(text: str):
+    found = parse(text)
+
+    assert (found.prompt, found.is_understood) == ("", False)
+
+
+@pytest.mark.parametrize("text", ["{1girl}, [[hat]]", "{{hat}}", "[1girl|2girls], hat", '{"a" sign}, hat\nSteps: 4'])
+def test_brackets_of_a_prompt_are_no_json(text: str):
+    assert parse(text).is_understood
+    assert "hat" in parse(text).prompt
 
 
 @given(st.text())
@@ -155,6 +257,14 @@ def test_nothing_made_of_its_own_signs_makes_it_raise(text: str):
         "<lora:" * 10_000,
         ",<lora:a>" * 6_000,
         "steps: 1, " * 6_000,
+        "Steps: 1, " * 6_000,
+        "Steps: 1, Seed: 2, Size: 3x3\n" * 2_000,
+        'Seed: "' * 8_000,
+        'Seed: "a\n' * 7_000,
+        '{"a":' * 12_000,
+        "[{" * 30_000,
+        "a <lora:b:" * 6_000,
+        ", " * 30_000,
         " " * 60_000,
     ],
 )
@@ -198,7 +308,7 @@ def test_what_we_write_is_read_back_exactly(
         composed.negative_prompt or not composed.prompt.startswith("Negative prompt:")
     )  # only a reader could tell these apart
 
-    found = parse(parameters_text(Recipe(request=drawn, index=0, profile=profile, styles=styles, adapter_hashes=("ab, c: d",))))
+    found = parse(parameters_text(Recipe(request=drawn, index=0, profile=profile, styles=styles, adapter_hashes=('a"b',))))
 
     assert found == PictureSettings(
         prompt=composed.prompt,

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.chat.found_view import NUMBERS_LENGTH
-from bot.domain.a1111 import LoraTag, PictureSettings, parse
+from bot.domain.a1111 import parse
 from bot.domain.adoption import Adoption, adopt, nearest_size, numbers_line, with_numbers
 from bot.domain.house_rules import UNCHANGED
+from bot.domain.lora_tags import LoraTag
 from bot.domain.personal import NO_PREFERENCES, NOTHING, filled
+from bot.domain.picture_settings import PictureSettings
 from bot.domain.profile import Catalog, ImageSize, Quality, QualityName, Style
 from bot.domain.prompt import resolve, styles_of
 from bot.domain.quality import ORDER
@@ -92,7 +94,7 @@ def test_the_nearest_size_has_the_shape_before_the_area(wanted: tuple[int, int],
     assert nearest_size(wanted, SIZES).name == name
 
 
-@pytest.mark.parametrize("name", ["lora", "LoRA", "pastel", "Pastel Anime"])
+@pytest.mark.parametrize("name", ["lora", "LoRA", "pastel", "Pastel Anime", "styles/lora.safetensors", "a\\\\PASTEL"])
 def test_a_lora_that_a_style_has_becomes_that_style_and_the_others_are_named(name: str):
     tags = (LoraTag(name="far away", weight=1.0), LoraTag(name=name, weight=0.6), LoraTag(name="far away", weight=0.1))
 
@@ -107,6 +109,12 @@ def test_a_weight_is_brought_into_our_range(weight: float, kept: float):
     found = PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=weight),))
 
     assert here(found, PASTEL).draft.adapter_weight == kept
+
+
+def test_a_lora_whose_weight_is_not_said_has_its_styles_own():
+    found = PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=None),))
+
+    assert here(found, replace(PASTEL, adapter_weight=0.6)).draft.adapter_weight == 0.6
 
 
 def test_a_lora_of_no_style_that_is_offered_gives_no_style():

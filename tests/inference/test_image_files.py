@@ -132,6 +132,44 @@ async def test_odd_colour_modes_are_read(mode: str) -> None:
         assert image.getpixel((5, 5)) == (128, 128, 128)
 
 
+@pytest.mark.parametrize(
+    ("depth", "pixels", "hidden"), [(1, 0x40, 0), (2, 0x40, 1), (4, 0x50, 5), (8, 0x5000, 0x50), (16, 0x50510000, 0x5051)]
+)
+async def test_a_grey_that_is_transparent_becomes_white_at_every_depth(depth: int, pixels: int, hidden: int) -> None:
+    row = pixels.to_bytes(max(1, depth // 4))  # a grey, and one that is shown
+    header = struct.pack(">IIBBBBB", 2, 1, depth, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"tRNS", struct.pack(">H", hidden)) + chunk(b"IDAT", zlib.compress(b"\0" + row))
+    seen = np.asarray(opened((await read(b"\x89PNG\r\n\x1a\n" + parts + chunk(b"IEND", b""), 64, 32)).data))
+
+    assert seen[:, :8].min() == 255
+    assert depth == 1 or seen[:, -8:].max() == 0
+
+
+async def test_a_colour_of_16_bits_that_is_transparent_becomes_white() -> None:
+    header = struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + struct.pack(">HHHHHH", 0x5051, 1, 2, 0, 0, 0xFFFF))
+    parts = chunk(b"IHDR", header) + chunk(b"tRNS", struct.pack(">HHH", 0x5051, 1, 2)) + chunk(b"IDAT", pixels)
+    seen = np.asarray(opened((await read(b"\x89PNG\r\n\x1a\n" + parts + chunk(b"IEND", b""), 64, 32)).data))
+
+    assert seen[0, 0].tolist() == [255, 255, 255]
+    assert seen[0, -1].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_a_16_bit_png_is_turned_upright_wherever_it_says_how_it_lies(behind: bool) -> None:
+    values = np.zeros((64, 64), dtype=np.uint16)
+    values[:32] = 0xFFFF  # white above
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
+    data = encoded(Image.fromarray(values))
+    place = len(data) - 12 if behind else 33
+
+    seen = opened((await read(data[:place] + turned + data[place:])).data)
+
+    assert (seen.getpixel((60, 32)), seen.getpixel((4, 32))) == ((255, 255, 255), (0, 0, 0))
+
+
 async def test_of_an_animation_the_first_frame_counts() -> None:
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
     for kind in ("PNG", "WEBP"):
@@ -165,7 +203,6 @@ async def test_a_narrow_strip_is_stretched_to_cover_the_size() -> None:
         (lambda: bomb(60_000, 60_000), "too large"),
         (lambda: bomb(2**31 - 1, 2**31 - 1), "too large"),
         (lambda: bomb(4000, 4000)[:2000], "damaged or incomplete"),
-        (text_bomb, ""),
     ],
 )
 async def test_a_hostile_or_broken_upload_is_refused_with_a_sentence(make: Callable[[], bytes], complaint: str) -> None:
@@ -174,6 +211,33 @@ async def test_a_hostile_or_broken_upload_is_refused_with_a_sentence(make: Calla
 
     assert complaint in str(caught.value)
     assert str(caught.value).endswith((".", "again.", "these.", "smaller."))
+
+
+def profile_of(size: int) -> bytes:
+    """A colour profile, which nobody reads, of so many bytes."""
+    return b"icc\0\0" + zlib.compress(os.urandom(size), 0)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"iCCP", profile_of(3_000_000)),
+        chunk(b"zTXt", b"notes\0\0" + zlib.compress(bytes(3_000_000))),
+        chunk(b"zTXt", b"notes\0\0" + zlib.compress(bytes(100_000_000), 9)),
+        chunk(b"tEXt", b"notes\0" + b"x" * 3_000_000),
+        b"".join(chunk(b"tEXt", b"notes\0" + b"x" * 900_000) for _ in range(8)),
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(3_000_000))),
+        chunk(b"iTXt", b"damaged"),
+        chunk(b"prVt", b"x" * 3_000_000),
+    ],
+)
+async def test_a_png_is_taken_at_both_doors_however_much_stands_in_it_beside_the_pixels(extra: bytes) -> None:
+    whole = encode_png(Image.new("RGB", (64, 64), "teal"), PARAMETERS)
+    for place in (33, len(whole) - 12):
+        data = whole[:place] + extra + whole[place:]
+
+        assert opened((await read(data)).data).getpixel((5, 5)) == (0, 128, 128)
+        assert await PillowCodec().read_parameters(data) == PARAMETERS
 
 
 async def test_a_bomb_is_refused_before_its_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -299,7 +363,6 @@ async def test_reading_parameters_decodes_no_pixels() -> None:
     [
         (b"", "not a PNG"),
         (b"Steps: 4", "not a PNG"),
-        (text_bomb(), "not a PNG"),
         (bomb(30_000, 30_000), "too large"),
         (bytes(MAX_UPLOAD_BYTES + 1), "at most 10 MiB"),
         (with_comment("JPEG", b"ASCII\0\0\0" + b"x" * 50_001), "50,001 characters"),
@@ -398,9 +461,9 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is KiB there")
-@pytest.mark.parametrize(("kind", "mode", "most"), [("PNG", "RGBA", 180), ("JPEG", "RGB", 60)])
+@pytest.mark.parametrize(("kind", "mode", "most"), [("PNG", "RGBA", 180), ("JPEG", "RGB", 60), ("PNG", "I;16", 180)])
 def test_the_largest_file_that_is_taken_needs_its_pixels_and_one_copy(kind: str, mode: str, most: int) -> None:
-    data = encoded(Image.new(mode, (4096, 4096), "teal"), kind)
+    data = encoded(Image.new(mode, (4096, 4096)), kind)
     done = subprocess.run([sys.executable, "-c", MEMORY], input=data, capture_output=True, check=True, cwd=ROOT)
 
     assert int(done.stdout) <= most, "MiB"

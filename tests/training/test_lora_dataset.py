@@ -51,6 +51,45 @@ def test_pictures_of_all_three_formats_are_found_with_captions_and_kohyas_repeat
     assert (found[0].caption, found[0].width, found[0].height) == ("1girl, smile", 10, 12)
 
 
+@pytest.mark.parametrize("name", ["CAT.TXT", "CAT.Txt", "cat.txt"])
+def test_a_caption_is_found_whatever_the_case_of_its_name(name: str, tmp_path: Path) -> None:
+    save(tmp_path / "CAT.JPG", plain(), caption=None, format="JPEG")
+    (tmp_path / name).write_text("1girl")
+
+    assert [picture.caption for picture in read_folder(tmp_path)] == ["1girl"]
+
+
+def test_of_several_captions_the_one_named_as_ever_counts(tmp_path: Path) -> None:
+    save(tmp_path / "cat.png", plain(), "exact")
+    for name in ("CAT.txt", "cat.TXT"):
+        (tmp_path / name).write_text("other")
+
+    assert [picture.caption for picture in read_folder(tmp_path)] == ["exact"]
+
+
+def test_a_grey_scan_of_16_bits_keeps_its_greys(tmp_path: Path) -> None:
+    values = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
+    path = save(tmp_path / "grey.png", Image.fromarray(values))
+
+    seen = open_picture(path, whole(64, 64)).astype(int)
+    assert abs(seen[..., 0] - values // 257).max() <= 1
+
+
+def test_a_picture_with_a_large_colour_profile_is_read(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.png", plain(color="teal"), icc_profile=random.Random(0).randbytes(3_000_000))
+
+    assert [found.caption for found in read_folder(tmp_path)] == ["1girl"]
+    assert open_picture(path, whole(8, 8))[0, 0].tolist() == [0, 128, 128]
+
+
+def test_of_an_animation_the_first_frame_is_learnt(tmp_path: Path) -> None:
+    for ending in ("png", "webp"):
+        later = {"save_all": True, "append_images": [plain(color="blue")], "lossless": True}
+        path = save(tmp_path / f"a.{ending}", plain(), **later)
+
+        assert open_picture(path, whole(8, 8))[0, 0].tolist() == [255, 0, 0]
+
+
 def test_broken_files_are_all_named_in_one_sentence(tmp_path: Path) -> None:
     sound = save(tmp_path / "sound.png", Image.effect_noise((64, 64), 50).convert("RGB"))
     (tmp_path / "cut.png").write_bytes(sound.read_bytes()[:2000])
