@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.domain.a1111 import read_pairs
+from bot.domain.pairs import read_pairs
 
 _SCALE, _BY_LAYER = "Lora scale", "by layer"
 _HASHES = "Lora hashes"
