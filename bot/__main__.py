@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from bot import __version__
 from bot.bench import command as bench_command
-from bot.errors import PastelError, UserError
+from bot.errors import FolderError, PastelError, UserError
 from bot.settings import Settings, has_desktop
 from bot.training import lora_command
 
@@ -39,6 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"pastel: {error}", file=sys.stderr)
         return 2
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"pastel: {error.filename} may not be opened by this user ({error.strerror}). "
+            "Change its owner or its rights, and those of the folders above it.",
+            file=sys.stderr,
+        )
+        return FolderError.exit_code
     except PastelError as error:
         for line in getattr(error, "lines", (str(error),)):
             print(f"pastel: {line}", file=sys.stderr)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot import __version__
 from bot.domain.profile import Catalog, ModelProfile
-from bot.errors import OperatorError, SettingsError
+from bot.errors import FolderError, OperatorError, SettingsError
 from bot.ground import RANDOM_MODEL, default_model
 from bot.inference.catalog_check import CatalogFault, model_faults, style_faults
 from bot.inference.classifier_files import check_classifier
@@ -21,11 +21,12 @@ from bot.services.room import MEGABYTE
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
-from bot.storage.private_files import OTHERS
+from bot.storage.private_files import OTHERS, check_searchable
 from bot.storage.restore import is_decided
 from bot.storage.room import free_bytes
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
+IN_FOLDER = frozenset({"database", "model", "picture classifier", "pins"})  # nothing is known of them without the data folder
 SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its decoder needs
 
 
@@ -69,6 +70,8 @@ async def examine() -> int:
         "credits": _credits,
     }
     worst = 0
+    if not await asyncio.to_thread(_is_searchable, settings):
+        checks = {name: check for name, check in checks.items() if name not in IN_FOLDER}
     for name, check in checks.items():
         try:
             found = await check(settings)
@@ -91,8 +94,17 @@ async def _token(settings: Settings) -> Finding:
     return Finding(f"Discord knows it as {await bot_name(token)}")
 
 
+def _is_searchable(settings: Settings) -> bool:
+    try:
+        check_searchable(settings.data_dir)
+    except FolderError:
+        return False
+    return True
+
+
 async def _folder(settings: Settings) -> Finding:
     folder = settings.data_dir
+    await asyncio.to_thread(check_searchable, folder)
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = await asyncio.to_thread(free_bytes, existing)
     mark = settings.min_free_mb * MEGABYTE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,13 +29,16 @@ from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
-from bot.storage.private_files import OTHERS, keep_private, make_private_folder
+from bot.storage.private_files import OTHERS, check_searchable, keep_private, make_private_folder
 from bot.storage.restored import restored_at, settle
 from bot.storage.room import free_bytes
 from bot.telemetry import Metrics
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
 SMALL_MODEL = "mini"  # needs no GPU
+
+# Linux stops its monotonic clock while the machine sleeps, and has another one that goes on; macOS has one that goes on.
+_TICKS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,9 @@ class SystemClock:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def ticks(self) -> float:
+        return time.clock_gettime(_TICKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,7 @@ async def open_ground(settings: Settings, *, state_dir: Path | None = None) -> A
     state = state_dir or settings.data_dir
     clock = SystemClock()
     os.umask(OTHERS)  # for what libraries and child processes write; our own files do not rely on it
+    await asyncio.to_thread(check_searchable, settings.data_dir)
     await asyncio.to_thread(_make_folder, state)
     await asyncio.to_thread(keep_private, state)
     catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)

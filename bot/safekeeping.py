@@ -18,7 +18,7 @@ from bot.storage.database import Database
 from bot.storage.images import DiskImageStore
 from bot.storage.lock import DataFolderLock
 from bot.storage.picture_copies import Copied, copy_pictures, earlier_folders, folder_of
-from bot.storage.private_files import OTHERS
+from bot.storage.private_files import OTHERS, check_searchable
 from bot.storage.restore import is_decided, put_in_place
 from bot.storage.restored import Settled, settle
 from bot.storage.room import mebibytes
@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Without an event loop, which would keep Ctrl-C to itself."""
     os.umask(OTHERS)  # a copy is as private as what it is a copy of
     settings = Settings.load(need_token=False)
+    check_searchable(settings.data_dir)
     if arguments.command == "backup":
         _back_up(settings.data_dir, arguments.file, with_pictures=arguments.pictures)
     else:

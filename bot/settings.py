@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from bot.domain.house_rules import MAX_DAYS
 from bot.errors import SettingsError
+from bot.paths import as_in_a_shell
 from bot.setting_sources import Environment, Unclear, unreadable_lines
 
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styles and models of the checkout
@@ -99,6 +100,14 @@ class Settings(BaseSettings):
     def _ids(cls, value: Any) -> Any:
         return {one.strip() for one in value.split(",") if one.strip()} if isinstance(value, str) else value
 
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        try:
+            return as_in_a_shell(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise PydanticCustomError("unclear", "{sentence}", {"sentence": str(error)}) from None
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
@@ -179,6 +188,11 @@ class _TokenOnly(Settings):
     server_weights: Any = None
     served_servers: Any = None
     blocked_users: Any = None
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        return value
 
     @field_validator("*", mode="before")
     @classmethod

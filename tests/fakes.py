@@ -25,6 +25,7 @@ from bot.errors import DiskFullError, InvalidRequestError, ModelError, NotFoundE
 from bot.ports import MessengerError, OnProgress, UnknownKeys
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
+DIRECT = 7000  # and the member's id: the channel of their direct messages
 
 
 class FakeClock:
@@ -32,14 +33,19 @@ class FakeClock:
 
     def __init__(self, now: datetime = START) -> None:
         self._now = now
+        self._ticks = 0.0
         self._sleepers: list[tuple[datetime, float, asyncio.Future[None]]] = []
 
     def now(self) -> datetime:
         return self._now
 
+    def ticks(self) -> float:
+        return self._ticks
+
     def advance(self, seconds: float) -> None:
         """Move on and wake whoever slept until then."""
         self._now += timedelta(seconds=seconds)
+        self._ticks += seconds
         for until, _, sleeper in self._sleepers:
             if until <= self._now and not sleeper.done():
                 sleeper.set_result(None)
@@ -49,6 +55,10 @@ class FakeClock:
         """What a time server does to a clock that ran ahead; sleepers sleep by another clock."""
         self._now -= by
         self._sleepers = [(until - by, seconds, sleeper) for until, seconds, sleeper in self._sleepers]
+
+    def set_ahead(self, by: timedelta) -> None:
+        """What a time server that is wrong does; nothing but the clock moves."""
+        self.set_back(-by)
 
     async def sleep(self, seconds: float) -> None:
         sleeper = asyncio.get_running_loop().create_future()
@@ -336,6 +346,18 @@ class RecordingMessenger:
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
         await self._request(Call(way="find_post", reply=reply))
         return self.found
+
+    async def reopen(self, reply: ReplyTarget) -> None:
+        await self._request(Call(way="reopen", reply=reply))
+
+    async def open_direct(self, user_id: int) -> int:
+        await self._request(Call(way="open_direct", reply=ReplyTarget(channel_id=DIRECT + user_id)))
+        return DIRECT + user_id
+
+    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+        await self._request(Call(way="tell", reply=ReplyTarget(channel_id=channel_id), nonce=nonce))
+        self.sentences.append(sentence)
+        return 901
 
     async def delete(self, reply: ReplyTarget) -> None:
         await self._request(Call(way="delete", reply=reply))

@@ -1,5 +1,6 @@
 """The command line: `draw` and `doctor` for real, and how faults are told."""
 
+import errno
 import os
 import re
 
@@ -145,6 +146,41 @@ def test_doctor_has_a_line_for_everything_and_the_exit_code_of_the_first_fault(c
         ("ok  ", "pins"),
         ("ok  ", "credits"),
     ]
+
+
+@pytest.fixture
+def closed(tmp_path, monkeypatch):
+    """A data folder in one that this user may not search: the tests may run as root, whom nothing is closed to."""
+    folder, stat = tmp_path / "closed", os.stat
+
+    def guarded(path, *rest, **more):
+        if isinstance(path, str | os.PathLike) and str(path).startswith(str(folder)):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *rest, **more)
+
+    monkeypatch.setattr(os, "stat", guarded)
+    monkeypatch.setenv("DATA_DIR", str(folder / "data"))
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize(
+    "command", [["draw", PROMPT, "--out", "a.png"], ["backup", "a.db"], ["restore", "a.db"], ["bench", "--quick"]]
+)
+def test_a_folder_that_may_not_be_searched_is_one_line_that_names_it(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(command) == 73
+    assert "closed/data" in fault(capsys)
+
+
+@pytest.mark.usefixtures("closed")
+def test_doctor_looks_at_what_it_can_where_the_folder_may_not_be_searched(capsys):
+    assert main(["doctor"]) == 78
+
+    printed = capsys.readouterr().out
+    lines = re.findall(r"^  (ok  |warn|FAIL)  ([a-z ]+):", printed, re.MULTILINE)
+    assert lines == [("FAIL", "token"), ("FAIL", "data folder"), ("ok  ", "device"), ("ok  ", "credits")]
+    assert "may not be looked into by this user (Permission denied)" in printed
 
 
 def test_doctor_warns_of_a_limit_that_servers_lift_and_of_no_other(monkeypatch, capsys):

@@ -168,6 +168,22 @@ def test_a_path_with_a_hash_in_quotes_is_taken_as_it_is():
     assert str(load(need_token=False, DATA_DIR="/mnt/disk#1").data_dir) == "/mnt/disk#1"
 
 
+@pytest.mark.parametrize("value", ["~/pastel", "$HOME/pastel"])
+def test_a_home_folder_is_found_in_the_file_and_in_what_docker_hands_over(tmp_path, monkeypatch, value):
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    (tmp_path / ".env").write_text(f"DATA_DIR={value}\n")
+
+    assert load(need_token=False).data_dir == tmp_path / "ann" / "pastel"
+    assert load(need_token=False, DATA_DIR=value).data_dir == tmp_path / "ann" / "pastel"
+
+
+def test_a_variable_that_nobody_fills_in_is_refused_beside_all_other_faults():
+    lines = problems(DATA_DIR="/mnt/$DISK/pastel", HTTP_PORT="70000")
+
+    assert [line.split()[0] for line in lines] == ["DATA_DIR", "HTTP_PORT", "DISCORD_TOKEN"]
+    assert lines[0] == "DATA_DIR has a $NAME in it, which nothing fills in. Write the path itself."
+
+
 def test_an_empty_variable_does_not_hide_what_the_file_says(tmp_path):
     (tmp_path / ".env").write_text("HTTP_PORT=8080\nLOG_FORMAT=json\n")
 

@@ -8,6 +8,7 @@ import aiohttp
 import discord
 from discord.http import HTTPClient
 
+from bot.chat.proxy import proxy_for_discord
 from bot.errors import NetworkError, OperatorError, OutdatedError, TokenError, TryLaterError
 
 LOGIN_LIMIT = 9.0  # seconds; a start-up fault is told within 10
@@ -15,6 +16,10 @@ REFUSED = (
     "Discord refuses DISCORD_TOKEN. Reset it under discord.com/developers/applications > Bot and put the new one into .env."
 )
 UNREACHABLE = "Discord cannot be reached. Check this machine's network, DNS and firewall (HTTPS to discord.com)."
+BEHIND_PROXY = (
+    "Discord cannot be reached through the proxy that HTTPS_PROXY names. Check its address and password, and that it lets "
+    "discord.com, gateway.discord.gg and cdn.discordapp.com through."
+)
 STRANGE = "What answers in Discord's place is not Discord. Check this machine's proxy, or the login page of its network."
 # The close codes after which Discord lets nobody try again.
 CLOSED: dict[int, tuple[type[OperatorError], str]] = {
@@ -44,6 +49,7 @@ async def connect(client: discord.AutoShardedClient, token: str) -> None:
     Raises TokenError, NetworkError, TryLaterError or OutdatedError instead of discord.py's own errors.
     """
     await bot_name(token)
+    client.http.proxy = proxy_for_discord()
     try:
         await client.login(token)
         await _spare_starts(client)
@@ -54,7 +60,7 @@ async def connect(client: discord.AutoShardedClient, token: str) -> None:
 
 async def bot_name(token: str) -> str:
     """Ask Discord whose token this is, without a gateway connection. Raises TokenError, NetworkError, TryLaterError."""
-    http = HTTPClient(asyncio.get_running_loop())
+    http = HTTPClient(asyncio.get_running_loop(), proxy=proxy_for_discord())
     try:
         user = await asyncio.wait_for(http.static_login(token), LOGIN_LIMIT)
         return user["username"]
@@ -92,7 +98,7 @@ def _told(error: BaseException) -> OperatorError:
         return TokenError(REFUSED)
     if isinstance(error, discord.HTTPException):
         return _answered(error.status)
-    return NetworkError(f"{UNREACHABLE} ({type(error).__name__})")
+    return NetworkError(f"{BEHIND_PROXY if proxy_for_discord() else UNREACHABLE} ({type(error).__name__})")
 
 
 def _answered(status: int) -> OperatorError:

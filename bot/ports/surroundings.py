@@ -10,10 +10,18 @@ from bot.domain.quota import Limits
 
 
 class Clock(Protocol):
-    """The time, so that tests can set it."""
+    """The time, so that tests can set it.
+
+    `now` is for what outlives the process, and for what people read. Whoever sets this machine's clock steps it, by seconds or
+    years; what only this process waits for goes by `ticks`.
+    """
 
     def now(self) -> datetime:
         """UTC, aware."""
+        ...
+
+    def ticks(self) -> float:
+        """Seconds since some moment. Nobody sets this clock, and it goes on while the machine sleeps."""
         ...
 
 

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.young_list import read_young
 from bot.errors import ModelError
+from bot.paths import as_in_a_shell
 from bot.storage.catalog_files import ProfileToml, StyleToml
 from bot.storage.catalog_sources import Resolve, Toml
 
@@ -43,7 +44,8 @@ def _read_all(
     folder: str, weights: str, parse: Parse[Value], shipped_dir: Path, data_dir: Path, problems: list[str]
 ) -> dict[str, Value]:
     def resolve(path: str) -> Path:
-        places = [root.resolve() / place / path for root in (data_dir, shipped_dir) for place in (weights, folder)]
+        wanted = as_in_a_shell(path)
+        places = [root.resolve() / place / wanted for root in (data_dir, shipped_dir) for place in (weights, folder)]
         return next((place for place in places if place.exists()), places[0])
 
     files = {path.stem: path for root in (shipped_dir, data_dir) for path in sorted((root / folder).glob("*.toml"))}

@@ -7,11 +7,26 @@ import os
 import stat
 from pathlib import Path
 
+from bot.errors import FolderError
+
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 OTHERS = 0o077  # a mask: what group and others may do
 
 log = logging.getLogger(__name__)
+
+
+def check_searchable(folder: Path) -> None:
+    """Raises FolderError where this user may not look into DATA_DIR `folder`, or whether it is there at all."""
+    try:
+        os.stat(f"{folder}/.")  # pathlib would leave out the dot, which takes the right to search the folder itself
+    except PermissionError as error:
+        raise FolderError(
+            f"DATA_DIR {folder} may not be looked into by this user ({error.strerror}). "
+            "Change the owner or the rights of it and of the folders above it, or set another folder."
+        ) from None
+    except OSError:  # it is not there yet, or is no folder: whoever makes or opens it says so
+        return
 
 
 def make_private_folder(folder: Path) -> None:

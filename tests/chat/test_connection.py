@@ -1,6 +1,7 @@
 """What Discord's refusals become: an exit code and one sentence."""
 
 import asyncio
+from types import SimpleNamespace
 
 import aiohttp
 import discord
@@ -32,6 +33,7 @@ class Ended:
 
     def __init__(self, error: Exception) -> None:
         self._error = error
+        self.http = SimpleNamespace(proxy=None)
 
     async def login(self, token: str) -> None:
         assert token == TOKEN

@@ -240,6 +240,14 @@ def test_a_classifier_is_read_with_what_its_labels_mean(tmp_path: Path) -> None:
     assert classifier.scale.thresholds == {Rating.SENSITIVE: 0.3}
 
 
+def test_a_home_folder_in_a_profile_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "ann"))
+    text = PROFILE.replace('repo = "someone/something"', 'folder = "~/models/mine"')
+
+    assert catalog_of(tmp_path, text).profile("mine").source.folder == tmp_path / "ann" / "models" / "mine"
+    assert "which nothing fills in" in problems_of(tmp_path, text.replace("~", "$MODELS"))
+
+
 def test_a_classifiers_folder_is_looked_for_where_models_are(tmp_path: Path) -> None:
     (tmp_path / "models" / "judge").mkdir(parents=True)
     text = CLASSIFIED.replace('repo = "someone/classifier"\nrevision = "abc"', 'folder = "judge"')

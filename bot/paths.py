@@ -1,0 +1,23 @@
+"""Paths as people write them where no shell reads them: in `.env`, in what Docker hands over, in TOML files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HOME = re.compile(r"\$HOME(?=/|$)|\$\{HOME\}(?=/|$)")
+
+
+def as_in_a_shell(path: str) -> Path:
+    """Returns the path with a home folder for a `~`, `~user` or `$HOME` that it begins with.
+
+    Raises ValueError, with what to do, for a home folder that nobody knows, and for any other variable: a folder of that name
+    would be made.
+    """
+    written = HOME.sub("~", path, count=1) if HOME.match(path) else path
+    if re.search(r"\$\{|\$[A-Za-z_]", written):
+        raise ValueError("has a $NAME in it, which nothing fills in. Write the path itself")
+    try:
+        return Path(written).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with the home folder of a user who has none here. Write the path itself") from None
