@@ -166,7 +166,12 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
 
         host = host_rules(settings)
         bot = PastelBot(
-            metrics=ground.metrics, meta=ground.meta, extensions=EXTENSIONS, on_login=on_login, audience=host.audience
+            metrics=ground.metrics,
+            meta=ground.meta,
+            extensions=EXTENSIONS,
+            on_login=on_login,
+            audience=host.audience,
+            ticks=ground.clock.ticks,
         )
         works = await stack.enter_async_context(
             open_works(

@@ -106,6 +106,17 @@ class TerminalMessenger:
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
         del reply, job_id, since
 
+    async def reopen(self, reply: ReplyTarget) -> None:
+        del reply
+
+    async def open_direct(self, user_id: int) -> int:
+        del user_id
+        raise MessengerError(DeliveryFault.CHANNEL_GONE, "a terminal has one message")
+
+    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+        del channel_id, sentence, nonce
+        raise MessengerError(DeliveryFault.CHANNEL_GONE, "a terminal has one message")
+
     async def delete(self, reply: ReplyTarget) -> None:
         del reply
 

@@ -7,8 +7,9 @@ from functools import partial
 
 from bot.chat.actions import Press
 from bot.chat.first_answer import DiscordFirstAnswer
+from bot.chat.reach import require_reach
 from bot.chat.repeats import Repeats
-from bot.chat.replies import Interaction, defer_silently, origin_of, reply_target, require_permissions
+from bot.chat.replies import Interaction, defer_silently, origin_of, reply_target
 from bot.domain.job import Origin
 from bot.services.generation import GenerationService, Start
 from bot.services.proposals import Proposal
@@ -18,7 +19,7 @@ async def take_in(
     generation: GenerationService, interaction: Interaction, propose: Callable[[Origin], Awaitable[Proposal]]
 ) -> None:
     """Make the proposal and store it; the first answer is the job's card."""
-    require_permissions(interaction)
+    require_reach(interaction)
     origin = origin_of(interaction)
     answer = DiscordFirstAnswer(interaction)
     await generation.take_in(partial(propose, origin), origin, reply_target(interaction), answer)
@@ -46,7 +47,7 @@ async def take_in_with_picture(
     generation: GenerationService, interaction: Interaction, propose: Callable[[Origin], Awaitable[Proposal]], start: Start
 ) -> None:
     """Write down what was asked, answer "thinking…", then read the file; that answer becomes the job's card."""
-    require_permissions(interaction)
+    require_reach(interaction)
     origin = origin_of(interaction)
     answer = DiscordFirstAnswer(interaction)
     await generation.take_in_with_picture(partial(propose, origin), start, origin, reply_target(interaction), answer)

@@ -13,7 +13,8 @@ from bot.chat.client import PastelBot
 from bot.chat.forms import Offer
 from bot.chat.found_view import adopted, found_form, found_view, text_on
 from bot.chat.own_cards import job_on
-from bot.chat.replies import Interaction, answer, defer_ephemeral, origin_of, require_permissions, show_form
+from bot.chat.reach import require_reach
+from bot.chat.replies import Interaction, answer, defer_ephemeral, origin_of, show_form
 from bot.errors import NotFoundError
 from bot.services.findings import Findings
 from bot.services.generation import GenerationService
@@ -75,7 +76,7 @@ class ContextMenus(commands.Cog):
     async def open_form(self, interaction: Interaction, press: Press) -> None:
         """A form can only be the first answer, so the text is read from the message itself, not from the picture again."""
         del press
-        require_permissions(interaction)
+        require_reach(interaction)
         text = text_on(interaction.message) if interaction.message else None
         if isinstance(text, discord.Attachment):
             async with self._places.take(interaction.user.id):

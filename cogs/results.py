@@ -12,6 +12,7 @@ from bot.chat.client import PastelBot
 from bot.chat.detail_view import details_view
 from bot.chat.forms import Offer, remix_form, remixed
 from bot.chat.queue_view import struck_out
+from bot.chat.reach import require_reach
 from bot.chat.repeats import Repeats
 from bot.chat.replies import (
     Interaction,
@@ -20,7 +21,6 @@ from bot.chat.replies import (
     defer_ephemeral,
     defer_silently,
     origin_of,
-    require_permissions,
     show_form,
 )
 from bot.domain.job import Origin, VariationStrength
@@ -68,7 +68,7 @@ class Results(commands.Cog):
 
     async def open_remix(self, interaction: Interaction, press: Press) -> None:
         """A form can only be the first answer, so this reads a few rows before it."""
-        require_permissions(interaction)
+        require_reach(interaction)
         origin = origin_of(interaction)
         draft = await self._generation.remix_draft(press.job_id, origin)
         offer = Offer(profile=self._generation.profile, styles=await self._generation.styles(origin))

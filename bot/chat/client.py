@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -14,7 +15,7 @@ from discord.ext import commands
 from bot.chat import errors, replies
 from bot.chat.actions import ERASE, Press
 from bot.chat.buttons import JobButton
-from bot.chat.command_sync import sync_if_changed
+from bot.chat.command_sync import Registration
 from bot.chat.freshness import Freshness
 from bot.chat.replies import Interaction
 from bot.chat.settings_items import SettingsItem, SettingsPress
@@ -59,6 +60,8 @@ class PastelTree(app_commands.CommandTree["PastelBot"]):
         return True
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
+        if isinstance(error, errors.NOT_OURS):
+            self.client.doubt_commands()
         await errors.report(self.client.metrics, interaction, error)
 
 
@@ -67,7 +70,8 @@ class PastelBot(PacedShardedBot):
 
     Cogs get their services with `require`, in their `setup`. Buttons and forms are handed to whoever registered for their
     action, so that this layer knows no service. `on_login` runs once commands and extensions stand, before the gateway opens.
-    `meta` None: commands are registered at every start. `audience` is asked at every door.
+    `meta` None: commands are registered at every start. `audience` is asked at every door. `ticks` are seconds of a clock that
+    nobody sets.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class PastelBot(PacedShardedBot):
         audience: Audience = EVERYBODY,
         guild_ready_timeout: float = GUILD_READY_TIMEOUT,
         shard_count: int | None = None,
+        ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # a bot without a voice needs no warning
         super().__init__(
@@ -97,7 +102,7 @@ class PastelBot(PacedShardedBot):
             activity=discord.CustomActivity("Type /anime to draw"),
         )
         self.metrics = metrics
-        self._meta = meta
+        self._registration = Registration(self.tree, meta, ticks=ticks)
         self._extension_names = tuple(extensions)
         self._on_login = on_login
         self._audience = audience
@@ -106,7 +111,7 @@ class PastelBot(PacedShardedBot):
         self._actions: dict[str, PressHandler] = {}
         self._forms: dict[str, PressHandler] = {}
         self._settings_handler: SettingsHandler | None = None
-        self._freshness = Freshness()
+        self._freshness = Freshness(ticks)
         self._lost_shards: set[int] = set()
 
     def provide(self, kind: type[T], instance: T) -> None:
@@ -151,11 +156,17 @@ class PastelBot(PacedShardedBot):
         self.add_dynamic_items(JobButton, SettingsItem)
         if self.application_id is None:
             raise RuntimeError("discord.py knows no application id after the login")
-        await sync_if_changed(self.tree, self.application_id, self._meta)
+        await self._registration.settle(self.application_id)
         if self._on_login is not None:
             await self._on_login()
 
+    def doubt_commands(self) -> None:
+        """Members are offered commands that are not ours, it seems."""
+        if self.application_id is not None:
+            self._registration.doubt(self.application_id)
+
     async def close(self) -> None:
+        await self._registration.stop()
         if self._has_logged_in:
             await super().close()
         else:  # discord.py 2.7.1 (shard.py) closes a queue that only the login makes

@@ -9,12 +9,17 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.chat.faults import Route, fault_of
 from bot.chat.replies import Interaction, refuse
+from bot.domain.delivery import REFUSED_HERE, DeliveryFault
 from bot.domain.host_rules import NO_ROOM
 from bot.errors import DiskFullError, OperatorError, UserError
 from bot.telemetry import Metrics
 
 log = logging.getLogger(__name__)
+
+NOT_OURS = (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch, app_commands.TransformerError)
+"""Of a command that Discord offers in another form than this process has it."""
 
 UNKNOWN_INTERACTION = 10062  # we were later than 3 s; nobody waits any more
 ALREADY_ANSWERED = 40060  # a replayed event; the first one was answered
@@ -29,6 +34,9 @@ async def report(metrics: Metrics, interaction: Interaction, error: BaseExceptio
     error = _cause(error)
     if _nobody_waits(error):
         log.debug("Interaction %s was answered too late or twice", interaction.id)
+        return
+    if (refusal := _refusal(error)) is not None:
+        log.info("Discord refused an answer to interaction %s (%s)", interaction.id, refusal)
         return
     sentence = _sentence(metrics, interaction, error)
     try:
@@ -48,10 +56,18 @@ def _nobody_waits(error: BaseException) -> bool:
     return isinstance(error, discord.HTTPException) and error.code in {UNKNOWN_INTERACTION, ALREADY_ANSWERED}
 
 
+def _refusal(error: BaseException) -> DeliveryFault | None:
+    """Why Discord takes no answer in that place; None for what is a mistake of ours, or none of Discord's at all."""
+    if not isinstance(error, discord.HTTPException) or isinstance(error, app_commands.CommandSyncFailure):
+        return None
+    fault = fault_of(error, Route.TOKEN)
+    return fault if fault in REFUSED_HERE else None
+
+
 def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) -> str:
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch | app_commands.TransformerError):
+    if isinstance(error, NOT_OURS):
         return OUTDATED
     incident = secrets.token_hex(4)
     metrics.errors.inc()

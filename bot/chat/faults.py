@@ -17,6 +17,7 @@ from bot.ports import MessengerError
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERACTION = 10003, 10004, 10008, 10015, 10062
 REQUEST_TOO_LARGE, ALREADY_ACKNOWLEDGED, INVALID_WEBHOOK_TOKEN = 40005, 40060, 50027
+THREAD_ARCHIVED, THREAD_LOCKED = 50083, 160005
 BUCKET_PAUSE = 5.0  # seconds, where Discord limits the rate and does not say for how long
 TOKEN_REFUSED_PAUSE = 60.0  # seconds; the gateway will end the process, the results wait on disk
 
@@ -29,6 +30,8 @@ _BY_CODE = {
     INVALID_WEBHOOK_TOKEN: DeliveryFault.TOKEN_DEAD,
     REQUEST_TOO_LARGE: DeliveryFault.TOO_LARGE,
     ALREADY_ACKNOWLEDGED: DeliveryFault.ALREADY_ANSWERED,
+    THREAD_ARCHIVED: DeliveryFault.THREAD_CLOSED,
+    THREAD_LOCKED: DeliveryFault.THREAD_CLOSED,
 }
 
 
@@ -61,10 +64,11 @@ def _of_response(error: discord.HTTPException, route: Route) -> MessengerError:
         return MessengerError(DeliveryFault.RATE_LIMITED, detail, retry_after=_retry_after(error))
     if error.status == 401 and route is Route.BOT:
         return MessengerError(DeliveryFault.UNAVAILABLE, detail, retry_after=TOKEN_REFUSED_PAUSE)
-    return MessengerError(_fault(error, route), detail)
+    return MessengerError(fault_of(error, route), detail)
 
 
-def _fault(error: discord.HTTPException, route: Route) -> DeliveryFault:
+def fault_of(error: discord.HTTPException, route: Route) -> DeliveryFault:
+    """What an answer of Discord's means, whatever its headers say."""
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
     if error.status >= 500:

@@ -21,7 +21,6 @@ from bot.ports import MessengerError
 
 CALL_LIMIT = 90.0  # seconds; discord.py itself repeats 5xx answers for 25 s, and an upload of 25 MiB takes its time
 SEARCH_DEPTH = 200  # messages of a channel that are looked through for a lost post
-CLOCK_SLACK = 5.0  # seconds that Discord's clock may be behind ours
 NOBODY = discord.AllowedMentions.none()
 
 
@@ -75,8 +74,7 @@ class DiscordMessenger:
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
         try:
             async with _call(Route.BOT):
-                after = discord.Object(discord.utils.time_snowflake(since) - int(CLOCK_SLACK * 1000) * (1 << 22))
-                async for message in self._channel(reply).history(limit=SEARCH_DEPTH, after=after, oldest_first=True):
+                async for message in self._messages(reply, since):
                     if self._is_ours(message) and any(is_card_of(name, job_id) for name in custom_ids(message.components)):
                         return message.id
         except MessengerError as error:
@@ -84,20 +82,50 @@ class DiscordMessenger:
                 raise
         return None
 
+    async def reopen(self, reply: ReplyTarget) -> None:
+        async with _call(Route.BOT):
+            await self._client.http.edit_channel(reply.channel_id, archived=False)
+
+    async def open_direct(self, user_id: int) -> int:
+        async with _call(Route.BOT):
+            channel = await self._client.create_dm(discord.Object(user_id))
+        return channel.id
+
+    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+        async with _call(Route.BOT):
+            channel = self._client.get_partial_messageable(channel_id)
+            message = await channel.send(sentence, nonce=nonce, suppress_embeds=True, allowed_mentions=NOBODY)
+        return message.id
+
     async def delete(self, reply: ReplyTarget) -> None:
         if reply.message_id is None:
             return
+        message = self._channel(reply).get_partial_message(reply.message_id)
         try:
-            async with _call(Route.BOT):
-                await self._channel(reply).get_partial_message(reply.message_id).delete()
+            await _delete(message)
         except MessengerError as error:
-            if error.fault not in {DeliveryFault.MESSAGE_GONE, DeliveryFault.CHANNEL_GONE}:
+            if error.fault is DeliveryFault.THREAD_CLOSED:
+                await self.reopen(reply)
+                await _delete(message)
+            elif error.fault not in {DeliveryFault.MESSAGE_GONE, DeliveryFault.CHANNEL_GONE}:
                 raise
+
+    async def _messages(self, reply: ReplyTarget, since: datetime) -> AsyncGenerator[discord.Message]:
+        """Those that came first after `since`, and where they are not all, the newest."""
+        after, count = discord.Object(discord.utils.time_snowflake(since)), 0
+        async for message in self._channel(reply).history(limit=SEARCH_DEPTH, after=after, oldest_first=True):
+            count += 1
+            yield message
+        if count == SEARCH_DEPTH:
+            async for message in self._channel(reply).history(limit=SEARCH_DEPTH, after=after, oldest_first=False):
+                yield message
 
     def _webhook(self, reply: ReplyTarget) -> discord.Webhook:
         if reply.token is None:
             raise MessengerError(DeliveryFault.TOKEN_DEAD, "no token")
-        return discord.Webhook.partial(reply.application_id, reply.token, client=self._client)
+        webhook = discord.Webhook.partial(reply.application_id, reply.token, client=self._client)
+        webhook.proxy = self._client.http.proxy  # discord.py 2.7.1 leaves it out here
+        return webhook
 
     def _channel(self, reply: ReplyTarget) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(reply.channel_id)
@@ -111,6 +139,11 @@ async def _call(route: Route) -> AsyncGenerator[None]:
     with as_messenger_errors(route):
         async with asyncio.timeout(CALL_LIMIT):
             yield
+
+
+async def _delete(message: discord.PartialMessage) -> None:
+    async with _call(Route.BOT):
+        await message.delete()
 
 
 def _original(reply: ReplyTarget) -> int:

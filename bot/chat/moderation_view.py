@@ -10,8 +10,8 @@ from discord import ui
 
 from bot.chat.card_text import words
 from bot.chat.cards import PINK
-from bot.chat.links import job_link
 from bot.domain.job import Job, JobStatus
+from bot.domain.links import job_link
 from bot.domain.moderation import Block
 from bot.domain.quota import counted
 

@@ -16,7 +16,6 @@ import discord
 
 from bot.chat.sight import sight_of
 from bot.domain.job import TOKEN_LIFE, Actor, Origin, Place, ReplyTarget
-from bot.errors import NotAllowedError
 from bot.telemetry import Metrics
 
 Interaction = discord.Interaction[Any]
@@ -26,12 +25,6 @@ NOBODY: Final = discord.AllowedMentions.none()
 _RECEIVED, _METRICS, _LATE, _THINKING = "pastel_received", "pastel_metrics", "pastel_late", "pastel_thinking"
 _IS_ANSWERED = "pastel_answered"
 _PUBLIC, _EPHEMERAL = "public", "ephemeral"
-_PERMISSIONS = {
-    "view_channel": "View Channel",
-    "send_messages": "Send Messages",
-    "send_messages_in_threads": "Send Messages in Threads",
-    "attach_files": "Attach Files",
-}
 
 
 def stamp(interaction: Interaction, metrics: Metrics, *, late: bool) -> None:
@@ -179,22 +172,6 @@ def actor_of(interaction: Interaction) -> Actor:
         manages_guild=in_guild and interaction.permissions.manage_guild,
         only_in=None if in_server else interaction.channel_id,
     )
-
-
-def require_permissions(interaction: Interaction) -> None:
-    """Raises NotAllowedError naming what the bot lacks in this channel to show a result there.
-
-    The first answer needs no permission at all; a result that comes after the token died does.
-    """
-    if interaction.guild_id is None:
-        return
-    granted = interaction.app_permissions
-    in_thread = isinstance(interaction.channel, discord.Thread)
-    needed = ("view_channel", "send_messages_in_threads" if in_thread else "send_messages", "attach_files")
-    missing = [_PERMISSIONS[name] for name in needed if not getattr(granted, name)]
-    if missing and not granted.administrator:
-        names = ", ".join(f"**{name}**" for name in missing)
-        raise NotAllowedError(f"I cannot post pictures in this channel. A moderator can allow me to: {names}.")
 
 
 def seconds_waited(interaction: Interaction) -> float:

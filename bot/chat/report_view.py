@@ -14,11 +14,11 @@ from bot.chat.actions import REPORT_BLOCK, REPORT_DISMISS, REPORT_FORM, REPORT_R
 from bot.chat.card_text import title, words
 from bot.chat.cards import GREY, RED, RenderedCard
 from bot.chat.form_fields import given_values
-from bot.chat.links import job_link
 from bot.chat.markdown import shorten, visible
 from bot.chat.replies import Interaction
 from bot.domain.image import ImageFile
 from bot.domain.job import Job, JobId, JobStatus
+from bot.domain.links import job_link
 from bot.domain.report import MAX_REPORT_LENGTH, Complaint, Outcome, Report, ReportNotice, Step
 
 Item = ui.Item[Any]

@@ -9,9 +9,8 @@ from typing import Self
 
 from bot.domain.job import JobId
 
-DELIVERY_PATIENCE = timedelta(hours=24)  # Discord's outages are shorter
 MAX_BACKOFF = timedelta(seconds=60)
-NONCE_WINDOW = timedelta(minutes=2)  # Discord: "past few minutes"; beyond it, a post is looked up before it is repeated
+PATIENCE = 24 * 60  # tries that a card gets, some 60 s apart: a day, longer than Discord's outages, by nobody's clock
 
 
 class DeliveryFault(StrEnum):
@@ -21,11 +20,24 @@ class DeliveryFault(StrEnum):
     TOKEN_DEAD = "token_dead"  # 50027, 10015, 401 on a webhook route: use the channel route
     MESSAGE_GONE = "message_gone"  # 10008: post once
     CHANNEL_GONE = "channel_gone"  # 10003: nowhere to go
-    FORBIDDEN = "forbidden"  # 50001, 50013, 403: never repeat, refusals count towards a ban
+    FORBIDDEN = "forbidden"  # 50001, 50013, 403: refusals count towards a ban, so repeat it rarely
+    THREAD_CLOSED = "thread_closed"  # 50083 archived, 160005 locked: whoever may opens it
     TOO_LARGE = "too_large"  # 413, 40005: smaller files
     RATE_LIMITED = "rate_limited"  # 429
     UNAVAILABLE = "unavailable"  # 5xx, resets, timeouts: the outcome is unknown
     REFUSED = "refused"  # any other 4xx: a bug of ours
+
+
+REFUSED_HERE = frozenset(
+    {
+        DeliveryFault.TOKEN_DEAD,
+        DeliveryFault.MESSAGE_GONE,
+        DeliveryFault.CHANNEL_GONE,
+        DeliveryFault.FORBIDDEN,
+        DeliveryFault.THREAD_CLOSED,
+    }
+)
+"""What Discord says of an answer that came too late, or in a place where it takes none: no mistake of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

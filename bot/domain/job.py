@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.request import GenerationRequest
@@ -19,6 +19,8 @@ INTERRUPTED = (
     "Try again with fewer images or a smaller size."
 )
 TOKEN_LIFE = timedelta(minutes=14)  # Discord says 15; one is kept back for clocks and retries
+DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)  # from where ids count
+FIRST_ID = 1 << 22  # that holds a time
 
 ONLY_MANAGERS = "Only those who may manage this server can do that."
 
@@ -95,6 +97,18 @@ class Place:
     age_restricted: bool = False
 
 
+def made_at(discord_id: int, *, otherwise: datetime) -> datetime:
+    """Returns when Discord made that id, by its clock: the bits above the lowest 22 are milliseconds since 2015 (developer
+    documentation, reference, snowflakes). `otherwise` for a number below FIRST_ID, which holds no time, as a terminal's.
+    """
+    return otherwise if discord_id < FIRST_ID else DISCORD_EPOCH + timedelta(milliseconds=discord_id >> 22)
+
+
+def id_made_at(time: datetime) -> int:
+    """Returns the lowest id that Discord can make at that time; 0 for a time before there was Discord."""
+    return max(0, int((time - DISCORD_EPOCH) / timedelta(milliseconds=1))) << 22
+
+
 def _sees_nothing(channel_id: int) -> bool:
     del channel_id
     return False
@@ -115,6 +129,10 @@ class Origin:
     role_ids: frozenset[int] = field(default=frozenset(), compare=False)
     place: Place | None = field(default=None, compare=False)
     sight: Callable[[int], bool] = field(default=_sees_nothing, compare=False, repr=False)
+
+    def asked_at(self, received_at: datetime) -> datetime:
+        """When they asked, by Discord's clock, which nobody here can step; `received_at` where no Discord was asked."""
+        return made_at(self.interaction_id, otherwise=received_at)
 
     def sees(self, channel_id: int) -> bool:
         """Whether they may know what stands in a channel of the server. Who sees a thread sees its channel."""
@@ -183,6 +201,11 @@ class Job:
     shown_at: datetime | None = None
     deleted_at: datetime | None = None
     paid: int | None = None
+
+    @property
+    def asked_at(self) -> datetime:
+        """When it was asked for, by Discord's clock."""
+        return self.origin.asked_at(self.created_at)
 
     @property
     def tries(self) -> int:

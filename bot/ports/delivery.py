@@ -109,7 +109,21 @@ class Messenger(Protocol):
         ...
 
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
-        """Look for a card of the job that we posted after `since`; None when there is none or we may not look."""
+        """Look for a card of the job that we posted after `since`, by Discord's clock: among the first and the last messages
+        from then on. None when there is none or we may not look.
+        """
+        ...
+
+    async def reopen(self, reply: ReplyTarget) -> None:
+        """Open the archived thread of the card. FORBIDDEN where it is locked, or that takes a right that we lack."""
+        ...
+
+    async def open_direct(self, user_id: int) -> int:
+        """Returns the id of the channel where direct messages to the member go; whether they take any, only a message tells."""
+        ...
+
+    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+        """Post a sentence; the same nonce within minutes gives the same message. Returns its id."""
         ...
 
     async def delete(self, reply: ReplyTarget) -> None:

@@ -12,6 +12,7 @@ from bot.services.adapters import Ports
 from bot.services.admission import Admission
 from bot.services.attempt import Workbench
 from bot.services.cards import CardAssembler
+from bot.services.clock_check import ClockCheck
 from bot.services.courier import Mailroom
 from bot.services.delivery import Delivery
 from bot.services.drain import Drain
@@ -84,7 +85,7 @@ def build_services(
     )
     intakes = _intakes(ports, uploads, admission, proposals, sleep)
     moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, roster=ports.roster, clock=clock)
-    eraser = _eraser(ports, worker, delivery, live, display, sleep)
+    eraser, clock_check = _eraser(ports, worker, delivery, live, display, sleep), ClockCheck(book=ports.shelf, clock=clock)
     return Services(
         generation=_generation(ports, proposals, (admission, reception, intakes), removal, estimator),
         quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
@@ -98,8 +99,8 @@ def build_services(
         privacy=_privacy(ports, host, eraser),
         eraser=eraser,
         overwriting=Overwriting(traces=ports.traces, clock=clock, metrics=metrics, sleep=sleep),
-        retention=_retention(ports, host, display, sleep),
-        sweeping=Sweeping(jobs=jobs, store=store, clock=clock, metrics=metrics, sleep=sleep),
+        retention=_retention(ports, host, display, clock_check, sleep),
+        sweeping=_sweeping(ports, clock_check, sleep),
         first_answers=first_answers,
         intakes=intakes,
         fetcher=fetcher,
@@ -254,15 +255,22 @@ def _privacy(ports: Ports, host: HostRules, eraser: Eraser) -> Privacy:
     )
 
 
-def _retention(ports: Ports, host: HostRules, display: ReportDisplay, sleep: Sleep) -> Retention:
+def _retention(ports: Ports, host: HostRules, display: ReportDisplay, clock_check: ClockCheck, sleep: Sleep) -> Retention:
     return Retention(
         shelf=ports.shelf,
         longest=host.keeping,
         store=ports.store,
         reports=display,
         clock=ports.clock,
+        clock_check=clock_check,
         metrics=ports.metrics,
         sleep=sleep,
+    )
+
+
+def _sweeping(ports: Ports, clock_check: ClockCheck, sleep: Sleep) -> Sweeping:
+    return Sweeping(
+        jobs=ports.jobs, store=ports.store, clock=ports.clock, clock_check=clock_check, metrics=ports.metrics, sleep=sleep
     )
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from bot.domain.card import JobCard
-from bot.domain.delivery import NONCE_WINDOW, DeliveryFault, OutboxEntry
+from bot.domain.delivery import DeliveryFault, OutboxEntry
 from bot.domain.image import ImageFile, StoredImage
-from bot.domain.job import Job
+from bot.domain.job import Job, ReplyTarget
 from bot.errors import NotFoundError, UserError
 from bot.ports import Clock, ImageCodec, ImageStore, Messenger, MessengerError, Outbox
 from bot.services.cards import CardAssembler, describe
@@ -20,12 +20,14 @@ from bot.telemetry import Metrics
 REQUEST_LIMIT: Final = 25 * 1024 * 1024 - 256 * 1024  # bytes; Discord's limit for a whole request, less room for the card
 SHRINKING: Final = (1.0, 0.5, 0.25)  # shares of the limit that are tried in turn; then the card goes without pictures
 CALL_TIMEOUT: Final = 120.0  # seconds; four pictures over a slow line take a while
-SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's clock and ours may differ
+SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's own clocks may differ, and times of ours are carried over to them
+TOKEN_TRIES: Final = 16  # tries in which a token may live whatever the clock says of it: in so many, 15 minutes are over
 
 TOO_LARGE = "The pictures are larger than Discord accepts here, even made smaller. Use a smaller size or fewer pictures."
 FILES_LOST = "The picture files are missing on this bot's disk. Nothing was charged. Tell whoever hosts the bot."
 
 T = TypeVar("T")
+Send = Callable[[JobCard], Awaitable[int]]
 
 
 class PicturesLostError(Exception):
@@ -46,7 +48,7 @@ class Mailroom:
 
 
 class Courier:
-    """Shows a card at most once: edits may be repeated, a post has the job's id as nonce and is looked up when it is old."""
+    """Shows a card at most once: edits may be repeated; a post has the job's id as nonce, and is looked up before another."""
 
     def __init__(self, room: Mailroom) -> None:
         self._room = room
@@ -56,18 +58,32 @@ class Courier:
 
         Raises MessengerError where Discord refused, PicturesLostError after the member was told that the files are gone.
         """
+
+        async def send(card: JobCard) -> int:
+            return await self._send(entry, job, card)
+
         if not images:
-            return await self._send(entry, job, await self._room.cards.final(job))
+            return await send(await self._room.cards.final(job))
+        return await self._show_pictures(job, images, send)
+
+    async def show_directly(self, job: Job, images: tuple[StoredImage, ...], channel_id: int, note: str) -> int:
+        """Show the pictures with `note` as a card of its own in a channel of direct messages; raises as `show` does."""
+        there = replace(job, reply=ReplyTarget(channel_id=channel_id, application_id=job.reply.application_id))
+
+        async def send(card: JobCard) -> int:
+            shown = await self._edit_lost(there, card, job.asked_at)
+            if shown is not None:
+                return shown
+            return await self._call("direct", self._room.messenger.post(there.reply, card, nonce=job.id))
+
+        return await self._show_pictures(there, images, send, note=note)
+
+    async def _show_pictures(self, job: Job, images: tuple[StoredImage, ...], send: Send, *, note: str | None = None) -> int:
         try:
             originals = await self._read(job, images)
         except NotFoundError:
-            await self._send(entry, job, await self._room.cards.final(job, note=FILES_LOST))
+            await send(await self._room.cards.final(job, note=FILES_LOST))
             raise PicturesLostError from None
-        return await self._show_pictures(entry, job, images, originals)
-
-    async def _show_pictures(
-        self, entry: OutboxEntry, job: Job, images: tuple[StoredImage, ...], originals: tuple[ImageFile, ...]
-    ) -> int:
         limit = min(job.reply.upload_limit, REQUEST_LIMIT // len(originals))
         for share in SHRINKING:
             try:
@@ -75,11 +91,11 @@ class Courier:
             except UserError:  # it cannot be made that small
                 break
             try:
-                return await self._send(entry, job, await self._room.cards.final(job, images=images, files=files))
+                return await send(await self._room.cards.final(job, images=images, files=files, note=note))
             except MessengerError as error:
                 if error.fault is not DeliveryFault.TOO_LARGE:
                     raise
-        return await self._send(entry, job, await self._room.cards.final(job, images=images, note=TOO_LARGE))
+        return await send(await self._room.cards.final(job, images=images, note=TOO_LARGE))
 
     async def _read(self, job: Job, images: tuple[StoredImage, ...]) -> tuple[ImageFile, ...]:
         """Raises NotFoundError."""
@@ -95,17 +111,47 @@ class Courier:
         )
 
     async def _send(self, entry: OutboxEntry, job: Job, card: JobCard) -> int:
-        """By token while it lives; by id; and where no message is left to edit, one post."""
-        messenger, reply = self._room.messenger, job.reply
-        if reply.token_lives(self._room.clock.now()):
-            shown = await self._edit("token", messenger.edit_by_token(reply, card), _TOKEN_USELESS)
-            if shown is not None:
-                return shown
-        if reply.message_id is not None:
-            shown = await self._edit("id", messenger.edit_by_id(reply, card), _MESSAGE_GONE)
+        """Open the thread first where it was archived meanwhile. Raises THREAD_CLOSED where that is not ours to do."""
+        try:
+            return await self._try_ways(entry, job, card)
+        except MessengerError as error:
+            if error.fault is not DeliveryFault.THREAD_CLOSED:
+                raise
+        try:
+            await self._call("reopen", self._room.messenger.reopen(job.reply))
+        except MessengerError as error:
+            if error.fault in _NOT_OURS_TO_OPEN:
+                raise MessengerError(DeliveryFault.THREAD_CLOSED, "others have to open it") from None
+            raise
+        return await self._try_ways(entry, job, card)
+
+    async def _try_ways(self, entry: OutboxEntry, job: Job, card: JobCard) -> int:
+        """By token while it lives; by id; where no message is left to edit, one post; and where none of that is let in, by the
+        token that the clock, which somebody may have stepped, calls dead.
+        """
+        reply = job.reply
+        lives = reply.token_lives(self._room.clock.now())
+        if lives and (shown := await self._edit_by_token(reply, card)) is not None:
+            return shown
+        try:
+            return await self._show_by_right(entry, job, card)
+        except MessengerError as error:
+            if lives or reply.token is None or error.fault not in _SHUT_OUT or entry.attempts >= TOKEN_TRIES:
+                raise
+            shown = await self._edit_by_token(reply, card)
+            if shown is None:
+                raise
+            return shown
+
+    async def _show_by_right(self, entry: OutboxEntry, job: Job, card: JobCard) -> int:
+        if job.reply.message_id is not None:
+            shown = await self._edit("id", self._room.messenger.edit_by_id(job.reply, card), _MESSAGE_GONE)
             if shown is not None:
                 return shown
         return await self._post(entry, job, card)
+
+    async def _edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int | None:
+        return await self._edit("token", self._room.messenger.edit_by_token(reply, card), _TOKEN_USELESS)
 
     async def _edit(self, way: str, editing: Awaitable[int], next_way: frozenset[DeliveryFault]) -> int | None:
         """None when the fault is one of `next_way`: nothing was shown, and the next way is due."""
@@ -119,24 +165,18 @@ class Courier:
     async def _post(self, entry: OutboxEntry, job: Job, card: JobCard) -> int:
         """Post once, unless there is a card of the job already that nobody told us of: that one is edited.
 
-        Two can be there: a post whose answer was lost longer ago than Discord remembers nonces, and the interaction's own
-        message, where its id was never learned and an edit by token had no answer before the token died.
+        Two can be there: a post whose answer was lost, and the interaction's own message, where its id was never learned and
+        an edit by token had no answer before the token died.
         """
-        room, now, started = self._room, self._room.clock.now(), entry.post_started_at
-        if started is not None and now - started > NONCE_WINDOW:
-            since = started
-        elif started is None and job.reply.message_id is None:
-            since = job.created_at
-        else:
-            since = None
-        if since is not None:
+        room, started = self._room, entry.post_started_at
+        for since in _search_from(job, started):
             shown = await self._edit_lost(job, card, since)
             if shown is not None:
                 return shown
         if entry.edits_only:
             raise MessengerError(DeliveryFault.MESSAGE_GONE, "a backup brought it back, and nothing of that is posted")
         if started is None:
-            await room.outbox.start_post(job.id, now=now)
+            await room.outbox.start_post(job.id, now=room.clock.now())
         return await self._call("post", room.messenger.post(job.reply, card, nonce=job.id))
 
     async def _edit_lost(self, job: Job, card: JobCard, since: datetime) -> int | None:
@@ -163,5 +203,20 @@ class Courier:
         return answer
 
 
+def _search_from(job: Job, started: datetime | None) -> tuple[datetime, ...]:
+    """Returns from when on, by Discord's clock, a card that nobody told us of may be there.
+
+    How long after the asking the post was tried is known by our clock, which may have been stepped since then; so from the
+    asking on, too.
+    """
+    asked = job.asked_at
+    if started is None:
+        return () if job.reply.message_id is not None else (asked,)
+    tried = asked + (started - job.created_at)
+    return (tried, asked) if tried - SEARCH_MARGIN > asked else (asked,)
+
+
 _MESSAGE_GONE = frozenset({DeliveryFault.MESSAGE_GONE})
 _TOKEN_USELESS = frozenset({DeliveryFault.TOKEN_DEAD, DeliveryFault.MESSAGE_GONE})  # the edit by id tells what is true
+_SHUT_OUT = frozenset({DeliveryFault.FORBIDDEN, DeliveryFault.CHANNEL_GONE})
+_NOT_OURS_TO_OPEN = _SHUT_OUT | {DeliveryFault.THREAD_CLOSED, DeliveryFault.REFUSED}

@@ -6,36 +6,48 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
-from bot.domain.delivery import DELIVERY_PATIENCE, DeliveryFault, OutboxEntry, Pause, backoff
-from bot.domain.job import JobId
+from bot.domain.delivery import MAX_BACKOFF, PATIENCE, DeliveryFault, OutboxEntry, backoff
+from bot.domain.job import Job, JobId
 from bot.ports import JobRepository, MessengerError
 from bot.services.courier import Courier, Mailroom, PicturesLostError
+from bot.services.direct import DirectMessages
 from bot.services.incidents import report
 from bot.services.live_cards import LiveCards
+from bot.services.patience import BLOCKED_PAUSE, SHUT_OUT, may_open_again, next_try
 from bot.services.recheck import Recheck
 from bot.services.signals import Signal, Sleep, rest
 
 CONCURRENCY: Final = 4  # cards at once; each may hold four pictures in memory
-MAX_REFUSALS: Final = 3  # tries at what Discord calls our own mistake
 MAX_REPORTS: Final = 3  # times that an unexpected error of one card is logged
-MIN_TRIES: Final = 12  # tries that a card gets at least, also when the bot itself was off for longer than the patience
-BLOCKED_PAUSE: Final = timedelta(seconds=60)  # between probes while Discord refuses everything
+DIRECT_TRIES: Final = 60  # at a direct message, once the patience with its place is over
+SOON, RARELY = 60.0, 600.0  # seconds between two looks whether a place is open again: in the first minutes, and later
+FEW: Final = 10  # tries
 STOP_PATIENCE: Final = 5.0  # seconds that cards under way get on a stop; a card cut off is shown after the next start
 IDLE_SECONDS: Final = 60.0
 BUSY_SECONDS: Final = 1.0  # between looks at the outbox while its earliest entry is under way
 
 log = logging.getLogger(__name__)
 
-_NEVER_AGAIN = frozenset({DeliveryFault.CHANNEL_GONE, DeliveryFault.FORBIDDEN})
+_UNDECIDED = frozenset({DeliveryFault.UNAVAILABLE, DeliveryFault.RATE_LIMITED})
+
+
+@dataclass(frozen=True, slots=True)
+class _ChannelPause:
+    """No requests for a channel `until` so many ticks, because of `fault`."""
+
+    until: float
+    fault: DeliveryFault
 
 
 class Delivery:
     """The outbox's loop: up to CONCURRENCY cards at once, one job's never twice at once.
 
-    The job's live card is closed before its final edit, so no late progress can overwrite the pictures.
+    The job's live card is closed before its final edit, so no late progress can overwrite the pictures. What waits on disk
+    waits a minute at most by the wall clock, which may be stepped; what is longer, this process counts by ticks.
     """
 
     def __init__(
@@ -52,6 +64,7 @@ class Delivery:
         self._clock = room.clock
         self._metrics = room.metrics
         self._courier = Courier(room)
+        self._direct = DirectMessages(messenger=room.messenger, courier=self._courier, recheck=recheck)
         self._jobs = jobs
         self._recheck = recheck
         self._live = live
@@ -61,8 +74,8 @@ class Delivery:
         self._starting = asyncio.Lock()
         self._stopping = False
         self._in_flight: dict[JobId, asyncio.Task[None]] = {}
-        self._channel_pauses: dict[int, Pause] = {}
-        self._blocked: Pause | None = None
+        self._channel_pauses: dict[int, _ChannelPause] = {}
+        self._blocked_until: float | None = None
 
     async def run(self) -> None:
         """Deliver until `stop`."""
@@ -111,9 +124,9 @@ class Delivery:
     async def _start_due(self) -> list[asyncio.Task[None]]:
         async with self._starting:  # `deliver_due` may run beside the loop
             now, under_way = self._clock.now(), set(self._in_flight)
-            if self._stopping or (self._blocked is not None and self._blocked.holds(now)):
+            if self._stopping or self._blocked_for() > 0:
                 return []
-            free = (CONCURRENCY if self._blocked is None else 1) - len(under_way)
+            free = (CONCURRENCY if self._blocked_until is None else 1) - len(under_way)
             if free <= 0:
                 return []
             entries = await self._outbox.due(now=now, limit=CONCURRENCY + len(under_way))
@@ -135,9 +148,12 @@ class Delivery:
         due = await self._outbox.next_due()
         if due is None:
             return IDLE_SECONDS
-        wanted = due if self._blocked is None else max(due, self._blocked.until)
-        seconds = (wanted - self._clock.now()).total_seconds()
+        seconds = max((due - self._clock.now()).total_seconds(), self._blocked_for())
         return min(seconds, IDLE_SECONDS) if seconds > 0 else BUSY_SECONDS
+
+    def _blocked_for(self) -> float:
+        """Seconds in which Discord is asked nothing."""
+        return 0.0 if self._blocked_until is None else max(0.0, self._blocked_until - self._clock.ticks())
 
     async def _deliver(self, entry: OutboxEntry) -> None:
         try:
@@ -154,44 +170,99 @@ class Delivery:
             await self._outbox.give_up(entry.job_id, DeliveryFault.MESSAGE_GONE, now=self._clock.now())
             return
         channel_id = job.reply.channel_id
-        pause, now = self._channel_pauses.get(channel_id), self._clock.now()
-        if pause is not None and pause.holds(now):
-            await self._outbox.retry(entry.job_id, at=pause.until, fault=DeliveryFault.RATE_LIMITED, now=now)
+        if await self._waits_for_channel(entry, channel_id):
             return
-        self._channel_pauses.pop(channel_id, None)
         try:
             job = await self._recheck.before_showing(job, await self._jobs.images(job.id))
             message_id = await self._courier.show(entry, job, await self._jobs.images(job.id))
         except MessengerError as error:
-            await self._conclude_fault(entry, channel_id, error)
+            await self._conclude_fault(entry, job, error)
         except PicturesLostError:
-            log.error("Pictures of job %s are missing on disk", job.id)
-            await self._outbox.give_up(job.id, DeliveryFault.REFUSED, now=self._clock.now())
+            await self._give_up_lost(job)
         else:
-            self._blocked = None
+            self._blocked_until = None
+            self._channel_pauses.pop(channel_id, None)
             await self._outbox.delivered(job.id, channel_id=channel_id, message_id=message_id, now=self._clock.now())
 
-    async def _conclude_fault(self, entry: OutboxEntry, channel_id: int, error: MessengerError) -> None:
-        """Try again later, or give up for good."""
+    async def _waits_for_channel(self, entry: OutboxEntry, channel_id: int) -> bool:
+        """Whether its channel is left alone for now; then so is the card."""
+        pause, ticks = self._channel_pauses.get(channel_id), self._clock.ticks()
+        if pause is None:
+            return False
+        left = pause.until - ticks
+        if left <= 0:
+            if pause.fault in SHUT_OUT:  # one card asks whether it is open again
+                self._channel_pauses[channel_id] = replace(pause, until=ticks + SOON)
+            else:
+                del self._channel_pauses[channel_id]
+            return False
         now = self._clock.now()
-        at = next_try(entry, error, now=now, jitter=self._jitter())
-        blocked = error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None
-        if error.fault is not DeliveryFault.UNAVAILABLE:  # any other answer shows that Discord listens
-            self._blocked = Pause(since=now, until=now + BLOCKED_PAUSE) if blocked else None
-        if error.fault is DeliveryFault.RATE_LIMITED and at is not None and not blocked:
-            self._channel_pauses[channel_id] = Pause(since=now, until=at)
+        at = now + min(timedelta(seconds=left), MAX_BACKOFF)
+        await self._outbox.retry(entry.job_id, at=at, fault=pause.fault, now=now)
+        return True
+
+    async def _conclude_fault(self, entry: OutboxEntry, job: Job, error: MessengerError) -> None:
+        """Try again later, go to the member directly, or give up for good."""
+        now, may_open = self._clock.now(), may_open_again(job, error.fault)
+        at = next_try(entry, error, may_open=may_open, now=now, jitter=self._jitter())
+        self._note_answer(error)
         if at is not None:
+            self._spare(job.reply.channel_id, entry, error, may_open=may_open)
             log.debug("Card of job %s waits until %s: %s", entry.job_id, at, error)
             await self._outbox.retry(entry.job_id, at=at, fault=error.fault, now=now)
+        elif error.fault in SHUT_OUT and job.origin.guild_id is not None and not entry.edits_only:
+            await self._show_directly(entry, job, error)
+        else:
+            await self._give_up(entry, error)
+
+    def _note_answer(self, error: MessengerError) -> None:
+        """Any answer shows that Discord listens, but for one: that it refuses everything."""
+        if error.fault is not DeliveryFault.UNAVAILABLE:
+            blocked = error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None
+            self._blocked_until = self._clock.ticks() + BLOCKED_PAUSE if blocked else None
+
+    def _spare(self, channel_id: int, entry: OutboxEntry, error: MessengerError, *, may_open: bool) -> None:
+        """Leave a channel alone, with all its cards, which is closed or wants fewer requests."""
+        if may_open:
+            seconds = SOON if entry.attempts < FEW else RARELY
+        elif error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is not None:
+            seconds = max(1.0, error.retry_after)
+        else:
             return
+        self._channel_pauses[channel_id] = _ChannelPause(self._clock.ticks() + seconds, error.fault)
+
+    async def _show_directly(self, entry: OutboxEntry, job: Job, error: MessengerError) -> None:
+        try:
+            shown = await self._direct.show(job, await self._jobs.images(job.id))
+        except MessengerError as refusal:
+            if refusal.fault in _UNDECIDED and entry.attempts + 1 < PATIENCE + DIRECT_TRIES:
+                self._note_answer(refusal)
+                now = self._clock.now()
+                await self._outbox.retry(entry.job_id, at=now + backoff(entry.attempts, 1.0), fault=error.fault, now=now)
+            else:
+                await self._give_up(entry, error)
+        except PicturesLostError:
+            await self._give_up_lost(job)
+        else:
+            if shown is None:
+                await self._give_up(entry, error)
+                return
+            now = self._clock.now()
+            await self._outbox.delivered(job.id, channel_id=shown.channel_id, message_id=shown.message_id, now=now)
+
+    async def _give_up(self, entry: OutboxEntry, error: MessengerError) -> None:
         level = logging.ERROR if error.fault is DeliveryFault.REFUSED else logging.WARNING
         log.log(level, "Card of job %s cannot be shown: %s", entry.job_id, error)
-        await self._outbox.give_up(entry.job_id, error.fault, now=now)
+        await self._outbox.give_up(entry.job_id, error.fault, now=self._clock.now())
+
+    async def _give_up_lost(self, job: Job) -> None:
+        log.error("Pictures of job %s are missing on disk", job.id)
+        await self._outbox.give_up(job.id, DeliveryFault.REFUSED, now=self._clock.now())
 
     async def _postpone(self, entry: OutboxEntry) -> None:
         """An error of ours (a full disk, a bug) is waited out like an outage: the outcome is as unknown."""
         now, fault = self._clock.now(), DeliveryFault.UNAVAILABLE
-        at = next_try(entry, MessengerError(fault), now=now, jitter=self._jitter())
+        at = next_try(entry, MessengerError(fault), may_open=False, now=now, jitter=self._jitter())
         try:
             if at is None:
                 await self._outbox.give_up(entry.job_id, fault, now=now)
@@ -200,20 +271,3 @@ class Delivery:
         except Exception as error:  # noqa: BLE001  # the entry stays as it was and comes up again
             report(log, self._metrics, f"Outbox entry of job {entry.job_id} could not be written", error)
             await self._sleep(BUSY_SECONDS)  # it is still due, so this slot would spin
-
-
-def next_try(entry: OutboxEntry, error: MessengerError, *, now: datetime, jitter: float) -> datetime | None:
-    """When delivery may try again after `error`; None is never. `jitter` is 0 to 1."""
-    if error.fault in _NEVER_AGAIN or (entry.edits_only and error.fault is DeliveryFault.MESSAGE_GONE):
-        return None
-    if now - entry.created_at > DELIVERY_PATIENCE and entry.attempts + 1 >= MIN_TRIES:
-        return None
-    match error.fault:
-        case DeliveryFault.RATE_LIMITED:
-            pause = BLOCKED_PAUSE if error.retry_after is None else timedelta(seconds=max(1.0, error.retry_after))
-            return now + pause
-        case DeliveryFault.UNAVAILABLE:
-            return now + max(backoff(entry.attempts, jitter), timedelta(seconds=error.retry_after or 0))
-        case _:
-            last = entry.last_fault is error.fault and entry.attempts + 1 >= MAX_REFUSALS
-            return None if last else now + backoff(entry.attempts, jitter)

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Generator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from bot.domain.delivery import DeliveryFault, Pause, backoff
+from bot.domain.delivery import DeliveryFault, backoff
 from bot.domain.job import Job, JobId
 from bot.ports import Clock, JobRepository, Messenger, MessengerError, Submission
 from bot.services.delivery import Delivery
@@ -19,8 +20,8 @@ from bot.services.signals import Signal, Sleep, rest
 from bot.services.worker import Worker
 from bot.telemetry import Metrics
 
-IN_TRANSIT: Final = timedelta(seconds=5)  # Discord takes a first answer for 3; one that we gave up may still be on its way
-SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's clock and ours may differ
+IN_TRANSIT: Final = 5.0  # seconds; Discord takes a first answer for 3; one that we gave up may still be on its way
+SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's own clocks may differ
 CALL_SECONDS: Final = 15.0
 CONCURRENCY: Final = 4  # jobs at once
 IDLE_SECONDS: Final = 60.0
@@ -28,6 +29,15 @@ IDLE_SECONDS: Final = 60.0
 OUTCOME_UNKNOWN: Final = frozenset({DeliveryFault.UNAVAILABLE, DeliveryFault.RATE_LIMITED})
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Due:
+    """When to try next, in ticks, and by when an answer that is on its way has arrived."""
+
+    at: float
+    arrived_by: float
+    attempts: int = 0
 
 
 class FirstAnswers:
@@ -60,7 +70,7 @@ class FirstAnswers:
         self._sleep = sleep
         self._signal = Signal()
         self._in_hand: set[int] = set()
-        self._due: dict[JobId, tuple[int, Pause]] = {}
+        self._due: dict[JobId, _Due] = {}
         self._stopping = False
 
     @contextlib.contextmanager
@@ -76,9 +86,8 @@ class FirstAnswers:
             self._in_hand.discard(interaction_id)
 
     def find_out(self, job_id: JobId) -> None:
-        """Start to find out; may be called repeatedly."""
-        self._due.setdefault(job_id, (0, Pause.of(timedelta(0), since=self._clock.now())))
-        self._signal.ring()
+        """Start to find out about an answer that was sent this moment; may be called repeatedly."""
+        self._take_on(job_id, arrived_by=self._clock.ticks() + IN_TRANSIT)
 
     async def shown(self, job: Job, *, message_id: int | None) -> None:
         """Let a job that was shown take its turn, and keep its card fresh; show its end, where it was cancelled meanwhile."""
@@ -105,9 +114,13 @@ class FirstAnswers:
 
     async def look(self) -> None:
         """One round: try every job whose time has come."""
-        now = self._clock.now()
-        due = [job_id for job_id, (_, pause) in self._due.items() if not pause.holds(now)][:CONCURRENCY]
+        ticks = self._clock.ticks()
+        due = [job_id for job_id, one in self._due.items() if one.at <= ticks][:CONCURRENCY]
         await asyncio.gather(*(self._try(job_id) for job_id in due))
+
+    def _take_on(self, job_id: JobId, *, arrived_by: float) -> None:
+        self._due.setdefault(job_id, _Due(at=self._clock.ticks(), arrived_by=arrived_by))
+        self._signal.ring()
 
     async def _take_up(self) -> bool:
         """Whether the jobs that owe an answer could be read before `stop`."""
@@ -117,7 +130,7 @@ class FirstAnswers:
                 for job_id in await self._jobs.owing_an_answer():
                     job = await self._jobs.get(job_id)
                     if job is not None and job.origin.interaction_id not in self._in_hand:
-                        self.find_out(job_id)
+                        self._take_on(job_id, arrived_by=self._clock.ticks() + _in_transit(job, self._clock.now()))
             except Exception as error:  # noqa: BLE001  # a database that is busy or full may answer later
                 report(log, self._metrics, "Jobs without a first answer could not be read", error)
                 await self._sleep(backoff(attempts, 0.5).total_seconds())
@@ -133,33 +146,33 @@ class FirstAnswers:
     def _pause(self) -> float:
         if not self._due:
             return IDLE_SECONDS
-        now = self._clock.now()
-        return min(pause.left(now) for _, pause in self._due.values())
+        return max(0.0, min(one.at for one in self._due.values()) - self._clock.ticks())
 
     async def _try(self, job_id: JobId) -> None:
-        attempts, _ = self._due[job_id]
+        due = self._due[job_id]
         try:
-            settled = await self._find_out(job_id)
+            settled = await self._find_out(job_id, due)
         except Exception as error:  # noqa: BLE001  # one job must not keep the others from their end
             report(log, self._metrics, f"The first answer of job {job_id} could not be found out", error)
             settled = False
         if settled:
             del self._due[job_id]
         else:
-            self._due[job_id] = (attempts + 1, Pause.of(backoff(attempts, 0.5), since=self._clock.now()))
+            due.at = self._clock.ticks() + backoff(due.attempts, 0.5).total_seconds()
+            due.attempts += 1
 
-    async def _find_out(self, job_id: JobId) -> bool:
-        """Whether it is known now."""
+    async def _find_out(self, job_id: JobId, due: _Due) -> bool:
+        """Whether it is known now. The token is asked whatever the clock says of its age: it may have been stepped."""
         job = await self._jobs.get(job_id)
         if job is None or job.shown_at is not None:
             return True
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                if job.reply.token_lives(self._clock.now()) and await self._answered(job):
+                if job.reply.token is not None and await self._answered(job):
                     return True
-                if Pause.of(IN_TRANSIT, since=job.created_at).holds(self._clock.now()):
+                if self._clock.ticks() < due.arrived_by:
                     return False
-                found = await self._messenger.find_post(job.reply, job.id, since=job.created_at - SEARCH_MARGIN)
+                found = await self._messenger.find_post(job.reply, job.id, since=job.asked_at - SEARCH_MARGIN)
         except TimeoutError:
             return False
         except MessengerError as error:
@@ -187,3 +200,8 @@ class FirstAnswers:
             return False
         await self.shown(job, message_id=seen.message_id)
         return True
+
+
+def _in_transit(job: Job, now: datetime) -> float:
+    """Seconds that the answer of an earlier process may still be on its way; all of them where the clock was set back since."""
+    return IN_TRANSIT - min(IN_TRANSIT, max(0.0, (now - job.created_at).total_seconds()))

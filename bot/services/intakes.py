@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from bot.domain.delivery import DeliveryFault, Pause, backoff
+from bot.domain.delivery import REFUSED_HERE, DeliveryFault, backoff
 from bot.domain.intake import Intake
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.domain.quota import Limits
@@ -102,6 +102,9 @@ class Intakes:
         self._signal = Signal()
         self._in_hand: dict[int, asyncio.Task[None]] = {}
         self._stopping = False
+        # By when, in ticks, a first answer of unknown outcome has arrived: of this process, and any of an earlier one.
+        self._arrived_by: dict[int, float] = {}
+        self._arrived_before_us = clock.ticks() + IN_TRANSIT
 
     async def take_in(
         self, propose: Callable[[], Awaitable[Proposal]], url: str, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
@@ -198,9 +201,10 @@ class Intakes:
         """Raises the error where Discord refuses the answer itself, which is a mistake of ours."""
         log.debug("The first answer to interaction %s: %s", intake.origin.interaction_id, error)
         if error.fault in OUTCOME_UNKNOWN or error.fault is DeliveryFault.ALREADY_ANSWERED:
+            self._arrived_by[intake.origin.interaction_id] = self._clock.ticks() + IN_TRANSIT
             return  # it is found out in the next round
         await self._book.close(intake.origin.interaction_id)
-        if error.fault is not DeliveryFault.TOKEN_DEAD:
+        if error.fault not in REFUSED_HERE:
             raise error
 
     async def _finish(self, intake: Intake) -> None:
@@ -249,19 +253,23 @@ class Intakes:
             else:
                 return
         await self._book.close(intake.origin.interaction_id)
+        self._arrived_by.pop(intake.origin.interaction_id, None)
 
     async def _shown_in(self, intake: Intake) -> int | None:
-        """The message that still says "thinking…" to somebody; None where there is none."""
-        if not intake.reply.token_lives(self._clock.now()):
-            return None  # Discord itself has ended what it said
+        """The message that still says "thinking…" to somebody; None where there is none.
+
+        Discord says so itself, whatever the clock says of the token's age: it may have been stepped.
+        """
+        if intake.reply.token is None:
+            return None
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 seen = await self._messenger.first_answer(intake.reply)
         except TimeoutError:
             raise MessengerError(DeliveryFault.UNAVAILABLE, "no answer in time") from None
         except MessengerError as error:
-            in_transit = Pause.of(IN_TRANSIT, since=intake.asked_at).holds(self._clock.now())
-            on_its_way = error.fault is DeliveryFault.TOKEN_DEAD and in_transit
+            arrived_by = self._arrived_by.get(intake.origin.interaction_id, self._arrived_before_us)
+            on_its_way = error.fault is DeliveryFault.TOKEN_DEAD and self._clock.ticks() < arrived_by
             if error.fault in OUTCOME_UNKNOWN or on_its_way:
                 raise
             return None

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.card import JobCard, QueuePosition
 from bot.domain.delivery import DeliveryFault, Pause
-from bot.domain.job import Job, JobId
+from bot.domain.job import Job, JobId, ReplyTarget
 from bot.domain.progress import Progress
 from bot.ports import Clock, JobRepository, Messenger, MessengerError
 from bot.services.cards import CardAssembler
@@ -20,6 +20,8 @@ EDIT_INTERVAL = 2.5  # seconds between two edits of one card; Discord allows abo
 EDIT_TIMEOUT = 15.0  # seconds; delivery waits at most this long for a progress edit that hangs
 LONG_AGO = timedelta(days=1)  # before any pause between two edits
 BLOCKED_PAUSE = 60.0  # seconds without live edits after a refusal of everything
+
+_SHUT_OUT = frozenset({DeliveryFault.FORBIDDEN, DeliveryFault.CHANNEL_GONE})
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class _LiveCard:
     stale: bool = False
     closed: bool = False
     shows_preview: bool = True
+    token_is_dead: bool = False
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -189,7 +192,7 @@ class LiveCards:
         card = await self._cards.live(job, progress)
         try:
             async with asyncio.timeout(EDIT_TIMEOUT):
-                message_id = await self._send(job, card)
+                message_id = await self._send(job, card, live)
         except MessengerError as error:
             log.debug("Live card of job %s: %s", job_id, error)
             self._obey(live, error)
@@ -198,18 +201,32 @@ class LiveCards:
         if message_id is not None and job.reply.message_id != message_id:
             await self._jobs.set_message(job_id, channel_id=job.reply.channel_id, message_id=message_id)
 
-    async def _send(self, job: Job, card: JobCard) -> int | None:
-        """By token while it lives, then by id; None when neither is left."""
+    async def _send(self, job: Job, card: JobCard, live: _LiveCard) -> int | None:
+        """By token while it lives, then by id, then by a token that only the clock calls dead; None when none is left."""
         reply = job.reply
-        if reply.token_lives(self._clock.now()):
-            try:
-                return await self._messenger.edit_by_token(reply, card)
-            except MessengerError as error:
-                if error.fault is not DeliveryFault.TOKEN_DEAD:
-                    raise
-        if reply.message_id is None:
+        lives = reply.token_lives(self._clock.now())
+        if lives and (shown := await self._by_token(reply, card, live)) is not None:
+            return shown
+        try:
+            return None if reply.message_id is None else await self._messenger.edit_by_id(reply, card)
+        except MessengerError as error:
+            may_live = not lives and reply.token is not None and error.fault in _SHUT_OUT
+            shown = await self._by_token(reply, card, live) if may_live else None
+            if shown is None:
+                raise
+            return shown
+
+    async def _by_token(self, reply: ReplyTarget, card: JobCard, live: _LiveCard) -> int | None:
+        """None where the token is dead; each refusal of one counts towards a ban, so it is asked for once."""
+        if live.token_is_dead:
             return None
-        return await self._messenger.edit_by_id(reply, card)
+        try:
+            return await self._messenger.edit_by_token(reply, card)
+        except MessengerError as error:
+            if error.fault is not DeliveryFault.TOKEN_DEAD:
+                raise
+            live.token_is_dead = True
+            return None
 
     def _obey(self, live: _LiveCard, error: MessengerError) -> None:
         """Slow down or fall silent, as the fault asks for."""

@@ -47,7 +47,7 @@ class Quotas:
 
     async def statement(self, origin: Origin) -> Statement:
         """Of the member who asks, where they ask."""
-        now = self.clock.now()
+        now = origin.asked_at(self.clock.now())
         return Statement(
             limits=await self.limits.limits_for(origin),
             standing=await self.credits.standing(origin.user_id, origin.guild_id, now=now),

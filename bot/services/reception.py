@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final
 
 from bot.domain.card import JobCard
-from bot.domain.delivery import DeliveryFault
+from bot.domain.delivery import REFUSED_HERE, DeliveryFault
 from bot.domain.job import Job, Origin, ReplyTarget
 from bot.errors import InvalidRequestError
 from bot.ports import Clock, FirstAnswer, JobRepository, MessengerError, Submission
@@ -116,8 +116,9 @@ class Reception:
             await self._first_answers.shown(job, message_id=None)
         else:
             await self._jobs.withdraw(job.id, now=self._clock.now())
-            if error.fault is not DeliveryFault.TOKEN_DEAD:
+            if error.fault not in REFUSED_HERE:
                 raise error
+            log.info("Discord refused the first answer to interaction %s (%s)", job.origin.interaction_id, error.fault)
 
 
 async def _send(answer: FirstAnswer, card: JobCard, asked: Asked) -> int | None:

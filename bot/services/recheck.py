@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobStatus
+from bot.domain.job import Job, JobStatus, Place
 from bot.domain.withholding import TightenedError, WithheldError
 from bot.errors import GenerationError, NotAllowedError, NotFoundError
 from bot.ports import Clock, ImageStore, JobRepository
@@ -63,6 +63,17 @@ class Recheck:
         except GenerationError as error:
             return await self._kept_back(job, str(error))
         return job
+
+    async def allows_directly(self, job: Job, images: tuple[StoredImage, ...]) -> bool:
+        """Whether the rules of direct messages let a finished job's pictures be shown there."""
+        there = replace(job, origin=replace(job.origin, guild_id=None, place=Place(channel_id=0)))
+        try:
+            limited = await self._limited(there, NOT_SHOWN)
+            if job.showing.rating.is_beyond(limited.showing.rating):
+                await self._look_again(limited, images)
+        except GenerationError:
+            return False
+        return True
 
     async def _limited(self, job: Job, sentence: str) -> Job:
         try:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from bot.domain.privacy import Content, KeepingTimes
 from bot.ports import Clock, ImageStore
+from bot.services.clock_check import ClockCheck, TimeBook
 from bot.services.incidents import report
 from bot.services.report_display import ReportDisplay
 from bot.services.signals import Signal, Sleep, rest
@@ -21,7 +22,7 @@ BACKUP_DAYS: Final = 30  # the copy that an update makes of the database holds w
 log = logging.getLogger(__name__)
 
 
-class Shelf(Protocol):
+class Shelf(TimeBook, Protocol):
     """What the database holds of jobs that ended, by age. Portions are small; ask until one is empty."""
 
     async def times(self, *, after: int) -> dict[int, KeepingTimes]:
@@ -60,6 +61,7 @@ class Retention:
         store: ImageStore,
         reports: ReportDisplay,
         clock: Clock,
+        clock_check: ClockCheck,
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -68,6 +70,7 @@ class Retention:
         self._store = store
         self._reports = reports
         self._clock = clock
+        self._clock_check = clock_check
         self._metrics = metrics
         self._sleep = sleep
         self._signal = Signal()
@@ -93,8 +96,10 @@ class Retention:
         self._signal.ring()
 
     async def enforce(self) -> int:
-        """One round; returns how many jobs lost something."""
-        now = self._clock.now()
+        """One round; returns how many jobs lost something. None does while the clocks disagree."""
+        now = await self._clock_check.now()
+        if now is None:
+            return 0
         removed = await self._keep_to(None, self._longest, now)
         after = 0
         while servers := await self._shelf.times(after=after):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import timedelta
-from time import monotonic
 from typing import Final
 
 from bot.ports import Clock, ImageStore, JobRepository
+from bot.services.clock_check import ClockCheck
 from bot.services.incidents import report
 from bot.services.signals import Signal, Sleep, rest
 from bot.telemetry import Metrics
@@ -30,16 +29,16 @@ class Sweeping:
         jobs: JobRepository,
         store: ImageStore,
         clock: Clock,
+        clock_check: ClockCheck,
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,
-        ticks: Callable[[], float] = monotonic,
     ) -> None:
         self._jobs = jobs
         self._store = store
         self._clock = clock
+        self._clock_check = clock_check
         self._metrics = metrics
         self._sleep = sleep
-        self._ticks = ticks
         self._signal = Signal()
         self._stopping = False
         self._swept_earlier = False
@@ -48,17 +47,22 @@ class Sweeping:
         """The first round, at once, is about what an earlier process left; it comes again with the others if it fails."""
         await self.sweep()
         while not self._stopping:
-            woken, began_at, began = self._signal.listen(), self._clock.now(), self._ticks()
+            woken, began_at, began = self._signal.listen(), self._clock.now(), self._clock.ticks()
             await rest(woken, INTERVAL, self._sleep)
             # Ages come from the wall clock. Where that jumped ahead, a file of a minute ago looks old: wait another hour.
-            jumped = (self._clock.now() - began_at).total_seconds() - (self._ticks() - began) > JUMP_SECONDS
+            jumped = (self._clock.now() - began_at).total_seconds() - (self._clock.ticks() - began) > JUMP_SECONDS
             if not self._stopping and not jumped:
                 await self.sweep()
 
     async def sweep(self) -> None:
-        """One round. Never raises: the next may find a disk that works."""
-        before = self._clock.now() - GRACE if self._swept_earlier else None
+        """One round; none by age while the clocks disagree. Never raises: the next may find a disk that works."""
+        before = None
         try:
+            if self._swept_earlier:
+                now = await self._clock_check.now()
+                if now is None:
+                    return
+                before = now - GRACE
             swept = await self._store.sweep(self._jobs.unknown_keys, before=before)
         except Exception as error:  # noqa: BLE001  # a file that cannot be removed must not end the bot
             report(log, self._metrics, "Files that nothing needs could not be removed", error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
+from bot.domain.job import made_at
 from bot.domain.quota import Grant, Standing
 from bot.storage import ledger
 from bot.storage.database import Database
@@ -25,6 +26,7 @@ class SqliteCredits:
             remember_user(connection, given.user_id, now=now)
             remember_guild(connection, given.guild_id, now=now)
             ledger.grant(connection, given, now=now)
-            return ledger.standing(connection, given.user_id, given.guild_id, now=now)
+            asked_at = made_at(given.interaction_id, otherwise=now)
+            return ledger.standing(connection, given.user_id, given.guild_id, now=asked_at)
 
         return await self._database.transaction(give)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bot.domain.image import StoredImage
-from bot.domain.job import JobId, JobStatus
+from bot.domain.job import JobId, JobStatus, made_at
 from bot.domain.quota import FREE_WITHHELD, StepsTaken, price_of_steps
 from bot.domain.request import GenerationRequest
 from bot.domain.withholding import withheld
@@ -21,6 +21,7 @@ SET status = :status, failure = :failure, finished_at = :now, lease_until = NULL
 WHERE id = :id AND status = 'running' AND attempt = :attempt
 """
 
+WHOSE = "SELECT user_id, interaction_id FROM jobs WHERE id = ?"
 CANCELLABLE = "SELECT user_id, request, status, attempt FROM jobs WHERE id = ? AND status IN ('queued', 'running')"
 CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until = NULL WHERE id = :id"
 KEEP_BACK = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
@@ -76,10 +77,11 @@ def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now
 
     It costs nothing FREE_WITHHELD times a day, and its price from then on.
     """
-    row = connection.execute("SELECT user_id FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    row = connection.execute(WHOSE, (job_id,)).fetchone()
     if row is None or not _end_attempt(connection, job_id, attempt, JobStatus.FAILED, withheld(1, 0), now):
         return False
-    count, credits = ledger.count_withheld(connection, row["user_id"], now=now), ledger.price_of(connection, job_id)
+    asked_at = made_at(row["interaction_id"], otherwise=now)
+    count, credits = ledger.count_withheld(connection, row["user_id"], asked_at=asked_at), ledger.price_of(connection, job_id)
     if count > FREE_WITHHELD:
         ledger.charge(connection, job_id, now=now)
     else:

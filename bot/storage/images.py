@@ -75,7 +75,8 @@ class DiskImageStore:
         For 30 days after a backup was put back, those of before that are moved to `images-unknown`, and counted as well.
         One portion of names is in memory at a time.
         """
-        swept = Swept(removed=await self._pool.run(self._end_keeping))
+        # Before others' clocks were asked, at the start, nothing goes for its age.
+        swept = Swept(removed=0 if before is None else await self._pool.run(self._end_keeping))
         portions = self._portions(self._root)
         while portion := await self._pool.run(next, portions, None):  # a thread may be in there when we are cancelled
             partial = [name for name in portion if name.endswith(_TEMPORARY)]
@@ -162,7 +163,7 @@ class DiskImageStore:
                 return False
             if before is not None and written_at >= before.timestamp():
                 return False
-            if self._is_kept(name, written_at):
+            if self._is_kept(name, written_at, at_start=before is None):
                 _move(path, self._kept / name)
             else:
                 _unlink(path)
@@ -172,9 +173,9 @@ class DiskImageStore:
     def _kept(self) -> Path:
         return self._root.with_name(f"{self._root.name}-unknown")
 
-    def _is_kept(self, name: str, written_at: float) -> bool:
+    def _is_kept(self, name: str, written_at: float, *, at_start: bool) -> bool:
         is_older = self._restored_at is not None and written_at < self._restored_at.timestamp()
-        return is_older and self._is_keeping() and not name.endswith(_TEMPORARY)
+        return is_older and (at_start or self._is_keeping()) and not name.endswith(_TEMPORARY)
 
     def _is_keeping(self) -> bool:
         return self._restored_at is not None and self._clock.now() < self._restored_at + KEPT_FOR

@@ -80,26 +80,30 @@ ON CONFLICT (interaction_id) DO NOTHING
 
 
 def standing(connection: sqlite3.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Standing:
-    """What the member has used of today, holds, and has waiting in the server."""
+    """What the member has used of the day of `now`, holds, and has waiting in the server."""
     values = {"user_id": user_id, "guild_id": guild_id, "day": day_of(now)}
     return Standing(**dict(connection.execute(STANDING, values).fetchone()))
 
 
 def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: datetime) -> Payment:
-    """How the job's price is paid. Raises QuotaError when it cannot be."""
-    origin = new.origin
-    return pay(price(new.request), limits, standing(connection, origin.user_id, origin.guild_id, now=now), now=now)
+    """How the job's price is paid. Raises QuotaError when it cannot be.
+
+    The day is the one on which it was asked for, by Discord's clock: ours may be stepped, and would renew credits too soon.
+    """
+    origin, asked_at = new.origin, new.origin.asked_at(now)
+    held = standing(connection, origin.user_id, origin.guild_id, now=asked_at)
+    return pay(price(new.request), limits, held, now=asked_at)
 
 
 def reserve(connection: sqlite3.Connection, job: Job, payment: Payment, *, now: datetime) -> None:
-    """Set the price aside."""
+    """Set the price aside, from the purse of the day on which the job was asked for."""
     for purse, credits in ((Purse.DAILY, payment.daily), (Purse.GRANTED, payment.granted)):
         if credits:
             values = {
                 "user_id": job.origin.user_id,
                 "guild_id": job.origin.guild_id,
                 "purse": purse,
-                "day": day_of(now),
+                "day": day_of(job.origin.asked_at(now)),
                 "kind": Posting.RESERVE,
                 "job_id": job.id,
                 "credits": credits,
@@ -131,9 +135,11 @@ def price_of(connection: sqlite3.Connection, job_id: JobId) -> int:
     return credits or 0
 
 
-def count_withheld(connection: sqlite3.Connection, user_id: int, *, now: datetime) -> int:
-    """Note that a job of the member's was withheld; returns how many that are today (UTC), this one included."""
-    rows = connection.execute(COUNT_WITHHELD, {"user_id": user_id, "day": day_of(now)}).fetchall()
+def count_withheld(connection: sqlite3.Connection, user_id: int, *, asked_at: datetime) -> int:
+    """Note that a job of the member's was withheld; returns how many that are of those asked for on that day (UTC), this one
+    included.
+    """
+    rows = connection.execute(COUNT_WITHHELD, {"user_id": user_id, "day": day_of(asked_at)}).fetchall()
     count: int = rows[0]["withheld"]
     return count
 

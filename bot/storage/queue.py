@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.domain.fairness import have_room
 from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, Job, JobId
@@ -71,7 +71,7 @@ WHERE id = :id AND status = 'running' AND attempt = :attempt
 ORPHANS = """--sql
 SELECT id, attempt, attempt - aborts AS tries
 FROM jobs
-WHERE status = 'running' AND (NOT :expired_only OR lease_until <= :now)
+WHERE status = 'running' AND (NOT :expired_only OR lease_until <= :now OR lease_until > :longest)
 ORDER BY seq
 """
 
@@ -91,6 +91,8 @@ SELECT id, work, (finish_tag, seq) < (:finish_tag, :seq) AS is_ahead FROM jobs W
 """
 
 BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
+LONGEST_LEASE = timedelta(minutes=5)  # ten times what a worker takes one for
+
 INTAKES = "SELECT COUNT(*) FROM intakes"  # files that are being read; a few a member
 
 
@@ -166,10 +168,12 @@ def put_back(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, abo
 def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
     """Put orphans back on the queue; fail with `sentence` whose last try this was.
 
+    A lease that lasts longer than any is one of a clock that was set back since: it has run out.
     Whom a dead process left is a suspect from now on. Where it left several, nobody knows which of them killed it, so it counts
     as a try of none: each of them is drawn alone next.
     """
-    orphans = connection.execute(ORPHANS, {"now": to_micros(now), "expired_only": expired_only}).fetchall()
+    values = {"now": to_micros(now), "longest": to_micros(now + LONGEST_LEASE), "expired_only": expired_only}
+    orphans = connection.execute(ORPHANS, values).fetchall()
     alone = expired_only or len(orphans) == 1
     requeued: list[JobId] = []
     failed: list[JobId] = []

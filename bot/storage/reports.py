@@ -31,7 +31,10 @@ WHERE reporter_id = :reporter_id AND job_id = :job_id
 ORDER BY report_id DESC
 LIMIT 1
 """
-FILED_SINCE = "SELECT COUNT(*) FROM complaints WHERE reporter_id = :reporter_id AND reported_at > :since"
+# Those of the future are of a clock that was set back since: they would count for years.
+FILED_SINCE = """--sql
+SELECT COUNT(*) FROM complaints WHERE reporter_id = :reporter_id AND reported_at > :since AND reported_at <= :now
+"""
 
 OPEN = "INSERT INTO reports (job_id, guild_id) VALUES (:job_id, :guild_id) RETURNING id"
 COMPLAIN = """--sql
@@ -151,7 +154,13 @@ def _file(
     connection: sqlite3.Connection, complaint: Complaint, job_id: JobId, guild_id: int, *, most: int, since: datetime
 ) -> Filed | None:
     now = complaint.reported_at
-    values = {"job_id": job_id, "guild_id": guild_id, "reporter_id": complaint.reporter_id, "since": to_micros(since)}
+    values = {
+        "job_id": job_id,
+        "guild_id": guild_id,
+        "reporter_id": complaint.reporter_id,
+        "since": to_micros(since),
+        "now": to_micros(now),
+    }
     before = connection.execute(FILED_BEFORE, values).fetchone()
     if before is not None:
         return Filed(report=_get(connection, before["report_id"]), is_new=False)
@@ -161,7 +170,7 @@ def _file(
     remember_guild(connection, guild_id, now=now)
     found = connection.execute(OPEN_OF_JOB, (job_id,)).fetchone() or connection.execute(OPEN, values).fetchone()
     report_id: int = found["id"]
-    connection.execute(COMPLAIN, {**values, "report_id": report_id, "reason": complaint.reason, "now": to_micros(now)})
+    connection.execute(COMPLAIN, {**values, "report_id": report_id, "reason": complaint.reason})
     connection.execute(COMPLAINED, (report_id,))
     return Filed(report=_get(connection, report_id), is_new=True)
 

@@ -9,17 +9,22 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from bot.domain.job import JobId
+from bot.domain.clocks import StoredTimes
+from bot.domain.job import FIRST_ID, JobId, id_made_at, made_at
 from bot.domain.privacy import FOR_GOOD, REMOVED, Content, KeepingTimes
 from bot.storage.database import Database
 from bot.storage.log_marks import files_of
+from bot.storage.meta import SET
 from bot.storage.reports import jobs_changed
 from bot.storage.restore import ASIDE
-from bot.storage.rows import to_micros
+from bot.storage.rows import from_micros, to_micros
 
 PORTION = 10  # jobs in one transaction, so that nobody waits long for the writer: 5 ms with the longest words, and a commit
 SERVERS = 200  # in one page
 FAILED_ONCE = "The reason was deleted."
+
+AGREED_AT = "clocks_agreed_at"
+NEWEST = "SELECT interaction_id, created_at FROM jobs ORDER BY seq DESC LIMIT 1"
 
 TIMES = """--sql
 SELECT guild_id, json_extract(document, '$.picture_days') AS picture_days, json_extract(document, '$.prompt_days') AS word_days
@@ -29,10 +34,12 @@ FROM guild_settings
 TIMES_AFTER = f"{TIMES} WHERE guild_id > :after ORDER BY guild_id LIMIT :limit"
 TIMES_OF = f"{TIMES} WHERE guild_id = ?"
 
-# A final card may still have to be shown, and cannot without what it shows.
+# A final card may still have to be shown, and cannot without what it shows. Nothing is older than Discord's id of the event
+# that asked for it, though our clock may have been years behind when the job ended; numbers below :timed are no such ids.
 EXPIRED = """--sql
 SELECT id FROM jobs
 WHERE {where}finished_at < :before AND {mark} IS NULL
+    AND (interaction_id < :timed OR interaction_id < :asked_before)
     AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND closed_at IS NULL)
 ORDER BY finished_at
 LIMIT :limit
@@ -95,13 +102,25 @@ class SqliteRetention:
         return await self._database.read(select)
 
     async def expired(self, guild_id: int | None, *, before: datetime, words: bool) -> Content:
-        values = {"guild_id": guild_id, "before": to_micros(before), "limit": PORTION}
+        values = {
+            "guild_id": guild_id,
+            "before": to_micros(before),
+            "timed": FIRST_ID,
+            "asked_before": id_made_at(before),
+            "limit": PORTION,
+        }
         in_server, anywhere = (EXPIRED_WORDS, OLDEST_WORDS) if words else (EXPIRED_PICTURES, OLDEST_PICTURES)
         sql = anywhere if guild_id is None else in_server
         return await self._database.walk(lambda connection: content_of(connection, connection.execute(sql, values)))
 
     async def remove(self, content: Content, *, words: bool, now: datetime) -> None:
         await self._database.transaction(lambda connection: forget(connection, content.job_ids, words=words, now=now))
+
+    async def stored_times(self) -> StoredTimes:
+        return await self._database.read(_stored_times)
+
+    async def note_agreement(self, now: datetime) -> None:
+        await self._database.transaction(lambda connection: connection.execute(SET, (AGREED_AT, str(to_micros(now)))).rowcount)
 
     async def remove_backups(self, *, before: datetime) -> int:
         """Those that a migration made (bot.storage.migrator), and what a restore moved aside."""
@@ -117,6 +136,15 @@ def forget(connection: sqlite3.Connection, job_ids: Sequence[JobId], *, words: b
         removed = json.dumps(REMOVED.to_dict())
         connection.execute(REMOVE_WORDS, {**values, "removed": removed, "failed": FAILED_ONCE})
     jobs_changed(connection, job_ids)
+
+
+def _stored_times(connection: sqlite3.Connection) -> StoredTimes:
+    job = connection.execute(NEWEST).fetchone()
+    agreed = connection.execute("SELECT value FROM meta WHERE name = ?", (AGREED_AT,)).fetchone()
+    return StoredTimes(
+        asked_at=None if job is None else made_at(job["interaction_id"], otherwise=from_micros(job["created_at"])),
+        agreed_at=None if agreed is None else from_micros(int(agreed["value"])),
+    )
 
 
 def _times(row: sqlite3.Row) -> KeepingTimes:

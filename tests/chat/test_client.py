@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import inspect
-from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import discord
 import pytest
@@ -11,13 +11,14 @@ import simcord
 
 from bot.chat.actions import Press
 from bot.chat.client import PastelBot
-from bot.chat.command_sync import payload_hash, sync_if_changed
+from bot.chat.command_sync import LOOK_PAUSE, Registration, payload_hash, sync_if_changed
 from bot.chat.extensions import EXTENSIONS
-from bot.chat.freshness import Freshness
 from bot.storage.database import Database
 from bot.storage.meta import SqliteMeta
 from bot.telemetry import Metrics
-from tests.fakes import START
+from tests.chat.test_faults import refusal
+from tests.fakes import FakeClock
+from tests.services.world import until
 
 COGS = Path(__file__).resolve().parents[2] / "cogs"
 
@@ -46,16 +47,40 @@ def add_command(bot: PastelBot, name: str = "draw", description: str = "Draw") -
     bot.tree.add_command(discord.app_commands.Command(name=name, description=description, callback=callback))
 
 
+class Registered:
+    """A command as Discord has it: as much of it as is asked for."""
+
+    default_member_permissions = None
+
+    def __init__(self, what: dict[str, Any]) -> None:
+        self._what = what
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._what
+
+
 class CountingTree:
-    """The tree's commands, and how often they were sent."""
+    """The tree's commands, how often they were sent, and what Discord has of them; `faults` are raised by the next sends."""
 
     def __init__(self, tree: discord.app_commands.CommandTree[PastelBot]) -> None:
+        self._tree = tree
         self.get_commands = tree.get_commands
         self.allowed_contexts, self.allowed_installs = tree.allowed_contexts, tree.allowed_installs
         self.syncs = 0
+        self.registered: list[Registered] = []
+        self.faults: list[Exception] = []
+        self.is_silent = False
 
     async def sync(self) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
         self.syncs += 1
+        self.registered = [Registered({"id": self.syncs, **command.to_dict(self._tree)}) for command in self.get_commands()]
+
+    async def fetch_commands(self) -> list[Registered]:
+        if self.is_silent:
+            raise discord.RateLimited(60.0)
+        return self.registered
 
 
 async def test_commands_are_sent_once_and_again_only_when_they_change():
@@ -94,6 +119,88 @@ async def test_a_sync_that_failed_is_repeated_at_the_next_start():
     tree.sync = working
 
     assert await sync_if_changed(tree, 1, meta)
+
+
+async def test_commands_that_another_copy_overwrote_are_sent_again():
+    meta, bot = InMemoryMeta(), make_bot()
+    add_command(bot)
+    tree = CountingTree(bot.tree)
+    await sync_if_changed(tree, 1, meta)
+
+    tree.registered = [Registered({"id": 1, "name": "draw", "description": "Draw, with another model"})]
+    assert await sync_if_changed(tree, 1, meta)
+    assert not await sync_if_changed(tree, 1, meta)
+
+    tree.registered = []
+    assert await sync_if_changed(tree, 1, meta)
+
+
+async def test_where_discord_does_not_say_what_it_has_commands_are_sent():
+    meta, tree = InMemoryMeta(), CountingTree(make_bot().tree)
+    tree.is_silent = True
+
+    assert await sync_if_changed(tree, 1, meta)
+    assert await sync_if_changed(tree, 1, meta)
+
+
+def too_long(tree: discord.app_commands.CommandTree[PastelBot]) -> discord.HTTPException:
+    """Discord's refusal of the tree's first command, as discord.py raises it."""
+    errors = {"0": {"description": {"_errors": [{"code": "BASE_TYPE_BAD_LENGTH", "message": "Must be 1 to 100 long."}]}}}
+    refused = refusal(400, 50035, errors=errors)
+    return discord.app_commands.CommandSyncFailure(refused, list(tree.get_commands()))
+
+
+async def test_a_refused_registration_says_which_command_and_why_and_the_bot_serves_on(caplog: pytest.LogCaptureFixture):
+    bot = make_bot()
+    add_command(bot, "paint")
+    tree = CountingTree(bot.tree)
+    tree.faults = [too_long(bot.tree)]
+    registration = Registration(tree, InMemoryMeta())
+
+    await registration.settle(1)
+    await registration.stop()
+
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "'paint'" in record.getMessage()
+    assert "Must be 1 to 100 long." in record.getMessage()
+    assert "\n" not in record.getMessage()
+    assert tree.syncs == 0
+
+
+async def test_a_registration_that_gets_no_answer_goes_on_beside_the_service():
+    bot, clock = make_bot(), FakeClock()
+    add_command(bot)
+    tree = CountingTree(bot.tree)
+    tree.faults = [refusal(503), ConnectionResetError()]
+    registration = Registration(tree, InMemoryMeta(), ticks=clock.ticks, sleep=clock.sleep)
+
+    await registration.settle(1)
+    assert tree.syncs == 0
+    await until(lambda: clock.sleeping == 1)
+    clock.advance(1)
+
+    await until(lambda: tree.syncs == 1)
+    await registration.stop()
+
+
+async def test_a_member_with_commands_of_another_copy_makes_us_look_but_not_all_the_time():
+    bot, clock = make_bot(), FakeClock()
+    add_command(bot)
+    tree = CountingTree(bot.tree)
+    registration = Registration(tree, InMemoryMeta(), ticks=clock.ticks, sleep=clock.sleep)
+    await registration.settle(1)
+
+    tree.registered = []
+    registration.doubt(1)
+    clock.advance(LOOK_PAUSE)
+    assert tree.syncs == 1
+    registration.doubt(1)
+    await until(lambda: tree.syncs == 2)
+    clock.advance(LOOK_PAUSE)
+    registration.doubt(1)  # all is well now
+    await registration.stop()
+
+    assert tree.syncs == 2
 
 
 async def test_without_memory_commands_are_sent_every_time():
@@ -181,23 +288,6 @@ def test_every_cog_is_an_extension_and_every_extension_a_cog():
     assert len(found) >= 5
     for name in EXTENSIONS:
         assert inspect.iscoroutinefunction(import_module(name).setup)
-
-
-def test_an_interaction_older_than_discord_waits_is_stale():
-    freshness = Freshness()
-
-    assert not freshness.is_stale(START, START + timedelta(seconds=2.4))
-    assert freshness.is_stale(START, START + timedelta(seconds=2.6))
-
-
-def test_a_clock_that_is_wrong_is_found_out():
-    for skew in (30.0, -30.0):
-        freshness = Freshness()
-        for _ in range(10):
-            freshness.is_stale(START, START + timedelta(seconds=skew))
-
-        assert not freshness.is_stale(START, START + timedelta(seconds=skew + 0.5))
-        assert freshness.is_stale(START, START + timedelta(seconds=skew + 3.5))
 
 
 @pytest.mark.parametrize(

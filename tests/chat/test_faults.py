@@ -14,12 +14,14 @@ ERRORS = {403: discord.Forbidden, 404: discord.NotFound}
 VIA = {"Via": "1.1 google"}
 
 
-def refusal(status: int, code: int = 0, headers: dict[str, str] | None = None) -> discord.HTTPException:
+def refusal(
+    status: int, code: int = 0, headers: dict[str, str] | None = None, *, errors: dict[str, object] | None = None
+) -> discord.HTTPException:
     """What discord.py raises for such an answer."""
     response = Mock(spec_set=["status", "reason", "headers"])
     response.status, response.reason, response.headers = status, "because", headers or {}
     kind = discord.DiscordServerError if status >= 500 else ERRORS.get(status, discord.HTTPException)
-    return kind(response, {"code": code, "message": "secret-token in a text"})
+    return kind(response, {"code": code, "message": "secret-token in a text"} | ({"errors": errors} if errors else {}))
 
 
 def fault_of(error: Exception, route: Route = Route.BOT) -> MessengerError:
@@ -43,6 +45,8 @@ def fault_of(error: Exception, route: Route = Route.BOT) -> MessengerError:
         (403, 0, DeliveryFault.FORBIDDEN),
         (413, 0, DeliveryFault.TOO_LARGE),
         (400, 40005, DeliveryFault.TOO_LARGE),
+        (400, 50083, DeliveryFault.THREAD_CLOSED),
+        (400, 160005, DeliveryFault.THREAD_CLOSED),
         (400, 50035, DeliveryFault.REFUSED),
         (500, 0, DeliveryFault.UNAVAILABLE),
         (503, 0, DeliveryFault.UNAVAILABLE),

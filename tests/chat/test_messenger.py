@@ -7,7 +7,9 @@ from datetime import timedelta
 import discord
 import pytest
 import simcord
+from simcord.backend.errors import BackendError
 
+from bot.chat import messenger
 from bot.chat.client import PastelBot
 from bot.chat.messenger import DiscordMessenger
 from bot.domain.delivery import DeliveryFault
@@ -108,6 +110,25 @@ async def test_a_deleted_message_is_gone_and_deleting_it_again_is_no_error(rig: 
     assert caught.value.fault is DeliveryFault.MESSAGE_GONE
 
 
+async def test_a_card_in_an_archived_thread_is_deleted_all_the_same(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    thread = rig.env.backend.create_thread(rig.channel.id, "a thread", rig.env.backend.bot_user.id)
+    reply = rig.reply(channel_id=thread.id)
+    reply = replace(reply, message_id=await rig.messenger.post(reply, card(job=JOB), nonce=JOB.id))
+    delete = rig.env.backend.delete_message
+
+    def guarded(channel_id: int, message_id: int) -> None:
+        if rig.env.backend.channels[channel_id].thread_metadata.archived:
+            raise BackendError(400, 50083, "Thread is archived")
+        delete(channel_id, message_id)
+
+    monkeypatch.setattr(rig.env.backend, "delete_message", guarded)
+    thread.thread_metadata.archived = True
+
+    await rig.messenger.delete(reply)
+
+    assert reply.message_id not in rig.env.backend.messages[thread.id]
+
+
 async def test_what_was_never_shown_cannot_be_edited_but_is_deleted_in_peace(rig: Rig):
     with pytest.raises(MessengerError) as caught:
         await rig.messenger.edit_by_id(rig.reply(), card())
@@ -156,6 +177,35 @@ async def test_a_lost_post_is_found_by_the_job_on_its_buttons(rig: Rig):
 
     assert await rig.messenger.find_post(rig.reply(), JOB.id, since=since) == mine.message_id
     assert await rig.messenger.find_post(rig.reply(), "c" * 16, since=since) is None
+
+
+async def test_a_post_that_many_messages_came_before_is_found_among_the_newest(rig: Rig, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(messenger, "SEARCH_DEPTH", 2)
+    since = rig.env.now() - timedelta(seconds=1)
+    for number in range(4):
+        await rig.posted(replace(JOB, id=f"{number}" * 16))
+    mine = await rig.posted()
+    await rig.posted(replace(JOB, id="b" * 16))
+
+    assert await rig.messenger.find_post(rig.reply(), JOB.id, since=since) == mine.message_id
+    assert await rig.messenger.find_post(rig.reply(), "2" * 16, since=since) is None
+
+
+async def test_a_sentence_goes_to_the_member_directly_and_pings_nobody(rig: Rig):
+    user = rig.env.create_user("ann")
+    channel_id = await rig.messenger.open_direct(user.id)
+
+    message_id = await rig.messenger.tell(channel_id, "@everyone look", nonce=JOB.id)
+
+    assert await rig.messenger.open_direct(user.id) == channel_id
+    message = rig.env.backend.messages[channel_id][message_id]
+    assert (message.content, message.mention_everyone) == ("@everyone look", False)
+
+
+async def test_a_token_is_used_through_the_clients_proxy(rig: Rig):
+    rig.messenger._client.http.proxy = "http://proxy.example:3128"
+
+    assert rig.messenger._webhook(rig.reply(token="secret")).proxy == "http://proxy.example:3128"
 
 
 async def test_a_post_from_before_is_not_taken_for_the_lost_one(rig: Rig):

@@ -72,6 +72,9 @@ class SimClock:
     def now(self) -> datetime:
         return self.env.now() if self.env else datetime(2026, 1, 1, tzinfo=UTC)
 
+    def ticks(self) -> float:
+        return self.now().timestamp()
+
 
 @dataclass
 class Stage:
@@ -96,7 +99,13 @@ class Stage:
 
     def build_bot(self) -> PastelBot:
         """Bot and services over the same database, as a new process builds them."""
-        self.bot = PastelBot(metrics=self.metrics, meta=SqliteMeta(self.database), extensions=EXTENSIONS, guild_ready_timeout=0)
+        self.bot = PastelBot(
+            metrics=self.metrics,
+            meta=SqliteMeta(self.database),
+            extensions=EXTENSIONS,
+            guild_ready_timeout=0,
+            ticks=self.clock.ticks,
+        )
         ports = Ports(
             jobs=self.jobs,
             intakes=SqliteIntakes(self.database),

@@ -35,6 +35,7 @@ async def send(stage: Stage, custom_id: str, actor: Any = None, message: Any = N
 async def test_a_card_in_a_private_thread_is_known_to_its_people_alone(stage: Stage, kind: discord.ChannelType, is_told: bool):
     made = stage.env.backend.create_thread(stage.channel.id, "a thread", stage.member.id, type=kind.value)
     (thread,) = [thread for thread in stage.channel.threads if thread.id == made.id]
+    stage.env.backend.add_thread_member(thread.id, stage.env.backend.bot_user.id)
     await stage.member.slash(thread, "anime", prompt="owlsecret")
     hidden = await stage.draw()
     shown = await stage.finished()

@@ -121,11 +121,11 @@ class House:
 
     async def status(self, it: Interaction, *wanted: str, within: float = 60.0) -> str:
         """Wait until the interaction's job has one of these statuses."""
-        return await self._poll(lambda: (job := self.job_of(it)) and job["status"] in wanted and job["status"], within, it)
+        return await self.poll(lambda: (job := self.job_of(it)) and job["status"] in wanted and job["status"], within, it)
 
     async def known_as_shown(self, it: Interaction) -> None:
         """Wait until the database says that the member was shown the job; a moment after it is so."""
-        await self._poll(lambda: (job := self.job_of(it)) and job["shown_at"], 30.0, it)
+        await self.poll(lambda: (job := self.job_of(it)) and job["shown_at"], 30.0, it)
 
     async def calm(self, within: float = 120.0) -> None:
         """Wait until no job waits, no card is left to show and no file to read."""
@@ -135,9 +135,9 @@ class House:
             open_ends = self.rows("SELECT 1 FROM outbox WHERE closed_at IS NULL UNION ALL SELECT 1 FROM intakes")
             return not open_jobs and not open_ends
 
-        await self._poll(is_calm, within, "calm")
+        await self.poll(is_calm, within, "calm")
 
-    async def _poll(self, found: Any, within: float, what: object) -> Any:
+    async def poll(self, found: Any, within: float, what: object) -> Any:
         try:
             async with asyncio.timeout(within):
                 while not (value := found()):  # noqa: ASYNC110  # SQLite tells nobody outside of its process

@@ -11,13 +11,14 @@ from enum import StrEnum
 from typing import TypeVar
 
 from bot.domain.card import JobCard
-from bot.domain.delivery import NONCE_WINDOW, DeliveryFault
+from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId, JobStatus, ReplyTarget
 from bot.ports import MessengerError
-from tests.fakes import FakeClock
+from tests.fakes import DIRECT, FakeClock
 
 T = TypeVar("T")
 TOKEN_LIFE = timedelta(minutes=15)
+NONCE_WINDOW = timedelta(minutes=2)  # "the past few minutes", documentation says
 
 
 class Event(StrEnum):
@@ -76,7 +77,11 @@ class FakeDiscord:
 
     def ends(self, job_id: JobId) -> list[Message]:
         """The visible messages that show the job's final card."""
-        return [message for message in self.messages.values() if message.job_id == job_id and message.shows_end]
+        return [
+            message
+            for message in self.messages.values()
+            if message.job_id == job_id and message.shows_end and message.channel_id not in self._gone_channels
+        ]
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
         assert reply.token is not None
@@ -94,11 +99,21 @@ class FakeDiscord:
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
         def find() -> int | None:
             for message_id, message in self.messages.items():
-                if message.job_id == job_id and message.created_at >= since and not message.deleted:
+                is_there = message.channel_id == reply.channel_id and not message.deleted
+                if is_there and message.job_id == job_id and message.created_at >= since:
                     return message_id
             return None
 
         return await self._request(None, find)
+
+    async def reopen(self, reply: ReplyTarget) -> None:
+        raise MessengerError(DeliveryFault.FORBIDDEN, "no thread")
+
+    async def open_direct(self, user_id: int) -> int:
+        return await self._request(None, lambda: DIRECT + user_id)
+
+    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+        return await self._request(None, lambda: self._new(channel_id))
 
     async def delete(self, reply: ReplyTarget) -> None:
         if reply.message_id is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 import pytest
 
-from bot.domain.delivery import DELIVERY_PATIENCE, DeliveryFault
-from bot.domain.job import JobStatus, Parent, Relation
+from bot.domain.delivery import PATIENCE, DeliveryFault
+from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.services.courier import FILES_LOST, TOO_LARGE
-from bot.services.delivery import MAX_REFUSALS, MIN_TRIES
+from bot.services.patience import MAX_REFUSALS
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, reply, request
 from tests.services.world import World, fault
 
@@ -82,19 +83,6 @@ async def test_a_failure_and_a_cancellation_are_shown_the_same_way(world: World)
     assert not await world.is_open(cancelled)
 
 
-@pytest.mark.parametrize("kind", [DeliveryFault.CHANNEL_GONE, DeliveryFault.FORBIDDEN])
-async def test_a_closed_door_is_never_knocked_at_again(world: World, kind: DeliveryFault) -> None:
-    job = await world.drawn(reply=reply(token=None))
-    world.messenger.fail("edit_by_id", fault(kind))
-
-    await world.services.delivery.deliver_due()
-    world.clock.advance(FAR_IN_TIME)
-
-    assert await world.services.delivery.deliver_due() == 0
-    assert len(world.messenger.calls) == 1
-    assert await world.status(job) is JobStatus.UNDELIVERABLE
-
-
 async def test_an_outage_is_waited_out_with_growing_pauses(world: World) -> None:
     job = await world.drawn(reply=reply(token=None))
     world.messenger.fail("edit_by_id", *[fault(DeliveryFault.UNAVAILABLE) for _ in range(3)])
@@ -123,23 +111,62 @@ async def test_an_outage_that_names_its_length_is_taken_at_its_word(world: World
     assert await world.status(job) is JobStatus.DELIVERED
 
 
+async def tried(world: World, job: Job, attempts: int) -> None:
+    """Let delivery have tried the card so often before."""
+    sql = "UPDATE outbox SET attempts = ? WHERE job_id = ?"
+    await world.database.transaction(lambda connection: connection.execute(sql, (attempts, job.id)).rowcount)
+
+
 async def test_an_outage_longer_than_the_patience_ends_as_undeliverable(world: World) -> None:
     job = await world.drawn(reply=reply(token=None))
-    world.messenger.fail("edit_by_id", *[fault(DeliveryFault.UNAVAILABLE) for _ in range(MIN_TRIES)])
-    for _ in range(MIN_TRIES - 1):
-        assert await world.services.delivery.deliver_due() == 1
-        assert await world.status(job) is JobStatus.SUCCEEDED
-        world.clock.advance(70)
+    world.messenger.fail("edit_by_id", *[fault(DeliveryFault.UNAVAILABLE)] * 2)
+    await tried(world, job, PATIENCE - 2)
 
-    world.clock.advance(DELIVERY_PATIENCE.total_seconds())
+    await world.services.delivery.deliver_due()
+    assert await world.status(job) is JobStatus.SUCCEEDED
+    world.clock.advance(70)
     await world.services.delivery.deliver_due()
 
     assert await world.status(job) is JobStatus.UNDELIVERABLE
 
 
+@pytest.mark.parametrize("years", [1, -1], ids=["ahead", "back"])
+async def test_a_clock_that_is_stepped_ends_no_patience_and_holds_up_no_card(world: World, years: int) -> None:
+    job = await world.drawn(reply=reply(token=None))
+    world.messenger.fail("edit_by_id", *[fault(DeliveryFault.UNAVAILABLE)] * 20)
+    for _ in range(19):
+        assert await world.services.delivery.deliver_due() == 1
+        world.clock.advance(70)
+
+    world.clock.set_ahead(timedelta(days=365 * years))
+    await world.services.delivery.deliver_due()
+    assert await world.status(job) is JobStatus.SUCCEEDED
+    world.clock.advance(70)
+    await world.services.delivery.deliver_due()
+
+    assert await world.status(job) is JobStatus.DELIVERED
+
+
+async def test_a_clock_that_is_set_back_during_a_long_rate_limit_makes_it_no_longer(world: World) -> None:
+    job = await world.drawn(reply=reply(token=None))
+    world.messenger.fail("edit_by_id", fault(DeliveryFault.RATE_LIMITED, retry_after=1800))
+    await world.services.delivery.deliver_due()
+    for _ in range(25):
+        world.clock.advance(60)
+        await world.services.delivery.deliver_due()
+    assert len(world.messenger.calls) == 1
+
+    world.clock.set_back(timedelta(minutes=20))
+    for _ in range(6):
+        world.clock.advance(60)
+        await world.services.delivery.deliver_due()
+
+    assert await world.status(job) is JobStatus.DELIVERED
+
+
 async def test_a_card_that_waited_while_the_bot_was_off_is_not_given_up_at_the_first_fault(world: World) -> None:
     job = await world.drawn(reply=reply(token=None))
-    world.clock.advance(2 * DELIVERY_PATIENCE.total_seconds())
+    world.clock.advance(48 * 3600.0)
     world.messenger.fail("edit_by_id", fault(DeliveryFault.UNAVAILABLE))
 
     await world.services.delivery.deliver_due()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from bot.domain.delivery import NONCE_WINDOW, DeliveryFault
+from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobStatus
 from tests.examples import reply
 from tests.fakes import START
@@ -23,7 +23,7 @@ async def test_a_post_that_was_cut_off_is_repeated_with_its_nonce_soon_after(wor
 
     await world.services.delivery.deliver_due()
 
-    assert world.messenger.ways == ["find_post", "post", "post"]
+    assert world.messenger.ways == ["find_post", "post", "find_post", "post"]
     assert {call.nonce for call in world.messenger.calls if call.way == "post"} == {job.id}
 
 
@@ -32,7 +32,7 @@ async def test_an_old_post_is_looked_up_before_it_is_repeated(world: World) -> N
     world.messenger.fail("post", fault(DeliveryFault.UNAVAILABLE))
     await world.services.delivery.deliver_due()
     world.build()
-    world.clock.advance(NONCE_WINDOW.total_seconds() + 1)
+    world.clock.advance(150)
     world.messenger.found = 777
 
     await world.services.delivery.deliver_due()
@@ -59,12 +59,26 @@ async def test_an_old_post_that_is_not_found_is_made_again(world: World) -> None
     job = await world.drawn(reply=reply(message_id=None, token=None))
     world.messenger.fail("post", fault(DeliveryFault.UNAVAILABLE))
     await world.services.delivery.deliver_due()
-    world.clock.advance(NONCE_WINDOW.total_seconds() + 1)
+    world.clock.advance(150)
 
     await world.services.delivery.deliver_due()
 
     assert world.messenger.ways == ["find_post", "post", "find_post", "post"]
     assert await world.status(job) is JobStatus.DELIVERED
+
+
+async def test_a_post_is_looked_up_however_the_clock_was_stepped_meanwhile(world: World) -> None:
+    job = await world.drawn(reply=reply(message_id=None, token=None))
+    world.messenger.fail("post", fault(DeliveryFault.UNAVAILABLE))
+    await world.services.delivery.deliver_due()
+    world.clock.advance(3600)
+    world.clock.set_back(timedelta(seconds=3590))  # by the wall, the post is 10 s old
+    world.messenger.found = 777
+
+    await world.services.delivery.deliver_due()
+
+    assert world.messenger.ways == ["find_post", "post", "find_post", "edit_by_id"]
+    assert (await world.job(job.id)).reply.message_id == 777
 
 
 async def test_a_post_is_on_record_before_it_is_sent(world: World) -> None:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import json
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 import pytest
 
-from bot.domain.delivery import DeliveryFault, SeenAnswer
+from bot.domain.delivery import REFUSED_HERE, DeliveryFault, SeenAnswer
 from bot.domain.intake import MAX_INTAKES
 from bot.domain.job import Actor, JobStatus
 from bot.domain.moderation import Block
@@ -221,8 +222,9 @@ async def test_an_outage_decides_nothing(world: World):
     assert await stored(world) is not None
 
 
-async def test_an_answer_that_is_refused_for_good_ends_the_intake(world: World):
-    await take_in(world, failing(fault(DeliveryFault.TOKEN_DEAD)))
+@pytest.mark.parametrize("kind", sorted(REFUSED_HERE))
+async def test_an_answer_that_is_refused_for_good_ends_the_intake(world: World, kind: DeliveryFault):
+    await take_in(world, failing(fault(kind)))
 
     assert (await open_intakes(world), world.attachments.fetched) == (0, [])
 
@@ -231,6 +233,17 @@ async def test_an_answer_that_got_lost_is_found_out(world: World):
     await take_in(world, failing(fault(DeliveryFault.UNAVAILABLE)))
     assert (await stored(world), await open_intakes(world)) == (None, 1)
 
+    assert await world.services.intakes.look()
+
+    assert (await stored(world)).reply.message_id == 500
+
+
+async def test_a_clock_that_is_set_ahead_drops_no_file_that_was_sent(world: World):
+    await take_in(world, failing(fault(DeliveryFault.UNAVAILABLE)))
+    world.messenger.fail("first_answer", fault(DeliveryFault.TOKEN_DEAD))
+
+    world.clock.set_ahead(timedelta(days=365))
+    assert not await world.services.intakes.look()  # the answer may still be on its way
     assert await world.services.intakes.look()
 
     assert (await stored(world)).reply.message_id == 500

@@ -238,6 +238,29 @@ async def test_a_card_that_cannot_be_edited_is_left_alone(world: World, kind: De
     assert len(world.messenger.calls) == 2
 
 
+async def test_a_card_that_only_its_token_reaches_goes_on_when_the_clock_is_set_ahead(world: World) -> None:
+    job = await running(world)
+    world.clock.set_ahead(timedelta(days=365))
+    world.messenger.fail("edit_by_id", fault(DeliveryFault.FORBIDDEN))
+    world.clock.advance(EDIT_INTERVAL)
+    world.services.live.on_progress(job, progress(job.request, 1))
+
+    await until(lambda: edits(world, job) == [None, 1])
+    assert world.messenger.ways == ["edit_by_token", "edit_by_id", "edit_by_token"]
+
+
+async def test_a_dead_token_is_asked_once_when_the_clock_is_set_back(world: World) -> None:
+    job = await running(world)
+    world.clock.set_back(timedelta(days=365))
+    world.messenger.fail("edit_by_token", *[fault(DeliveryFault.TOKEN_DEAD)] * 9)
+    for step in (1, 2, 3):
+        world.clock.advance(EDIT_INTERVAL)
+        world.services.live.on_progress(job, progress(job.request, step))
+        await until(lambda step=step: edits(world, job)[-1] == step)
+
+    assert world.messenger.ways == ["edit_by_token", "edit_by_token", "edit_by_id", "edit_by_id", "edit_by_id"]
+
+
 async def test_an_outage_does_not_end_the_live_card(world: World) -> None:
     job = await running(world)
     world.messenger.fail("edit_by_token", fault(DeliveryFault.UNAVAILABLE))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bot.domain.card import JobCard
-from bot.domain.delivery import DeliveryFault, SeenAnswer
+from bot.domain.delivery import REFUSED_HERE, DeliveryFault, SeenAnswer
 from bot.domain.job import JobStatus
 from bot.domain.quota import Limits
 from bot.domain.request import Draft
@@ -138,15 +138,15 @@ async def test_a_replayed_event_changes_nothing(world: World):
     assert (await world.jobs.waiting(MEMBER, limit=9)).total == 1
 
 
-@pytest.mark.parametrize("kind", [DeliveryFault.TOKEN_DEAD, DeliveryFault.REFUSED])
+@pytest.mark.parametrize("kind", [*sorted(REFUSED_HERE), DeliveryFault.REFUSED])
 async def test_a_first_answer_that_is_refused_for_good_cancels_the_job_at_once(world: World, kind: DeliveryFault):
     answer = failing(fault(kind))
 
-    if kind is DeliveryFault.TOKEN_DEAD:
-        await take_in(world, answer)
-    else:  # a mistake of ours: it is reported like every bug
+    if kind is DeliveryFault.REFUSED:  # a mistake of ours: it is reported like every bug
         with pytest.raises(MessengerError):
             await take_in(world, answer)
+    else:
+        await take_in(world, answer)
 
     job = await stored(world)
     assert job.status is JobStatus.CANCELLED
@@ -309,6 +309,20 @@ async def test_a_clock_that_is_set_back_holds_up_no_first_answer(world: World, a
     await finding_out(world)
 
     assert (await stored(world)).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("by", [timedelta(days=365), timedelta(hours=1)], ids=["a year", "an hour"])
+async def test_a_clock_that_is_set_ahead_takes_no_job_back_that_was_shown(world: World, by: timedelta):
+    """In a private thread or a direct message only the token tells, and its answer may still be on its way."""
+    await take_in(world, failing(LOST))
+    world.messenger.fail("first_answer", TOO_LATE)
+
+    world.clock.set_ahead(by)
+    await world.services.first_answers.look()
+    assert (await stored(world)).status is JobStatus.QUEUED
+    await finding_out(world)
+
+    assert (await stored(world)).reply.message_id == 500
 
 
 class Slow:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.domain.delivery import DeliveryFault
-from bot.domain.job import Job
+from bot.domain.job import Job, id_made_at
 from bot.domain.quota import UNLIMITED, Limits, Standing, StepsTaken, day_of
 from bot.errors import DatabaseError, QuotaError
 from bot.storage import ledger
@@ -122,6 +122,24 @@ async def test_the_allowance_is_full_again_at_midnight_utc(store: Store) -> None
 
     assert await standing(store, now=MORNING) == Standing(waiting=1)
     await store.add(2, limits=THREE, now=MORNING, num_images=3)
+
+
+@pytest.mark.parametrize("wrong", [timedelta(days=1), timedelta(days=-1), timedelta(days=3000), timedelta(days=-3000)])
+async def test_a_clock_that_is_stepped_renews_no_credits(store: Store, wrong: timedelta) -> None:
+    """The day is Discord's, as it stands in each interaction's id."""
+    first, second = id_made_at(NOW), id_made_at(NOW + timedelta(seconds=1))
+    await store.add(first, limits=THREE, num_images=3)
+
+    sentence = await refused(store, second, THREE, now=NOW + wrong)
+
+    assert f"they renew <t:{int(NOW.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) + 86400}:R>" in sentence
+    await store.add(id_made_at(NOW + timedelta(days=1)), limits=THREE, num_images=3, now=NOW + wrong)
+
+
+async def test_what_was_asked_for_before_midnight_by_discords_clock_counts_for_that_day(store: Store) -> None:
+    await store.add(id_made_at(EVENING), limits=THREE, now=MORNING, num_images=3)
+
+    assert await standing(store, now=MORNING) == Standing(waiting=1)
 
 
 @pytest.mark.parametrize("ending", ["cancel", "fail", "give up"])

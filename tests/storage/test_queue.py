@@ -120,6 +120,13 @@ async def test_at_start_every_running_job_is_an_orphan(store: Store) -> None:
     assert {(await store.get(job.id)).status for job in (*running, queued)} == {JobStatus.QUEUED}
 
 
+async def test_a_lease_of_before_the_clock_was_set_back_has_run_out(store: Store) -> None:
+    job = await store.running(1)
+
+    assert (await store.jobs.recover(now=NOW - timedelta(seconds=20), expired_only=True)).requeued == ()
+    assert (await store.jobs.recover(now=NOW - timedelta(days=365), expired_only=True)).requeued == (job.id,)
+
+
 async def test_later_only_expired_leases_count(store: Store) -> None:
     expired = await store.running(1)
     await store.add(2)
@@ -241,7 +248,7 @@ async def test_of_those_that_run_together_the_one_whose_turn_comes_first_ends_fi
         (LINE.replace("?", ":user_id"), {"user_id": 1}),
         (SERVED.replace("?", ":user_id"), {"user_id": 1}),
         (STANDING, {"user_id": 1, "guild_id": 2, "day": 3}),
-        (ORPHANS, {"now": 1, "expired_only": 1}),
+        (ORPHANS, {"now": 1, "longest": 2, "expired_only": 1}),
     ],
 )
 async def test_the_queue_never_reads_through_all_finished_jobs(store: Store, sql: str, values: dict[str, object]) -> None:

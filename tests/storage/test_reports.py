@@ -114,6 +114,14 @@ async def test_a_member_files_so_many_within_the_time_and_no_more(store: Store) 
     assert await file(store, jobs[3].id, most=2, now=NOW + HOUR) is not None
 
 
+async def test_reports_of_before_the_clock_was_set_back_count_towards_no_limit(store: Store) -> None:
+    jobs = [await store.add(number) for number in range(1, 4)]
+    for job in jobs[:2]:
+        assert await file(store, job.id, most=2, now=NOW + timedelta(days=4000)) is not None
+
+    assert await file(store, jobs[2].id, most=2) is not None
+
+
 async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(store: Store) -> None:
     reports = SqliteReports(store.database)
     job = await store.succeeded(1)

@@ -185,7 +185,7 @@ async def test_what_a_restore_moved_aside_is_removed_after_a_month(store: Store)
 
 
 async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> None:
-    values = {"guild_id": 1, "before": 1, "limit": 1, "user_id": 1, "up_to": 1, "ids": "[]"}
+    values = {"guild_id": 1, "before": 1, "timed": 1, "asked_before": 1, "limit": 1, "user_id": 1, "up_to": 1, "ids": "[]"}
 
     async def plan(sql: str) -> str:
         rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())

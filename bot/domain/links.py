@@ -13,6 +13,11 @@ def job_link(job: Job) -> str | None:
     return message_link(job.origin.guild_id, reply.channel_id, reply.message_id)
 
 
+def place_link(job: Job) -> str:
+    """Where the job's card is, or would be."""
+    return job_link(job) or f"https://discord.com/channels/{job.origin.guild_id or '@me'}/{job.reply.channel_id}"
+
+
 def message_link(guild_id: int | None, channel_id: int, message_id: int) -> str:
     """`guild_id` None is a direct message."""
     return f"https://discord.com/channels/{guild_id or '@me'}/{channel_id}/{message_id}"

@@ -1,0 +1,49 @@
+"""Whether pictures can be brought to where somebody asks: what comes after the interaction's token has died is shown by our own
+right. What would end badly is said before anything is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import discord
+
+from bot.chat.replies import Interaction
+from bot.errors import NotAllowedError
+
+PERMISSIONS: Final = {
+    "view_channel": "View Channel",
+    "send_messages": "Send Messages",
+    "send_messages_in_threads": "Send Messages in Threads",
+    "attach_files": "Attach Files",
+}
+NOT_IN_SERVER: Final = (
+    "Only my commands were added to this server, and not I myself, so I could not bring the pictures here. "
+    "Ask whoever manages it to add me once more, as a bot."
+)
+NOT_IN_THREAD: Final = (
+    "I am not in this private thread, so I could not bring the pictures here. Mention me in it (type @ and my name), "
+    "which adds me, then ask again."
+)
+
+
+def require_reach(interaction: Interaction) -> None:
+    """Raises NotAllowedError naming what the bot lacks here to show a result. The first answer needs none of it."""
+    if interaction.guild_id is None:
+        return
+    guild = interaction.client.get_guild(interaction.guild_id)
+    if guild is None:  # with the guilds intent, the cache holds every server that the bot is in
+        raise NotAllowedError(NOT_IN_SERVER)
+    granted, channel = interaction.app_permissions, interaction.channel
+    if granted.administrator:
+        return
+    in_thread = isinstance(channel, discord.Thread)
+    needed = ("view_channel", "send_messages_in_threads" if in_thread else "send_messages", "attach_files")
+    missing = [PERMISSIONS[name] for name in needed if not getattr(granted, name)]
+    if missing:
+        names = ", ".join(f"**{name}**" for name in missing)
+        raise NotAllowedError(f"I cannot post pictures in this channel. A moderator can allow me to: {names}.")
+    if isinstance(channel, discord.Thread) and channel.is_private():
+        known = guild.get_thread(channel.id)
+        if known is None or known.me is None:
+            raise NotAllowedError(NOT_IN_THREAD)
