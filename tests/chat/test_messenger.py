@@ -179,16 +179,28 @@ async def test_a_lost_post_is_found_by_the_job_on_its_buttons(rig: Rig):
     assert await rig.messenger.find_post(rig.reply(), "c" * 16, since=since) is None
 
 
+class Channel:
+    """A channel's history as Discord pages it; SimCord gives the newest messages whatever is asked for."""
+
+    def __init__(self, messages: list[discord.Message]) -> None:
+        self._messages = sorted(messages, key=lambda message: message.id)
+
+    async def history(self, *, limit: int, after: discord.abc.Snowflake, oldest_first: bool) -> AsyncGenerator[discord.Message]:
+        found = [message for message in self._messages if message.id > after.id]
+        for message in (found if oldest_first else found[::-1])[:limit]:
+            yield message
+
+
 async def test_a_post_that_many_messages_came_before_is_found_among_the_newest(rig: Rig, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(messenger, "SEARCH_DEPTH", 2)
     since = rig.env.now() - timedelta(seconds=1)
-    for number in range(4):
-        await rig.posted(replace(JOB, id=f"{number}" * 16))
-    mine = await rig.posted()
-    await rig.posted(replace(JOB, id="b" * 16))
+    posted = [await rig.posted(replace(JOB, id=f"{number}" * 16)) for number in range(6)]
+    channel = Channel([message async for message in rig.messenger._channel(rig.reply()).history(limit=100)])
+    monkeypatch.setattr(rig.messenger, "_channel", lambda _: channel)
 
-    assert await rig.messenger.find_post(rig.reply(), JOB.id, since=since) == mine.message_id
-    assert await rig.messenger.find_post(rig.reply(), "2" * 16, since=since) is None
+    found = [await rig.messenger.find_post(rig.reply(), f"{number}" * 16, since=since) for number in range(6)]
+
+    assert found == [posted[0].message_id, posted[1].message_id, None, None, posted[4].message_id, posted[5].message_id]
 
 
 async def test_a_sentence_goes_to_the_member_directly_and_pings_nobody(rig: Rig):
