@@ -10,6 +10,8 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Pastel needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 14) and print("Pastel is tested on Python 3.11 to 3.13. If a package does not install on this one, try: make $(MAKECMDGOALS) PYTHON=python3.13", file=sys.stderr)'
+	@$(PYTHON) -c 'import sys; sys.version_info[:3] == (3, 13, 0) and print("Python 3.13.0 draws with compiled models (COMPILE) slower than 3.13.1 does. Everything else is the same.", file=sys.stderr)'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[demo,dev]'
 	@touch $@

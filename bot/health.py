@@ -75,7 +75,8 @@ async def measure_lag(observe: Callable[[float], object]) -> None:
 
 
 def _refusal(host: str, port: int, error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+    # asyncio names no number where none of a name's addresses is this machine's (Python 3.12.4 and newer).
+    if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, None}:
         return f"HTTP_HOST {host} is no address of this machine. Set 127.0.0.1, or 0.0.0.0 for all that it has."
     return f"HTTP_PORT {port} is in use ({error.strerror}). Choose another, or 0 for none."
 

@@ -5,8 +5,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded; the suite runs as many processes as there are cores
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("pastel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pastel")
 
 
 @pytest.fixture(autouse=True)

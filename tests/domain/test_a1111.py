@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -268,12 +267,10 @@ def test_nothing_made_of_its_own_signs_makes_it_raise(text: str):
         " " * 60_000,
     ],
 )
+@pytest.mark.timeout(60)  # a second where the work grows with the length, and hours where it grows with its square
 def test_a_long_text_takes_no_long_time(text: str):
-    started = time.perf_counter()
     for last in (text, f"{text}\nSteps: 1, {text}"):
         parse(last)
-
-    assert time.perf_counter() - started < 3
 
 
 WORDS = st.text(st.characters(exclude_characters="<", exclude_categories=["C", "Z"]), min_size=1, max_size=20)

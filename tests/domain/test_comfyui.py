@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -123,6 +122,7 @@ def test_a_seed_keeps_all_its_digits():
     assert read(graph(**{"9": sampler(seed=2**63 + 1)})).seed == 2**63 + 1
 
 
+@pytest.mark.timeout(60)  # a second where the work grows with the length, and hours where it grows with its square
 def test_a_graph_made_to_take_long_does_not():
     ring = {str(n): sampler(positive=[str((n + 1) % 2000), 0], latent_image=[str((n + 1) % 2000), 0]) for n in range(2000)}
     for node in ring.values():
@@ -130,11 +130,8 @@ def test_a_graph_made_to_take_long_does_not():
     chain = {str(n): {"class_type": "x", "inputs": {"samples": [str(n + 1), 0], "width": [str(n + 1), 0]}} for n in range(3000)}
     many = {f"s{n}": sampler(latent_image=["0", 0], positive=["0", 0]) for n in range(500)}
 
-    started = time.perf_counter()
     for values in (ring, chain | many):
         assert not read(values).is_understood
-
-    assert time.perf_counter() - started < 2
 
 
 LINKS = st.tuples(st.sampled_from("12345"), st.integers(0, 1)).map(list)

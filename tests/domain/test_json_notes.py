@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -120,11 +119,9 @@ def test_what_has_no_prompt_is_named_by_its_program(values: Any, program: str | 
 
 
 @pytest.mark.parametrize("text", ["1girl", "{1girl}", '{"a"', '{"a": ' * 40_000, '{"a": ' + "9" * 5_000 + "}"])
+@pytest.mark.timeout(60)  # a second where the work grows with the length, and hours where it grows with its square
 def test_what_is_no_json_that_python_reads_is_left_to_others(text: str):
-    started = time.perf_counter()
-
     assert read_json(text) is None
-    assert time.perf_counter() - started < 1
 
 
 LEAVES = (

@@ -7,7 +7,6 @@ import io
 import json
 import re
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -189,10 +188,9 @@ def test_a_hidden_text_that_claims_too_much_says_nothing() -> None:
             assert "characters of text" in str(error)  # noqa: PT017 - either is an answer
 
 
+@pytest.mark.timeout(60)  # a second where the work grows with the length, and hours where it grows with its square
 def test_a_text_that_unpacks_to_more_than_can_be_settings_is_refused_and_of_other_keys_nothing_is_unpacked() -> None:
     packed = zlib.compress(bytes(100_000_000), 9)
-    started = time.perf_counter()
-
     assert _read_parameters(with_chunks(chunk(b"zTXt", b"notes\0\0" + packed))) is None
     letters = zlib.compress(b"x" * 100_000_000, 9)
     with pytest.raises(InvalidRequestError, match="characters of text"):
@@ -200,7 +198,6 @@ def test_a_text_that_unpacks_to_more_than_can_be_settings_is_refused_and_of_othe
     found = texts(with_chunks(chunk(b"zTXt", b"parameters\0\0" + letters)), frozenset({"parameters"}))
 
     assert len(found["parameters"]) == MAX_TEXT_BYTES
-    assert time.perf_counter() - started < 3
 
 
 def test_a_graph_is_read_beyond_the_length_of_a_prompt_and_refused_beyond_what_can_be_shown() -> None:
@@ -213,11 +210,9 @@ def test_a_graph_is_read_beyond_the_length_of_a_prompt_and_refused_beyond_what_c
                 _read_parameters(png(prompt=json.dumps(graph)))
 
 
+@pytest.mark.timeout(60)  # a second where the work grows with the length, and hours where it grows with its square
 def test_as_many_chunks_as_a_file_can_have_take_no_long_time() -> None:
-    started = time.perf_counter()
-
     assert _read_parameters(with_chunks(chunk(b"tEXt", b"a\0b") * 600_000, behind=True)) is None
-    assert time.perf_counter() - started < 3
 
 
 # The property: whatever a file says, what is read of it stands in it.
