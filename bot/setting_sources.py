@@ -6,15 +6,19 @@ Docker hands over all that stands behind the `=`: quotes, a comment, and nothing
 from __future__ import annotations
 
 import io
+import os
 import re
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
 FREE_TEXT = ("data_dir",)  # a path may hold a # of its own
+# What libraries read from the environment alone: the model hub's, and whatever speaks through a proxy.
+OF_LIBRARIES = ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 class Unclear(str):
@@ -45,6 +49,17 @@ def _as_in_a_file(value: str, *, may_hold_hash: bool) -> str:
     if may_hold_hash and value.lstrip()[:1] not in {"'", '"'} and re.search(r"\S\s+#", value):
         return Unclear("has a # behind a space. Put a comment on a line of its own, and a path with a # in quotes")
     return (line.value or "").strip()
+
+
+def hand_over(path: Path) -> None:
+    """Put what the file says to libraries into the environment, as Docker does; what stands there already wins.
+
+    Before they are loaded, since some look once. Raises OSError, UnicodeDecodeError.
+    """
+    said = dotenv_values(path) if path.is_file() else {}
+    for name in OF_LIBRARIES:
+        if (value := said.get(name)) and name.lower() not in os.environ:
+            os.environ.setdefault(name, value)
 
 
 def unreadable_lines(path: Path) -> list[str]:

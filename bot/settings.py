@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from bot.domain.house_rules import MAX_DAYS
 from bot.errors import SettingsError
 from bot.paths import as_in_a_shell
-from bot.setting_sources import Environment, Unclear, unreadable_lines
+from bot.setting_sources import Environment, Unclear, hand_over, unreadable_lines
 
 SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styles and models of the checkout
 TOKEN_SHAPE = re.compile(r"[\w-]{10,}\.[\w-]{4,}\.[\w-]{20,}")  # user id, timestamp and signature, base64url each
@@ -147,6 +147,7 @@ class Settings(BaseSettings):
         try:
             if broken := unreadable_lines(Path(".env")):
                 raise SettingsError(tuple(broken))  # what else is wrong, nobody can say
+            hand_over(Path(".env"))
             settings = cls()
             problems += _contradictions(settings)
         except ValidationError as error:

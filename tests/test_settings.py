@@ -269,3 +269,21 @@ def test_an_address_or_a_name_is_where_figures_are_shown(given):
 def test_a_wrong_value_is_told_with_what_is_right(name, given):
     (line,) = [line for line in problems(**{name: given}) if line.startswith(name)]
     assert re.match(rf"{name} must be (an address|a whole number)", line)
+
+
+def test_what_the_file_says_to_libraries_is_handed_over_and_the_environment_wins(tmp_path):
+    """The model hub's library and whatever speaks through a proxy look into the environment alone."""
+    lines = ["HTTPS_PROXY=http://file:1", "NO_PROXY='localhost' # us", "HF_TOKEN=", "HF_HOME=/models", "PATH=/nowhere"]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "HF_TOKEN", "HF_HOME"):
+            patch.setenv(name, "so that it is put back")
+            patch.delenv(name)
+        patch.setenv("https_proxy", "http://environment:2")
+        before = os.environ["PATH"]
+        load(DISCORD_TOKEN=TOKEN)
+
+        assert "HTTPS_PROXY" not in os.environ
+        assert (os.environ["NO_PROXY"], os.environ["HF_HOME"]) == ("localhost", "/models")
+        assert "HF_TOKEN" not in os.environ
+        assert os.environ["PATH"] == before
