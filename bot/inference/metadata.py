@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import codecs
 import io
+import zlib
 
 from PIL.Image import Exif, Image
+from PIL.Image import new as new_image
 from PIL.PngImagePlugin import PngInfo
 
 from bot import __version__
 
 PARAMETERS = "parameters"  # the PNG text key that A1111 introduced
 XMP_KEY = "XML:com.adobe.xmp"
+PILLOWS_OWN = -1  # its strategy for zlib: what comes again is looked for anywhere
+BANDS = (0.2, 0.4, 0.6, 0.8)  # of the height: where a picture is tried, each a twenty-fourth of it
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286  # Exif 2.3: the sub-directory, and the comment in it
 UNICODE_MARK, ASCII_MARK, JIS_MARK, UNDEFINED_MARK = b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
 
@@ -30,13 +34,34 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def encode_png(image: Image, parameters: str) -> bytes:
-    """PNG with the parameters as text and the XMP mark."""
+    """PNG with the parameters as text and the XMP mark. A third of the time where runs alone are packed as small as patterns."""
     info = PngInfo()
     info.add_text(PARAMETERS, parameters)  # Pillow writes iTXt by itself where Latin-1 does not do
     info.add_itxt(XMP_KEY, XMP)
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", pnginfo=info)
+    image.save(buffer, "PNG", pnginfo=info, compress_type=packing(image))
     return buffer.getvalue()
+
+
+def packing(image: Image) -> int:
+    """Pillow's `compress_type`: Z_RLE, which looks for runs only, where that packs the picture's bands as small.
+
+    Paint with a grain has no patterns that are worth the search, which takes three to five times as long; writing and flat
+    shapes have. (zlib's manual, deflateInit2.)
+    """
+    height = max(8, image.height // 24)
+    bands = new_image(image.mode, (image.width, height * len(BANDS)))
+    for number, share in enumerate(BANDS):
+        top = int(share * image.height)
+        bands.paste(image.crop((0, top, image.width, top + height)), (0, number * height))
+    runs, anywhere = (_packed_size(bands, strategy) for strategy in (zlib.Z_RLE, PILLOWS_OWN))
+    return zlib.Z_RLE if runs <= anywhere else PILLOWS_OWN
+
+
+def _packed_size(image: Image, strategy: int) -> int:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_type=strategy)
+    return buffer.tell()
 
 
 def encode_webp(image: Image, parameters: str | None, quality: int) -> bytes:

@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
 from bot.domain.image import ImageFile, Upload
 from bot.errors import InvalidRequestError
 from bot.inference import image_files
 from bot.inference.image_files import MAX_UPLOAD_BYTES, STRANGERS_NICENESS, STRANGERS_THREADS, PillowCodec
-from bot.inference.metadata import EXIF_IFD, USER_COMMENT, XMP_KEY, encode_png, read_parameters
+from bot.inference.metadata import EXIF_IFD, PILLOWS_OWN, USER_COMMENT, XMP_KEY, encode_png, packing, read_parameters
 from bot.storage.images import DiskImageStore
 from tests.fakes import FakeClock
 
@@ -448,6 +448,34 @@ async def test_strangers_files_are_read_by_threads_that_stand_back(monkeypatch: 
     usual = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     assert int(await PillowCodec().read_parameters(b"") or 0) == min(19, usual + STRANGERS_NICENESS)
+
+
+def grained() -> Image.Image:
+    """A painting: soft colours with a little grain."""
+    grain = np.random.default_rng(5).normal(0, 3, (512, 512, 3))
+    ramps = np.linspace(40, 200, 512)[:, None, None] + np.linspace(0, 40, 512)[None, :, None] + grain
+    return Image.fromarray(ramps.clip(0, 255).astype(np.uint8))
+
+
+def written() -> Image.Image:
+    page = Image.new("RGB", (512, 512), "white")
+    for line in range(0, 512, 14):
+        ImageDraw.Draw(page).text((4, line), "the same words again and again " * 4, fill="black")
+    return page
+
+
+@pytest.mark.parametrize(("draws", "chosen"), [(grained, zlib.Z_RLE), (written, PILLOWS_OWN)])
+def test_a_png_is_packed_the_quick_way_unless_that_makes_it_larger(draws: Callable[[], Image.Image], chosen: int) -> None:
+    image = draws()
+    data = encode_png(image, PARAMETERS)
+    both = {packed: io.BytesIO() for packed in (zlib.Z_RLE, PILLOWS_OWN)}
+    for packed, buffer in both.items():
+        image.save(buffer, "PNG", compress_type=packed)
+    smaller = min(both, key=lambda packed: both[packed].tell())
+
+    assert packing(image) == chosen == smaller
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(data))), np.asarray(image))
+    assert len(data) < both[chosen].tell() + 2_000
 
 
 MEMORY = """
