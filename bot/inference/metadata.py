@@ -34,7 +34,7 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def encode_png(image: Image, parameters: str) -> bytes:
-    """PNG with the parameters as text and the XMP mark. A third of the time where runs alone are packed as small as patterns."""
+    """PNG with the parameters as text and the XMP mark."""
     info = PngInfo()
     info.add_text(PARAMETERS, parameters)  # Pillow writes iTXt by itself where Latin-1 does not do
     info.add_itxt(XMP_KEY, XMP)
