@@ -26,7 +26,8 @@ from bot.storage.restore import is_decided
 from bot.storage.room import free_bytes
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
-IN_FOLDER = frozenset({"database", "model", "picture classifier", "pins"})  # nothing is known of them without the data folder
+# nothing is known of these without the data folder
+IN_FOLDER = frozenset({"database", "model", "other models", "styles", "picture classifier", "pins"})
 SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its decoder needs
 
 
