@@ -24,7 +24,7 @@ class Pool:
 
     def __init__(self, name: str, threads: int, *, niceness: int = 0) -> None:
         self._executor = ThreadPoolExecutor(
-            threads, thread_name_prefix=f"pastel-{name}", initializer=_stand_back, initargs=(niceness,)
+            threads, thread_name_prefix=f"pastel-{name}", initializer=stand_back, initargs=(niceness,)
         )
 
     async def run(self, work: Callable[Given, Value], *args: Given.args, **kwargs: Given.kwargs) -> Value:
@@ -37,7 +37,8 @@ class Pool:
         await asyncio.to_thread(self._executor.shutdown)
 
 
-def _stand_back(niceness: int) -> None:
+def stand_back(niceness: int) -> None:
+    """Have the calling thread, and what it starts, give way by so much more than the process does. Linux only."""
     if niceness and sys.platform == "linux":
         thread = threading.get_native_id()
         # From where the process stands: a service that was started with `nice` may not go back to less, and need not.

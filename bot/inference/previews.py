@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import statistics
-import sys
 import threading
 import time
 from collections import deque
@@ -23,6 +21,7 @@ from bot.domain.safety import Rating
 from bot.inference.drawing import Drawing
 from bot.inference.faults import is_device_lost
 from bot.inference.preview import LatentPreview, Look, encoded
+from bot.pools import stand_back
 
 SHARE = 0.03  # of the drawing time that previews may cost while others wait
 NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and a whole one that nobody wants
@@ -89,7 +88,9 @@ class Previews:
         self._judge = judge
         # a preview on a GPU waits for the drawing, which has precedence: the quickest one tells what they cost
         self._budget = PreviewBudget(statistics.median if device.type == "cpu" else min)
-        self._thread = thread or ThreadPoolExecutor(1, thread_name_prefix="pastel-previews", initializer=_be_nice)
+        self._thread = thread or ThreadPoolExecutor(
+            1, thread_name_prefix="pastel-previews", initializer=stand_back, initargs=(NICENESS,)
+        )
         self._device = device
         self._stream = torch.cuda.Stream(device, priority=LAST) if device.type == "cuda" else None
         self._newest: dict[Drawing, Look] = {}
@@ -167,12 +168,6 @@ class Previews:
 
 def _complain(error: Exception) -> None:
     logger.warning("A preview could not be made: %s", (str(error).strip() or type(error).__name__).splitlines()[0])
-
-
-def _be_nice() -> None:
-    """Linux counts niceness by thread; what this one starts, as OpenMP's threads, inherits it."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def put_drawing_first(device: torch.device) -> None:

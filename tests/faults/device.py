@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bot.domain.request import GenerationRequest
-from bot.inference import decoding, drawing, engine, hangs, preparing
+from bot.inference import decoding, drawing, engine, hangs, preparing, previews
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.trajectory import Trajectory
 
@@ -120,6 +120,7 @@ class Device:
         self.monkeypatch.setattr(drawing, "encode_png", encoded)
 
     def in_previews(self, change: Callable[[], None]) -> None:
+        self.monkeypatch.setattr(previews, "SHARE", 1.0)  # on a busy machine there would be none
         self.monkeypatch.setattr(self.generator._studio.model.preview, "look", lambda *_: change())
 
     def overflowing_vae(self) -> None:

@@ -36,6 +36,7 @@ async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModel
     assert [thread.name.startswith("pastel-inference") for thread in seen] == [True, True]
     await generator.close()
     assert not generator.ready
+    seen[0].join(10)  # a thread says that it is done before it has ended
     assert not seen[0].is_alive()
 
 

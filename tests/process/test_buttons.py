@@ -70,7 +70,7 @@ async def test_the_owner_can_delete_a_card_and_the_buttons_of_a_copy_say_that_it
     assert "gone" in await whispered(house, dead) or "deleted" in await whispered(house, dead)
     assert dead.response.ephemeral, "nobody else sees a refusal"
     assert house.job_of(dead) is None
-    await house.local.until(lambda: not list(house.files()), "no picture left")
+    await house.poll(lambda: not list(house.files()), 10.0, "no picture left")
 
 
 async def test_cancel_works_after_a_crash_and_the_cancelled_cards_old_button_says_so(house):
