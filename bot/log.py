@@ -9,10 +9,12 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-# Bot tokens, and interaction tokens: base64 of "interaction:", and whatever else stands in their place in an address.
+# Bot tokens; interaction tokens: base64 of "interaction:", and whatever else stands in their place in an address; and who goes
+# through a proxy with what password: aiohttp's errors say that, and discord.py logs them.
 SECRETS = re.compile(
     r"[\w-]{20,}\.[\w-]{4,}\.[\w-]{20,}|aW50ZXJhY3Rpb246[\w+/=-]+"
     r"|(?<=/webhooks/)(\d+)/[\w-]{20,}|(?<=/interactions/)(\d+)/[\w-]{20,}"
+    r"|(?<=://)[^/\s]+(?=@)|(?<='Basic )[\w+/=-]+"
 )
 OURS = frozenset({"bot", "cogs"})
 QUIET = (

@@ -4,6 +4,9 @@ import json
 import logging
 
 import pytest
+from aiohttp import ClientHttpProxyError, RequestInfo
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from bot.log import set_up_logging
 
@@ -33,6 +36,22 @@ def test_tokens_are_blotted_out_wherever_they_stand(style, capsys):
     assert "[secret]" in printed
     assert TOKEN not in printed
     assert "y" * 60 not in printed
+
+
+@pytest.mark.parametrize("style", ["text", "json"])
+def test_the_password_of_a_proxy_is_blotted_out_of_what_aiohttp_says(style, capsys):
+    """discord.py logs it when the gateway has to be connected again."""
+    set_up_logging("WARNING", style)
+    proxy = URL("http://ann:it's%20secret@proxy.example:3128")
+    request = RequestInfo(URL("wss://gateway.discord.gg"), "CONNECT", CIMultiDictProxy(CIMultiDict()), proxy)
+    error = ClientHttpProxyError(request, (), status=407, message="Proxy Authentication Required")
+    assert "secret" in str(error)
+
+    logging.getLogger("discord.shard").error("Attempting a reconnect", exc_info=error)
+
+    printed = capsys.readouterr().err
+    assert "http://[secret]@proxy.example:3128" in printed
+    assert "it's" not in printed
 
 
 def test_json_lines_are_json_with_the_exception_inside(capsys):
