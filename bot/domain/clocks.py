@@ -8,11 +8,11 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTimes:
-    """The newest times on disk: when the last job was asked for, by Discord's clock, and when clocks agreed last, by ours."""
+    """The newest times on disk: when the last job was asked for, by Discord's clock, and by what time ages were told last."""
 
     asked_at: datetime | None = None
-    agreed_at: datetime | None = None
+    told_by: datetime | None = None
 
     @property
     def newest(self) -> datetime | None:
-        return max((time for time in (self.asked_at, self.agreed_at) if time is not None), default=None)
+        return max((time for time in (self.asked_at, self.told_by) if time is not None), default=None)

@@ -11,6 +11,15 @@ from bot.ports import Clock
 
 MAX_OFF: Final = timedelta(days=1)
 
+WAITING: Final = (
+    "Nothing is deleted for its age now: this machine's clock %s. It goes on by itself, where the clock is right, "
+    "at the latest an hour after the next picture was asked for"
+)
+LATE: Final = (
+    "Nothing on disk is newer than %s, and this machine's clock says %s: until somebody asks for a picture, what is "
+    "deleted for its age goes later by that much. Where the clock is wrong, let a time server (NTP) set it"
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -19,44 +28,69 @@ class TimeBook(Protocol):
 
     async def stored_times(self) -> StoredTimes: ...
 
-    async def note_agreement(self, now: datetime) -> None: ...
+    async def note_time(self, now: datetime) -> None:
+        """Keep a time by which ages were told."""
+        ...
 
 
 class ClockCheck:
     """Three witnesses have to agree within a day: the wall clock, what it said when this process began (or was last found to
-    have been stepped) with the time that has passed since then, and the newest time that is stored.
+    have been stepped) with the time that has passed since then, and the newest time that is stored, with what has passed since.
 
-    Nothing is lost by waiting: a bot that was off for days, and that nobody uses, deletes nothing for its age until somebody
-    does.
+    A bot that was off for longer than that cannot be told from a clock that is ahead. The third witness is right in any case:
+    ages are told by it until somebody asks for a picture, so nothing goes too early, and what nobody uses goes later by as long
+    as the bot was off.
     """
 
     def __init__(self, *, book: TimeBook, clock: Clock) -> None:
         self._book = book
         self._clock = clock
         self._since, self._ticks = clock.now(), clock.ticks()
+        self._sure: tuple[datetime, float] | None = None  # a time that has come, and when it was known, in ticks
         self._is_told = False
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the clocks disagreed when they were last asked, so that ages are told late or not at all."""
+        return self._is_told
+
     async def now(self) -> datetime | None:
-        """The time by which ages may be told; None while the clocks disagree, which is logged once."""
+        """The time by which ages may be told; None while the clocks disagree. Either disagreement is logged once."""
         now, ticks = self._clock.now(), self._clock.ticks()
         passed = self._since + timedelta(seconds=ticks - self._ticks)
+        sure = self._surely((await self._book.stored_times()).newest, passed, ticks)
         if abs(now - passed) > MAX_OFF:
             self._since, self._ticks = now, ticks  # from here on what the clock says now is tried
             return self._disagree(f"was stepped by {_days(now - passed)}")
-        newest = (await self._book.stored_times()).newest
-        if newest is not None and not self._since - MAX_OFF <= newest <= now + MAX_OFF:
-            return self._disagree(f"says {now:%Y-%m-%d}, and the newest time on disk is of {newest:%Y-%m-%d}")
-        self._is_told = False
-        await self._book.note_agreement(now)
-        return now
+        if sure is None:
+            return now  # nobody has asked for anything yet: nothing shows that this clock is right, and nothing is old
+        if abs(now - sure) <= MAX_OFF:
+            self._is_told, sure = False, now
+        elif sure > now:
+            return self._disagree(f"says {now:%Y-%m-%d}, and the newest time on disk is of {sure:%Y-%m-%d}")
+        else:
+            self._tell(LATE, sure.date(), now.date())
+        await self._book.note_time(sure)
+        return sure
+
+    def _surely(self, stored: datetime | None, passed: datetime, ticks: float) -> datetime | None:
+        """The newest time that has come for sure: the one on disk, or an earlier one with what has passed since."""
+        if stored is None:
+            return None
+        if self._sure is not None:
+            known, at = self._sure
+            sure = max(stored, known + timedelta(seconds=ticks - at))
+        else:  # one of about when this process began shows that the clock was right then
+            sure = passed if self._since - MAX_OFF <= stored <= passed else stored
+        self._sure = (sure, ticks)
+        return sure
 
     def _disagree(self, why: str) -> None:
+        self._tell(WAITING, why)
+
+    def _tell(self, sentence: str, *values: object) -> None:
         if not self._is_told:
-            log.warning(
-                "Nothing is deleted for its age now: this machine's clock %s. It goes on by itself, where the clock is right, "
-                "at the latest an hour after the next picture was asked for",
-                why,
-            )
+            log.warning(sentence, *values)
         self._is_told = True
 
 

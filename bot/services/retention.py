@@ -17,6 +17,7 @@ from bot.services.signals import Signal, Sleep, rest
 from bot.telemetry import Metrics
 
 INTERVAL: Final = 3600.0  # seconds between two rounds
+SOON: Final = 300.0  # seconds, while the clocks disagree: the next picture asked for settles that, and a bot may be off soon
 BACKUP_DAYS: Final = 30  # the copy that an update makes of the database holds words too
 
 log = logging.getLogger(__name__)
@@ -31,8 +32,10 @@ class Shelf(TimeBook, Protocol):
 
     async def times_of(self, guild_id: int) -> KeepingTimes: ...
 
-    async def expired(self, guild_id: int | None, *, before: datetime, words: bool) -> Content:
+    async def expired(self, guild_id: int | None, *, before: datetime, now: datetime, words: bool) -> Content:
         """Jobs that ended before, whose pictures (or words) are still there and whose last card needs no showing.
+
+        Also such that by Discord's clock were asked for before, and ended in the future by one of ours that was wrong.
 
         `guild_id` None: of every server, and of direct messages.
         """
@@ -88,7 +91,7 @@ class Retention:
             except Exception as error:  # noqa: BLE001  # the next round may find a disk that works
                 report(log, self._metrics, "Old pictures could not be removed", error)
             await self._reports.mend()
-            await rest(woken, INTERVAL, self._sleep)
+            await rest(woken, SOON if self._clock_check.is_waiting else INTERVAL, self._sleep)
 
     def stop(self) -> None:
         """Begin no further round; may be called at any time, repeatedly."""
@@ -114,14 +117,14 @@ class Retention:
     async def _keep_to(self, guild_id: int | None, times: KeepingTimes, now: datetime) -> int:
         removed = 0
         if times.word_days is not None:
-            removed += await self._remove(guild_id, now - timedelta(days=times.word_days), words=True)
+            removed += await self._remove(guild_id, times.word_days, now, words=True)
         if times.picture_days is not None:
-            removed += await self._remove(guild_id, now - timedelta(days=times.picture_days), words=False)
+            removed += await self._remove(guild_id, times.picture_days, now, words=False)
         return removed
 
-    async def _remove(self, guild_id: int | None, before: datetime, *, words: bool) -> int:
+    async def _remove(self, guild_id: int | None, days: int, now: datetime, *, words: bool) -> int:
         return await remove_all(
-            lambda: self._shelf.expired(guild_id, before=before, words=words),
+            lambda: self._shelf.expired(guild_id, before=now - timedelta(days=days), now=now, words=words),
             words=words,
             shelf=self._shelf,
             store=self._store,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.domain.clocks import StoredTimes
@@ -21,9 +21,10 @@ from bot.storage.rows import from_micros, to_micros
 
 PORTION = 10  # jobs in one transaction, so that nobody waits long for the writer: 5 ms with the longest words, and a commit
 SERVERS = 200  # in one page
+LATEST = timedelta(days=1)  # after now; what ended later than that has a wrong time
 FAILED_ONCE = "The reason was deleted."
 
-AGREED_AT = "clocks_agreed_at"
+TOLD_BY = "ages_told_by"
 NEWEST = "SELECT interaction_id, created_at FROM jobs ORDER BY seq DESC LIMIT 1"
 
 TIMES = """--sql
@@ -35,13 +36,18 @@ TIMES_AFTER = f"{TIMES} WHERE guild_id > :after ORDER BY guild_id LIMIT :limit"
 TIMES_OF = f"{TIMES} WHERE guild_id = ?"
 
 # A final card may still have to be shown, and cannot without what it shows. Nothing is older than Discord's id of the event
-# that asked for it, though our clock may have been years behind when the job ended; numbers below :timed are no such ids.
+# that asked for it, though our clock may have been years behind when the job ended; numbers below :timed are no such ids. What
+# ended after :latest ended under a clock that was ahead, and would be kept for years: the id alone tells its age.
 EXPIRED = """--sql
 SELECT id FROM jobs
 WHERE {where}finished_at < :before AND {mark} IS NULL
     AND (interaction_id < :timed OR interaction_id < :asked_before)
     AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND closed_at IS NULL)
-ORDER BY finished_at
+UNION ALL
+SELECT id FROM jobs
+WHERE {where}finished_at > :latest AND {mark} IS NULL
+    AND +interaction_id >= :timed AND +interaction_id < :asked_before
+    AND NOT EXISTS (SELECT 1 FROM outbox WHERE job_id = jobs.id AND closed_at IS NULL)
 LIMIT :limit
 """
 
@@ -101,10 +107,11 @@ class SqliteRetention:
 
         return await self._database.read(select)
 
-    async def expired(self, guild_id: int | None, *, before: datetime, words: bool) -> Content:
+    async def expired(self, guild_id: int | None, *, before: datetime, now: datetime, words: bool) -> Content:
         values = {
             "guild_id": guild_id,
             "before": to_micros(before),
+            "latest": to_micros(now + LATEST),
             "timed": FIRST_ID,
             "asked_before": id_made_at(before),
             "limit": PORTION,
@@ -119,8 +126,8 @@ class SqliteRetention:
     async def stored_times(self) -> StoredTimes:
         return await self._database.read(_stored_times)
 
-    async def note_agreement(self, now: datetime) -> None:
-        await self._database.transaction(lambda connection: connection.execute(SET, (AGREED_AT, str(to_micros(now)))).rowcount)
+    async def note_time(self, now: datetime) -> None:
+        await self._database.transaction(lambda connection: connection.execute(SET, (TOLD_BY, str(to_micros(now)))).rowcount)
 
     async def remove_backups(self, *, before: datetime) -> int:
         """Those that a migration made (bot.storage.migrator), and what a restore moved aside."""
@@ -140,10 +147,10 @@ def forget(connection: sqlite3.Connection, job_ids: Sequence[JobId], *, words: b
 
 def _stored_times(connection: sqlite3.Connection) -> StoredTimes:
     job = connection.execute(NEWEST).fetchone()
-    agreed = connection.execute("SELECT value FROM meta WHERE name = ?", (AGREED_AT,)).fetchone()
+    told = connection.execute("SELECT value FROM meta WHERE name = ?", (TOLD_BY,)).fetchone()
     return StoredTimes(
         asked_at=None if job is None else made_at(job["interaction_id"], otherwise=from_micros(job["created_at"])),
-        agreed_at=None if agreed is None else from_micros(int(agreed["value"])),
+        told_by=None if told is None else from_micros(int(told["value"])),
     )
 
 

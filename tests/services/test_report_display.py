@@ -144,7 +144,8 @@ async def test_where_discord_refuses_everything_no_further_message_is_tried(worl
 
 
 async def time_is_over(world: World, job: Job) -> None:
-    content = await SqliteRetention(world.database).expired(GUILD, before=world.clock.now() + timedelta(days=1), words=False)
+    soon = world.clock.now() + timedelta(days=1)
+    content = await SqliteRetention(world.database).expired(GUILD, before=soon, now=soon, words=False)
     assert content.job_ids == (job.id,)
     await world.store.delete(content.keys)
     await SqliteRetention(world.database).remove(content, words=False, now=world.clock.now())

@@ -197,7 +197,7 @@ async def test_pictures_that_were_removed_after_the_backup_go_again_with_their_f
             await store.outbox.delivered(entry.job_id, channel_id=1, message_id=2, now=LATER)
         await store.jobs.mark_deleted(deleted.job_id, by=900, now=LATER)
         shelf = SqliteRetention(store.database)
-        await shelf.remove(await shelf.expired(200, before=RESTORED, words=False), words=False, now=LATER)
+        await shelf.remove(await shelf.expired(200, before=RESTORED, now=RESTORED, words=False), words=False, now=LATER)
 
     async with put_back(tmp_path, before, after, files=files) as (store, settled):
         left = await store.database.read(lambda c: c.execute("SELECT key FROM images").fetchall())

@@ -65,8 +65,8 @@ async def test_only_what_ended_before_in_that_server_is_too_old(store: Store) ->
     await delivered(store, 3, guild_id=None)
     await store.add(4)
 
-    assert (await shelf.expired(GUILD, before=SOON, words=True)).job_ids == (old.id,)
-    assert (await shelf.expired(GUILD, before=NOW, words=True)).job_ids == ()
+    assert (await shelf.expired(GUILD, before=SOON, now=SOON, words=True)).job_ids == (old.id,)
+    assert (await shelf.expired(GUILD, before=NOW, now=NOW, words=True)).job_ids == ()
 
 
 @pytest.mark.parametrize("words", [True, False])
@@ -76,13 +76,13 @@ async def test_what_still_has_to_be_shown_is_kept(store: Store, words: bool) -> 
     failed = await store.running(2)
     await store.jobs.fail(failed.id, failed.attempt, "A reason.", now=NOW)
 
-    assert (await shelf.expired(GUILD, before=NOW + timedelta(days=9), words=words)).job_ids == ()
+    assert (await shelf.expired(GUILD, before=NOW + timedelta(days=9), now=NOW + timedelta(days=9), words=words)).job_ids == ()
 
 
 async def test_pictures_go_and_the_words_stay_for_another_try(store: Store) -> None:
     shelf = SqliteRetention(store.database)
     job = await delivered(store, num_images=2)
-    content = await shelf.expired(GUILD, before=SOON, words=False)
+    content = await shelf.expired(GUILD, before=SOON, now=SOON, words=False)
 
     await shelf.remove(content, words=False, now=SOON)
 
@@ -90,14 +90,14 @@ async def test_pictures_go_and_the_words_stay_for_another_try(store: Store) -> N
     assert await store.jobs.images(job.id) == ()
     kept = await store.get(job.id)
     assert (kept.request, kept.deleted_at, kept.reply.message_id) == (job.request, None, 302)
-    assert (await shelf.expired(GUILD, before=SOON, words=False)).job_ids == ()
-    assert (await shelf.expired(GUILD, before=SOON, words=True)).job_ids == (job.id,)
+    assert (await shelf.expired(GUILD, before=SOON, now=SOON, words=False)).job_ids == ()
+    assert (await shelf.expired(GUILD, before=SOON, now=SOON, words=True)).job_ids == (job.id,)
 
 
 async def test_words_go_with_their_pictures_and_the_job_counts_as_deleted(store: Store) -> None:
     shelf = SqliteRetention(store.database)
     job = await delivered(store)
-    content = await shelf.expired(GUILD, before=SOON, words=True)
+    content = await shelf.expired(GUILD, before=SOON, now=SOON, words=True)
 
     await shelf.remove(content, words=True, now=SOON)
 
@@ -106,7 +106,7 @@ async def test_words_go_with_their_pictures_and_the_job_counts_as_deleted(store:
     assert gone.reply.message_id == 302  # so that its member can still remove the card
     assert await store.jobs.images(job.id) == ()
     for words in (True, False):
-        assert (await shelf.expired(GUILD, before=SOON, words=words)).job_ids == ()
+        assert (await shelf.expired(GUILD, before=SOON, now=SOON, words=words)).job_ids == ()
 
 
 @pytest.mark.parametrize("words", [True, False])
@@ -119,7 +119,7 @@ async def test_messages_of_reports_about_what_goes_are_outdated_at_the_same_mome
         await reports.shown(filed.report, ReportMessage(channel_id=5, message_id=6))
     assert await reports.outdated(after=0, limit=9) == ()
 
-    await shelf.remove(await shelf.expired(GUILD, before=SOON, words=words), words=words, now=SOON)
+    await shelf.remove(await shelf.expired(GUILD, before=SOON, now=SOON, words=words), words=words, now=SOON)
 
     assert len(await reports.outdated(after=0, limit=9)) == 1
 
@@ -130,10 +130,10 @@ async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: 
         await delivered(store, number, init_image=UPLOAD)
     young = await store.add(3, init_image=UPLOAD)
 
-    assert UPLOAD.key not in (await shelf.expired(GUILD, before=SOON, words=False)).keys
+    assert UPLOAD.key not in (await shelf.expired(GUILD, before=SOON, now=SOON, words=False)).keys
     await store.jobs.cancel(young.id, now=NOW)
     await store.jobs.mark_deleted(young.id, by=900, now=NOW)
-    assert (await shelf.expired(GUILD, before=SOON, words=False)).keys.count(UPLOAD.key) == 1
+    assert (await shelf.expired(GUILD, before=SOON, now=SOON, words=False)).keys.count(UPLOAD.key) == 1
 
 
 async def test_portions_are_small_and_come_oldest_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,7 +142,7 @@ async def test_portions_are_small_and_come_oldest_first(store: Store, monkeypatc
     jobs = [await delivered(store, number) for number in (1, 2, 3)]
 
     seen: list[str] = []
-    while (content := await shelf.expired(GUILD, before=SOON, words=True)).job_ids:
+    while (content := await shelf.expired(GUILD, before=SOON, now=SOON, words=True)).job_ids:
         assert len(content.job_ids) <= 2
         seen += content.job_ids
         await shelf.remove(content, words=True, now=SOON)
@@ -185,7 +185,8 @@ async def test_what_a_restore_moved_aside_is_removed_after_a_month(store: Store)
 
 
 async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> None:
-    values = {"guild_id": 1, "before": 1, "timed": 1, "asked_before": 1, "limit": 1, "user_id": 1, "up_to": 1, "ids": "[]"}
+    names = ("guild_id", "before", "latest", "timed", "asked_before", "limit", "user_id", "up_to")
+    values = {**dict.fromkeys(names, 1), "ids": "[]"}
 
     async def plan(sql: str) -> str:
         rows = await store.database.read(lambda connection: connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())
@@ -195,5 +196,7 @@ async def test_looking_for_what_is_old_reads_no_more_than_that(store: Store) -> 
     assert "INDEX jobs_with_words (guild_id=? AND finished_at<?)" in await plan(EXPIRED_WORDS)
     assert "INDEX jobs_old_with_pictures (finished_at<?)" in await plan(OLDEST_PICTURES)
     assert "INDEX jobs_old_with_words (finished_at<?)" in await plan(OLDEST_WORDS)
+    assert "INDEX jobs_with_pictures (guild_id=? AND finished_at>?)" in await plan(EXPIRED_PICTURES)
+    assert "INDEX jobs_old_with_words (finished_at>?)" in await plan(OLDEST_WORDS)
     assert "INDEX jobs_of_member_with_words (user_id=?" in await plan(TO_REMOVE)
     assert "INDEX jobs_by_upload" in await plan(UPLOADS)
