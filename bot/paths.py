@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 HOME = re.compile(r"\$HOME(?=/|$)|\$\{HOME\}(?=/|$)")
+VARIABLE = re.compile(r"\$\{|\$[A-Za-z_]")
 
 
 def as_in_a_shell(path: str) -> Path:
     """Returns the path with a home folder for a `~`, `~user` or `$HOME` that it begins with.
 
-    Raises ValueError, with what to do, for a home folder that nobody knows, and for any other variable: a folder of that name
-    would be made.
+    Raises ValueError, with what to do, for a home folder that nobody knows, and for any other variable, unless there is such a
+    thing: a folder of that name would be made.
     """
     written = HOME.sub("~", path, count=1) if HOME.match(path) else path
-    if re.search(r"\$\{|\$[A-Za-z_]", written):
-        raise ValueError("has a $NAME in it, which nothing fills in. Write the path itself")
     try:
-        return Path(written).expanduser()
+        meant = Path(written).expanduser()
     except RuntimeError:
         raise ValueError("begins with the home folder of a user who has none here. Write the path itself") from None
+    if any(VARIABLE.search(place.name) and not os.path.lexists(place) for place in (meant, *meant.parents)):
+        raise ValueError("has a $NAME in it, which nothing fills in. Write the path itself")
+    return meant

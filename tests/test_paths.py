@@ -36,3 +36,12 @@ def test_a_home_folder_is_found_as_in_a_shell(written: str, meant: str) -> None:
 def test_what_nobody_fills_in_is_refused_and_makes_no_folder_of_that_name(written: str) -> None:
     with pytest.raises(ValueError, match="Write the path itself"):
         as_in_a_shell(written)
+
+
+@pytest.mark.parametrize("name", ["pa$tel", "$DATA", "${DATA}"])
+def test_a_folder_whose_own_name_is_like_that_and_that_is_there_is_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+
+    assert as_in_a_shell(f"{tmp_path}/{name}/data") == tmp_path / name / "data"
+    with pytest.raises(ValueError, match="Write the path itself"):
+        as_in_a_shell(f"{tmp_path}/{name}/$USER")
