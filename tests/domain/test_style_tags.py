@@ -98,9 +98,10 @@ def test_what_the_server_does_not_offer_is_no_style_here_and_is_not_named_among_
 def test_a_tag_among_what_is_left_out_is_refused_and_leaves_a_default():
     with pytest.raises(InvalidRequestError, match="Move `ink` to the prompt"):
         typed("1girl", negative_prompt="hat <lora:ink:1>")
-    settings = replace(UNCHANGED, default_negative_prompt="hat <lora:ink:1>")
-    draft = filled(Draft(prompt="x"), personal=NO_PREFERENCES, settings=settings, profile=PROFILE, catalog=CATALOG)
-    assert draft.negative_prompt == "hat"
+    for tag in ("<lora:ink:1>", "<lo<lora:ink:1>ra:ink:1>"):  # a default of before such tags were refused
+        settings = replace(UNCHANGED, default_negative_prompt=f"hat, {tag}")
+        draft = filled(Draft(prompt="x"), personal=NO_PREFERENCES, settings=settings, profile=PROFILE, catalog=CATALOG)
+        assert draft.negative_prompt == "hat"
 
 
 def test_a_weight_beyond_what_is_possible_is_refused_as_the_options_is():
