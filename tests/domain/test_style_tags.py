@@ -35,6 +35,8 @@ def typed(prompt: str, settings: GuildSettings = UNCHANGED, **more: object) -> D
         ("<lora:ink-v2:te=0.1:unet=0.8>", "ink", 0.8),
         ("<lyco:styles/INK-v2.safetensors:0.8:0.3>", "ink", 0.8),
         ("<lora:ink>", "ink", 0.7),
+        ("< lora : ink : 0.8 >", "ink", 0.8),
+        ("<LyCORIS:ink:0.8>", "ink", 0.8),
     ],
 )
 def test_a_tag_is_the_style_of_that_name_and_leaves_the_prompt(tag: str, style: str, weight: float):
@@ -127,7 +129,7 @@ def test_a_draft_from_anywhere_else_is_read_where_it_becomes_a_request():
     assert (request.prompt, request.style, request.adapter_weight) == ("1girl", "ink", 0.8)
 
 
-PIECES = st.sampled_from(["<lora:", "<lyco:", "ink", ":", "0.5", ">", "<", " ", ",", "1girl", "\n", "<lora:ink:1>", "te=", "="])
+PIECES = st.sampled_from(["<lora:", "<lyco:", "< lora :", "ink", ":", "0.5", ">", "<", " ", ",", "1girl", "\n", "<lora:ink:1>", "te=", "="])
 
 
 @given(st.lists(PIECES, max_size=30).map("".join))
