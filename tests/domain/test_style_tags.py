@@ -129,7 +129,7 @@ def test_a_draft_from_anywhere_else_is_read_where_it_becomes_a_request():
     assert (request.prompt, request.style, request.adapter_weight) == ("1girl", "ink", 0.8)
 
 
-PIECES = st.sampled_from(["<lora:", "<lyco:", "< lora :", "ink", ":", "0.5", ">", "<", " ", ",", "1girl", "\n", "<lora:ink:1>", "te=", "="])
+PIECES = st.sampled_from(["<lora:", "< lyco :", "ink", ":", "0.5", ">", "<", " ", ",", "1girl", "\n", "<lora:ink:1>", "="])
 
 
 @given(st.lists(PIECES, max_size=30).map("".join))
