@@ -4,6 +4,8 @@
 <lora:name:te=0.5:unet=0.7>                           the same by name; other extensions have names of their own
 <lyco:name:0.8>  <hypernet:name:1>                    a LyCORIS is a LoRA; a hypernetwork is something else
 
+Blanks within one are as if they were not there.
+
 https://github.com/AUTOMATIC1111/stable-diffusion-webui/wiki/Features#extra-networks
 """
 
@@ -16,8 +18,8 @@ from bot.domain.loose_values import to_float
 
 HYPERNET = "hypernet"
 
-_KINDS = f"lora|lyco|locon|loha|lokr|dora|{HYPERNET}"
-_TAG = rf"<(?:{_KINDS}):[^<>]+>"
+_KINDS = f"lora|lyco|lycoris|locon|loha|lokr|dora|{HYPERNET}"
+_TAG = rf"<\s*(?:{_KINDS})\s*:[^<>]+>"
 _TAGS = re.compile(_TAG, re.IGNORECASE)
 _TAGS_WITH_COMMA = re.compile(rf"\A\s*(?:{_TAG}\s*)+,?\s*|,\s*(?:{_TAG}\s*)+(?=,)|\s?{_TAG}", re.IGNORECASE)
 _NUMBERED = frozenset({"te", "unet", "dyn"})  # the arguments by name that A1111 itself has
@@ -87,7 +89,7 @@ def plain_name(name: str) -> str:
 def _read(tag: str) -> FoundTag:
     kind, _, rest = tag[1:-1].partition(":")
     name, *arguments = rest.split(":")
-    return FoundTag(text=tag, kind=kind.casefold(), name=name.strip(), arguments=tuple(arguments))
+    return FoundTag(text=tag, kind=kind.strip().casefold(), name=name.strip(), arguments=tuple(arguments))
 
 
 def _is_number(argument: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from bot.domain.house_rules import MAX_STYLE_NAME, GuildSettings
-from bot.domain.lora_tags import without_tags
+from bot.domain.lora_tags import taken_out
 from bot.domain.profile import Catalog, ImageSize, ModelProfile
 from bot.domain.quality import with_quality
 from bot.domain.request import MAX_IMAGES, Draft, check_range, clean_prompt
@@ -124,7 +124,7 @@ def _style(
 def _words(wanted: str, default: str) -> str:
     if wanted.strip() == NOTHING:
         return ""
-    return wanted if wanted.strip() else without_tags(default)
+    return wanted if wanted.strip() else taken_out(default)[0]
 
 
 def _size(wanted: str | None, settings: GuildSettings, profile: ModelProfile) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from bot.domain.lora_tags import taken_out
 from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, QualityName, Style
 from bot.domain.quality import distilled_quality, with_quality
 from bot.domain.request import MAX_SEED, Draft, GenerationRequest, StyleChoice
@@ -24,17 +25,23 @@ class ComposedPrompt:
     negative_prompt: str
 
 
+def words_of(request: GenerationRequest) -> tuple[str, str]:
+    """Prompt and negative prompt of the member as they are drawn: without the LoRA tags of requests that are older than
+    `bot.domain.style_tags`, which to the model are no more than letters.
+    """
+    return taken_out(request.prompt)[0], taken_out(request.negative_prompt)[0]
+
+
 def compose(request: GenerationRequest, profile: ModelProfile, styles: Sequence[Style]) -> ComposedPrompt:
     """Add the profile's tags, those that keep to the request's rating, and the styles' trigger words, each tag once, and the
     default negative prompt.
     """
+    prompt, negative_prompt = words_of(request)
     triggers = [style.trigger_words for style in styles]
     steering = profile.steering.get(request.rating, UNSTEERED) if request.rating else UNSTEERED
     return ComposedPrompt(
-        prompt=_join_new(
-            profile.prompt_prefix, steering.prompt, *triggers, around=request.prompt, suffix=profile.prompt_suffix
-        ),
-        negative_prompt=_join_new(steering.negative_prompt, profile.negative_prompt, around=request.negative_prompt),
+        prompt=_join_new(profile.prompt_prefix, steering.prompt, *triggers, around=prompt, suffix=profile.prompt_suffix),
+        negative_prompt=_join_new(steering.negative_prompt, profile.negative_prompt, around=negative_prompt),
     )
 
 

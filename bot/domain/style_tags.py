@@ -22,6 +22,7 @@ NAME_LENGTH = 40
 
 NOT_HERE = "The prompt names {tags}, with which I cannot draw here. Take that out, or choose another style: {styles}."
 NO_NUMBER = "I do not understand the tag of {tags}. Write a name and how strongly it shows: `<lora:name:0.8>`."
+IN_DEFAULT = "A style does nothing among what is left out. Take the tag of {tags} out."
 LEFT_OUT = "A style does nothing among what is left out. Move {tags} to the prompt, or take the tag out."
 
 
@@ -40,6 +41,12 @@ def with_tagged_styles(draft: Draft, profile: ModelProfile, catalog: Catalog, se
     offered = [style for style in catalog.styles_for(profile) if settings is None or settings.offers(style.name)]
     choices = list(_choices(tags, offered))
     return _with(replace(draft, prompt=prompt, negative_prompt=negative_prompt), choices)
+
+
+def check_left_out(words: str, before: str) -> None:
+    """For a new default of what is left out, in the place of `before`. Raises InvalidRequestError for one with a tag."""
+    if words != before and (tags := tags_in(words)):
+        raise InvalidRequestError(IN_DEFAULT.format(tags=_quoted(tags)))
 
 
 def _choices(tags: Sequence[FoundTag], offered: Sequence[Style]) -> Iterator[tuple[Style, float | None]]:

@@ -67,13 +67,15 @@ def check_checkpoint(file: Path, config: Path | None, *, has_vae: bool) -> None:
     header = read_header(file)
     if not any(key.startswith(UNET_PREFIX) for key in header.shapes):
         raise WeightsError(_what_else(header))
-    if found := _other_architecture(header):
+    has_encoder = any(key.startswith(SECOND_ENCODER) for key in header.shapes)
+    is_whole = has_encoder and any(key.startswith(f"{UNET_PREFIX}input_blocks.") for key in header.shapes)
+    if not is_whole and (found := _other_architecture(header)):  # merges leave tensors of others beside a whole model
         raise WeightsError(f"is {found}, not an SDXL model")
     if not any(key.startswith(f"{UNET_PREFIX}input_blocks.") for key in header.shapes):
         raise WeightsError("is a model of another architecture than SDXL's")
     wanted = read_json(config / "unet" / "config.json") if config is not None else {}
     _compare_unet(header, UNET_PREFIX, wanted)
-    if not any(key.startswith(SECOND_ENCODER) for key in header.shapes):
+    if not has_encoder:
         is_refiner = any(key.startswith(REFINER) for key in header.shapes)
         raise WeightsError("is SDXL's refiner, which cannot draw alone" if is_refiner else "has no text encoders of SDXL")
     if not has_vae and VAE_PREFIX + VAE_DECODER not in header.shapes:

@@ -41,6 +41,8 @@ class PillowCodec:
         self._strangers = Pool("strangers-files", STRANGERS_THREADS, niceness=STRANGERS_NICENESS)
         self._own = Pool("own-files", OWN_THREADS)
         warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+        # a warning for each odd field of Exif, which may have 65,535 of them, would be as many lines in the log
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
     async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
         return await self._strangers.run(_read_upload, data, width, height)

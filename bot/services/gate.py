@@ -18,6 +18,7 @@ from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
 from bot.domain.personal import PersonalDefaults
 from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.prompt import words_of
 from bot.domain.prompt_rules import check_words
 from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
@@ -134,11 +135,12 @@ class Gate:
         It returns whether a child is drawn and raises NotAllowedError, on a thread: some prompts take it long.
         """
         styles = (self.catalog.styles.get(chosen.name) for chosen in request.styles)
-        words = [request.prompt, *(style.trigger_words for style in styles if style and style.trigger_words)]
+        prompt, negative_prompt = words_of(request)
+        words = [prompt, *(style.trigger_words for style in styles if style and style.trigger_words)]
         return partial(
             check_words,
             ", ".join(words),
-            request.negative_prompt,
+            negative_prompt,
             adult=settings.safety.allows_adult(age_restricted=age_restricted),
             blocked_words=settings.blocked_words,
             young=self.catalog.young,

@@ -15,6 +15,7 @@ from bot.domain.quota import counted
 from bot.domain.settings_edits import overwrite, reset
 from bot.domain.settings_json import export_text
 from bot.domain.settings_trail import Edit, Revision, TrailEntry, TrailPage
+from bot.domain.style_tags import check_left_out
 from bot.errors import InvalidRequestError
 from bot.ports import Clock
 
@@ -87,6 +88,7 @@ class HouseRules:
             after = edit(before)
             self._check_styles(before, after)
             self._check_days(before, after)
+            check_left_out(after.default_negative_prompt, before.default_negative_prompt)
             if any(guild_id in ids for ids in _role_ids(after)):
                 raise InvalidRequestError(EVERYBODY_IS_NO_ROLE)
             return after

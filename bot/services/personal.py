@@ -8,6 +8,7 @@ from typing import Protocol
 
 from bot.domain.personal import NO_PREFERENCES, NONE_AT_ALL, PersonalDefaults, PersonalEdit
 from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.style_tags import check_left_out
 from bot.ports import Clock
 
 
@@ -46,6 +47,7 @@ class Preferences:
 
     def _checked(self, before: PersonalDefaults, after: PersonalDefaults) -> PersonalDefaults:
         """By their proper names; what stays as it was may be of another model."""
+        check_left_out(after.negative_prompt, before.negative_prompt)
         style, size = after.style, after.size
         if style is not None and style not in {NONE_AT_ALL, before.style}:
             style = self._catalog.style(style, self._profile).name

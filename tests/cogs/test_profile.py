@@ -104,6 +104,7 @@ async def test_a_dash_clears_a_text(stage: Stage):
         ({"style": "pixel"}, "There is no style of that name"),
         ({"size": "huge"}, "Choose one of: `square`, `portrait`"),
         ({"negative_prompt": "x" * 2001}, "negative prompt has 2,001 characters"),
+        ({"negative_prompt": "hat <lora:ink:1>"}, "A style does nothing among what is left out. Take the tag of `ink` out."),
     ],
 )
 async def test_what_there_is_not_is_refused_and_changes_nothing(stage: Stage, options: dict[str, Any], words: str):

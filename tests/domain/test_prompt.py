@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bot.domain.profile import Steering
 from bot.domain.prompt import compose, random_seed, reseeded, resolve, to_draft
-from bot.domain.request import MAX_SEED, Draft, InitImage, NoiseBlend
+from bot.domain.request import MAX_SEED, Draft, GenerationRequest, InitImage, NoiseBlend
 from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
 from tests.examples import CATALOG, PASTEL, PROFILE, request
@@ -132,3 +132,15 @@ def test_the_models_tags_for_a_rating_steer_what_may_go_no_further() -> None:
     assert sensitive.negative_prompt == "lowres, bad anatomy, hat, NSFW"
     for free in (request(rating=Rating.EXPLICIT), request()):
         assert compose(free, profile, ()) == compose(free, PROFILE, ())
+
+
+@pytest.mark.parametrize("words", ["a <lora:gone:0.8>, cat", "a cat <lyco:x:1> <hypernet:y>", "a c<lo<lora:x:1>ra:y:1>at"])
+def test_a_lora_tag_of_an_older_request_reaches_no_model_and_stays_in_the_request(words: str) -> None:
+    asked = request(prompt=words, negative_prompt=words)
+    composed = compose(asked, PROFILE, [])
+
+    assert composed.prompt.endswith("cat")
+    assert composed.negative_prompt.endswith("cat")
+    assert not set(composed.prompt + composed.negative_prompt) & set("<:>")
+    assert asked.prompt == words
+    assert GenerationRequest.from_dict(asked.to_dict()) == asked

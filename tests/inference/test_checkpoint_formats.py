@@ -64,10 +64,13 @@ def beside(ending: str, dtype: torch.dtype = torch.uint8) -> Callable[[Tensors],
     ("change", "complaint"),
     [
         (
-            lambda tensors: tensors | {"cond_stage_model.transformer.text_model.x": torch.zeros(1)},
+            lambda tensors: without("conditioner.")(tensors) | {"cond_stage_model.transformer.text_model.x": torch.zeros(1)},
             "is a Stable Diffusion 1.x model",
         ),
-        (lambda tensors: tensors | {"cond_stage_model.model.x": torch.zeros(1)}, "is a Stable Diffusion 2.x model"),
+        (
+            lambda tensors: without("conditioner.")(tensors) | {"cond_stage_model.model.x": torch.zeros(1)},
+            "is a Stable Diffusion 2.x model",
+        ),
         (wide(768), "is a Stable Diffusion 1.x model: its text has a width of 768, not"),
         (instead(double_blocks__0__img_attn__qkv__weight=torch.zeros(8, 8)), "is a Flux model, or one built like it"),
         (instead(model__diffusion_model__joint_blocks__0__x__weight=torch.zeros(8, 8)), "is a Stable Diffusion 3 model"),
@@ -129,6 +132,21 @@ def test_a_file_that_is_no_sdxl_model_is_refused_before_the_start_with_what_it_i
     save_file({key: value.contiguous().clone() for key, value in change(sound).items()}, tmp_path / "odd.safetensors")
 
     assert complaint in refusal(models, tmp_path / "odd.safetensors")
+
+
+def test_tensors_that_a_merge_left_over_beside_a_whole_model_are_no_other_architecture(
+    models: TinyModels, sound: Tensors, tmp_path: Path
+) -> None:
+    stray = {
+        "cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(77),
+        "control_model.note": torch.ones(1),
+    }
+    save_file(sound | stray, tmp_path / "merged.safetensors")
+
+    model = load_model(
+        tiny_profile(ModelSource(file=tmp_path / "merged.safetensors", config=models.folder)), device="cpu"
+    ).text2img
+    assert torch.equal(model.unet.get_submodule(PLACE).weight, sound[f"{ATTENTION}.weight"].float())
 
 
 def test_a_gguf_file_is_called_by_its_name(models: TinyModels, tmp_path: Path) -> None:

@@ -309,6 +309,23 @@ async def test_words_are_judged_whichever_way_they_come_in(world: World) -> None
     await service.submit(await service.with_upload(harmless, b"sketch", 0.6), origin(9), reply())
 
 
+async def test_words_that_a_lora_tag_of_an_older_job_took_apart_are_judged_as_they_are_drawn(world: World) -> None:
+    job = await world.delivered(request=request(prompt=f"a c<lo<lora:gone:1>ra:{'x' * 300}:1>at"))
+    await rule(world, lambda settings: replace(settings, blocked_words=("cat",)))
+    service = world.services.generation
+
+    for number, proposal in enumerate(
+        (
+            await service.propose_reroll(job.id, origin()),
+            await service.propose_variation(job.id, 0, VariationStrength.STRONG, origin()),
+            await service.propose_upscale(job.id, 0, origin()),
+        ),
+        start=2,
+    ):
+        with pytest.raises(NotAllowedError, match="moderators of this server"):
+            await service.submit(proposal, origin(number), reply())
+
+
 async def test_a_given_picture_that_would_hardly_change_is_refused_whichever_way_it_comes_in_where_nobody_looks(
     world: World,
 ) -> None:

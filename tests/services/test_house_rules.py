@@ -201,6 +201,22 @@ async def test_a_value_that_cannot_be_is_refused_and_nothing_changes(rules: Hous
     assert (await rules.history(MANAGER)).entries == ()
 
 
+async def test_a_lora_tag_among_what_is_left_out_is_refused_and_one_of_before_keeps_nobody_from_changing_the_rest(
+    rules: HouseRules, world: World
+):
+    for attempt in (
+        rules.revise(MANAGER, assign("default_negative_prompt", "hat <lora:ink:1>")),
+        rules.load(MANAGER, b'{"pastel_settings": 1, "default_negative_prompt": "<hypernet:ink:1>"}'),
+    ):
+        with pytest.raises(InvalidRequestError, match="Take the tag of `ink` out"):
+            await attempt
+    assert await rules.read(MANAGER) == UNCHANGED
+
+    before = assign("default_negative_prompt", "hat <lora:ink:1>")
+    await SqliteHouseRules(world.database).change(GUILD, before, by=MODERATOR, now=world.clock.now())
+    await rules.revise(MANAGER, assign("max_steps", 20))
+
+
 async def test_one_setting_or_all_of_them_go_back_to_the_beginning(rules: HouseRules):
     await rules.revise(MANAGER, assign("max_steps", 20))
     await rules.revise(MANAGER, assign("safety", "strict"))
