@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,21 +38,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except UserError as error:
-        print(f"pastel: {error}", file=sys.stderr)
+        _say(str(error))
         return 2
     except PermissionError as error:
         if error.filename is None:
             raise
-        print(
-            f"pastel: {error.filename} may not be opened by this user ({error.strerror}). "
-            "Change its owner or its rights, and those of the folders above it.",
-            file=sys.stderr,
+        _say(
+            f"{error.filename} may not be opened by this user ({error.strerror}). "
+            "Change its owner or its rights, and those of the folders above it."
         )
         return FolderError.exit_code
     except PastelError as error:
         for line in getattr(error, "lines", (str(error),)):
-            print(f"pastel: {line}", file=sys.stderr)
+            _say(line)
         return getattr(error, "exit_code", 1)
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # a full disk behind stderr: the exit code still tells
+        print(f"pastel: {line}", file=sys.stderr)
 
 
 def _let_idle_threads_sleep() -> None:
@@ -172,10 +177,14 @@ _COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor, "heal
 
 def leave(code: int) -> NoReturn:
     """End the process; a thread that is deep in reading weights, or in a step, cannot be stopped and must not hold the exit,
-    nor may the interpreter be taken apart under it.
+    nor may the interpreter be taken apart under it. Where what was said cannot be written, on a full disk say, `code` stays: Python
+    itself would end with 120.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)

@@ -3,13 +3,18 @@
 import errno
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot.__main__ import main
+from bot.errors import SettingsError
 from bot.settings import Settings
 
+ROOT = Path(__file__).resolve().parents[1]
 PROMPT = "1girl, green hair, beanie, night"
 
 
@@ -221,3 +226,14 @@ def test_doctor_reports_wrong_settings(monkeypatch, capsys):
 def test_run_without_a_token_is_one_line(capsys):
     assert main(["run"]) == 78
     assert "DISCORD_TOKEN is not set" in fault(capsys)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+def test_a_full_disk_behind_the_log_changes_no_exit_code(tmp_path):
+    with open("/dev/full", "w") as full:  # a device
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "bot", "run"],
+            cwd=tmp_path, env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}, stderr=full, check=False,
+        )  # fmt: skip
+
+    assert ended.returncode == SettingsError.exit_code
