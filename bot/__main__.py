@@ -177,8 +177,8 @@ _COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor, "heal
 
 def leave(code: int) -> NoReturn:
     """End the process; a thread that is deep in reading weights, or in a step, cannot be stopped and must not hold the exit,
-    nor may the interpreter be taken apart under it. Where what was said cannot be written, on a full disk say, `code` stays: Python
-    itself would end with 120.
+    nor may the interpreter be taken apart under it. Where what was said cannot be written, on a full disk say, `code` stays:
+    Python itself would end with 120.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
