@@ -23,7 +23,7 @@ from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
 from bot.storage.private_files import OTHERS, check_searchable
 from bot.storage.restore import is_decided
-from bot.storage.room import free_bytes
+from bot.storage.room import free_bytes, mebibytes
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
 # nothing is known of these without the data folder
@@ -136,7 +136,7 @@ async def _database(settings: Settings) -> Finding:
     if not path.exists():
         return Finding("none yet; the first start makes it")
     await Database.examine(path)
-    return Finding(f"{path}, {path.stat().st_size / 1024**2:.1f} MiB, sound")
+    return Finding(f"{path}, {mebibytes(path.stat().st_size)} MiB, sound")
 
 
 async def _device(settings: Settings) -> Finding:

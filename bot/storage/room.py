@@ -13,5 +13,5 @@ def free_bytes(folder: Path) -> int:
 
 
 def mebibytes(size: int) -> str:
-    """For a sentence."""
-    return f"{size / 2**20:,.0f}"
+    """For a sentence; with tenths below 10, so that a small file is not 0."""
+    return f"{size / 2**20:,.{0 if size >= 10 * 2**20 else 1}f}"
