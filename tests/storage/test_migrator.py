@@ -151,7 +151,7 @@ def test_an_update_without_the_room_for_it_is_refused_and_changes_nothing(tmp_pa
     make(path)
     before = path.read_bytes()
 
-    refusal = pytest.raises(FolderError, match=rf"schema 1 to {NEWEST} needs \d+ MiB free .*; 0 are. Free some space")
+    refusal = pytest.raises(FolderError, match=rf"schema 1 to {NEWEST} needs [\d.]+ MiB free .*; 0.0 are. Free some space")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection, refusal:
         migrate(connection, path, load_migrations(), free=lambda folder: 1000)
 
