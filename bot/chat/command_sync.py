@@ -18,6 +18,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.errors import PastelError
 from bot.ports import MetaRepository
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,9 @@ class Registration:
             await sync_if_changed(self._tree, application_id, self._meta)
         except _UNREACHABLE as error:
             log.warning("The commands could not be registered with Discord yet (%s)", type(error).__name__)
+            return False
+        except PastelError as error:  # the database is busy or full
+            log.warning("The commands could not be registered yet: %s", error)
             return False
         except discord.DiscordException as error:
             log.error(

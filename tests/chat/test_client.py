@@ -13,6 +13,7 @@ from bot.chat.actions import Press
 from bot.chat.client import PastelBot
 from bot.chat.command_sync import LOOK_PAUSE, Registration, payload_hash, sync_if_changed
 from bot.chat.extensions import EXTENSIONS
+from bot.errors import DatabaseError
 from bot.storage.database import Database
 from bot.storage.meta import SqliteMeta
 from bot.telemetry import Metrics
@@ -28,8 +29,11 @@ class InMemoryMeta:
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
+        self.faults: list[Exception] = []
 
     async def get(self, name: str) -> str | None:
+        if self.faults:
+            raise self.faults.pop(0)
         return self.values.get(name)
 
     async def set(self, name: str, value: str) -> None:
@@ -179,6 +183,21 @@ async def test_a_registration_that_gets_no_answer_goes_on_beside_the_service():
     await until(lambda: clock.sleeping == 1)
     clock.advance(1)
 
+    await until(lambda: tree.syncs == 1)
+    await registration.stop()
+
+
+async def test_a_busy_database_does_not_end_the_registration():
+    bot, clock, meta = make_bot(), FakeClock(), InMemoryMeta()
+    add_command(bot)
+    tree = CountingTree(bot.tree)
+    registration = Registration(tree, meta, ticks=clock.ticks, sleep=clock.sleep)
+    meta.faults = [DatabaseError("busy"), DatabaseError("busy")]
+
+    await registration.settle(1)
+    for _ in range(2):
+        await until(lambda: clock.sleeping == 1)
+        clock.advance(2)
     await until(lambda: tree.syncs == 1)
     await registration.stop()
 
