@@ -17,6 +17,7 @@ from bot.errors import ModelError
 from bot.paths import as_in_a_shell
 from bot.storage.catalog_files import ProfileToml, StyleToml
 from bot.storage.catalog_sources import Resolve, Toml
+from bot.storage.private_files import check_searchable
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 Value = TypeVar("Value", ModelProfile, Style)
@@ -28,8 +29,10 @@ def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
 
     A relative `folder`, `file` or `config` of a profile is looked for in `models`, then beside the profile, of `data_dir` and
     then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. The rows of
-    `safety/*.csv` of both folders count. Raises ModelError with one line a problem, naming file and field.
+    `safety/*.csv` of both folders count. Raises ModelError with one line a problem, naming file and field, and FolderError
+    where this user may not look into `data_dir`.
     """
+    check_searchable(data_dir)
     problems: list[str] = []
     profiles = _read_all("profiles", "models", _profile, shipped_dir, data_dir, problems)
     styles = _read_all("styles", "loras", _style, shipped_dir, data_dir, problems)
