@@ -1,0 +1,97 @@
+"""A turn of the engine as a GPU would see it: what waits for it, what is sent to it, and how much it is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from bot.domain.profile import ModelSource
+from bot.domain.request import NoiseBlend
+from bot.domain.sampler import SAMPLERS
+from bot.inference.control import DrawingStoppedError
+from bot.inference.engine_settings import EngineSettings
+from bot.inference.studio import Studio, open_studio
+from tests.inference.conftest import NEARLY_FREE, make_request
+from tests.inference.engines import Bench
+from tests.inference.meta_gpu import META, Watch, meta_gpu, outside
+from tests.tiny_sdxl import MODEL_REPO, TinyModels, tiny_profile
+
+__all__ = ["meta_gpu"]
+EULER_A = "EulerAncestralDiscreteScheduler"
+DRAWS = {EULER_A, "LCMScheduler"}  # noise in every step
+MOST_LAUNCHES = 30  # of a turn with 16 pictures, outside the UNet
+
+
+@pytest.fixture(scope="module")
+def studio(models: TinyModels) -> Iterator[Studio]:
+    """In half precision, as on a GPU."""
+    profile = tiny_profile(ModelSource(repo=MODEL_REPO))
+    opened = open_studio(profile, EngineSettings(batch=16, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)
+    opened.model.text2img.to(META, torch.float16)
+    yield opened
+    opened.close(DrawingStoppedError())
+
+
+def watched(studio: Studio, watch: Watch, pictures: int, **changes: object) -> Bench:
+    """An engine with so many pictures on their way, which has taken two turns of them and a third one under `watch`."""
+    bench = Bench(studio, batch=16)
+    for seed in range(pictures):
+        bench.admit(make_request(seed=seed, num_inference_steps=8, **changes))
+    for _ in range(2):
+        bench.engine.turn()
+    with watch, outside(watch, studio.model.text2img.unet):
+        watch.clear()
+        bench.engine.turn()
+    return bench
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("pictures", [1, 16])
+def test_a_turn_waits_for_nothing_and_sends_numbers_and_noise_alone(
+    studio: Studio, meta_gpu: Watch, sampler: str, pictures: int
+) -> None:
+    bench = watched(studio, meta_gpu, pictures, scheduler=sampler)
+    steps = [drawing.pictures[0].step for drawing in bench.engine._drawings]
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert steps == [3] * pictures
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+    numbers, *noise = meta_gpu.copies
+    assert len(numbers.shape) == 1
+    assert sum(copy.shape[0] for copy in noise) == (pictures if sampler in DRAWS else 0)
+    assert {copy.shape[1:] for copy in noise} <= {(4, 8, 8)}
+
+
+@pytest.mark.parametrize("pictures", [1, 16])
+@pytest.mark.parametrize("sampler", [EULER_A, "EulerDiscreteScheduler"])
+def test_however_many_pictures_a_turn_of_eulers_samplers_launches_as_much_as_one(
+    studio: Studio, meta_gpu: Watch, sampler: str, pictures: int
+) -> None:
+    watched(studio, meta_gpu, pictures, scheduler=sampler).engine.abandon(DrawingStoppedError())
+
+    assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES
+
+
+def test_a_picture_of_any_other_sampler_launches_no_more_than_that(studio: Studio, meta_gpu: Watch) -> None:
+    for sampler in SAMPLERS:
+        watched(studio, meta_gpu, 1, scheduler=sampler).engine.abandon(DrawingStoppedError())
+        assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES, sampler
+
+
+def test_blends_of_noise_and_calls_with_and_without_guidance_wait_for_nothing_either(studio: Studio, meta_gpu: Watch) -> None:
+    bench = Bench(studio, batch=16)
+    for scale, sampler in ((7.0, EULER_A), (1.0, EULER_A), (3.0, "LCMScheduler"), (1.0, "UniPCMultistepScheduler")):
+        blends = (NoiseBlend(seed=7, strength=0.3),)
+        bench.admit(make_request(guidance_scale=scale, scheduler=sampler, blends=blends, num_inference_steps=8))
+    with meta_gpu:
+        bench.engine.turn()
+        bench.engine.turn()
+    steps = [drawing.pictures[0].step for drawing in bench.engine._drawings]
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert steps == [2] * 4
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
