@@ -16,7 +16,6 @@ from bot.inference.faults import is_device_lost
 from bot.inference.trajectory import Trajectory
 from bot.inference.transfers import sent, sent_together
 
-PADDED_ROWS = (1, 2, 4, 8, 16, 32)  # shapes that compiled code and CUDA graphs are made for
 Moves = dict[Trajectory, tuple[torch.Tensor, torch.Tensor]]  # the next latents, and the clean ones that they aim at
 
 
