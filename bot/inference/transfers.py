@@ -6,10 +6,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread goes on
+
+
+class Mark(Protocol):
+    """A place in a GPU's stream of work, as torch.cuda.Event."""
+
+    def record(self) -> None: ...
+
+    def query(self) -> bool:
+        """Whether the GPU has come there."""
+        ...
+
+    def synchronize(self) -> None: ...
+
+
+def new_mark() -> Mark:
+    """One that a thread sleeps at: by default it would keep a core busy until the GPU comes there."""
+    return torch.cuda.Event(blocking=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fetched:
+    """A tensor on its way from the device; None as `arrived` where it is here already."""
+
+    values: torch.Tensor
+    arrived: Mark | None
+
+    @property
+    def here(self) -> bool:
+        return self.arrived is None or self.arrived.query()
+
+    def wait(self) -> torch.Tensor:
+        """Returns it once it is here. Any thread."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return self.values
+
+
+def fetched(values: torch.Tensor) -> Fetched:
+    """Begin to fetch what the device makes of `values`, without waiting for it."""
+    if values.device.type not in BEHIND:
+        return Fetched(values=values.cpu(), arrived=None)
+    return received(values)
+
+
+def received(values: torch.Tensor) -> Fetched:
+    """From a device of BEHIND, into page-locked memory."""
+    here = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    here.copy_(values, non_blocking=True)
+    arrived = new_mark()
+    arrived.record()
+    return Fetched(values=here, arrived=arrived)
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -5,7 +5,7 @@ launched on it and copied to it can be counted on any machine.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,18 +32,21 @@ class Copy:
 
 
 class Watch(TorchDispatchMode):
-    """Notes what is asked of the device; `launches` are those outside the UNet, by name."""
+    """Notes what is asked of the device; `launches` are those outside the UNet, by name, `fetched` the shapes of what it sends
+    back without being waited for.
+    """
 
     def __init__(self, pinned: Sequence[torch.Tensor]) -> None:
         super().__init__()
         self.launches: Counter[str] = Counter()
         self.copies: list[Copy] = []
         self.reads: list[str] = []
+        self.fetched: list[tuple[int, ...]] = []
         self.in_unet = False
         self._pinned = pinned
 
     def clear(self) -> None:
-        for noted in (self.launches, self.copies, self.reads):
+        for noted in (self.launches, self.copies, self.reads, self.fetched):
             noted.clear()
 
     def __torch_dispatch__(
@@ -90,14 +93,20 @@ def outside(watch: Watch, unet: Any) -> Iterator[None]:
 
 
 @pytest.fixture
-def meta_gpu(monkeypatch: pytest.MonkeyPatch) -> Generator[Watch]:
+def meta_gpu(monkeypatch: pytest.MonkeyPatch) -> Watch:
     """The meta device counts as one that fetches from pinned memory; what was pinned is known again."""
     kept: list[torch.Tensor] = []
+    watch = Watch(kept)
 
     def pinned(values: torch.Tensor) -> torch.Tensor:
         kept.append(values.clone())
         return kept[-1]
 
+    def received(values: torch.Tensor) -> transfers.Fetched:
+        watch.fetched.append(tuple(values.shape))
+        return transfers.Fetched(values=torch.ones(values.shape, dtype=values.dtype), arrived=None)
+
+    monkeypatch.setattr(transfers, "received", received)
     monkeypatch.setattr(transfers, "BEHIND", frozenset({"cuda", "meta"}))
     monkeypatch.setattr(transfers, "pinned", pinned)
-    return Watch(kept)
+    return watch

@@ -95,3 +95,17 @@ def test_blends_of_noise_and_calls_with_and_without_guidance_wait_for_nothing_ei
     assert steps == [2] * 4
     assert meta_gpu.reads == []
     assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+def test_a_turn_with_a_preview_waits_for_nothing_either(studio: Studio, meta_gpu: Watch) -> None:
+    bench = Bench(studio, batch=16)
+    ticket = bench.admit(make_request(num_inference_steps=8))
+    bench.engine.turn()
+    with meta_gpu:
+        bench.engine.turn()
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert [report.step for report in ticket.reports if report.preview is not None] == [2]
+    assert meta_gpu.fetched == [(8, 8, 3)]
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)

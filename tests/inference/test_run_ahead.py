@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from bot.inference.run_ahead import RunAhead
@@ -26,6 +27,9 @@ class Marker:
     def record(self) -> None:
         self._stream.log.append(f"launched {self._number}")
 
+    def query(self) -> bool:
+        return False
+
     def synchronize(self) -> None:
         self._stream.log.append(f"waited for {self._number}")
 
@@ -41,3 +45,17 @@ def test_a_step_is_launched_while_the_one_before_runs_and_no_further() -> None:
 
 def test_on_a_cpu_nothing_is_waited_for() -> None:
     RunAhead.on(torch.device("cpu")).step()
+
+
+def test_on_a_gpu_the_thread_sleeps_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, options = Stream(), list[dict[str, bool]]()
+
+    def event(**given: bool) -> Marker:
+        options.append(given)
+        return stream.mark()
+
+    monkeypatch.setattr(torch.cuda, "Event", event)
+    RunAhead.on(torch.device("cuda")).step()
+
+    assert options == [{"blocking": True}]
+    assert stream.log == ["launched 1"]
