@@ -246,10 +246,17 @@ class Engine:
         self._turns.charge(drawing, self._clock() - began)
 
     def _switch(self, drawing: Drawing) -> None:
-        """Give the UNet the drawing's LoRAs, unless it has them; the time is the drawing's."""
-        began, before = self._clock(), self._active.get(UNET)
+        """Give the UNet the drawing's LoRAs, unless it has them. The time is the drawing's, so a GPU is waited for: before it,
+        since others' steps are none of it, and behind.
+        """
+        before = self._active.get(UNET)
+        if before is not None and before[0] == drawing.order.adapters:
+            return
+        self._run_ahead.drain()
+        began = self._clock()
         self._activated(drawing, UNET)
-        if self._active[UNET] is not before and before is not None:
+        self._run_ahead.drain()
+        if before is not None:
             self._turns.switched(drawing, self._clock() - began)
 
     def _activated(self, drawing: Drawing, components: Sequence[str]) -> tuple[Adapter, ...]:

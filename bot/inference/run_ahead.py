@@ -35,3 +35,12 @@ class RunAhead:
         self._marks.append(mark)
         while len(self._marks) > STEPS_AHEAD:
             self._marks.popleft().synchronize()
+
+    def drain(self) -> None:
+        """Wait until all is done that was launched."""
+        if self._mark is None:
+            return
+        mark = self._mark()
+        mark.record()
+        mark.synchronize()
+        self._marks.clear()

@@ -104,7 +104,8 @@ def meta_gpu(monkeypatch: pytest.MonkeyPatch) -> Watch:
 
     def received(values: torch.Tensor) -> transfers.Fetched:
         watch.fetched.append(tuple(values.shape))
-        return transfers.Fetched(values=torch.ones(values.shape, dtype=values.dtype), arrived=None)
+        kept.append(torch.ones(values.shape, dtype=values.dtype))
+        return transfers.Fetched(values=kept[-1], arrived=None)
 
     monkeypatch.setattr(transfers, "received", received)
     monkeypatch.setattr(transfers, "BEHIND", frozenset({"cuda", "meta"}))

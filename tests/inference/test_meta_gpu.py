@@ -10,8 +10,10 @@ import torch
 from bot.domain.profile import ModelSource
 from bot.domain.request import NoiseBlend
 from bot.domain.sampler import SAMPLERS
+from bot.inference import merging
 from bot.inference.control import DrawingStoppedError
 from bot.inference.engine_settings import EngineSettings
+from bot.inference.merging import Factor, MergedWeights
 from bot.inference.studio import Studio, open_studio
 from tests.inference.conftest import NEARLY_FREE, make_request
 from tests.inference.engines import Bench
@@ -109,3 +111,25 @@ def test_a_turn_with_a_preview_waits_for_nothing_either(studio: Studio, meta_gpu
     assert meta_gpu.fetched == [(8, 8, 3)]
     assert meta_gpu.reads == []
     assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+@pytest.mark.parametrize(("spare", "kept_on_the_device"), [(0.9, True), (0.1, False)])
+def test_a_switch_of_loras_waits_for_no_copy_and_makes_none_where_memory_is_free(
+    studio: Studio, meta_gpu: Watch, monkeypatch: pytest.MonkeyPatch, spare: float, kept_on_the_device: bool
+) -> None:
+    monkeypatch.setattr(merging, "spare_share", lambda _: spare)
+    pipeline = studio.model.text2img
+    rows, columns = pipeline.unet.time_embedding.linear_1.weight.shape
+    place = ("unet", "time_embedding.linear_1")
+    down, up = torch.ones(2, columns, device=META), torch.ones(rows, 2, device=META)
+    lora = [Factor(place=place, down=down, up=up, scaling=0.5)]
+    merged = MergedWeights(pipeline)
+    with meta_gpu:
+        for chosen in ([(lora, 0.7)], [], [(lora, 0.5)], [(lora, 0.5), (lora, 0.2)], []):
+            merged.apply(chosen)
+
+    copies = meta_gpu.copies
+    assert len(meta_gpu.fetched) == (0 if kept_on_the_device else 1)
+    assert len(copies) == (0 if kept_on_the_device else 5)
+    assert all(copy.pinned and not copy.waits for copy in copies)
+    assert meta_gpu.reads == []

@@ -43,8 +43,20 @@ def test_a_step_is_launched_while_the_one_before_runs_and_no_further() -> None:
     assert stream.log == ["launched 1", "launched 2", "waited for 1", "launched 3", "waited for 2"]
 
 
+def test_drained_it_waits_for_all_once_and_begins_anew() -> None:
+    stream = Stream()
+    ahead = RunAhead(stream.mark)
+    ahead.step()
+    ahead.drain()
+    ahead.step()
+
+    assert stream.log == ["launched 1", "launched 2", "waited for 2", "launched 3"]
+
+
 def test_on_a_cpu_nothing_is_waited_for() -> None:
-    RunAhead.on(torch.device("cpu")).step()
+    ahead = RunAhead.on(torch.device("cpu"))
+    ahead.step()
+    ahead.drain()
 
 
 def test_on_a_gpu_the_thread_sleeps_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
