@@ -13,7 +13,7 @@ import torch
 
 from bot.inference.faults import is_out_of_memory
 from bot.inference.model_layers import COMPONENTS, Layers, Place
-from bot.inference.transfers import BEHIND, fetched
+from bot.inference.transfers import fetched, runs_behind
 
 SPARE = 0.5  # of a GPU's memory: what is drawn at once needs gigabytes, and SDXL's layers once more are 5 GB
 
@@ -113,7 +113,7 @@ def _kept(weight: torch.Tensor) -> torch.Tensor:
 
 def spare_share(device: torch.device) -> float:
     """How much of the device's memory nothing lies in, 0 to 1. Of what is no GPU's own it is 1: to move it would save none."""
-    if device.type not in BEHIND:
+    if not runs_behind(device):
         return 1.0
     free, total = torch.cuda.mem_get_info(device)
     cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

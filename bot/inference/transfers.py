@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread goes on
+
+
+def runs_behind(device: torch.device) -> bool:
+    """Whether the thread is ahead of the device, so that to read a value of it is to wait."""
+    return device.type in BEHIND
 
 
 class Mark(Protocol):
@@ -25,10 +30,23 @@ class Mark(Protocol):
 
     def synchronize(self) -> None: ...
 
+    def elapsed_time(self, end_event: Any) -> float:
+        """Milliseconds of the GPU's own clock until it came to a later one, where both are timed."""
+        ...
 
-def new_mark() -> Mark:
+
+def new_mark(*, timed: bool = False) -> Mark:
     """One that a thread sleeps at: by default it would keep a core busy until the GPU comes there."""
-    return torch.cuda.Event(blocking=True)
+    return torch.cuda.Event(blocking=True, enable_timing=timed)
+
+
+def marked(device: torch.device) -> Mark | None:
+    """A timed mark behind all that the device has been given; None where nothing runs behind the thread."""
+    if device.type != "cuda":
+        return None
+    mark = new_mark(timed=True)
+    mark.record()
+    return mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +57,7 @@ class Fetched:
     arrived: Mark | None
 
     @property
-    def here(self) -> bool:
+    def is_here(self) -> bool:
         return self.arrived is None or self.arrived.query()
 
     def wait(self) -> torch.Tensor:
@@ -51,7 +69,7 @@ class Fetched:
 
 def fetched(values: torch.Tensor) -> Fetched:
     """Begin to fetch what the device makes of `values`, without waiting for it."""
-    if values.device.type not in BEHIND:
+    if not runs_behind(values.device):
         return Fetched(values=values.cpu(), arrived=None)
     return received(values)
 
@@ -60,9 +78,7 @@ def received(values: torch.Tensor) -> Fetched:
     """From a device of BEHIND, into page-locked memory."""
     here = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     here.copy_(values, non_blocking=True)
-    arrived = new_mark()
-    arrived.record()
-    return Fetched(values=here, arrived=arrived)
+    return Fetched(values=here, arrived=marked(values.device))
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -71,7 +87,7 @@ def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     From memory that is not pinned a copy waits for all that the stream has been given before (CUDA Runtime API, "API
     synchronization behavior").
     """
-    if values.device == device or device.type not in BEHIND:
+    if values.device == device or not runs_behind(device):
         return values.to(device)
     return pinned(values).to(device, non_blocking=True)
 

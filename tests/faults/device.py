@@ -79,9 +79,9 @@ class Device:
             self.in_call = pictures
             return denoise(unet, pictures, *more)
 
-        def decoded(pipeline: Any, latents: torch.Tensor) -> Any:
+        def decoded(pipeline: Any, latents: torch.Tensor, *more: Any) -> Any:
             self.decoding = any(latents is picture.latents for picture in self._victims)
-            return decode(pipeline, latents)
+            return decode(pipeline, latents, *more)
 
         self.monkeypatch.setattr(preparing.Preparer, "prepare", prepared)
         self.monkeypatch.setattr(engine, "denoise", denoised)

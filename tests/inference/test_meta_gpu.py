@@ -113,6 +113,25 @@ def test_a_turn_with_a_preview_waits_for_nothing_either(studio: Studio, meta_gpu
     assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
 
 
+@pytest.mark.parametrize("mean", [None, [0.1, -0.2, 0.3, 0.0]])
+def test_a_decoded_picture_is_fetched_as_bytes_without_a_wait(
+    studio: Studio, meta_gpu: Watch, mean: list[float] | None
+) -> None:
+    vae = studio.model.text2img.vae
+    bench = Bench(studio, batch=16)
+    ticket = bench.admit(make_request(num_inference_steps=1))
+    bench.engine.turn()
+    vae.register_to_config(latents_mean=mean, latents_std=mean)
+    with meta_gpu:
+        bench.engine.turn()
+    vae.register_to_config(latents_mean=None, latents_std=None)
+
+    assert ticket.result is not None
+    assert meta_gpu.fetched == [(4,), (64, 64, 3)]
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
 @pytest.mark.parametrize(("spare", "kept_on_the_device"), [(0.9, True), (0.1, False)])
 def test_a_switch_of_loras_waits_for_no_copy_and_makes_none_where_memory_is_free(
     studio: Studio, meta_gpu: Watch, monkeypatch: pytest.MonkeyPatch, spare: float, kept_on_the_device: bool
