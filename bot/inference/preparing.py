@@ -24,6 +24,7 @@ from bot.inference.pipelines import LoadedModel
 from bot.inference.schedulers import build_scheduler
 from bot.inference.text import Conditioning, PromptEncoder
 from bot.inference.trajectory import Conditions, Group, Guidance, Trajectory
+from bot.inference.transfers import sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +82,12 @@ class Preparer:
         device = self._model.device
         if request.guidance_scale <= 1:
             return Conditions(
-                embeddings=text.prompt_embeds.to(device), pooled=text.pooled.to(device), time_ids=time_ids.to(device)
+                embeddings=text.prompt_embeds.to(device), pooled=text.pooled.to(device), time_ids=sent(time_ids, device)
             )
         return Conditions(
             embeddings=torch.cat([text.negative_prompt_embeds, text.prompt_embeds]).to(device),
             pooled=torch.cat([text.negative_pooled, text.pooled]).to(device),
-            time_ids=torch.cat([time_ids, time_ids]).to(device),
+            time_ids=sent(torch.cat([time_ids, time_ids]), device),
         )
 
     def _trajectory(self, order: Order, index: int, conditions: Conditions) -> Trajectory:

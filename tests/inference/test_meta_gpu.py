@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from bot.domain.profile import ModelSource
 from bot.domain.request import NoiseBlend
 from bot.domain.sampler import SAMPLERS
-from bot.inference import merging
+from bot.inference import merging, preparing
 from bot.inference.control import DrawingStoppedError
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.merging import Factor, MergedWeights
@@ -23,7 +24,8 @@ from tests.tiny_sdxl import MODEL_REPO, TinyModels, tiny_profile
 __all__ = ["meta_gpu"]
 EULER_A = "EulerAncestralDiscreteScheduler"
 DRAWS = {EULER_A, "LCMScheduler"}  # noise in every step
-MOST_LAUNCHES = 30  # of a turn with 16 pictures, outside the UNet
+EULERS = {EULER_A, "EulerDiscreteScheduler"}  # all pictures of a call take their step together
+MOST_LAUNCHES = 30  # of a turn, outside the UNet
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def watched(studio: Studio, watch: Watch, pictures: int, **changes: object) -> B
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("pictures", [1, 16])
-def test_a_turn_waits_for_nothing_and_sends_numbers_and_noise_alone(
+def test_a_turn_waits_for_nothing_sends_numbers_and_noise_alone_and_launches_little(
     studio: Studio, meta_gpu: Watch, sampler: str, pictures: int
 ) -> None:
     bench = watched(studio, meta_gpu, pictures, scheduler=sampler)
@@ -65,22 +67,8 @@ def test_a_turn_waits_for_nothing_and_sends_numbers_and_noise_alone(
     assert len(numbers.shape) == 1
     assert sum(copy.shape[0] for copy in noise) == (pictures if sampler in DRAWS else 0)
     assert {copy.shape[1:] for copy in noise} <= {(4, 8, 8)}
-
-
-@pytest.mark.parametrize("pictures", [1, 16])
-@pytest.mark.parametrize("sampler", [EULER_A, "EulerDiscreteScheduler"])
-def test_however_many_pictures_a_turn_of_eulers_samplers_launches_as_much_as_one(
-    studio: Studio, meta_gpu: Watch, sampler: str, pictures: int
-) -> None:
-    watched(studio, meta_gpu, pictures, scheduler=sampler).engine.abandon(DrawingStoppedError())
-
-    assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES
-
-
-def test_a_picture_of_any_other_sampler_launches_no_more_than_that(studio: Studio, meta_gpu: Watch) -> None:
-    for sampler in SAMPLERS:
-        watched(studio, meta_gpu, 1, scheduler=sampler).engine.abandon(DrawingStoppedError())
-        assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES, sampler
+    together = sampler in EULERS or pictures == 1
+    assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES * (1 if together else pictures)
 
 
 def test_blends_of_noise_and_calls_with_and_without_guidance_wait_for_nothing_either(studio: Studio, meta_gpu: Watch) -> None:
@@ -152,3 +140,27 @@ def test_a_switch_of_loras_waits_for_no_copy_and_makes_none_where_memory_is_free
     assert len(copies) == (0 if kept_on_the_device else 5)
     assert all(copy.pinned and not copy.waits for copy in copies)
     assert meta_gpu.reads == []
+
+
+def test_a_known_prompt_is_admitted_without_a_wait_and_its_sampler_built_once(
+    studio: Studio, meta_gpu: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, built = preparing.build_scheduler, list[str | None]()
+
+    def noted(*given: Any, scheduler: str | None) -> Any:
+        built.append(scheduler)
+        return build(*given, scheduler=scheduler)
+
+    monkeypatch.setattr(preparing, "build_scheduler", noted)
+    bench = Bench(studio, batch=16)
+    request = make_request(num_images=2, scheduler="UniPCMultistepScheduler")
+    first = bench.admit(request)
+    with meta_gpu:
+        second = bench.admit(request)
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert isinstance(first.error, DrawingStoppedError)
+    assert isinstance(second.error, DrawingStoppedError)
+    assert built == ["UniPCMultistepScheduler"]
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
