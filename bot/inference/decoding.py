@@ -1,26 +1,27 @@
 """Latents to pixels, and the refusal of pictures that a numerical fault emptied."""
 
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from bot.domain.profile import ModelProfile
 from bot.errors import GenerationError
 from bot.inference.faults import free_memory, is_out_of_memory
+from bot.inference.transfers import Fetched, Mark, fetched, marked, runs_behind, sent
 
 MIN_DEVIATION, MIN_BRIGHTEST = 2.0, 8  # of 255; below either a picture is one flat or black area
 EMPTY = "The picture came out empty, which is a numerical fault of the model. Try another seed or a lower guidance_scale."
 
 LARGE = 1.6  # times the area of the profile's default size; the shipped sizes keep below 1.2, an upscale has 2.25
-
-logger = logging.getLogger(__name__)
 
 
 def is_large(profile: ModelProfile, width: int, height: int) -> bool:
@@ -40,53 +41,79 @@ def tiling(vae: Any, *, when: bool = True) -> Generator[None]:
         vae.disable_tiling()
 
 
-def decode(pipeline: Any, latents: torch.Tensor) -> Image.Image:
-    """Decode the latents of one picture as diffusers' SDXL pipeline does.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Decoded:
+    """A picture that the VAE was told to make; a GPU may still be at it.
 
-    float16 overflows in the VAE of SDXL; a picture that is not finite or flat is decoded once more in float32.
-    Raises GenerationError rather than give back an empty picture.
+    `levels` (height, width, 3) are bytes. `verdict` says whether the latents and the pixels were finite (0 or 1), and gives the
+    deviation and the highest of the levels. `again`: it is the second try.
     """
-    if not torch.isfinite(latents).all():
-        raise GenerationError(EMPTY, retryable=False)
+
+    levels: Fetched
+    verdict: Fetched
+    again: bool
+    began: Mark | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether `image` does not wait; the levels come last."""
+        return self.levels.is_here
+
+    def image(self) -> Image.Image | None:
+        """Returns the picture; None where it is empty, which a second try in float32 may mend.
+
+        Raises GenerationError rather than give back an empty picture.
+        """
+        levels = self.levels.wait()
+        sound, finite, deviation, brightest = self.verdict.wait().tolist()
+        if sound and finite and deviation > MIN_DEVIATION and brightest > MIN_BRIGHTEST:
+            return Image.fromarray(levels.numpy(), "RGB")
+        if self.again or not sound:
+            raise GenerationError(EMPTY, retryable=False)
+        return None
+
+    def gpu_seconds(self) -> float | None:
+        """How long a GPU took, once it is here; None on a CPU."""
+        if self.began is None or self.levels.arrived is None:
+            return None
+        return self.began.elapsed_time(self.levels.arrived) / 1000
+
+
+def decode(pipeline: Any, latents: torch.Tensor, again: bool = False) -> Decoded:  # noqa: FBT001, FBT002
+    """Have the latents of one picture decoded as diffusers' SDXL pipeline does; on a GPU nothing is waited for.
+
+    float16 overflows in the VAE of SDXL; a picture that is not finite or flat is to be decoded `again`, in float32.
+    """
     vae, dtype = pipeline.vae, pipeline.vae.dtype
-    upcast = dtype == torch.float16 and vae.config.force_upcast
+    sound = torch.isfinite(latents).all()
+    if not runs_behind(latents.device) and not sound:
+        raise GenerationError(EMPTY, retryable=False)
+    wanted = torch.float32 if again or (dtype == torch.float16 and vae.config.force_upcast) else dtype
+    began = marked(latents.device)
     try:
-        image = _decode_once(pipeline, latents, torch.float32 if upcast else dtype)
-        if image is None:
-            logger.warning("A picture came out empty in %s; decoding it again in float32.", vae.dtype)
-            image = _decode_once(pipeline, latents, torch.float32)
+        vae.to(dtype=wanted)
+        with torch.no_grad():
+            pixels: torch.Tensor = vae.decode(_unscaled(vae.config, latents.to(wanted)), return_dict=False)[0]
     finally:
         vae.to(dtype=dtype)  # float16 weights survive the way to float32 and back unchanged
-    if image is None:
-        raise GenerationError(EMPTY, retryable=False)
-    return image
+    levels = ((pixels[0] * 0.5 + 0.5).clamp(0, 1).float() * 255).round().permute(1, 2, 0)
+    finite = torch.isfinite(pixels).all()
+    verdict = torch.stack([sound.float(), finite.float(), levels.std(correction=0), levels.max()])
+    return Decoded(verdict=fetched(verdict), levels=fetched(levels.to(torch.uint8).contiguous()), again=again, began=began)
 
 
-def decode_within_memory(pipeline: Any, profile: ModelProfile, latents: torch.Tensor) -> Image.Image:
+def decode_within_memory(pipeline: Any, profile: ModelProfile, latents: torch.Tensor, *, again: bool = False) -> Decoded:
     """The same, a large one in tiles. When memory runs out: free what is free, and decode once more, in tiles."""
     height, width = (side * pipeline.vae_scale_factor for side in latents.shape[-2:])
     try:
         with tiling(pipeline.vae, when=is_large(profile, width, height)):
-            return decode(pipeline, latents)
+            return decode(pipeline, latents, again)
     except Exception as error:
         if not is_out_of_memory(error):
             raise
     free_memory()
     with tiling(pipeline.vae):
-        return decode(pipeline, latents)
-
-
-def _decode_once(pipeline: Any, latents: torch.Tensor, dtype: torch.dtype) -> Image.Image | None:
-    """None when the picture is empty."""
-    vae = pipeline.vae
-    vae.to(dtype=dtype)
-    with torch.no_grad():
-        pixels: torch.Tensor = vae.decode(_unscaled(vae.config, latents.to(dtype)), return_dict=False)[0]
-    if not torch.isfinite(pixels).all():
-        return None
-    image: Image.Image = pipeline.image_processor.postprocess(pixels, output_type="pil")[0]
-    levels = np.asarray(image, dtype=np.float32)
-    return image if levels.std() > MIN_DEVIATION and levels.max() > MIN_BRIGHTEST else None
+        return decode(pipeline, latents, again)
 
 
 def _unscaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
@@ -94,6 +121,5 @@ def _unscaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
     mean, std = config.get("latents_mean"), config.get("latents_std")
     if mean is None or std is None:
         return latents / config.scaling_factor
-    mean = torch.tensor(mean).view(1, -1, 1, 1).to(latents.device, latents.dtype)
-    std = torch.tensor(std).view(1, -1, 1, 1).to(latents.device, latents.dtype)
+    mean, std = (sent(torch.tensor(one, dtype=latents.dtype).view(1, -1, 1, 1), latents.device) for one in (mean, std))
     return latents * std / config.scaling_factor + mean

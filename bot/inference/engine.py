@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
-
-from PIL import Image
 
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
 from bot.inference.control import DrawingStoppedError
-from bot.inference.decoding import decode_within_memory
 from bot.inference.denoising import denoise, padded_rows
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
+from bot.inference.finishing import Finishing, Outcome
 from bot.inference.hangs import HangWatch
 from bot.inference.model_layers import TEXT_ENCODERS, UNET
 from bot.inference.previews import Previews
@@ -65,11 +62,9 @@ class Engine:
     ) -> None:
         self.batch = batch
         self.times = StepTimes()
-        self._decode_times = StepTimes()
         self._model = model
         self._adapters = adapters
         self._preparer = preparer
-        self._files = files
         self._previews = previews
         self._buckets = buckets
         self.kept_bytes = 0
@@ -78,12 +73,12 @@ class Engine:
         self._drawings: list[Drawing] = []
         self._active: dict[Sequence[str], tuple[Loras, tuple[Adapter, ...]]] = {}  # by the model's components
         self._turns: Turns[Drawing] = Turns(UNKNOWN, model.default_area, padded=lambda rows: padded_rows(rows, buckets))
-        self._undecoded: deque[tuple[Drawing, int]] = deque()
         self._decoded_last = False
         self._alone: set[Trajectory] = set()
         self._room: float | None = None  # pictures x latents' area that did not run out of memory
         self._watch = HangWatch(clock)
         self._run_ahead = RunAhead.on(model.device)
+        self._finishing = Finishing(model, files, self._watch, self._run_ahead, clock, charge=self._charge_decoding)
 
     @property
     def curve(self) -> BatchCurve | None:
@@ -115,9 +110,10 @@ class Engine:
         """Do one thing for whoever's turn it is."""
         self._drop_stopped()
         waiting = any(not picture.done for drawing in self._drawings for picture in drawing.pictures)
-        if self._undecoded and (not waiting or not self._decoded_last):
+        self._pass_on(self._finishing.passed_on(wait=not waiting and not self._finishing.waits))
+        if self._finishing.waits and (not waiting or not self._decoded_last):
             self._decoded_last = True
-            self._decode(*self._undecoded.popleft())
+            self._pass_on(self._finishing.decode_next())
         elif waiting:
             self._decoded_last = False
             self._step(self._turns.next_call(self._clock(), self._fitting))
@@ -191,36 +187,23 @@ class Engine:
             picture = row.job.pictures[row.index]
             self._alone.discard(picture)
             if picture.done and row.job in drawings:
-                self._undecoded.append((row.job, row.index))
+                self._finishing.add(row.job, row.index)
         for drawing in drawings:
             drawing.control.report(drawing.progress(Phase.DENOISING))
             self._previews.offer(drawing, others_wait=len(self._drawings) > 1)
 
     # One finished picture.
 
-    def _decode(self, drawing: Drawing, index: int) -> None:
-        drawing.control.report(drawing.progress(Phase.DECODING))
-        try:
-            image = self._timed_decode(drawing, drawing.pictures[index])
-        except Exception as error:
-            if is_device_lost(error):
-                raise
-            self._end(drawing, for_the_caller(error))
-            return
-        drawing.undecoded -= 1
-        self._files.submit(drawing.encode, index, image, self._model)
-        if not drawing.undecoded:
-            self._forget(drawing)
+    def _pass_on(self, outcomes: Iterable[Outcome]) -> None:
+        for drawing, error in outcomes:
+            if error is not None:
+                self._end(drawing, error)
+            elif not drawing.undecoded:
+                self._forget(drawing)
 
-    def _timed_decode(self, drawing: Drawing, picture: Trajectory) -> Image.Image:
-        began = self._clock()
-        with self._watch.over(self._decode_times.usual(1, picture.group.area)):
-            image = decode_within_memory(self._model.text2img, self._model.profile, picture.latents)
-        took = self._clock() - began
-        self._decode_times.add(1, picture.group.area, took)
-        self._turns.charge(drawing, took)
-        drawing.control.spend(took)
-        return image
+    def _charge_decoding(self, drawing: Drawing, seconds: float) -> None:
+        self._turns.charge(drawing, seconds)
+        drawing.control.spend(seconds)
 
     # Joining and leaving.
 
@@ -246,10 +229,17 @@ class Engine:
         self._turns.charge(drawing, self._clock() - began)
 
     def _switch(self, drawing: Drawing) -> None:
-        """Give the UNet the drawing's LoRAs, unless it has them; the time is the drawing's."""
-        began, before = self._clock(), self._active.get(UNET)
+        """Give the UNet the drawing's LoRAs, unless it has them. The time is the drawing's, so a GPU is waited for: before it,
+        since others' steps are none of it, and behind.
+        """
+        before = self._active.get(UNET)
+        if before is not None and before[0] == drawing.order.adapters:
+            return
+        self._run_ahead.drain()
+        began = self._clock()
         self._activated(drawing, UNET)
-        if self._active[UNET] is not before and before is not None:
+        self._run_ahead.drain()
+        if before is not None:
             self._turns.switched(drawing, self._clock() - began)
 
     def _activated(self, drawing: Drawing, components: Sequence[str]) -> tuple[Adapter, ...]:
@@ -279,7 +269,7 @@ class Engine:
             self._drawings.remove(drawing)
             self._count_kept()
         self._turns.leave(drawing)
-        self._undecoded = deque(entry for entry in self._undecoded if entry[0] is not drawing)
+        self._finishing.forget(drawing)
         self._alone.difference_update(drawing.pictures)
 
     def _count_kept(self) -> None:

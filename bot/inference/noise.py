@@ -11,10 +11,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch.overrides import TorchFunctionMode
 
-from bot.domain.request import ImageSeeds, NoiseDraws
+from bot.domain.request import ImageSeeds, NoiseBlend, NoiseDraws
+from bot.inference.transfers import sent
+
+Blends = Sequence[tuple[NoiseBlend, torch.Generator]]
 
 NEARLY_PARALLEL = 0.9995  # cosine beyond which slerp divides by almost nothing and lerp is as good
 
@@ -37,33 +39,44 @@ class PictureNoise:
         self._blends = [(blend, cpu_generator(blend.seed)) for blend in seeds.blends]
         self._of_each_draw = [blend for blend in self._blends if blend[0].draws is NoiseDraws.EVERY]
 
-    def initial(self, shape: Sequence[int], *, device: Any, dtype: Any) -> torch.Tensor:
+    def initial(self, shape: Sequence[int], *, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         """The noise that a picture begins as, or that img2img lays over another picture; all blends move it."""
-        with _MovedDraws(self.generator, self._blends) if self._blends else nullcontext():
-            return randn_tensor(tuple(shape), generator=self.generator, dtype=dtype, device=device)
+        return sent(self._drawn(shape, dtype, self._blends), device)
 
-    def moving(self) -> AbstractContextManager[object]:
-        """A block in which the calling thread's other draws from `generator` are moved by the blends of every draw."""
-        return _MovedDraws(self.generator, self._of_each_draw) if self._of_each_draw else nullcontext()
+    def drawn(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> torch.Tensor:
+        """The next draw after the first, on the CPU; the blends of every draw move it."""
+        return self._drawn(shape, dtype, self._of_each_draw)
+
+    def moving(self, device: torch.device) -> AbstractContextManager[object]:
+        """A block in which the calling thread's other draws from `generator` are moved by the blends of every draw, and come
+        to the device without a wait.
+        """
+        if device.type == "cpu" and not self._of_each_draw:
+            return nullcontext()
+        return _MovedDraws(self, device)
+
+    def _drawn(self, shape: Sequence[int], dtype: torch.dtype | None, blends: Blends) -> torch.Tensor:
+        noise = torch.randn(tuple(shape), generator=self.generator, dtype=dtype)
+        for blend, generator in blends:
+            noise = slerp(noise, torch.randn(tuple(shape), generator=generator, dtype=dtype), blend.strength)
+        return noise
 
 
 class _MovedDraws(TorchFunctionMode):
-    """The samplers draw inside their step; only a mode of torch sees it there without changing them for everybody."""
+    """Some samplers draw inside their step; only a mode of torch sees it there without changing them for everybody."""
 
-    def __init__(self, generator: torch.Generator, blends: Sequence[tuple[Any, torch.Generator]]) -> None:
+    def __init__(self, noise: PictureNoise, device: torch.device) -> None:
         super().__init__()
-        self._generator = generator
-        self._blends = blends
+        self._noise = noise
+        self._device = device
 
     def __torch_function__(
         self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         given = dict(kwargs or {})
-        drawn = func(*args, **given)
-        if func is torch.randn and given.get("generator") is self._generator:
-            for blend, generator in self._blends:
-                drawn = slerp(drawn, func(*args, **given | {"generator": generator}), blend.strength)
-        return drawn
+        if func is torch.randn and given.get("generator") is self._noise.generator:
+            return sent(self._noise.drawn(args[0], given.get("dtype")), self._device)
+        return func(*args, **given)
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from bot.inference.metadata import encode_webp
+from bot.inference.transfers import Fetched, fetched, sent
 
 LONGEST_SIDE = 384  # pixels; domain.progress allows 512
 QUALITY = 75
@@ -48,29 +49,19 @@ class LatentPreview:
     def look(self, latents: torch.Tensor) -> Look:
         """Begin with the first picture in `latents`: a device that works behind its thread is not waited for."""
         if self._matrix.device != latents.device:
-            self._matrix = self._matrix.to(latents.device)
-        colours = latents[0].float().permute(1, 2, 0) @ self._matrix[:-1] + self._matrix[-1]
-        if latents.device.type != "cuda":
-            return Look(colours=colours.cpu(), arrived=None)
-        here = torch.empty(colours.shape, dtype=colours.dtype, pin_memory=True)
-        here.copy_(colours, non_blocking=True)
-        arrived = torch.cuda.Event(blocking=True)
-        arrived.record()
-        return Look(colours=here, arrived=arrived)
+            self._matrix = sent(self._matrix, latents.device)
+        return Look(colours=fetched(latents[0].float().permute(1, 2, 0) @ self._matrix[:-1] + self._matrix[-1]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Look:
-    """Colours of a half-drawn picture, 0 to 255, a row a line; on their way from the device until `arrived`."""
+    """Colours of a half-drawn picture, 0 to 255, a row a line; they may be on their way from the device."""
 
-    colours: torch.Tensor
-    arrived: torch.cuda.Event | None
+    colours: Fetched
 
     def image(self) -> Image.Image | None:
         """Returns the picture, LONGEST_SIDE pixels; None where it is no numbers any more and would be black. Any thread."""
-        if self.arrived is not None:
-            self.arrived.synchronize()
-        colours = self.colours.numpy()
+        colours = self.colours.wait().numpy()
         if not np.isfinite(colours).all():
             return None
         small = Image.fromarray(colours.clip(0, 255).astype(np.uint8), "RGB")

@@ -7,19 +7,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 
+from bot.inference.transfers import Mark, new_mark
+
 STEPS_AHEAD = 1  # enough to launch a step while the one before runs; more, and a cancel would come that many steps too late
-
-
-class Mark(Protocol):
-    """A place in the GPU's stream of work, as torch.cuda.Event."""
-
-    def record(self) -> None: ...
-
-    def synchronize(self) -> None: ...
 
 
 class RunAhead:
@@ -31,7 +24,7 @@ class RunAhead:
 
     @classmethod
     def on(cls, device: torch.device) -> RunAhead:
-        return cls((lambda: torch.cuda.Event()) if device.type == "cuda" else None)
+        return cls(new_mark if device.type == "cuda" else None)
 
     def step(self) -> None:
         """Wait until at most STEPS_AHEAD steps are under way."""
@@ -42,3 +35,12 @@ class RunAhead:
         self._marks.append(mark)
         while len(self._marks) > STEPS_AHEAD:
             self._marks.popleft().synchronize()
+
+    def drain(self) -> None:
+        """Wait until all is done that was launched."""
+        if self._mark is None:
+            return
+        mark = self._mark()
+        mark.record()
+        mark.synchronize()
+        self._marks.clear()

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import torch
-
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.eta import EngineSpeed
 from bot.domain.fairness import Share
@@ -18,10 +16,9 @@ from bot.domain.prompt import styles_of
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, InvalidRequestError
 from bot.inference.adapters import Adapters
-from bot.inference.compiling import compile_model, keep_compiled_code
+from bot.inference.compiling import COMPILED_ROWS, compile_model, keep_compiled_code
 from bot.inference.control import DrawingControl
 from bot.inference.curve_measurement import SIZES
-from bot.inference.denoising import PADDED_ROWS
 from bot.inference.drawing import Drawing
 from bot.inference.engine import Engine
 from bot.inference.engine_settings import EngineSettings
@@ -52,13 +49,10 @@ class Studio:
         needed = None if model.profile.classifier is None else judge or nobody_judges
         self._previews = Previews(model.preview, needed, model.device)
         batch = settings.batch or 1
-        buckets = _buckets(model.device, batch, reproducible=settings.reproducible)
+        compiled = settings.compile_cache is not None and _compiled(model, settings.compile_cache)
+        buckets = row_counts(batch, compiled=compiled, reproducible=settings.reproducible)
         size = model.profile.size(None)
         probe = StepProbe(model, width=size.width, height=size.height, buckets=buckets)
-        compiled = False
-        if settings.compile_cache is not None and model.device.type == "cuda":
-            keep_compiled_code(settings.compile_cache)
-            compiled = compile_model(model.text2img, lambda: probe.seconds(1))
         self.engine = Engine(
             model,
             adapters,
@@ -163,8 +157,20 @@ def _mode(settings: EngineSettings, *, compiled: bool) -> str:
     return "compiled" if compiled else "eager"
 
 
-def _buckets(device: torch.device, batch: int, *, reproducible: bool) -> tuple[int, ...]:
-    """On a GPU kernels are chosen by shape, and few shapes are warm; on a CPU a row more is simply more work."""
+def _compiled(model: LoadedModel, cache: Path) -> bool:
+    """Compile it where that pays; whether it is compiled now."""
+    if model.device.type != "cuda":
+        return False
+    keep_compiled_code(cache)
+    size = model.profile.size(None)
+    probe = StepProbe(model, width=size.width, height=size.height)
+    return compile_model(model.text2img, lambda: probe.seconds(1))
+
+
+def row_counts(batch: int, *, compiled: bool, reproducible: bool) -> tuple[int, ...]:
+    """What calls are filled up to. A row more is more work, so there must be a reason: code that was compiled for other
+    numbers of rows, or pictures that must not depend on their company.
+    """
     if reproducible:
         return (2 * batch,)
-    return PADDED_ROWS if device.type == "cuda" else ()
+    return COMPILED_ROWS if compiled else ()

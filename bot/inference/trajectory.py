@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import rescale_noise_cfg
 
+from bot.inference.euler import EulerSteps
 from bot.inference.noise import PictureNoise
 
 
@@ -55,10 +55,11 @@ class Guidance:
 
 
 class Trajectory:
-    """One picture's own scheduler, generator and step count; the UNet's call is all that it shares with others.
+    """One picture's own scheduler, generator and step count; the call of the UNet is what it shares with others, and where
+    `euler` is set the arithmetic of a step too.
 
-    `timesteps` lie on the CPU, so that no step waits for the device to tell a number.
-    The arithmetic is that of diffusers' pipeline, in its order: alone, the latents are the same bit for bit.
+    `timesteps` lie on the CPU, so that no step waits for the device to tell a number. The arithmetic is that of diffusers'
+    pipeline, in its order: alone, the latents are the same bit for bit.
     """
 
     def __init__(
@@ -73,16 +74,19 @@ class Trajectory:
     ) -> None:
         self.group = group
         self.latents = latents
+        self.guidance = guidance
+        self.euler = EulerSteps.of(scheduler)
         self.step = 0
         self.predicted = latents  # the clean latents as the last step saw them
         self._scheduler = scheduler
         self._timesteps = timesteps
         self._conditions = conditions
         self._single = conditions.positive()
-        self._guidance = guidance
         takes_generator = "generator" in inspect.signature(scheduler.step).parameters
         self._extra: dict[str, Any] = {"generator": noise.generator} if takes_generator else {}
         self._noise = noise
+        self._step_noise: torch.Tensor | None = None
+        self._scales = torch.ones(len(timesteps)) if self.euler is None else self.euler.scales
 
     @property
     def steps(self) -> int:
@@ -109,12 +113,12 @@ class Trajectory:
 
     def steps_left(self, rows: int) -> int:
         """How many of the steps to come take so many rows."""
-        return sum((2 if acts else 1) == rows for acts in self._guidance.acts[self.step :])
+        return sum((2 if acts else 1) == rows for acts in self.guidance.acts[self.step :])
 
     @property
     def rows(self) -> int:
         """How many rows of the next call this picture needs: 2 with guidance, 1 without."""
-        return 2 if self._guidance.acts[self.step] else 1
+        return 2 if self.guidance.acts[self.step] else 1
 
     @property
     def timestep(self) -> torch.Tensor:
@@ -126,24 +130,27 @@ class Trajectory:
         """Of the next call, `rows` rows."""
         return self._conditions if self.rows == 2 else self._single
 
-    def inputs(self) -> torch.Tensor:
-        """(rows, channels, height, width) for the UNet."""
-        latents = torch.cat([self.latents] * 2) if self.rows == 2 else self.latents
-        scaled: torch.Tensor = self._scheduler.scale_model_input(latents, self.timestep)
-        return scaled
+    @property
+    def input_scale(self) -> torch.Tensor:
+        """What the latents are divided by for the next call: a tensor without dimensions, float32 on the CPU."""
+        return self._scales[self.step]
+
+    def step_noise(self, dtype: torch.dtype) -> torch.Tensor:
+        """The noise that the next step adds, on the CPU; the same until it was taken, should a call be made again."""
+        if self._step_noise is None:
+            self._step_noise = self._noise.drawn(self.latents.shape, dtype)
+        return self._step_noise
 
     def advance(self, prediction: torch.Tensor) -> None:
-        """Take one step with what the UNet said of these rows."""
-        guidance = self._guidance
-        if self.rows == 2:
-            negative, positive = prediction.chunk(2)
-            prediction = negative + guidance.scale * (positive - negative)
-            if guidance.rescale > 0:
-                prediction = rescale_noise_cfg(prediction, positive, guidance_rescale=guidance.rescale)
-        with self._noise.moving():
+        """Take one step of the scheduler with what the UNet said, guidance included: one row."""
+        with self._noise.moving(self.latents.device):
             outcome = self._scheduler.step(prediction, self.timestep, self.latents, **self._extra)
-        self.latents = outcome.prev_sample.to(self.latents.dtype)
-        self.predicted = self._clean(outcome)
+        self.move(outcome.prev_sample.to(self.latents.dtype), self._clean(outcome))
+
+    def move(self, latents: torch.Tensor, predicted: torch.Tensor) -> None:
+        """A step was taken: these are the latents after it, and the clean ones that it aims at."""
+        self.latents, self.predicted = latents, predicted
+        self._step_noise = None
         self.step += 1
 
     def _clean(self, outcome: Any) -> torch.Tensor:

@@ -79,9 +79,9 @@ class Device:
             self.in_call = pictures
             return denoise(unet, pictures, *more)
 
-        def decoded(pipeline: Any, latents: torch.Tensor) -> Any:
+        def decoded(pipeline: Any, latents: torch.Tensor, *more: Any) -> Any:
             self.decoding = any(latents is picture.latents for picture in self._victims)
-            return decode(pipeline, latents)
+            return decode(pipeline, latents, *more)
 
         self.monkeypatch.setattr(preparing.Preparer, "prepare", prepared)
         self.monkeypatch.setattr(engine, "denoise", denoised)
@@ -100,14 +100,14 @@ class Device:
         self._handles.append(self.vae.decoder.register_forward_hook(lambda _, __, pixels: change(pixels)))
 
     def in_scheduler(self, change: Callable[[], None]) -> None:
-        advance = Trajectory.advance
+        move = Trajectory.move
 
-        def advanced(picture: Trajectory, prediction: torch.Tensor) -> None:
+        def moved(picture: Trajectory, *outcome: torch.Tensor) -> None:
             if self.is_victim(picture) and picture.step >= self.step:
                 change()
-            advance(picture, prediction)
+            move(picture, *outcome)
 
-        self.monkeypatch.setattr(Trajectory, "advance", advanced)
+        self.monkeypatch.setattr(Trajectory, "move", moved)
 
     def in_files(self, change: Callable[[], None]) -> None:
         encode = drawing.encode_png

@@ -12,8 +12,12 @@ import torch
 
 from bot.domain.profile import ModelSource
 from bot.inference.adapters import Adapters
-from bot.inference.compiling import CACHE_VARIABLE, compile_model, keep_compiled_code
+from bot.inference.compiling import CACHE_VARIABLE, COMPILED_ROWS, compile_model, keep_compiled_code
+from bot.inference.control import DrawingStoppedError
 from bot.inference.pipelines import load_model
+from bot.inference.step_probe import StepProbe
+from tests.inference.conftest import make_request
+from tests.inference.engines import Bench, open_tiny_studio
 from tests.tiny_sdxl import TinyModels, pastel_style, tiny_profile
 
 
@@ -59,6 +63,28 @@ def test_a_compiled_step_is_the_step_and_a_lora_or_a_second_call_compiles_nothin
 
     assert compiled > 0
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == compiled
+
+
+def test_what_was_compiled_when_calls_were_timed_serves_the_engines_calls(models: TinyModels) -> None:
+    studio = open_tiny_studio(models)
+    model = studio.model
+    probe = StepProbe(model, width=64, height=64, buckets=COMPILED_ROWS)
+    assert compile_model(model.text2img, lambda: probe.seconds(1), backend="eager")
+    probe.seconds(2)
+    compiled = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+    for pictures, scale in ((1, 7.0), (2, 7.0), (4, 1.0)):  # 4 rows without guidance, as of two pictures with it
+        bench = Bench(studio, batch=4, buckets=COMPILED_ROWS)
+        for seed in range(pictures):
+            bench.admit(make_request(seed=seed, num_inference_steps=1, guidance_scale=scale))
+        bench.engine.turn()
+        bench.engine.abandon(DrawingStoppedError())
+    studio.close(DrawingStoppedError())
+    after = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    torch._dynamo.reset()
+
+    assert compiled > 0
+    assert after == compiled
 
 
 def test_where_compiling_fails_the_model_draws_as_before_and_the_log_says_why(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
-from bot.inference.decoding import decode
+from bot.inference import decoding
 from bot.inference.pipelines import load_model
 from bot.inference.preview import LONGEST_SIDE, LatentPreview
 from tests.tiny_sdxl import TinyModels, tiny_profile
@@ -38,6 +39,13 @@ class Decoder:
             return original(latents, **more)
 
         self.vae.decode = recorded
+
+
+def decode(decoder: Any, values: torch.Tensor) -> Image.Image:
+    """As the engine does: once more where it is empty."""
+    image = decoding.decode(decoder, values).image() or decoding.decode(decoder, values, again=True).image()
+    assert image is not None
+    return image
 
 
 def latents(scale: float = 1.0) -> torch.Tensor:

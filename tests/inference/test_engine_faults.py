@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bot.errors import GenerationError
-from bot.inference import adapters
+from bot.inference import adapters, denoising
 from bot.inference.control import DrawingStoppedError
 from bot.inference.hangs import FIRST_CALLS_SECONDS
 from bot.inference.preparing import Preparer
@@ -44,14 +44,14 @@ def failing(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *errors: Bas
 
 
 def breaks_at(monkeypatch: pytest.MonkeyPatch, victim: Callable[[Trajectory], bool], error: Exception) -> None:
-    advance = Trajectory.advance
+    move = Trajectory.move
 
-    def breaks(self: Trajectory, prediction: torch.Tensor) -> None:
+    def breaks(self: Trajectory, *outcome: torch.Tensor) -> None:
         if victim(self):
             raise error
-        advance(self, prediction)
+        move(self, *outcome)
 
-    monkeypatch.setattr(Trajectory, "advance", breaks)
+    monkeypatch.setattr(Trajectory, "move", breaks)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -139,12 +139,28 @@ def test_a_picture_that_is_no_numbers_any_more_is_never_previewed(studio: Studio
     monkeypatch.setattr("bot.inference.drawing.PREVIEW_SECONDS", 0.0)
     bench = Bench(studio, batch=4)
     ticket = bench.admit(make_request(num_inference_steps=8))
-    advance = Trajectory.advance
-    monkeypatch.setattr(Trajectory, "advance", lambda self, prediction: advance(self, prediction * float("nan")))
+    move = Trajectory.move
+    monkeypatch.setattr(Trajectory, "move", lambda self, *outcome: move(self, *(one * float("nan") for one in outcome)))
     bench.run()
 
     assert isinstance(ticket.error, GenerationError)
     assert [report for report in ticket.reports if report.preview is not None] == []
+
+
+def test_a_shared_step_that_fails_is_taken_again_with_the_noise_that_it_had(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drawn(*seeds: int) -> list[bytes]:
+        bench = Bench(studio, batch=4)
+        tickets = [bench.admit(make_request(seed=seed)) for seed in seeds]
+        bench.run()
+        return [ticket.result.images[0].data for ticket in tickets if ticket.result is not None]
+
+    alone = drawn(1) + drawn(2)
+    left = failing(monkeypatch, denoising, "euler_step", NO_ROOM)  # from then on each has calls of its own
+
+    assert drawn(1, 2) == alone
+    assert left == []
 
 
 def test_a_request_whose_file_could_not_be_made_takes_no_more_turns(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import torch
 from bot.domain.request import ImageSeeds, NoiseBlend, NoiseDraws
 from bot.inference.noise import PictureNoise, cpu_generator, slerp
 
+CPU = torch.device("cpu")
 SHAPE = (1, 4, 64, 64)
 
 
@@ -31,7 +32,7 @@ def test_slerp_keeps_the_type_of_half_precision_noise() -> None:
 
 def drawn_by(*blends: NoiseBlend) -> tuple[PictureNoise, torch.Tensor]:
     source = PictureNoise(ImageSeeds(seed=1, blends=blends))
-    return source, source.initial(SHAPE, device="cpu", dtype=torch.float32)
+    return source, source.initial(SHAPE, device=CPU, dtype=torch.float32)
 
 
 def test_blends_leave_the_generator_where_an_unvaried_picture_leaves_it() -> None:
@@ -44,7 +45,7 @@ def test_blends_leave_the_generator_where_an_unvaried_picture_leaves_it() -> Non
 
 def test_draws_inside_a_block_move_too_but_neither_those_outside_nor_those_of_other_generators() -> None:
     (plain, _), (varied, _) = drawn_by(), drawn_by(NoiseBlend(seed=2, strength=0.5))
-    with varied.moving():
+    with varied.moving(CPU):
         generators = (varied.generator, cpu_generator(3), plain.generator)
         moved, foreign, own = (torch.randn(SHAPE, generator=generator) for generator in generators)
 
@@ -57,7 +58,7 @@ def test_an_older_blend_moves_the_first_draw_alone() -> None:
     older, first = drawn_by(NoiseBlend(seed=2, strength=0.5, draws=NoiseDraws.FIRST))
     plain, _ = drawn_by()
 
-    with older.moving():
+    with older.moving(CPU):
         second = torch.randn(SHAPE, generator=older.generator)
 
     assert torch.equal(first, slerp(noise(1), noise(2), 0.5))

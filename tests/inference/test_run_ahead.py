@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from bot.inference.run_ahead import RunAhead
@@ -26,6 +27,12 @@ class Marker:
     def record(self) -> None:
         self._stream.log.append(f"launched {self._number}")
 
+    def query(self) -> bool:
+        return False
+
+    def elapsed_time(self, end_event: Marker) -> float:
+        return float(end_event._number - self._number)
+
     def synchronize(self) -> None:
         self._stream.log.append(f"waited for {self._number}")
 
@@ -39,5 +46,31 @@ def test_a_step_is_launched_while_the_one_before_runs_and_no_further() -> None:
     assert stream.log == ["launched 1", "launched 2", "waited for 1", "launched 3", "waited for 2"]
 
 
+def test_drained_it_waits_for_all_once_and_begins_anew() -> None:
+    stream = Stream()
+    ahead = RunAhead(stream.mark)
+    ahead.step()
+    ahead.drain()
+    ahead.step()
+
+    assert stream.log == ["launched 1", "launched 2", "waited for 2", "launched 3"]
+
+
 def test_on_a_cpu_nothing_is_waited_for() -> None:
-    RunAhead.on(torch.device("cpu")).step()
+    ahead = RunAhead.on(torch.device("cpu"))
+    ahead.step()
+    ahead.drain()
+
+
+def test_on_a_gpu_the_thread_sleeps_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, options = Stream(), list[dict[str, bool]]()
+
+    def event(**given: bool) -> Marker:
+        options.append(given)
+        return stream.mark()
+
+    monkeypatch.setattr(torch.cuda, "Event", event)
+    RunAhead.on(torch.device("cuda")).step()
+
+    assert options == [{"blocking": True, "enable_timing": False}]
+    assert stream.log == ["launched 1"]

@@ -43,7 +43,7 @@ def test_every_sampler_is_a_scheduler_of_diffusers_that_calls_the_unet_once_a_st
     scheduler = build_scheduler(SDXL_CONFIG, PROFILE, scheduler=name)
     scheduler.set_timesteps(8)
 
-    assert type(scheduler) is getattr(diffusers, SAMPLERS[name].scheduler)
+    assert isinstance(scheduler, getattr(diffusers, SAMPLERS[name].scheduler))
     assert (scheduler.order, len(scheduler.timesteps)) == (1, 8)
     assert (scheduler.config.beta_end, scheduler.config.prediction_type) == (0.012, "epsilon")
 

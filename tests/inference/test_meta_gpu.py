@@ -1,0 +1,166 @@
+"""A turn of the engine as a GPU would see it: what waits for it, what is sent to it, and how much it is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from bot.domain.profile import ModelSource
+from bot.domain.request import NoiseBlend
+from bot.domain.sampler import SAMPLERS
+from bot.inference import merging, preparing
+from bot.inference.control import DrawingStoppedError
+from bot.inference.engine_settings import EngineSettings
+from bot.inference.merging import Factor, MergedWeights
+from bot.inference.studio import Studio, open_studio
+from tests.inference.conftest import NEARLY_FREE, make_request
+from tests.inference.engines import Bench
+from tests.inference.meta_gpu import META, Watch, meta_gpu, outside
+from tests.tiny_sdxl import MODEL_REPO, TinyModels, tiny_profile
+
+__all__ = ["meta_gpu"]
+EULER_A = "EulerAncestralDiscreteScheduler"
+DRAWS = {EULER_A, "LCMScheduler"}  # noise in every step
+EULERS = {EULER_A, "EulerDiscreteScheduler"}  # all pictures of a call take their step together
+MOST_LAUNCHES = 30  # of a turn, outside the UNet
+
+
+@pytest.fixture(scope="module")
+def studio(models: TinyModels) -> Iterator[Studio]:
+    """In half precision, as on a GPU."""
+    profile = tiny_profile(ModelSource(repo=MODEL_REPO))
+    opened = open_studio(profile, EngineSettings(batch=16, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)
+    opened.model.text2img.to(META, torch.float16)
+    yield opened
+    opened.close(DrawingStoppedError())
+
+
+def watched(studio: Studio, watch: Watch, pictures: int, **changes: object) -> Bench:
+    """An engine with so many pictures on their way, which has taken two turns of them and a third one under `watch`."""
+    bench = Bench(studio, batch=16)
+    for seed in range(pictures):
+        bench.admit(make_request(seed=seed, num_inference_steps=8, **changes))
+    for _ in range(2):
+        bench.engine.turn()
+    with watch, outside(watch, studio.model.text2img.unet):
+        watch.clear()
+        bench.engine.turn()
+    return bench
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("pictures", [1, 16])
+def test_a_turn_waits_for_nothing_sends_numbers_and_noise_alone_and_launches_little(
+    studio: Studio, meta_gpu: Watch, sampler: str, pictures: int
+) -> None:
+    bench = watched(studio, meta_gpu, pictures, scheduler=sampler)
+    steps = [drawing.pictures[0].step for drawing in bench.engine._drawings]
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert steps == [3] * pictures
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+    numbers, *noise = meta_gpu.copies
+    assert len(numbers.shape) == 1
+    assert sum(copy.shape[0] for copy in noise) == (pictures if sampler in DRAWS else 0)
+    assert {copy.shape[1:] for copy in noise} <= {(4, 8, 8)}
+    together = sampler in EULERS or pictures == 1
+    assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES * (1 if together else pictures)
+
+
+def test_blends_of_noise_and_calls_with_and_without_guidance_wait_for_nothing_either(studio: Studio, meta_gpu: Watch) -> None:
+    bench = Bench(studio, batch=16)
+    for scale, sampler in ((7.0, EULER_A), (1.0, EULER_A), (3.0, "LCMScheduler"), (1.0, "UniPCMultistepScheduler")):
+        blends = (NoiseBlend(seed=7, strength=0.3),)
+        bench.admit(make_request(guidance_scale=scale, scheduler=sampler, blends=blends, num_inference_steps=8))
+    with meta_gpu:
+        bench.engine.turn()
+        bench.engine.turn()
+    steps = [drawing.pictures[0].step for drawing in bench.engine._drawings]
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert steps == [2] * 4
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+def test_a_turn_with_a_preview_waits_for_nothing_either(studio: Studio, meta_gpu: Watch) -> None:
+    bench = Bench(studio, batch=16)
+    ticket = bench.admit(make_request(num_inference_steps=8))
+    bench.engine.turn()
+    with meta_gpu:
+        bench.engine.turn()
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert [report.step for report in ticket.reports if report.preview is not None] == [2]
+    assert meta_gpu.fetched == [(8, 8, 3)]
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+@pytest.mark.parametrize("mean", [None, [0.1, -0.2, 0.3, 0.0]])
+def test_a_decoded_picture_is_fetched_as_bytes_without_a_wait(
+    studio: Studio, meta_gpu: Watch, mean: list[float] | None
+) -> None:
+    vae = studio.model.text2img.vae
+    bench = Bench(studio, batch=16)
+    ticket = bench.admit(make_request(num_inference_steps=1))
+    bench.engine.turn()
+    vae.register_to_config(latents_mean=mean, latents_std=mean)
+    with meta_gpu:
+        bench.engine.turn()
+    vae.register_to_config(latents_mean=None, latents_std=None)
+
+    assert ticket.result is not None
+    assert meta_gpu.fetched == [(4,), (64, 64, 3)]
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+@pytest.mark.parametrize(("spare", "kept_on_the_device"), [(0.9, True), (0.1, False)])
+def test_a_switch_of_loras_waits_for_no_copy_and_makes_none_where_memory_is_free(
+    studio: Studio, meta_gpu: Watch, monkeypatch: pytest.MonkeyPatch, spare: float, kept_on_the_device: bool
+) -> None:
+    monkeypatch.setattr(merging, "spare_share", lambda _: spare)
+    pipeline = studio.model.text2img
+    rows, columns = pipeline.unet.time_embedding.linear_1.weight.shape
+    place = ("unet", "time_embedding.linear_1")
+    down, up = torch.ones(2, columns, device=META), torch.ones(rows, 2, device=META)
+    lora = [Factor(place=place, down=down, up=up, scaling=0.5)]
+    merged = MergedWeights(pipeline)
+    with meta_gpu:
+        for chosen in ([(lora, 0.7)], [], [(lora, 0.5)], [(lora, 0.5), (lora, 0.2)], []):
+            merged.apply(chosen)
+
+    copies = meta_gpu.copies
+    assert len(meta_gpu.fetched) == (0 if kept_on_the_device else 1)
+    assert len(copies) == (0 if kept_on_the_device else 5)
+    assert all(copy.pinned and not copy.waits for copy in copies)
+    assert meta_gpu.reads == []
+
+
+def test_a_known_prompt_is_admitted_without_a_wait_and_its_sampler_built_once(
+    studio: Studio, meta_gpu: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, built = preparing.build_scheduler, list[str | None]()
+
+    def noted(*given: Any, scheduler: str | None) -> Any:
+        built.append(scheduler)
+        return build(*given, scheduler=scheduler)
+
+    monkeypatch.setattr(preparing, "build_scheduler", noted)
+    bench = Bench(studio, batch=16)
+    request = make_request(num_images=2, scheduler="UniPCMultistepScheduler")
+    first = bench.admit(request)
+    with meta_gpu:
+        second = bench.admit(request)
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert isinstance(first.error, DrawingStoppedError)
+    assert isinstance(second.error, DrawingStoppedError)
+    assert built == ["UniPCMultistepScheduler"]
+    assert meta_gpu.reads == []
+    assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
