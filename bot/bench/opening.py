@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.bench.options import BenchOptions, RandomSize
 from bot.domain.profile import ImageSize, Licence, ModelProfile, ModelSource
 from bot.errors import ModelError
-from bot.ground import default_model
+from bot.ground import default_model, engine_settings
 from bot.inference.loading import check_weights
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
@@ -50,13 +50,18 @@ async def open_field(settings: Settings, options: BenchOptions) -> AsyncGenerato
 
 
 def _load(settings: Settings, options: BenchOptions) -> Field:
+    model = open_model(settings, options)
+    from bot.inference.bench.field import Field
+
+    return Field(model, replace(engine_settings(settings), measurements=None))
+
+
+def open_model(settings: Settings, options: BenchOptions) -> LoadedModel:
+    """The weights in memory, read or made (seconds to minutes). Raises ModelError."""
     from bot.inference.libraries import import_libraries
 
     import_libraries()
-    from bot.inference.bench.field import Field
-
-    model = _random_model(settings, options.random_weights) if options.random_weights else _known_model(settings, options)
-    return Field(model, batch=settings.max_batch or None, reproducible=settings.reproducible)
+    return _random_model(settings, options.random_weights) if options.random_weights else _known_model(settings, options)
 
 
 def _known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
