@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bot.bench.options import BenchOptions, RandomSize
 from bot.domain.profile import ImageSize, Licence, ModelProfile, ModelSource
 from bot.errors import ModelError
-from bot.ground import default_model, engine_settings
+from bot.ground import default_model, engine_settings, memory_plan
 from bot.inference.loading import check_weights
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
@@ -53,7 +53,7 @@ def _load(settings: Settings, options: BenchOptions) -> Field:
     model = open_model(settings, options)
     from bot.inference.bench.field import Field
 
-    return Field(model, replace(engine_settings(settings), measurements=None))
+    return Field(model, replace(engine_settings(settings, model.plan), measurements=None))
 
 
 def open_model(settings: Settings, options: BenchOptions) -> LoadedModel:
@@ -72,7 +72,7 @@ def _known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
     profile = catalog.profile(options.model or settings.model or default_model(catalog))
     check_weights(profile)
     fetch_model(profile)
-    return load_model(profile, device=settings.device)
+    return load_model(profile, device=settings.device, plan=memory_plan(settings, profile))
 
 
 def random_profile(size: RandomSize) -> ModelProfile:
@@ -95,6 +95,7 @@ def random_profile(size: RandomSize) -> ModelProfile:
 
 def _random_model(settings: Settings, size: RandomSize) -> LoadedModel:
     from bot.inference.pipelines import LoadedModel, choose_device
+    from bot.inference.placing import put_in_place
     from bot.inference.preview import LatentPreview
     from bot.inference.schedulers import build_scheduler
     from bot.training.random_sdxl import SDXL_BASE, SDXL_TINY, random_pipeline
@@ -105,10 +106,13 @@ def _random_model(settings: Settings, size: RandomSize) -> LoadedModel:
     config = SDXL_BASE if size == "base" else SDXL_TINY
     profile = random_profile(size)
     text2img: Any = random_pipeline(config, TOKENIZERS, device=device, dtype=dtype)
+    plan = memory_plan(settings, profile)
+    put_in_place(text2img, device, plan)
     text2img.scheduler = build_scheduler(text2img.scheduler.config, profile)
     return LoadedModel(
         profile=profile,
         text2img=text2img,
         img2img=None,  # nobody gives a picture to start from here
         preview=LatentPreview.for_sdxl(),
+        plan=plan,
     )

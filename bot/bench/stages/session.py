@@ -107,7 +107,7 @@ def _picture_setting(model: LoadedModel, settings: Settings, options: BenchOptio
         members=options.members,
         waves=GPU_WAVES if is_cuda else CPU_WAVES,
         turns=options.trials,
-        engine=replace(engine_settings(settings), compile_cache=settings.data_dir / "compiled"),
+        engine=replace(engine_settings(settings, model.plan), compile_cache=settings.data_dir / "compiled"),
     )
 
 

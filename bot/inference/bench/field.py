@@ -25,7 +25,7 @@ class Field:
         self.stock = StockPipeline(model)
         self.probe = DeviceProbe(model)
         if settings.batch is None and not settings.reproducible:
-            settings = replace(settings, batch=self.probe.curve().best_batch())
+            settings = replace(settings, batch=self.probe.curve().best_batch(settings.cap))
         self.generator = shared_generator(model, settings)
         self._model = model
         self._work: dict[tuple[int, int], Work] = {}
