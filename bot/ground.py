@@ -146,6 +146,7 @@ def engine_settings(settings: Settings, plan: MemoryPlan | None = None) -> Engin
         compile_cache=settings.data_dir / "compiled" if settings.compile else None,
         measurements=settings.data_dir / FILE_NAME,
         plan=plan,
+        watermark=settings.watermark,
     )
 
 

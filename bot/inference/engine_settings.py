@@ -20,7 +20,7 @@ class EngineSettings:
     `reproducible` fills every call up to the same number of rows, so that a picture does not depend on its company; nothing is
     measured then, and a call holds one picture where `batch` says nothing. With a folder as `compile_cache` the model is
     compiled, on a GPU: a CPU would compile for longer than it draws. `plan` says how the GPU's memory is used, and with it how
-    many pictures a call has room for (None: as if there was enough).
+    many pictures a call has room for (None: as if there was enough). `watermark` lays the invisible one over every picture.
     """
 
     batch: int | None = None
@@ -29,6 +29,7 @@ class EngineSettings:
     compile_cache: Path | None = None
     measurements: Path | None = None
     plan: MemoryPlan | None = None
+    watermark: bool = False
 
     @property
     def cap(self) -> int:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import (  # diffusers exports lazily
@@ -29,6 +29,9 @@ from bot.inference.preview import LatentPreview
 from bot.inference.schedulers import build_scheduler, sampling_of_file
 from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
 
+if TYPE_CHECKING:
+    from bot.inference.watermark import Watermark
+
 AUTO_V2_DIGITS = 10  # of the SHA-256: what A1111 and Civitai call a checkpoint's hash
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ class LoadedModel:
     preview: LatentPreview
     model_hash: str | None = None
     plan: MemoryPlan | None = None  # of the GPU's memory; None where it needs none
+    watermark: Watermark | None = None  # laid over what is drawn
 
     @property
     def device(self) -> torch.device:

@@ -155,6 +155,10 @@ def open_studio(
 ) -> Studio:
     """Load the weights (seconds to minutes). Raises ModelError."""
     model = load_model(profile, device=device, cache_dir=cache_dir, plan=settings.plan)
+    if settings.watermark:
+        from bot.inference.watermark import Watermark
+
+        model.watermark = Watermark()
     studio = Studio(model, Adapters(model.text2img, cache_dir=cache_dir), settings, judge)
     logger.info("The model %s is loaded on %s; %d pictures share a step.", profile.name, model.device, studio.engine.batch)
     return studio
