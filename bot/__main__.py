@@ -34,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return lora_command.run(arguments)
         if arguments.command in {"backup", "restore"}:  # likewise
             return _keep_safe(arguments)
+        if arguments.command == "bench" and arguments.stages:  # likewise: a stage that takes too long is interrupted
+            return bench_command.run_stages(arguments)
         return asyncio.run(_COMMANDS[arguments.command](arguments))
     except KeyboardInterrupt:
         return INTERRUPTED

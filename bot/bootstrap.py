@@ -23,7 +23,7 @@ from bot.domain.host_rules import NO_HOST_RULES, HostRules
 from bot.domain.privacy import KeepingTimes
 from bot.domain.prompt_rules import broken_rule
 from bot.domain.quota import Limits
-from bot.ground import Ground, engine_settings, open_ground
+from bot.ground import Ground, classifier_device, engine_settings, memory_plan, open_ground
 from bot.health import serve_health
 from bot.inference.classifier import TransformersClassifier
 from bot.inference.generator import DiffusersGenerator
@@ -144,12 +144,14 @@ async def open_works(
 def _artist(ground: Ground) -> tuple[DiffusersGenerator, TransformersClassifier | None]:
     """Returns who draws, and who judges what was drawn, where the model needs that."""
     wanted = ground.profile.classifier
-    classifier = None if wanted is None else TransformersClassifier(wanted, device=ground.settings.device)
+    plan = memory_plan(ground.settings, ground.profile)
+    place = classifier_device(ground.settings, plan)
+    classifier = None if wanted is None else TransformersClassifier(wanted, device=place)
     generator = DiffusersGenerator(
         ground.profile,
         ground.catalog,
         device=ground.settings.device,
-        engine=engine_settings(ground.settings),
+        engine=engine_settings(ground.settings, plan),
     )
     generator.judge = None if classifier is None else classifier.judge
     return generator, classifier

@@ -11,7 +11,8 @@ from pathlib import Path
 from bot import __version__
 from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import FolderError, OperatorError, SettingsError
-from bot.ground import RANDOM_MODEL, default_model
+from bot.ground import RANDOM_MODEL, default_model, memory_plan
+from bot.inference.card_memory import plan_lines
 from bot.inference.catalog_check import CatalogFault, model_faults, style_faults
 from bot.inference.classifier_files import check_classifier
 from bot.inference.cuda_probe import cuda_device_count
@@ -26,22 +27,23 @@ from bot.storage.restore import is_decided
 from bot.storage.room import free_bytes, mebibytes
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
-# nothing is known of these without the data folder
-IN_FOLDER = frozenset({"database", "model", "other models", "styles", "picture classifier", "pins"})
-SDXL_MEMORY = 10 * 1024**3  # bytes of GPU memory that SDXL in float16 with its decoder needs
+IN_FOLDER = frozenset(  # nothing is known of them without the data folder
+    {"database", "memory of the GPU", "model", "other models", "styles", "picture classifier", "pins"}
+)
+GIB = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of the report. `exit_code` is 0 where all is well; then `is_warning` says that it could be better.
 
-    `to_paste` are lines of a TOML file; `name` is what the line speaks of, where a check has several.
+    `below` are lines under it, such as those of a TOML file; `name` is what the line speaks of, where a check has several.
     """
 
     text: str
     exit_code: int = 0
     is_warning: bool = False
-    to_paste: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
     name: str = ""
 
     @property
@@ -63,6 +65,7 @@ async def examine() -> int:
         "data folder": _folder,
         "database": _database,
         "device": _device,
+        "memory of the GPU": _memory,
         "model": _model,
         "other models": _other_models,
         "styles": _styles,
@@ -80,7 +83,7 @@ async def examine() -> int:
             found = Finding("; ".join(error.lines), error.exit_code)
         for finding in found if isinstance(found, list) else [found]:
             print(f"  {finding.mark:4}  {finding.name or name}: {finding.text}")
-            for line in finding.to_paste:
+            for line in finding.below:
                 print(f"        {line}")
             worst = worst or finding.exit_code
     print("Everything is ready: `make run`." if not worst else "Mend what says FAIL, then run this again.")
@@ -113,10 +116,10 @@ async def _folder(settings: Settings) -> Finding:
         return Finding(f"{existing} cannot be written. Change its owner, or set DATA_DIR to another folder.", 73)
     if free < max(LOW_DISK, mark):
         below = f", and below MIN_FREE_MB={settings.min_free_mb} nothing is drawn" if free < mark else ""
-        return Finding(f"{folder} has only {free / 1024**3:.1f} GiB free{below}. Make room, or move DATA_DIR.", 73)
+        return Finding(f"{folder} has only {free / GIB:.1f} GiB free{below}. Make room, or move DATA_DIR.", 73)
     readable = existing == folder and folder.stat().st_mode & OTHERS
     hint = "; others on this machine can look into it, until the next start if it can be changed" if readable else ""
-    return Finding(f"{folder}, {free / 1024**3:.0f} GiB free{hint}", is_warning=bool(readable))
+    return Finding(f"{folder}, {free / GIB:.0f} GiB free{hint}", is_warning=bool(readable))
 
 
 def _writable(folder: Path) -> bool:
@@ -149,10 +152,27 @@ async def _device(settings: Settings) -> Finding:
             hint = " (a GPU is there, but torch cannot use it: check the driver)" if cuda_device_count() else ""
             return Finding(f"CPU with {torch.get_num_threads()} threads{hint}; fine for the small model")
         free, total = torch.cuda.mem_get_info()
-        small = "; too small for SDXL in float16" if total < SDXL_MEMORY else ""
-        return Finding(f"{torch.cuda.get_device_name()}, {total / 1024**3:.0f} GiB, {free / 1024**3:.0f} GiB of it free{small}")
+        return Finding(f"{torch.cuda.get_device_name()}, {total / GIB:.0f} GiB, {free / GIB:.0f} GiB of it free")
 
     return await asyncio.to_thread(look)
+
+
+async def _memory(settings: Settings) -> Finding:
+    """What is computed for this card, whatever else lies in its memory now."""
+    _, profile = await _chosen(settings)
+    plan = await asyncio.to_thread(memory_plan, settings, profile)
+    if plan is None:
+        return Finding(f"nothing to plan for {profile.name} here")
+    below = tuple(plan_lines(plan))
+    if not plan.fits:
+        return Finding(
+            f"{profile.name} needs {plan.in_use / GIB:.1f} GiB at least, and this GPU has {plan.memory / GIB:.1f}. "
+            "Set MODEL to a smaller one, or DEVICE to another.",
+            is_warning=True,
+            below=below,
+        )
+    gave_way = f"; to make room: {', '.join(plan.gave_way)}" if plan.gave_way else ""
+    return Finding(f"at most {plan.cap} pictures share a step{gave_way}. Computed, not measured:", below=below)
 
 
 async def _chosen(settings: Settings) -> tuple[Catalog, ModelProfile]:
@@ -219,7 +239,7 @@ async def _pins(settings: Settings) -> Finding:
         return Finding("nothing of the model and its styles was fetched unpinned")
     lines = [line for one in found for line in _toml_lines(one)]
     text = "fetched, but not pinned: what the hub gives next time may be another file. To keep these, copy the TOML files from "
-    return Finding(f"{text}{SHIPPED_DATA} to {settings.data_dir} and paste:", is_warning=True, to_paste=tuple(lines))
+    return Finding(f"{text}{SHIPPED_DATA} to {settings.data_dir} and paste:", is_warning=True, below=tuple(lines))
 
 
 def _toml_lines(found: Fetched) -> Iterator[str]:

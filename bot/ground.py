@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.domain.memory_plan import MemoryPlan
 from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import FolderError
+from bot.inference.card_memory import CLASSIFIER, ON_CPU, card_plan
 from bot.inference.classifier_files import check_classifier
-from bot.inference.cuda_probe import cuda_device_count
+from bot.inference.cuda_probe import cuda_device_count, cuda_memory
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.loading import check_weights
 from bot.inference.measurements import FILE_NAME
@@ -125,13 +127,26 @@ def small_model(catalog: Catalog) -> str:
     return SMALL_MODEL if has_weights else RANDOM_MODEL
 
 
-def engine_settings(settings: Settings) -> EngineSettings:
+def memory_plan(settings: Settings, profile: ModelProfile) -> MemoryPlan | None:
+    """Returns how the memory of the GPU is used that DEVICE names; None on anything else, and for models that are small."""
+    name, _, index = settings.device.partition(":")
+    return card_plan(profile, cuda_memory(int(index or 0)) if name in {"auto", "cuda"} else None)
+
+
+def classifier_device(settings: Settings, plan: MemoryPlan | None) -> str:
+    """Returns where the picture classifier runs: where the model does, or beside a GPU that has no room for it."""
+    return "cpu" if plan is not None and plan.form(CLASSIFIER) == ON_CPU else settings.device
+
+
+def engine_settings(settings: Settings, plan: MemoryPlan | None = None) -> EngineSettings:
     """Returns what the operator said about the engine; what is measured lies in DATA_DIR, also for the demo."""
     return EngineSettings(
         batch=settings.max_batch or None,
         reproducible=settings.reproducible,
         compile_cache=settings.data_dir / "compiled" if settings.compile else None,
         measurements=settings.data_dir / FILE_NAME,
+        plan=plan,
+        watermark=settings.watermark,
     )
 
 

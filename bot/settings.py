@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +30,7 @@ EXPECTED = {
     "max_batch": "a whole number from 1 to 16, or 0 to have it measured",
     "reproducible": "true or false",
     "compile": "true or false",
+    "watermark": "true or false",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
     "http_host": "an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them",
@@ -64,6 +66,7 @@ class Settings(BaseSettings):
     max_batch: int = Field(default=0, ge=0, le=16, description="Pictures that share a step; 0 = measured in the first pause.")
     reproducible: bool = Field(default=False, description="true: a picture never depends on those drawn beside it (slower).")
     compile: bool = Field(default=False, description="true: compile the model on a GPU; the first start takes minutes longer.")
+    watermark: bool = Field(default=False, description="true: lay an invisible watermark over every picture.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, json for log collectors.")
     http_host: str = Field(default="127.0.0.1", pattern=HOST_SHAPE, description="Address of /healthz and /metrics.")
@@ -176,6 +179,7 @@ class _TokenOnly(Settings):
     max_batch: Any = None
     reproducible: Any = None
     compile: Any = None
+    watermark: Any = None
     log_level: Any = None
     log_format: Any = None
     http_host: Any = None
@@ -227,6 +231,11 @@ def _contradictions(settings: Settings) -> list[str]:
     if settings.compile and settings.device in {"cpu", "mps"}:
         found.append(
             f"COMPILE=true needs an NVIDIA GPU, and DEVICE={settings.device} draws without one. Take one of the two out."
+        )
+    if settings.watermark and find_spec("imwatermark") is None:
+        found.append(
+            "WATERMARK=true needs a package that is not installed. Install it with "
+            "`.venv/bin/python -m pip install '.[watermark]'`, or take WATERMARK out."
         )
     if 0 < settings.user_daily_credits < settings.daily_credits:
         found.append(

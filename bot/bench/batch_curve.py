@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 from bot.bench.options import BenchOptions
 from bot.domain.batch_curve import BatchCurve
+from bot.domain.profile import ModelProfile
 from bot.errors import ModelError
-from bot.ground import default_model, engine_settings
+from bot.ground import default_model, engine_settings, memory_plan
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.loading import check_weights
 from bot.log import set_up_logging
@@ -19,21 +20,21 @@ from bot.storage.catalog import load_catalog
 async def measure_batch_curve(settings: Settings, options: BenchOptions) -> None:
     """Measure, print the curve and keep it in the file of the data folder. Raises ModelError."""
     set_up_logging(settings.log_level, settings.log_format)
-    engine = engine_settings(settings)
-    curve = await asyncio.to_thread(_measure, settings, engine, options.model)
-    for line in _lines(curve):
+    catalog = await asyncio.to_thread(load_catalog, SHIPPED_DATA, settings.data_dir)
+    profile = catalog.profile(options.model or settings.model or default_model(catalog))
+    engine = engine_settings(settings, memory_plan(settings, profile))
+    curve = await asyncio.to_thread(_measure, settings, engine, profile)
+    for line in _lines(curve, engine.cap):
         print(line)
     print(f"\nKept in {engine.measurements}.")
 
 
-def _measure(settings: Settings, engine: EngineSettings, model: str | None) -> BatchCurve:
+def _measure(settings: Settings, engine: EngineSettings, profile: ModelProfile) -> BatchCurve:
     from bot.inference.libraries import import_libraries
 
     import_libraries()
     from bot.inference.studio import open_studio
 
-    catalog = load_catalog(SHIPPED_DATA, settings.data_dir)
-    profile = catalog.profile(model or settings.model or default_model(catalog))
     check_weights(profile)
     studio = open_studio(profile, engine, device=settings.device, cache_dir=None)
     try:
@@ -45,9 +46,9 @@ def _measure(settings: Settings, engine: EngineSettings, model: str | None) -> B
     return curve
 
 
-def _lines(curve: BatchCurve) -> Iterator[str]:
+def _lines(curve: BatchCurve, cap: int) -> Iterator[str]:
     """The table, and what it means for MAX_BATCH=0."""
     yield "pictures a call  ms a step  steps a second, of all pictures together"
     for pictures, seconds in curve.points:
         yield f"{pictures:>15}  {1000 * seconds:>9.1f}  {pictures / seconds:.1f}"
-    yield f"With MAX_BATCH=0, {curve.best_batch()} pictures share a step."
+    yield f"With MAX_BATCH=0, {curve.best_batch(cap)} pictures share a step."

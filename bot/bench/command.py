@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bot.bench.options import CPU_STEPS, SECONDS, BenchOptions, parse_members
+from bot.bench.options import CPU_STEPS, SECONDS, STAGE_MEMBERS, BenchOptions, parse_members
 from bot.domain.request import MAX_STEPS, check_range
 from bot.errors import InvalidRequestError
 from bot.settings import Settings
@@ -30,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"the usual step count; others are mixed in (default: the profile's; CPU: {CPU_STEPS})",
     )
-    add("--members", metavar="LIST", help="how many ask at once, one scenario each (default: 1,4,16)")
+    add(
+        "--members",
+        metavar="LIST",
+        help="how many ask at once, one scenario each (default: 1,4,16; with --stages 1,3,4,5,8,16)",
+    )
     add("--seconds", type=float, metavar="X", help=f"time for each scenario (default: {SECONDS:g})")
     add("--quick", action="store_true", help="a look, too short for figures to be quoted")
     add(
@@ -38,7 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only measure anew how long steps take by the number of pictures, and keep that for the bot's next start",
     )
+    add(
+        "--stages",
+        action="store_true",
+        help="in place of the scenarios: each part of the engine by itself, a line of JSON a measurement, the weightiest first",
+    )
+    add("--limit", type=float, metavar="SECONDS", help="with --stages: time for all of them together; the last are left out")
     add("--out", type=Path, metavar="FOLDER", help="where MODEL.json and MODEL.png go (default: bench under DATA_DIR)")
+
+
+def run_stages(arguments: argparse.Namespace) -> int:
+    """`--stages`; without an event loop, on the main thread. Raises as `run` does."""
+    options = read_options(arguments)
+    from bot.bench.stages.session import bench_stages
+
+    bench_stages(Settings.load(need_token=False), options)
+    return 0
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -60,14 +79,21 @@ def read_options(arguments: argparse.Namespace) -> BenchOptions:
     """Raises InvalidRequestError."""
     given: dict[str, Any] = {
         name: getattr(arguments, name)
-        for name in ("model", "random_weights", "steps", "seconds", "out")
+        for name in ("model", "random_weights", "steps", "seconds", "limit", "out")
         if getattr(arguments, name) is not None
     }
     if arguments.members is not None:
         given["members"] = parse_members(arguments.members)
-    options = BenchOptions(**given, curve_only=arguments.batch_curve)
+    elif arguments.stages:
+        given["members"] = STAGE_MEMBERS
+    options = BenchOptions(**given, curve_only=arguments.batch_curve, stages=arguments.stages)
+    if options.stages and options.curve_only:
+        raise InvalidRequestError("`--stages` and `--batch-curve` measure different things; give one of them.")
+    if options.limit is not None and not options.stages:
+        raise InvalidRequestError("`--limit` is the time for `--stages`; for scenarios say `--seconds`, the time for each.")
     if options.curve_only and options.random_weights:
         raise InvalidRequestError("`--batch-curve` measures the model that the bot draws with; leave `--random-weights` out.")
     check_range("--steps", options.steps or 1, 1, MAX_STEPS)
+    check_range("--limit", options.limit or 1, 1, 24 * 3600)
     check_range("--seconds", options.seconds, 0, 24 * 3600)
     return options.quick() if arguments.quick else options

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bot.bench.options import BenchOptions, RandomSize
 from bot.domain.profile import ImageSize, Licence, ModelProfile, ModelSource
 from bot.errors import ModelError
-from bot.ground import default_model
+from bot.ground import default_model, engine_settings, memory_plan
 from bot.inference.loading import check_weights
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
@@ -50,13 +50,18 @@ async def open_field(settings: Settings, options: BenchOptions) -> AsyncGenerato
 
 
 def _load(settings: Settings, options: BenchOptions) -> Field:
+    model = open_model(settings, options)
+    from bot.inference.bench.field import Field
+
+    return Field(model, replace(engine_settings(settings, model.plan), measurements=None))
+
+
+def open_model(settings: Settings, options: BenchOptions) -> LoadedModel:
+    """The weights in memory, read or made (seconds to minutes). Raises ModelError."""
     from bot.inference.libraries import import_libraries
 
     import_libraries()
-    from bot.inference.bench.field import Field
-
-    model = _random_model(settings, options.random_weights) if options.random_weights else _known_model(settings, options)
-    return Field(model, batch=settings.max_batch or None, reproducible=settings.reproducible)
+    return _random_model(settings, options.random_weights) if options.random_weights else _known_model(settings, options)
 
 
 def _known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
@@ -67,7 +72,7 @@ def _known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
     profile = catalog.profile(options.model or settings.model or default_model(catalog))
     check_weights(profile)
     fetch_model(profile)
-    return load_model(profile, device=settings.device)
+    return load_model(profile, device=settings.device, plan=memory_plan(settings, profile))
 
 
 def random_profile(size: RandomSize) -> ModelProfile:
@@ -90,6 +95,7 @@ def random_profile(size: RandomSize) -> ModelProfile:
 
 def _random_model(settings: Settings, size: RandomSize) -> LoadedModel:
     from bot.inference.pipelines import LoadedModel, choose_device
+    from bot.inference.placing import put_in_place
     from bot.inference.preview import LatentPreview
     from bot.inference.schedulers import build_scheduler
     from bot.training.random_sdxl import SDXL_BASE, SDXL_TINY, random_pipeline
@@ -100,10 +106,13 @@ def _random_model(settings: Settings, size: RandomSize) -> LoadedModel:
     config = SDXL_BASE if size == "base" else SDXL_TINY
     profile = random_profile(size)
     text2img: Any = random_pipeline(config, TOKENIZERS, device=device, dtype=dtype)
+    plan = memory_plan(settings, profile)
+    put_in_place(text2img, device, plan)
     text2img.scheduler = build_scheduler(text2img.scheduler.config, profile)
     return LoadedModel(
         profile=profile,
         text2img=text2img,
         img2img=None,  # nobody gives a picture to start from here
         preview=LatentPreview.for_sdxl(),
+        plan=plan,
     )

@@ -12,6 +12,7 @@ RandomSize = Literal["base", "tiny"]
 SECONDS = 35.0  # a scenario: the shipped model takes under five minutes in all on two cores
 QUICK_SECONDS = 6.0
 MEMBERS = (1, 4, 16)
+STAGE_MEMBERS = (4, 8, 16, 3, 5, 1)  # 3 and 5 are what calls of 2, 4, 8 pictures would fill up
 LOADS = (0.5, 0.8, 0.95)  # shares of what the stock pipeline can serve
 SIZES = (1, 2, 4, 8, 16)  # pictures a call
 CPU_STEPS, QUICK_STEPS = 8, 4
@@ -41,6 +42,8 @@ class BenchOptions:
     trials: int = 3
     is_quick: bool = False
     curve_only: bool = False
+    stages: bool = False
+    limit: float | None = None
     out: Path | None = None
 
     def quick(self) -> Self:

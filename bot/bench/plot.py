@@ -115,9 +115,14 @@ def _title(image: Image.Image, report: Report) -> None:
     draw.text((20, 12), f"{setting.model} on {setting.device}, {setting.dtype}", fill=INK, font=_font(16))
     x = 20.0
     for lane, colour in COLOURS.items():
-        draw.rectangle([x, 38, x + 12, 50], fill=colour)
-        draw.text((x + 18, 44), lane, fill=INK, font=_font(12), anchor="lm")
-        x += 34 + draw.textlength(lane, font=_font(12))
+        x = caption(draw, x, lane, colour)
+
+
+def caption(draw: ImageDraw.ImageDraw, x: float, text: str, colour: tuple[int, int, int]) -> float:
+    """What a colour means, under the title; returns where the next may begin."""
+    draw.rectangle([x, 38, x + 12, 50], fill=colour)
+    draw.text((x + 18, 44), text, fill=INK, font=_font(12), anchor="lm")
+    return x + 34 + draw.textlength(text, font=_font(12))
 
 
 def _throughput(image: Image.Image, report: Report) -> None:

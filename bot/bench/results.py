@@ -175,13 +175,13 @@ class Report:
             "strain": {lane: one.to_dict() for lane, one in self.strain.items()},
             "mlperf": mlperf,
         }
-        return _without_nan(values)
+        return without_nan(values)
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON knows no NaN."""
+def without_nan(value: Any) -> Any:
+    """The same for JSON, which knows no NaN: None in its place."""
     if isinstance(value, dict):
-        return {str(key): _without_nan(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
+        return {str(key): without_nan(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]  # pyright: ignore[reportUnknownVariableType] # JSON
+        return [without_nan(item) for item in value]  # pyright: ignore[reportUnknownVariableType] # JSON
     return None if isinstance(value, float) and not math.isfinite(value) else value

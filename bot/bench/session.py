@@ -41,10 +41,10 @@ async def bench(settings: Settings, options: BenchOptions) -> None:
     """Measure, print the tables, and write MODEL.json and MODEL.png. Raises FolderError, ModelError, GenerationError."""
     set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
     folder = options.out or settings.data_dir / "bench"
-    await asyncio.to_thread(_make_folder, folder)
+    await asyncio.to_thread(make_folder, folder)
     try:
         async with open_field(settings, options) as opened:
-            report = await Session(opened, options, _say).measure()
+            report = await Session(opened, options, say).measure()
     except ExceptionGroup as group:  # of members who asked together: the first one's fault speaks for all
         raise group.exceptions[0] from None
     for line in report_lines(report):
@@ -189,12 +189,14 @@ class Session:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Where results go. Raises FolderError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FolderError(f"The folder {folder} cannot be made ({error.strerror}). Give --out another one.") from None
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """What is measured now, apart from the tables."""
     print(f"bench: {text} ...", file=sys.stderr, flush=True)

@@ -37,15 +37,18 @@ class Adapter:
 
 
 class Adapters:
-    """The LoRAs of one model; both of its pipelines share the weights. Belongs to the drawing thread."""
+    """The LoRAs of one model; both of its pipelines share the weights. Belongs to the drawing thread.
 
-    def __init__(self, pipeline: Any, *, cache_dir: Path | None = None) -> None:
+    `copies_beside`: what weights were without LoRAs is kept on the device (`MergedWeights`).
+    """
+
+    def __init__(self, pipeline: Any, *, cache_dir: Path | None = None, copies_beside: bool = True) -> None:
         self._pipeline = pipeline
         self._cache_dir = cache_dir
         self._loaded: OrderedDict[Path, Adapter] = OrderedDict()
         self._refused: dict[tuple[Path, str | None], tuple[str, Stamp | None]] = {}
         self._layers = layers_of(pipeline)
-        self._merged = MergedWeights(pipeline)
+        self._merged = MergedWeights(pipeline, copies_beside=copies_beside)
 
     def activate(self, styles: Sequence[tuple[Style, float]], components: Sequence[str] = COMPONENTS) -> tuple[Adapter, ...]:
         """Have these LoRAs in the components and no others; those of weight 0 are left out, and without any it is the bare

@@ -32,13 +32,15 @@ def is_large(profile: ModelProfile, width: int, height: int) -> bool:
 
 @contextmanager
 def tiling(vae: Any, *, when: bool = True) -> Generator[None]:
-    """Let the VAE encode and decode in tiles, whose edges it blends, so that a picture takes the memory of one tile."""
-    if when:
-        vae.enable_tiling()
+    """Let the VAE encode and decode in tiles, whose edges it blends, so that a picture takes the memory of one tile. Where the
+    GPU is small, it always does.
+    """
+    before = vae.use_tiling
+    vae.use_tiling = before or when
     try:
         yield
     finally:
-        vae.disable_tiling()
+        vae.use_tiling = before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

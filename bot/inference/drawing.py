@@ -125,6 +125,8 @@ class Drawing:
             fit=self._fit,
         )
         text = parameters_text(recipe)
+        if model.watermark is not None:
+            image = model.watermark.over(image)
         return GeneratedImage(
             seed=request.image_seeds(index).seed,
             width=image.width,

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.batch_curve import BatchCurve
+from bot.domain.memory_plan import MOST_PICTURES, MemoryPlan
+from bot.inference.card_memory import KEPT
+
+KEPT_BYTES = 512 * 2**20  # where no plan of the memory says less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +19,8 @@ class EngineSettings:
 
     `reproducible` fills every call up to the same number of rows, so that a picture does not depend on its company; nothing is
     measured then, and a call holds one picture where `batch` says nothing. With a folder as `compile_cache` the model is
-    compiled, on a GPU: a CPU would compile for longer than it draws.
+    compiled, on a GPU: a CPU would compile for longer than it draws. `plan` says how the GPU's memory is used, and with it how
+    many pictures a call has room for (None: as if there was enough). `watermark` lays the invisible one over every picture.
     """
 
     batch: int | None = None
@@ -23,6 +28,18 @@ class EngineSettings:
     reproducible: bool = False
     compile_cache: Path | None = None
     measurements: Path | None = None
+    plan: MemoryPlan | None = None
+    watermark: bool = False
+
+    @property
+    def cap(self) -> int:
+        """The most pictures a call may hold."""
+        return MOST_PICTURES if self.plan is None else self.plan.cap
+
+    @property
+    def most_kept(self) -> int:
+        """Bytes of all pictures between their steps, above which nobody is admitted."""
+        return KEPT_BYTES if self.plan is None else self.plan.forms[KEPT].size
 
 
 UNMEASURED = EngineSettings()

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
 DEAD = "The GPU stopped working ({fault}) and only a restart of the bot helps; the queue is on disk, nothing is lost."
 ADMITTED = 64  # requests; each keeps about 5 MB between its steps with SDXL
-KEPT_BYTES = 512 * 2**20  # of all that are under way, above which nobody is admitted
 WATCH_INTERVAL = 1.0  # seconds between looks at whether a step hangs
 QUIET_SECONDS = 3.0  # without work, after which the machine may be measured: the end of one job often brings the next
 CLOSE_PATIENCE = 3.0  # seconds; a drawing was stopped before and lets go within a step, only weights take longer
@@ -86,7 +85,7 @@ class DiffusersGenerator:
         studio = self._studio  # the thread may take it away between two looks
         if studio is None:
             return 1
-        return ADMITTED if studio.engine.kept_bytes < KEPT_BYTES else min(ADMITTED, len(self._calls))
+        return ADMITTED if studio.engine.kept_bytes < self._engine.most_kept else min(ADMITTED, len(self._calls))
 
     @property
     def batch(self) -> int:

@@ -27,6 +27,14 @@ def device_name(device: torch.device) -> str:
     return f"{device.type.upper()}, {platform.machine()}, {torch.get_num_threads()} threads"
 
 
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def measuring_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
     """Returns the key of what is measured on this model in its default size; `mode` says how it is called."""
     size = model.profile.size(None)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import (  # diffusers exports lazily
@@ -16,6 +16,7 @@ from diffusers import (  # diffusers exports lazily
     StableDiffusionXLPipeline,  # pyright: ignore[reportPrivateImportUsage]
 )
 
+from bot.domain.memory_plan import MemoryPlan
 from bot.domain.profile import ModelProfile, ModelSource
 from bot.errors import ModelError
 from bot.inference.checkpoint_formats import scales_of
@@ -23,9 +24,13 @@ from bot.inference.checkpoint_scales import apply_scales
 from bot.inference.faults import is_out_of_memory
 from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, check_weights, model_error, not_downloaded
 from bot.inference.pins import CURE, check_pins
+from bot.inference.placing import put_in_place
 from bot.inference.preview import LatentPreview
 from bot.inference.schedulers import build_scheduler, sampling_of_file
 from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
+
+if TYPE_CHECKING:
+    from bot.inference.watermark import Watermark
 
 AUTO_V2_DIGITS = 10  # of the SHA-256: what A1111 and Civitai call a checkpoint's hash
 
@@ -46,6 +51,8 @@ class LoadedModel:
     img2img: Any
     preview: LatentPreview
     model_hash: str | None = None
+    plan: MemoryPlan | None = None  # of the GPU's memory; None where it needs none
+    watermark: Watermark | None = None  # laid over what is drawn
 
     @property
     def device(self) -> torch.device:
@@ -65,13 +72,18 @@ class Place:
     device: torch.device
     dtype: torch.dtype
     cache_dir: Path | None
+    plan: MemoryPlan | None
 
 
-def load_model(profile: ModelProfile, *, device: str, cache_dir: Path | None = None) -> LoadedModel:
-    """Read the weights, which are on this machine. Takes seconds to minutes. Raises ModelError."""
+def load_model(
+    profile: ModelProfile, *, device: str, cache_dir: Path | None = None, plan: MemoryPlan | None = None
+) -> LoadedModel:
+    """Read the weights, which are on this machine, and put them where `plan` has them (None: all onto the device). Takes
+    seconds to minutes. Raises ModelError.
+    """
     check_weights(profile, cache_dir, offline=True)
     chosen, dtype = choose_device(device)
-    place = Place(device=chosen, dtype=dtype, cache_dir=cache_dir)
+    place = Place(device=chosen, dtype=dtype, cache_dir=cache_dir, plan=plan)
     try:
         return _load(profile, place)
     except ModelError:
@@ -110,7 +122,7 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
         text2img = _load_folder(profile, folder, place, vae)
     _refuse_gaps(profile, text2img)
     text2img.scheduler = build_scheduler(text2img.scheduler.config, profile, prediction)
-    text2img.to(place.device)
+    put_in_place(text2img, place.device, place.plan)
     _freeze(text2img)
     text2img.set_progress_bar_config(disable=True)
     return LoadedModel(
@@ -119,6 +131,7 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
         img2img=_img2img_of(text2img),
         preview=LatentPreview.for_sdxl() if profile.family == "sdxl" else LatentPreview.fitted(text2img.vae),
         model_hash=model_hash,
+        plan=place.plan,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 
 from bot.inference.denoising import padded_rows, predict
 from bot.inference.faults import free_memory, is_out_of_memory
+from bot.inference.machine import synchronise
 from bot.inference.pipelines import LoadedModel
 
 TOKENS = 77  # of one chunk of a prompt
@@ -35,10 +36,10 @@ class StepProbe:
         """
         try:
             call = self._call(padded_rows(2 * pictures, self._buckets))
-            self._synchronise()
+            synchronise(self._model.device)
             began = time.perf_counter()
             call()
-            self._synchronise()
+            synchronise(self._model.device)
             return time.perf_counter() - began
         except Exception as error:
             if not is_out_of_memory(error):
@@ -64,10 +65,3 @@ class StepProbe:
                 predict(unet, latents, times, embeddings, pooled, time_ids)
 
         return call
-
-    def _synchronise(self) -> None:
-        """Wait until the device has done all that was asked of it."""
-        if self._model.device.type == "cuda":
-            torch.cuda.synchronize(self._model.device)
-        elif self._model.device.type == "mps":
-            torch.mps.synchronize()

@@ -16,6 +16,7 @@ from bot.domain.prompt import styles_of
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, InvalidRequestError
 from bot.inference.adapters import Adapters
+from bot.inference.card_memory import COPIES, LORAS, NONE, ON_GPU
 from bot.inference.compiling import COMPILED_ROWS, compile_model, keep_compiled_code
 from bot.inference.control import DrawingControl
 from bot.inference.curve_measurement import SIZES
@@ -31,6 +32,7 @@ from bot.inference.previews import Judge, Previews, nobody_judges, put_drawing_f
 from bot.inference.step_probe import StepProbe
 from bot.inference.text import PromptEncoder
 
+NO_STYLES = "The GPU of this bot is too small for styles, and for the qualities that use one. Draw without them."
 FILE_THREADS = 2  # for PNG; Pillow lets other threads run meanwhile
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class Studio:
         put_drawing_first(model.device)
         needed = None if model.profile.classifier is None else judge or nobody_judges
         self._previews = Previews(model.preview, needed, model.device)
-        batch = settings.batch or 1
+        batch = min(settings.batch or 1, settings.cap)
         compiled = settings.compile_cache is not None and _compiled(model, settings.compile_cache)
         buckets = row_counts(batch, compiled=compiled, reproducible=settings.reproducible)
         size = model.profile.size(None)
@@ -67,7 +69,7 @@ class Studio:
             Measurements(settings.measurements),
             measuring_key(model, mode=_mode(settings, compiled=compiled)),
             self._files,
-            most=batch if settings.reproducible else SIZES[-1],
+            most=batch if settings.reproducible else min(SIZES[-1], settings.cap),
         )
         self._adopt_curve()
 
@@ -119,6 +121,8 @@ class Studio:
             styles = styles_of(request, self.model.profile, catalog)
         except InvalidRequestError as error:
             raise GenerationError(str(error), retryable=False) from error
+        if styles and self.model.plan is not None and self.model.plan.form(LORAS) == NONE:
+            raise GenerationError(NO_STYLES, retryable=False)
         self._measured.interrupt()
         order = Order(request=request, styles=styles, init_image=read_init_image(init_image, request))
         return Drawing(order, control, share, answer=answer, fail=fail)
@@ -126,7 +130,7 @@ class Studio:
     def _adopt_curve(self) -> None:
         curve = self.engine.curve = self._settings.curve or self._measured.curve
         if not self._settings.batch and not self._settings.reproducible:
-            self.engine.batch = 1 if curve is None else curve.best_batch()
+            self.engine.batch = 1 if curve is None else curve.best_batch(self._settings.cap)
 
     def close(self, error: BaseException) -> None:
         """Files that are being encoded and the preview under way are waited for; they take a moment."""
@@ -144,8 +148,14 @@ def open_studio(
     judge: Judge | None = None,
 ) -> Studio:
     """Load the weights (seconds to minutes). Raises ModelError."""
-    model = load_model(profile, device=device, cache_dir=cache_dir)
-    studio = Studio(model, Adapters(model.text2img, cache_dir=cache_dir), settings, judge)
+    model = load_model(profile, device=device, cache_dir=cache_dir, plan=settings.plan)
+    if settings.watermark:
+        from bot.inference.watermark import Watermark
+
+        model.watermark = Watermark()
+    beside = model.plan is None or model.plan.form(COPIES) == ON_GPU
+    adapters = Adapters(model.text2img, cache_dir=cache_dir, copies_beside=beside)
+    studio = Studio(model, adapters, settings, judge)
     logger.info("The model %s is loaded on %s; %d pictures share a step.", profile.name, model.device, studio.engine.batch)
     return studio
 

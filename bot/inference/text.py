@@ -113,7 +113,9 @@ class PromptEncoder:
         cut = self._chunker.cut(prompt)
         plain = (plain_text(parse(prompt)) if len(cut.chunks) == 1 else None) if cut.chunks else ""
         if plain is not None:
-            embeds, _, pooled, _ = self._pipeline.encode_prompt(plain, do_classifier_free_guidance=False, clip_skip=skip)
+            embeds, _, pooled, _ = self._pipeline.encode_prompt(
+                plain, do_classifier_free_guidance=False, clip_skip=skip, device=self._pipeline.text_encoder.device
+            )  # which need not be the UNet's
         else:
             embeds, pooled = self._weighted(cut.chunks, skip)
         return _Text(

@@ -97,7 +97,7 @@ def spoilt_latents(device: Device, value: float) -> str:
             return prediction
         device.hit()
         spoilt, row = prediction.clone(), 0
-        for picture in device.in_call:
+        for picture in sorted(device.in_call, key=lambda picture: -picture.rows):  # the order of a call's rows
             if device.is_victim(picture):
                 spoilt[row : row + picture.rows] = value
             row += picture.rows

@@ -11,7 +11,7 @@ import torch
 from bot.domain.profile import ModelSource
 from bot.domain.request import NoiseBlend
 from bot.domain.sampler import SAMPLERS
-from bot.inference import merging, preparing
+from bot.inference import preparing
 from bot.inference.control import DrawingStoppedError
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.merging import Factor, MergedWeights
@@ -120,17 +120,16 @@ def test_a_decoded_picture_is_fetched_as_bytes_without_a_wait(
     assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
 
 
-@pytest.mark.parametrize(("spare", "kept_on_the_device"), [(0.9, True), (0.1, False)])
+@pytest.mark.parametrize("kept_on_the_device", [True, False])
 def test_a_switch_of_loras_waits_for_no_copy_and_makes_none_where_memory_is_free(
-    studio: Studio, meta_gpu: Watch, monkeypatch: pytest.MonkeyPatch, spare: float, kept_on_the_device: bool
+    studio: Studio, meta_gpu: Watch, kept_on_the_device: bool
 ) -> None:
-    monkeypatch.setattr(merging, "spare_share", lambda _: spare)
     pipeline = studio.model.text2img
     rows, columns = pipeline.unet.time_embedding.linear_1.weight.shape
     place = ("unet", "time_embedding.linear_1")
     down, up = torch.ones(2, columns, device=META), torch.ones(rows, 2, device=META)
     lora = [Factor(place=place, down=down, up=up, scaling=0.5)]
-    merged = MergedWeights(pipeline)
+    merged = MergedWeights(pipeline, copies_beside=kept_on_the_device)
     with meta_gpu:
         for chosen in ([(lora, 0.7)], [], [(lora, 0.5)], [(lora, 0.5), (lora, 0.2)], []):
             merged.apply(chosen)

@@ -210,5 +210,5 @@ def test_the_threads_niceness_is_its_own(studio: Studio) -> None:
     theirs = previews._thread.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
     previews.close()
 
-    assert theirs == min(19, max(own, 10))
+    assert theirs == min(19, own + 10)
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own

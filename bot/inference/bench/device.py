@@ -12,7 +12,7 @@ import torch
 
 from bot.domain.batch_curve import BatchCurve
 from bot.inference.curve_measurement import CurveMeasurement
-from bot.inference.machine import device_name
+from bot.inference.machine import device_name, synchronise
 from bot.inference.pipelines import LoadedModel
 from bot.inference.step_probe import StepProbe
 
@@ -41,13 +41,6 @@ class DeviceProbe:
     @property
     def dtype(self) -> str:
         return str(self._dtype).removeprefix("torch.")
-
-    def synchronise(self) -> None:
-        """Wait until the device has done all that was asked of it."""
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
-        elif self._device.type == "mps":
-            torch.mps.synchronize()
 
     def reset_peak_memory(self) -> None:
         if self.is_cuda:
@@ -84,8 +77,8 @@ class DeviceProbe:
         return measurement.curve()
 
     def _seconds(self, work: Callable[[], object]) -> float:
-        self.synchronise()
+        synchronise(self._device)
         began = time.perf_counter()
         work()
-        self.synchronise()
+        synchronise(self._device)
         return time.perf_counter() - began

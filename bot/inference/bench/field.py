@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.domain.request import GenerationRequest
 from bot.inference.bench.device import DeviceProbe
 from bot.inference.bench.flops import Work, count_work
 from bot.inference.bench.shared import shared_generator
 from bot.inference.bench.stock import StockPipeline
+from bot.inference.engine_settings import EngineSettings
 from bot.inference.pipelines import LoadedModel
 
 
 class Field:
     """diffusers' own pipeline and the bot's generator on the same modules; only one of them may draw at a time.
 
-    Where `batch` is None and calls may differ, how long they take is measured first, for seconds.
+    Where the settings name no `batch` and calls may differ, how long they take is measured first, for seconds. With a
+    `compile_cache` both draw on the compiled model.
     """
 
-    def __init__(self, model: LoadedModel, *, batch: int | None, reproducible: bool) -> None:
+    def __init__(self, model: LoadedModel, settings: EngineSettings) -> None:
         self.profile = model.profile
         self.stock = StockPipeline(model)
         self.probe = DeviceProbe(model)
-        if batch is None and not reproducible:
-            batch = self.probe.curve().best_batch()
-        self.generator = shared_generator(model, batch=batch, reproducible=reproducible)
+        if settings.batch is None and not settings.reproducible:
+            settings = replace(settings, batch=self.probe.curve().best_batch(settings.cap))
+        self.generator = shared_generator(model, settings)
         self._model = model
         self._work: dict[tuple[int, int], Work] = {}
 

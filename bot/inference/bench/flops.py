@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel  # pyright: ignore[reportPrivateImportUsage] # diffusers exports lazily
 from torch.utils.flop_counter import FlopCounterMode
 
 from bot.domain.request import GenerationRequest
+from bot.inference.bench.meta_model import TOKENS, meta_unet, meta_vae
 from bot.inference.pipelines import LoadedModel
-
-TOKENS = 77  # of one chunk of a prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,27 +36,13 @@ class Work:
 def count_work(model: LoadedModel, *, width: int, height: int) -> Work:
     """For pictures of that size, in pixels."""
     pipeline = model.text2img
-    latents = (
-        1,
-        int(pipeline.unet.config.in_channels),
-        height // pipeline.vae_scale_factor,
-        width // pipeline.vae_scale_factor,
-    )
-    with torch.device("meta"):  # shapes without data: full-size models take no memory
-        unet: Any = UNet2DConditionModel.from_config(pipeline.unet.config)
-        vae: Any = AutoencoderKL.from_config(pipeline.vae.config)
+    unet, vae = meta_unet(model, width=width, height=height), meta_vae(model)
+    with torch.device("meta"):
         encoders = [type(encoder)(encoder.config) for encoder in (pipeline.text_encoder, pipeline.text_encoder_2)]
-        conditions = {
-            "encoder_hidden_states": torch.zeros(1, TOKENS, int(unet.config.cross_attention_dim)),
-            "added_cond_kwargs": {
-                "text_embeds": torch.zeros(1, int(pipeline.text_encoder_2.config.projection_dim)),
-                "time_ids": torch.zeros(1, 6),
-            },
-        }
-        noise, time, tokens = torch.zeros(latents), torch.zeros(1), torch.zeros(1, TOKENS, dtype=torch.long)
+        latents, tokens = torch.zeros(1, *unet.latents), torch.zeros(1, TOKENS, dtype=torch.long)
         return Work(
-            step_row=count_flops(lambda: unet(noise, time, **conditions)),
-            decoding=count_flops(lambda: vae.decode(noise)),
+            step_row=count_flops(lambda: unet.call(1)),
+            decoding=count_flops(lambda: vae.decode(latents)),
             text=sum(count_flops(lambda encoder=encoder: encoder(tokens)) for encoder in encoders),
         )
 

@@ -10,9 +10,11 @@ from bot.inference.pipelines import LoadedModel
 from bot.inference.studio import Studio
 
 
-def shared_generator(model: LoadedModel, *, batch: int | None = None, reproducible: bool = False) -> DiffusersGenerator:
-    """A generator that reads no weights. `batch` and `reproducible` mean what they mean in EngineSettings."""
-    profile, settings = model.profile, EngineSettings(batch=batch, reproducible=reproducible)
+def shared_generator(model: LoadedModel, settings: EngineSettings) -> DiffusersGenerator:
+    """A generator that reads no weights. With a `compile_cache` the model's UNet and decoder are compiled in place, for whoever
+    else draws on them too.
+    """
+    profile = model.profile
     return DiffusersGenerator(
         profile,
         Catalog(profiles={profile.name: profile}),

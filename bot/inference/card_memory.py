@@ -1,0 +1,79 @@
+"""What an SDXL needs of a GPU's memory, part by part. Does not import torch: the plan is made before anything is loaded.
+
+Computed, and a test computes it again from the shapes: weights, a picture's share of a call, decoding (`bench` has the
+counting). Measured elsewhere: a pipeline in 16 bit with its decoder took 8.96 GB at most on an A100 (PyTorch's "Accelerating
+Generative AI, part 3"), 0.41 GB above what is computed, hence WORKSPACES. Estimated: CONTEXT. Nothing was measured on a card of
+8, 12 or 16 GB; `bench --stages` prints the peaks there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.domain.fairness import LORAS_AT_ONCE
+from bot.domain.memory_plan import Form, MemoryPlan, Part, Phase, plan_memory
+from bot.domain.profile import ModelProfile
+
+MEBIBYTE, GIBIBYTE = 2**20, 2**30
+UNET, TEXT, VAE = "UNet", "text encoders", "VAE"
+LORAS, COPIES, CLASSIFIER = "LoRAs", "unchanged weights, for LoRA switches", "picture classifier"
+STEP, DECODING, KEPT = "a step", "decoding", "pictures between their steps"
+CONTEXT, WORKSPACES = "CUDA itself", "workspaces and gaps"
+
+ON_GPU, ON_CPU = "on the GPU", "in the computer's memory"
+SIXTEEN_BIT, EIGHT_BIT = "16 bit", "8 bit"
+MERGED, NONE = "merged into the weights", "none: in 8 bit most of a merged LoRA is lost"
+WHOLE, TILES = "at once", "in tiles"
+MANY, FEW = "512 MiB", "128 MiB"
+TILE_PIXELS = 512  # of a side; diffusers' own tile of SDXL is as large as the picture and saves nothing
+
+LORA_BYTES = 226_000_000  # rank 32 on attention, feed-forward and text encoders in 16 bit
+MEGAPIXEL = 1024 * 1024
+
+
+def parts_of(profile: ModelProfile) -> tuple[Part, ...] | None:
+    """Of a model of SDXL's size, in float16 with the decoder in float32; None for others, which are small."""
+    if profile.family != "sdxl":
+        return None
+    share = max(size.width * size.height for size in profile.sizes) / MEGAPIXEL
+    return (
+        Part(name=CONTEXT, forms=(Form("", 400_000_000),)),
+        Part(name=WORKSPACES, forms=(Form("", 450_000_000),)),
+        Part(name=UNET, forms=(Form(SIXTEEN_BIT, 5_135_000_000), Form(EIGHT_BIT, 2_569_000_000)), turn=6),
+        Part(name=TEXT, forms=(Form(ON_GPU, 1_636_000_000), Form(ON_CPU)), turn=5),
+        Part(name=VAE, forms=(Form("32 bit while it decodes", 335_000_000),)),
+        Part(name=LORAS, forms=(Form(MERGED, LORAS_AT_ONCE * LORA_BYTES), Form(NONE)), turn=6),
+        Part(name=COPIES, forms=(Form(ON_GPU, 6_564_000_000), Form(ON_CPU)), turn=1, is_cheap=True),
+        Part(name=KEPT, forms=(Form(MANY, 512 * MEBIBYTE), Form(FEW, 128 * MEBIBYTE)), turn=3, is_cheap=True),
+        Part(name=STEP, forms=(Form("", 0, round(331_300_000 * share)),), phase=Phase.STEP),
+        Part(
+            name=DECODING,
+            forms=(Form(WHOLE, round(3_222_000_000 * share)), Form(TILES, 860_000_000)),
+            phase=Phase.DECODING,
+            turn=4,
+        ),
+        *_classifier(profile),
+    )
+
+
+def card_plan(profile: ModelProfile, memory: int | None) -> MemoryPlan | None:
+    """Returns how a card with so many bytes is used; None without a card, and for models that are small."""
+    parts = parts_of(profile)
+    return None if parts is None or memory is None else plan_memory(memory, parts)
+
+
+def plan_lines(plan: MemoryPlan) -> Iterator[str]:
+    """A line a part, and the sum with as many pictures in a call as there is room for."""
+    for name, form in plan.forms.items():
+        size = form.size + plan.cap * form.a_picture
+        note = f"{plan.cap} pictures" if form.a_picture else form.name
+        yield f"{size / GIBIBYTE:6.2f} GiB  {name}{f' ({note})' if note else ''}"
+    yield f"{plan.in_use / GIBIBYTE:6.2f} GiB  at most, of {plan.memory / GIBIBYTE:.2f}; {STEP} and {DECODING} take turns"
+
+
+def _classifier(profile: ModelProfile) -> tuple[Part, ...]:
+    """A ViT-base in float32, which the profiles that ship have; larger ones are the operator's own."""
+    if profile.classifier is None:
+        return ()
+    forms = (Form(ON_GPU, 360_000_000), Form(ON_CPU))
+    return (Part(name=CLASSIFIER, forms=forms, turn=2, is_cheap=True),)
