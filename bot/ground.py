@@ -147,6 +147,7 @@ def engine_settings(settings: Settings, plan: MemoryPlan | None = None) -> Engin
         measurements=settings.data_dir / FILE_NAME,
         plan=plan,
         watermark=settings.watermark,
+        precision=settings.precision,
     )
 
 

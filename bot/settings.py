@@ -29,6 +29,7 @@ EXPECTED = {
     "device": "auto, cpu, mps, cuda or cuda:N",
     "max_batch": "a whole number from 1 to 16, or 0 to have it measured",
     "reproducible": "true or false",
+    "precision": "auto or exact",
     "compile": "true or false",
     "watermark": "true or false",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     device: str = Field(default="auto", pattern=DEVICE_SHAPE, description="auto, cpu, mps, cuda or cuda:N.")
     max_batch: int = Field(default=0, ge=0, le=16, description="Pictures that share a step; 0 = measured in the first pause.")
     reproducible: bool = Field(default=False, description="true: a picture never depends on those drawn beside it (slower).")
+    precision: Literal["auto", "exact"] = Field(default="auto", description="exact: CPUs draw in float32, quicker or not.")
     compile: bool = Field(default=False, description="true: compile the model on a GPU; the first start takes minutes longer.")
     watermark: bool = Field(default=False, description="true: lay an invisible watermark over every picture.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
@@ -116,7 +118,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", "device", "http_host", mode="before")
+    @field_validator("log_format", "device", "precision", "http_host", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -178,6 +180,7 @@ class _TokenOnly(Settings):
     device: Any = None
     max_batch: Any = None
     reproducible: Any = None
+    precision: Any = None
     compile: Any = None
     watermark: Any = None
     log_level: Any = None

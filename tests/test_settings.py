@@ -184,6 +184,12 @@ def test_a_variable_that_nobody_fills_in_is_refused_beside_all_other_faults():
     assert lines[0] == "DATA_DIR has a $NAME in it, which nothing fills in. Write the path itself."
 
 
+def test_the_precision_is_auto_or_exact():
+    assert [load(need_token=False, PRECISION=text).precision for text in ("", "Exact ", "auto")] == ["auto", "exact", "auto"]
+    [line, _] = problems(PRECISION="bfloat16")
+    assert line == "PRECISION must be auto or exact. Correct it in .env or the environment."
+
+
 def test_an_empty_variable_does_not_hide_what_the_file_says(tmp_path):
     (tmp_path / ".env").write_text("HTTP_PORT=8080\nLOG_FORMAT=json\n")
 

@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only measure anew how long steps take by the number of pictures, and keep that for the bot's next start",
     )
     add(
+        "--precision",
+        action="store_true",
+        help="only choose anew whether a CPU draws in bfloat16 or float32, and keep that for the bot's next start",
+    )
+    add(
         "--stages",
         action="store_true",
         help="in place of the scenarios: each part of the engine by itself, a line of JSON a measurement, the weightiest first",
@@ -69,6 +74,11 @@ async def run(arguments: argparse.Namespace) -> int:
 
         await measure_batch_curve(settings, options)
         return 0
+    if options.precision_only:
+        from bot.bench.precision import choose_precision
+
+        await choose_precision(settings, options)
+        return 0
     from bot.bench.session import bench
 
     await bench(settings, options)
@@ -86,14 +96,23 @@ def read_options(arguments: argparse.Namespace) -> BenchOptions:
         given["members"] = parse_members(arguments.members)
     elif arguments.stages:
         given["members"] = STAGE_MEMBERS
-    options = BenchOptions(**given, curve_only=arguments.batch_curve, stages=arguments.stages)
-    if options.stages and options.curve_only:
-        raise InvalidRequestError("`--stages` and `--batch-curve` measure different things; give one of them.")
-    if options.limit is not None and not options.stages:
-        raise InvalidRequestError("`--limit` is the time for `--stages`; for scenarios say `--seconds`, the time for each.")
-    if options.curve_only and options.random_weights:
-        raise InvalidRequestError("`--batch-curve` measures the model that the bot draws with; leave `--random-weights` out.")
+    options = BenchOptions(
+        **given, curve_only=arguments.batch_curve, precision_only=arguments.precision, stages=arguments.stages
+    )
+    _check_kinds(options)
     check_range("--steps", options.steps or 1, 1, MAX_STEPS)
     check_range("--limit", options.limit or 1, 1, 24 * 3600)
     check_range("--seconds", options.seconds, 0, 24 * 3600)
     return options.quick() if arguments.quick else options
+
+
+def _check_kinds(options: BenchOptions) -> None:
+    """Only one kind of measuring can be asked for, and it has to fit the model."""
+    kinds = {"--stages": options.stages, "--batch-curve": options.curve_only, "--precision": options.precision_only}
+    asked = [name for name, is_asked in kinds.items() if is_asked]
+    if len(asked) > 1:
+        raise InvalidRequestError(f"`{asked[0]}` and `{asked[1]}` measure different things; give one of them.")
+    if options.limit is not None and not options.stages:
+        raise InvalidRequestError("`--limit` is the time for `--stages`; for scenarios say `--seconds`, the time for each.")
+    if asked and not options.stages and options.random_weights:
+        raise InvalidRequestError(f"`{asked[0]}` measures the model that the bot draws with; leave `--random-weights` out.")

@@ -61,10 +61,17 @@ def open_model(settings: Settings, options: BenchOptions) -> LoadedModel:
     from bot.inference.libraries import import_libraries
 
     import_libraries()
-    return _random_model(settings, options.random_weights) if options.random_weights else _known_model(settings, options)
+    from bot.inference.precision import adopt_precision
+
+    if options.random_weights:
+        return _random_model(settings, options.random_weights)
+    model = load_known_model(settings, options)
+    adopt_precision(model, engine_settings(settings))
+    return model
 
 
-def _known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
+def load_known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
+    """The model that the bot draws with, or the one that the options name. Raises ModelError."""
     from bot.inference.hub import fetch_model
     from bot.inference.pipelines import load_model
 

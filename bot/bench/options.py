@@ -25,7 +25,8 @@ class BenchOptions:
 
     `model` None is the bot's own choice; `random_weights` draws on an SDXL of that size with random weights instead. `steps` is
     the usual step count (None: the profile's, on a CPU CPU_STEPS at most). `out` is where JSON and plot go (None: `bench` under
-    DATA_DIR). `curve_only` measures nothing but how long calls take, as the bot does in a pause, and keeps it for the bot.
+    DATA_DIR). `curve_only` measures nothing but how long calls take, as the bot does in a pause, and keeps it for the bot;
+    `precision_only` nothing but whether bfloat16 pays, as the bot does once.
     """
 
     model: str | None = None
@@ -44,6 +45,7 @@ class BenchOptions:
     curve_only: bool = False
     stages: bool = False
     limit: float | None = None
+    precision_only: bool = False
     out: Path | None = None
 
     def quick(self) -> Self:

@@ -123,6 +123,7 @@ class Drawing:
             model_hash=model.model_hash,
             adapter_hashes=tuple(adapter.hash for adapter in self.adapters),
             fit=self._fit,
+            precision="bfloat16" if model.is_lowered else None,
         )
         text = parameters_text(recipe)
         if model.watermark is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.memory_plan import MOST_PICTURES, MemoryPlan
 from bot.inference.card_memory import KEPT
 
 KEPT_BYTES = 512 * 2**20  # where no plan of the memory says less
+
+Precision = Literal["auto", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,9 @@ class EngineSettings:
     measured then, and a call holds one picture where `batch` says nothing. With a folder as `compile_cache` the model is
     compiled, on a GPU: a CPU would compile for longer than it draws. `plan` says how the GPU's memory is used, and with it how
     many pictures a call has room for (None: as if there was enough). `watermark` lays the invisible one over every picture.
+
+    `precision` "auto" draws in bfloat16 on a CPU that is quicker so, once that was measured; "exact" and `reproducible` stay in
+    float32. What a GPU draws in is another matter.
     """
 
     batch: int | None = None
@@ -30,6 +36,7 @@ class EngineSettings:
     measurements: Path | None = None
     plan: MemoryPlan | None = None
     watermark: bool = False
+    precision: Precision = "exact"
 
     @property
     def cap(self) -> int:

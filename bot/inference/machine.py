@@ -38,15 +38,34 @@ def synchronise(device: torch.device) -> None:
 def measuring_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
     """Returns the key of what is measured on this model in its default size; `mode` says how it is called."""
     size = model.profile.size(None)
-    device, source = model.device, model.profile.source
-    place = source.repo or source.folder or source.file
+    device = model.device
     return {
         "device": device_name(device) if device.type == "cuda" else f"{device_name(device)}, {_processor()}",
         "driver": _driver() if device.type == "cuda" else "",
-        "model": f"{model.profile.name}, {place}, {source.revision or model.model_hash or ''}, {size.width} x {size.height}",
-        "mode": f"{mode}, {str(model.text2img.unet.dtype).removeprefix('torch.')}",
+        "model": f"{_weights(model)}, {size.width} x {size.height}",
+        "mode": f"{mode}, {dtype_name(model.text2img.unet.dtype)}",
         "versions": ", ".join([f"pastel {__version__}", *(f"{name} {version(name)}" for name in LIBRARIES)]),
     }
+
+
+def lasting_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
+    """Returns the key of what is measured once for a processor and a model, and holds under whatever versions and threads."""
+    return {
+        "device": f"{model.device.type.upper()}, {platform.machine()}, {_processor()}",
+        "model": _weights(model),
+        "mode": mode,
+    }
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Returns what torch calls it, without its own name."""
+    return str(dtype).removeprefix("torch.")
+
+
+def _weights(model: LoadedModel) -> str:
+    source = model.profile.source
+    place = source.repo or source.folder or source.file
+    return f"{model.profile.name}, {place}, {source.revision or model.model_hash or ''}"
 
 
 def _processor() -> str:

@@ -18,6 +18,7 @@ FILE_NAME = "measurements.json"
 MOST = 200  # values; the oldest make room
 LASTING = ("device", "model", "mode")  # of a key: what was measured under another driver or version still is a good guess
 CURVE = "batch_curve"
+PRECISION = "precision"
 
 logger = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ import torch
 
 from bot.inference.faults import is_out_of_memory
 from bot.inference.model_layers import COMPONENTS, Layers, Place
+from bot.inference.rounded_off import unrounded
 from bot.inference.transfers import fetched
 
 
@@ -77,25 +78,24 @@ class MergedWeights:
         return {place for place in self._touched if place[0] in components}
 
     def _merge(self, place: Place, parts: Sequence[tuple[Factor, float]]) -> None:
-        weight = self._weight(place)
+        layer = self._layer(place)
+        weight: torch.Tensor = layer.weight
         if place not in self._pristine:
             self._pristine[place] = _kept(weight.detach(), beside=self._copies_beside)
         self._touched.add(place)
-        pristine = self._pristine[place].to(weight.device, non_blocking=True)
-        merged = pristine.to(torch.float32, copy=True)
+        merged = unrounded(layer, self._pristine[place].to(weight.device, non_blocking=True))
         for factor, share in parts:
             merged += factor.delta(share).to(weight.device).view_as(merged)
         weight.copy_(merged)
 
     def _restore(self, places: set[Place]) -> None:
         for place in places:
-            self._weight(place).copy_(self._pristine[place], non_blocking=True)
+            self._layer(place).weight.copy_(self._pristine[place], non_blocking=True)
             self._touched.discard(place)
 
-    def _weight(self, place: Place) -> torch.Tensor:
+    def _layer(self, place: Place) -> Any:
         component, path = place
-        layer: Any = getattr(self._pipeline, component).get_submodule(path)
-        return layer.weight
+        return getattr(self._pipeline, component).get_submodule(path)
 
 
 def _kept(weight: torch.Tensor, *, beside: bool) -> torch.Tensor:

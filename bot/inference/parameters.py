@@ -20,6 +20,7 @@ class Recipe:
     """Everything that decides picture `index` of `request`; hashes where they are known.
 
     `styles` are LoRAs with their weights; `adapter_hashes` those of the ones whose weight is not 0, in their order.
+    `precision` is what UNet and VAE compute in, where it is not what the model is loaded in.
     """
 
     request: GenerationRequest
@@ -29,6 +30,7 @@ class Recipe:
     model_hash: str | None = None
     adapter_hashes: tuple[str, ...] = ()
     fit: PromptFit | None = None
+    precision: str | None = None
 
 
 def parameters_text(recipe: Recipe) -> str:
@@ -67,6 +69,7 @@ def _fields(recipe: Recipe) -> dict[str, str | int | None]:
         **reading_pairs(hashes),
         **(recipe.fit.pairs() if recipe.fit else {}),
         "RNG": "CPU",
+        "Precision": recipe.precision,
         "Version": f"Pastel {__version__}",
     }
 

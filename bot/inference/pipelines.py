@@ -59,6 +59,11 @@ class LoadedModel:
         return self.text2img.unet.device
 
     @property
+    def is_lowered(self) -> bool:
+        """Whether UNet and VAE compute in bfloat16."""
+        return self.text2img.unet.dtype == torch.bfloat16
+
+    @property
     def default_area(self) -> int:
         """Latent pixels of a picture in the profile's default size."""
         size, scale = self.profile.size(None), self.text2img.vae_scale_factor

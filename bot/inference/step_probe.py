@@ -48,20 +48,27 @@ class StepProbe:
         return None
 
     def _call(self, rows: int) -> Callable[[], object]:
-        pipeline, device = self._model.text2img, self._model.device
-        unet: Any = pipeline.unet
-        config, scale = unet.config, pipeline.vae_scale_factor
-
-        def noise(*shape: int) -> torch.Tensor:
-            return torch.randn(rows, *shape, device=device, dtype=unet.dtype)
-
-        latents = noise(config.in_channels, self._height // scale, self._width // scale)
-        embeddings = noise(TOKENS, config.cross_attention_dim)
-        pooled = noise(int(pipeline.text_encoder_2.config.projection_dim))
-        times, time_ids = torch.full((rows,), TIMESTEP), noise(6)
+        unet: Any = self._model.text2img.unet
+        inputs = random_inputs(self._model, rows, width=self._width, height=self._height)
 
         def call() -> None:
             with torch.no_grad():
-                predict(unet, latents, times, embeddings, pooled, time_ids)
+                predict(unet, *inputs)
 
         return call
+
+
+def random_inputs(
+    model: LoadedModel, rows: int, *, width: int, height: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns what `predict` takes for pictures of that size, in pixels: a row is one of a picture's two with guidance."""
+    pipeline = model.text2img
+    config, scale = pipeline.unet.config, pipeline.vae_scale_factor
+
+    def noise(*shape: int) -> torch.Tensor:
+        return torch.randn(rows, *shape, device=model.device, dtype=pipeline.unet.dtype)
+
+    latents = noise(config.in_channels, height // scale, width // scale)
+    embeddings = noise(TOKENS, config.cross_attention_dim)
+    pooled = noise(int(pipeline.text_encoder_2.config.projection_dim))
+    return latents, torch.full((rows,), TIMESTEP), embeddings, pooled, noise(6)

@@ -27,6 +27,7 @@ from bot.inference.machine import measuring_key
 from bot.inference.measured_curve import MeasuredCurve
 from bot.inference.measurements import Measurements
 from bot.inference.pipelines import LoadedModel, load_model
+from bot.inference.precision import adopt_precision
 from bot.inference.preparing import Order, Preparer, read_init_image
 from bot.inference.previews import Judge, Previews, nobody_judges, put_drawing_first
 from bot.inference.step_probe import StepProbe
@@ -149,6 +150,7 @@ def open_studio(
 ) -> Studio:
     """Load the weights (seconds to minutes). Raises ModelError."""
     model = load_model(profile, device=device, cache_dir=cache_dir, plan=settings.plan)
+    adopt_precision(model, settings)
     if settings.watermark:
         from bot.inference.watermark import Watermark
 

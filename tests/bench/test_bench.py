@@ -79,6 +79,8 @@ async def test_a_static_batch_draws_what_each_request_asked_for():
     [
         (["--members", "0"], 2, "`--members` must be numbers"),
         (["--steps", "61"], 2, "`--steps` must be between 1 and 60"),
+        (["--batch-curve", "--precision"], 2, "measure different things; give one of them"),
+        (["--precision", "--random-weights"], 2, "leave `--random-weights` out"),
         (["--model", "nope"], 66, "There is no model profile called 'nope'"),
         (["--random-weights"], 66, "needs a GPU"),
     ],

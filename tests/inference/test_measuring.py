@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import threading
 from pathlib import Path
@@ -13,7 +14,7 @@ from bot.domain.fairness import Share
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.machine import measuring_key
-from bot.inference.measurements import CURVE, Measurements
+from bot.inference.measurements import CURVE, PRECISION, Measurements
 from bot.inference.pipelines import LoadedModel
 from bot.inference.step_probe import StepProbe
 from bot.inference.step_times import SETTLED
@@ -231,6 +232,33 @@ def test_who_asks_has_it_measured_anew_and_kept(tmp_path, monkeypatch, capsys, c
         assert main(["bench", "--batch-curve"]) == 0
         assert "With MAX_BATCH=0, 16 pictures share a step." in capsys.readouterr().out
 
-    [kept] = Measurements(tmp_path / "data" / "measurements.json")._read()
+    [kept] = [one for one in Measurements(tmp_path / "data" / "measurements.json")._read() if one.kind == CURVE]
     assert {pictures: seconds for pictures, seconds in kept.value} == pytest.approx(PAYS)
     assert calls.count(16) > 10
+
+
+def test_who_asks_has_the_precision_chosen_anew_and_kept(tmp_path, monkeypatch, capsys):
+    from bot.__main__ import main
+    from bot.inference import precision_measurement
+    from bot.settings import Settings
+    from bot.training.tiny import build_tiny_sdxl
+
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MODEL", "tiny-random")
+    monkeypatch.setenv("DEVICE", "cpu")
+    monkeypatch.chdir(tmp_path)
+    build_tiny_sdxl(tmp_path / "data" / "models" / "tiny-random", seed=0)
+
+    for gain, chosen in ((2.0, "bfloat16"), (1.0, "float32")):
+        ticks = itertools.cycle((gain, 1.0))
+        monkeypatch.setattr(precision_measurement, "timed", lambda _, ticks=ticks: next(ticks))
+        assert main(["bench", "--precision"]) == 0
+        assert f"Pictures are drawn in {chosen} from the next start on." in capsys.readouterr().out
+        [kept] = Measurements(tmp_path / "data" / "measurements.json")._read()
+        assert (kept.kind, kept.value) == (PRECISION, chosen)
+
+    monkeypatch.setenv("PRECISION", "exact")
+    assert main(["bench", "--precision"]) == 0
+    assert "with it, in float32" in capsys.readouterr().out

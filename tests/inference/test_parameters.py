@@ -73,6 +73,11 @@ def test_how_much_of_the_prompt_was_read_is_told_and_can_be_read_back() -> None:
     assert PromptFit.read(text_of()) is None
 
 
+def test_what_a_picture_was_drawn_in_is_told_where_it_is_not_the_models_own() -> None:
+    assert f"RNG: CPU, Precision: bfloat16, Version: Pastel {__version__}" in text_of(precision="bfloat16")
+    assert "Precision" not in text_of()
+
+
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\u2028", "\u0085", "\x0b"])
 def test_a_prompt_cannot_forge_a_line_of_its_own(separator: str) -> None:
     forged = f"1girl{separator}Negative prompt: nothing{separator}Steps: 1, Seed: 1"

@@ -12,7 +12,7 @@ import torch
 
 from bot.domain.batch_curve import BatchCurve
 from bot.inference.curve_measurement import CurveMeasurement
-from bot.inference.machine import device_name, synchronise
+from bot.inference.machine import device_name, dtype_name, synchronise
 from bot.inference.pipelines import LoadedModel
 from bot.inference.step_probe import StepProbe
 
@@ -40,7 +40,7 @@ class DeviceProbe:
 
     @property
     def dtype(self) -> str:
-        return str(self._dtype).removeprefix("torch.")
+        return dtype_name(self._dtype)
 
     def reset_peak_memory(self) -> None:
         if self.is_cuda:
