@@ -158,7 +158,7 @@ async def _device(settings: Settings) -> Finding:
 
 
 async def _memory(settings: Settings) -> Finding:
-    """What is computed for this card, whatever else lies in its memory now."""
+    """Says what was computed for this card, whatever else lies in its memory now."""
     _, profile = await _chosen(settings)
     plan = await asyncio.to_thread(memory_plan, settings, profile)
     if plan is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
-from contextlib import suppress
 from typing import Any
 
 
@@ -22,8 +21,7 @@ def drain_event() -> asyncio.Event:
 def _event_of(*numbers: signal.Signals) -> asyncio.Event:
     event = asyncio.Event()
     for number in numbers:
-        with suppress(NotImplementedError):  # Windows' loops know no signal handlers; Ctrl-C raises KeyboardInterrupt there
-            asyncio.get_running_loop().add_signal_handler(number, event.set)
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
     return event
 
 

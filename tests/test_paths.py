@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
 
 from bot.paths import as_in_a_shell
+
+OWN = pwd.getpwuid(os.getuid())  # a user whose home folder this machine knows, whatever HOME says
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +26,7 @@ def home(monkeypatch: pytest.MonkeyPatch) -> None:
         ("$HOME/pastel", "/home/ann/pastel"),
         ("${HOME}/pastel", "/home/ann/pastel"),
         ("$HOME", "/home/ann"),
-        ("~root/pastel", "/root/pastel"),
+        (f"~{OWN.pw_name}/pastel", f"{OWN.pw_dir}/pastel"),
         ("data", "data"),
         ("/mnt/a~b/$5", "/mnt/a~b/$5"),
         ("/mnt/~", "/mnt/~"),

@@ -119,7 +119,7 @@ def _title(image: Image.Image, report: Report) -> None:
 
 
 def caption(draw: ImageDraw.ImageDraw, x: float, text: str, colour: tuple[int, int, int]) -> float:
-    """What a colour means, under the title; returns where the next may begin."""
+    """Writes what a colour means under the title; returns where the next may begin."""
     draw.rectangle([x, 38, x + 12, 50], fill=colour)
     draw.text((x + 18, 44), text, fill=INK, font=_font(12), anchor="lm")
     return x + 34 + draw.textlength(text, font=_font(12))

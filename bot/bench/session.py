@@ -198,5 +198,5 @@ def make_folder(folder: Path) -> None:
 
 
 def say(text: str) -> None:
-    """What is measured now, apart from the tables."""
+    """Tells the operator what is measured now, apart from the tables."""
     print(f"bench: {text} ...", file=sys.stderr, flush=True)

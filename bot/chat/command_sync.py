@@ -78,7 +78,7 @@ class Registration:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _try(self, application_id: int) -> bool:
-        """Whether Discord has answered, be it with a refusal."""
+        """Returns whether Discord has answered; a refusal is an answer too."""
         self._looked_at = self._ticks()
         try:
             await sync_if_changed(self._tree, application_id, self._meta)

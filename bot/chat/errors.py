@@ -19,7 +19,7 @@ from bot.telemetry import Metrics
 log = logging.getLogger(__name__)
 
 NOT_OURS = (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch, app_commands.TransformerError)
-"""Of a command that Discord offers in another form than this process has it."""
+"""These are what discord.py raises for a command that Discord offers in another form than this process has."""
 
 UNKNOWN_INTERACTION = 10062  # we were later than 3 s; nobody waits any more
 ALREADY_ANSWERED = 40060  # a replayed event; the first one was answered

@@ -68,7 +68,7 @@ def _of_response(error: discord.HTTPException, route: Route) -> MessengerError:
 
 
 def fault_of(error: discord.HTTPException, route: Route) -> DeliveryFault:
-    """What an answer of Discord's means, whatever its headers say."""
+    """Returns what an answer of Discord's means, whatever its headers say."""
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
     if error.status >= 500:

@@ -1,5 +1,6 @@
-"""Whether pictures can be brought to where somebody asks: what comes after the interaction's token has died is shown by our own
-right. What would end badly is said before anything is taken.
+"""Checks, before anything is taken, that the pictures can be brought to where somebody asks.
+
+What comes after the interaction's token has died is shown by the bot's own right.
 """
 
 from __future__ import annotations

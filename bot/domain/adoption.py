@@ -61,7 +61,7 @@ class Finding:
 
 
 def unread_sentence(program: str | None) -> str:
-    """What there is to say of a text in a form that nobody here reads; `program` as it can be shown."""
+    """Returns the sentence for a text in a form that nobody here reads. `program` has to be ready to be shown."""
     return UNREAD if program is None else UNREAD_OF.format(program=program)
 
 

@@ -22,7 +22,7 @@ NO_TIME = "no time was left"
 DEVICE_LOST = "the device was lost before"
 
 Line = Mapping[str, Any]
-"""What one measurement says: plain values for JSON."""
+"""A line holds what one measurement says, in plain values for JSON."""
 
 
 class LateError(Exception):

@@ -119,7 +119,7 @@ class PictureStages:
                 }
 
     def _generator(self, *, compiled: bool) -> DiffusersGenerator:
-        """As the bot makes it, with what the stage before measured as its curve."""
+        """Returns a generator as the bot makes it, with what the stage before measured as its curve."""
         from dataclasses import replace
 
         from bot.inference.bench.shared import shared_generator
