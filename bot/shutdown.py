@@ -14,8 +14,8 @@ def stop_event() -> asyncio.Event:
 
 
 def drain_event() -> asyncio.Event:
-    """Set by SIGUSR1, which Windows does not have."""
-    return _event_of(*(number for number in signal.Signals if number.name == "SIGUSR1"))
+    """Set by SIGUSR1."""
+    return _event_of(signal.SIGUSR1)
 
 
 def _event_of(*numbers: signal.Signals) -> asyncio.Event:
