@@ -28,6 +28,11 @@ class DeliveryFault(StrEnum):
     REFUSED = "refused"  # any other 4xx: a bug of ours
 
 
+NOT_LET_IN = frozenset({DeliveryFault.FORBIDDEN, DeliveryFault.CHANNEL_GONE})
+"""What Discord says of a place that we may not enter: of one that we may not see, it says that it is gone."""
+
+SEARCH_MARGIN = timedelta(minutes=5)  # by which a lost card is looked for earlier: Discord's own clocks may differ
+
 REFUSED_HERE = frozenset(
     {
         DeliveryFault.TOKEN_DEAD,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, TypeVar
 
 from bot.domain.card import JobCard
-from bot.domain.delivery import DeliveryFault, OutboxEntry
+from bot.domain.delivery import NOT_LET_IN, SEARCH_MARGIN, DeliveryFault, OutboxEntry
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import Job, ReplyTarget
 from bot.errors import NotFoundError, UserError
@@ -20,7 +20,6 @@ from bot.telemetry import Metrics
 REQUEST_LIMIT: Final = 25 * 1024 * 1024 - 256 * 1024  # bytes; Discord's limit for a whole request, less room for the card
 SHRINKING: Final = (1.0, 0.5, 0.25)  # shares of the limit that are tried in turn; then the card goes without pictures
 CALL_TIMEOUT: Final = 120.0  # seconds; four pictures over a slow line take a while
-SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's own clocks may differ, and times of ours are carried over to them
 TOKEN_TRIES: Final = 16  # tries in which a token may live whatever the clock says of it: in so many, 15 minutes are over
 
 TOO_LARGE = "The pictures are larger than Discord accepts here, even made smaller. Use a smaller size or fewer pictures."
@@ -136,7 +135,7 @@ class Courier:
         try:
             return await self._show_by_right(entry, job, card)
         except MessengerError as error:
-            if lives or reply.token is None or error.fault not in _SHUT_OUT or entry.attempts >= TOKEN_TRIES:
+            if lives or reply.token is None or error.fault not in NOT_LET_IN or entry.attempts >= TOKEN_TRIES:
                 raise
             shown = await self._edit_by_token(reply, card)
             if shown is None:
@@ -218,5 +217,4 @@ def _search_from(job: Job, started: datetime | None) -> tuple[datetime, ...]:
 
 _MESSAGE_GONE = frozenset({DeliveryFault.MESSAGE_GONE})
 _TOKEN_USELESS = frozenset({DeliveryFault.TOKEN_DEAD, DeliveryFault.MESSAGE_GONE})  # the edit by id tells what is true
-_SHUT_OUT = frozenset({DeliveryFault.FORBIDDEN, DeliveryFault.CHANNEL_GONE})
-_NOT_OURS_TO_OPEN = _SHUT_OUT | {DeliveryFault.THREAD_CLOSED, DeliveryFault.REFUSED}
+_NOT_OURS_TO_OPEN = NOT_LET_IN | {DeliveryFault.THREAD_CLOSED, DeliveryFault.REFUSED}

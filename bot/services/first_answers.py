@@ -7,10 +7,10 @@ import contextlib
 import logging
 from collections.abc import Generator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from bot.domain.delivery import DeliveryFault, backoff
+from bot.domain.delivery import SEARCH_MARGIN, DeliveryFault, backoff
 from bot.domain.job import Job, JobId
 from bot.ports import Clock, JobRepository, Messenger, MessengerError, Submission
 from bot.services.delivery import Delivery
@@ -21,7 +21,6 @@ from bot.services.worker import Worker
 from bot.telemetry import Metrics
 
 IN_TRANSIT: Final = 5.0  # seconds; Discord takes a first answer for 3; one that we gave up may still be on its way
-SEARCH_MARGIN: Final = timedelta(minutes=5)  # Discord's own clocks may differ
 CALL_SECONDS: Final = 15.0
 CONCURRENCY: Final = 4  # jobs at once
 IDLE_SECONDS: Final = 60.0

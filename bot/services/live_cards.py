@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bot.domain.card import JobCard, QueuePosition
-from bot.domain.delivery import DeliveryFault, Pause
+from bot.domain.delivery import NOT_LET_IN, DeliveryFault, Pause
 from bot.domain.job import Job, JobId, ReplyTarget
 from bot.domain.progress import Progress
 from bot.ports import Clock, JobRepository, Messenger, MessengerError
@@ -20,8 +20,6 @@ EDIT_INTERVAL = 2.5  # seconds between two edits of one card; Discord allows abo
 EDIT_TIMEOUT = 15.0  # seconds; delivery waits at most this long for a progress edit that hangs
 LONG_AGO = timedelta(days=1)  # before any pause between two edits
 BLOCKED_PAUSE = 60.0  # seconds without live edits after a refusal of everything
-
-_SHUT_OUT = frozenset({DeliveryFault.FORBIDDEN, DeliveryFault.CHANNEL_GONE})
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +208,7 @@ class LiveCards:
         try:
             return None if reply.message_id is None else await self._messenger.edit_by_id(reply, card)
         except MessengerError as error:
-            may_live = not lives and reply.token is not None and error.fault in _SHUT_OUT
+            may_live = not lives and reply.token is not None and error.fault in NOT_LET_IN
             shown = await self._by_token(reply, card, live) if may_live else None
             if shown is None:
                 raise

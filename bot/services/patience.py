@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.domain.delivery import MAX_BACKOFF, PATIENCE, DeliveryFault, OutboxEntry, backoff
+from bot.domain.delivery import MAX_BACKOFF, NOT_LET_IN, PATIENCE, DeliveryFault, OutboxEntry, backoff
 from bot.domain.job import Job
 from bot.ports import MessengerError
 
@@ -13,7 +13,7 @@ MAX_REFUSALS: Final = 3  # tries at what Discord calls our own mistake
 STEADY: Final = 12  # tries after which even short rate limits are waited out with the pauses that PATIENCE counts on
 BLOCKED_PAUSE: Final = 60.0  # seconds between probes while Discord refuses everything
 
-SHUT_OUT: Final = frozenset({DeliveryFault.CHANNEL_GONE, DeliveryFault.FORBIDDEN, DeliveryFault.THREAD_CLOSED})
+SHUT_OUT: Final = NOT_LET_IN | {DeliveryFault.THREAD_CLOSED}
 
 
 def next_try(entry: OutboxEntry, error: MessengerError, *, may_open: bool, now: datetime, jitter: float) -> datetime | None:
