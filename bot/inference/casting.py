@@ -25,14 +25,15 @@ def lower(pipeline: Any) -> None:
     vae: Any = pipeline.vae
     vae.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
     vae.register_to_config(force_upcast=False)  # that is for float16; bfloat16 reaches as far as float32
-    _speak_float32(vae.encoder, vae.encoder if vae.quant_conv is None else vae.quant_conv)
-    _speak_float32(vae.decoder if vae.post_quant_conv is None else vae.post_quant_conv, vae.decoder)
+    layout = torch.channels_last
+    speak_float32(vae.encoder, vae.encoder if vae.quant_conv is None else vae.quant_conv, layout=layout)
+    speak_float32(vae.decoder if vae.post_quant_conv is None else vae.post_quant_conv, vae.decoder, layout=layout)
 
 
 def lower_unet(unet: Any) -> None:
     """The same of a UNet alone, which is to have no LoRAs."""
     unet.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
-    _speak_float32(unet, unet)
+    speak_float32(unet, unet, layout=torch.channels_last)
     for norm in unet.modules():
         if isinstance(norm, torch.nn.GroupNorm):
             _reckon_in_float32(norm)
@@ -47,18 +48,19 @@ def _reckon_in_float32(norm: torch.nn.GroupNorm) -> None:
     norm.register_forward_hook(lambda _module, _given, output: output.to(torch.bfloat16))
 
 
-def _speak_float32(first: Any, last: Any) -> None:
+def speak_float32(first: Any, last: Any, *, layout: torch.memory_format = torch.preserve_format) -> None:
     """Cast what goes into one module and comes out of the other: the image, and a UNet's text. Its times and sizes are numbers
     with more digits than bfloat16 has, and are cast by the UNet when they are waves.
 
-    The weights' type is asked for at each call, since a picture that came out empty is decoded once more in float32.
+    The weights' type is asked for at each call, of the module that is called: a picture that came out empty is decoded once
+    more by a copy in float32.
     """
 
-    def cast_in(_: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        dtype = next(first.parameters()).dtype
+    def cast_in(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        dtype = next(module.parameters()).dtype
         image, *others = given
         text = {TEXT: named[TEXT].to(dtype)} if TEXT in named else {}
-        return (image.to(dtype, memory_format=torch.channels_last), *others), named | text
+        return (image.to(dtype, memory_format=layout), *others), named | text
 
     def cast_out(_module: Any, _given: Any, output: Any) -> Any:
         return tuple(part.float() for part in output) if isinstance(output, tuple) else output.float()

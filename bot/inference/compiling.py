@@ -35,11 +35,12 @@ def compile_model(pipeline: Any, probe: Callable[[], object], *, backend: str = 
     """
     torch._dynamo.config.recompile_limit = GRAPHS
     options: dict[str, Any] = {"backend": backend, "dynamic": False}
-    if backend == "inductor":
-        options["mode"] = "reduce-overhead"  # CUDA graphs: a step is two thousand launches
+    # CUDA graphs for the UNet alone: a step is two thousand launches. A decoding is three hundred, many times as long each, and
+    # a graph would hold its gigabytes for every size.
+    graphs = {"mode": "reduce-overhead"} if backend == "inductor" else {}
     parts = (pipeline.unet, pipeline.vae.decoder)
-    for part in parts:
-        part.compile(**options)
+    for part, more in zip(parts, (graphs, {}), strict=True):
+        part.compile(**options, **more)
     try:
         probe()
     except Exception as error:  # noqa: BLE001  # whatever a compiler meets

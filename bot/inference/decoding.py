@@ -17,6 +17,7 @@ from bot.domain.profile import ModelProfile
 from bot.errors import GenerationError
 from bot.inference.faults import free_memory, is_out_of_memory
 from bot.inference.transfers import Fetched, Mark, fetched, marked, runs_behind, sent
+from bot.inference.vae_range import in_float32
 
 MIN_DEVIATION, MIN_BRIGHTEST = 2.0, 8  # of 255; below either a picture is one flat or black area
 EMPTY = "The picture came out empty, which is a numerical fault of the model. Try another seed or a lower guidance_scale."
@@ -84,20 +85,17 @@ class Decoded:
 def decode(pipeline: Any, latents: torch.Tensor, again: bool = False) -> Decoded:  # noqa: FBT001, FBT002
     """Have the latents of one picture decoded as diffusers' SDXL pipeline does; on a GPU nothing is waited for.
 
-    float16 overflows in the VAE of SDXL; a picture that is not finite or flat is to be decoded `again`, in float32.
+    A picture that is not finite or flat is to be decoded `again`, in float32, by a copy of the decoder that is gone after it.
+    The VAE itself is never moved or cast.
     """
-    vae, dtype = pipeline.vae, pipeline.vae.dtype
     sound = torch.isfinite(latents).all()
     if not runs_behind(latents.device) and not sound:
         raise GenerationError(EMPTY, retryable=False)
-    wanted = torch.float32 if again or (dtype == torch.float16 and vae.config.force_upcast) else dtype
     began = marked(latents.device)
-    try:
-        vae.to(dtype=wanted)
-        with torch.no_grad():
-            pixels: torch.Tensor = vae.decode(_unscaled(vae.config, latents.to(wanted)), return_dict=False)[0]
-    finally:
-        vae.to(dtype=dtype)  # float16 weights survive the way to float32 and back unchanged
+    vae = in_float32(pipeline.vae) if again else pipeline.vae
+    dtype = torch.float32 if again else vae.dtype
+    with torch.no_grad():
+        pixels: torch.Tensor = vae.decode(_unscaled(vae.config, latents.to(dtype)), return_dict=False)[0]
     levels = ((pixels[0] * 0.5 + 0.5).clamp(0, 1).float() * 255).round().permute(1, 2, 0)
     finite = torch.isfinite(pixels).all()
     verdict = torch.stack([sound.float(), finite.float(), levels.std(correction=0), levels.max()])

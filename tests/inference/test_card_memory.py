@@ -78,6 +78,7 @@ def test_the_weights_of_the_plan_are_those_of_sdxl(full_size):
         name: sum(tensor.numel() for tensor in getattr(full_size.text2img, name).parameters())
         for name in ("unet", "vae", "text_encoder", "text_encoder_2")
     }
+    decoder = sum(tensor.numel() for tensor in full_size.text2img.vae.decoder.parameters())
     changed, rank_32 = Counter(), 0
     for (component, path), shape in layers_of(full_size.text2img).items():
         changed[component] += math.prod(shape)
@@ -85,7 +86,8 @@ def test_the_weights_of_the_plan_are_those_of_sdxl(full_size):
             rank_32 += 32 * (shape[0] + shape[1])
 
     assert sizes()[UNET].size == pytest.approx(2 * counts["unet"], rel=0.01)
-    assert sizes()[VAE].size == pytest.approx(4 * counts["vae"], rel=0.01)
+    assert sizes()[VAE].size == pytest.approx(2 * counts["vae"] + 4 * decoder, rel=0.01)
+    assert sizes()[VAE].size > 4 * counts["vae"]  # a VAE that cannot be scaled works in float32
     assert sizes()[TEXT].size == pytest.approx(2 * (counts["text_encoder"] + counts["text_encoder_2"]), rel=0.01)
     assert sizes()[COPIES].size == pytest.approx(2 * sum(changed.values()), rel=0.01)
     assert pytest.approx(2 * rank_32, rel=0.01) == LORA_BYTES
@@ -117,9 +119,10 @@ def test_decoding_takes_what_its_shapes_take_and_a_fourth_in_tiles(full_size):
     assert count_peak_bytes(lambda: vae.decode(large)) <= sizes(1)[DECODING].size < 0.3 * whole
 
 
-def test_what_is_computed_and_the_workspaces_make_what_was_measured_on_an_a100():
+def test_what_is_computed_and_the_workspaces_make_what_was_measured_on_an_a100(full_size):
     """PyTorch's "Accelerating Generative AI, part 3": 8.96 GB at most with everything, the decoder included, in 16 bit."""
-    computed = sizes()[UNET].size + sizes()[TEXT].size + (sizes()[VAE].size + sizes()[DECODING].size) / 2
+    vae = sum(2 * tensor.numel() for tensor in full_size.text2img.vae.parameters())
+    computed = sizes()[UNET].size + sizes()[TEXT].size + vae + sizes()[DECODING].size / 2
 
     assert computed + sizes()[WORKSPACES].size == pytest.approx(8.96e9, rel=0.01)
 

@@ -110,3 +110,15 @@ def test_compiled_code_is_kept_in_the_data_folder_unless_the_environment_names_a
     keep_compiled_code(tmp_path)
     assert os.environ[CACHE_VARIABLE] == str(tmp_path)
     monkeypatch.delenv(CACHE_VARIABLE)
+
+
+def test_the_unet_is_launched_as_graphs_and_the_decoder_is_not(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: dict[str, str | None] = {}
+
+    def noted(part: torch.nn.Module, **options: Any) -> None:
+        modes[type(part).__name__] = options.get("mode")
+
+    monkeypatch.setattr(torch.nn.Module, "compile", noted)
+
+    assert compile_model(pipeline, lambda: step(pipeline))
+    assert modes == {"UNet2DConditionModel": "reduce-overhead", "Decoder": None}

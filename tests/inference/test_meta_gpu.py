@@ -13,9 +13,11 @@ from bot.domain.request import NoiseBlend
 from bot.domain.sampler import SAMPLERS
 from bot.inference import preparing
 from bot.inference.control import DrawingStoppedError
+from bot.inference.decoding import decode
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.merging import Factor, MergedWeights
 from bot.inference.studio import Studio, open_studio
+from bot.inference.vae_range import is_scaled, settle_type
 from tests.inference.conftest import NEARLY_FREE, make_request
 from tests.inference.engines import Bench
 from tests.inference.meta_gpu import META, Watch, meta_gpu, outside
@@ -26,13 +28,17 @@ EULER_A = "EulerAncestralDiscreteScheduler"
 DRAWS = {EULER_A, "LCMScheduler"}  # noise in every step
 EULERS = {EULER_A, "EulerDiscreteScheduler"}  # all pictures of a call take their step together
 MOST_LAUNCHES = 30  # of a turn, outside the UNet
+MOST_CASTS = 10  # of a decoding; of the weights alone there would be hundreds
 
 
 @pytest.fixture(scope="module")
 def studio(models: TinyModels) -> Iterator[Studio]:
-    """In half precision, as on a GPU."""
+    """In half precision, as on a GPU, with a VAE as SDXL's, which asks for float32."""
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     opened = open_studio(profile, EngineSettings(batch=16, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)
+    vae = opened.model.text2img.vae
+    vae.register_to_config(force_upcast=True)
+    settle_type(vae.half())
     opened.model.text2img.to(META, torch.float16)
     yield opened
     opened.close(DrawingStoppedError())
@@ -118,6 +124,20 @@ def test_a_decoded_picture_is_fetched_as_bytes_without_a_wait(
     assert meta_gpu.fetched == [(4,), (64, 64, 3)]
     assert meta_gpu.reads == []
     assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+def test_a_decoding_casts_pictures_and_no_weight(studio: Studio, meta_gpu: Watch) -> None:
+    vae = studio.model.text2img.vae
+    before = [(id(weights), weights.dtype) for weights in vae.parameters()]
+    latents = torch.empty(1, 4, 8, 8, dtype=torch.float16, device=META)
+    with meta_gpu:
+        meta_gpu.clear()
+        decode(studio.model.text2img, latents)
+
+    assert is_scaled(vae)
+    assert meta_gpu.launches["_to_copy"] <= MOST_CASTS < len(before)
+    assert meta_gpu.reads == []
+    assert [(id(weights), weights.dtype) for weights in vae.parameters()] == before
 
 
 @pytest.mark.parametrize("kept_on_the_device", [True, False])

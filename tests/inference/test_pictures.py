@@ -61,6 +61,7 @@ async def test_a_picture_equals_plain_diffusers_pixel_for_pixel(
 
 ROUNDING = 1  # of 255: some processors round merged weights by the shape of a product
 HALF = 3  # of 255: and half precision, with its 11 bits, in every layer (2 on one with AVX-512)
+HALF_ENCODED = 8  # of 255: and in the encoder, which diffusers casts to float32 (5 on one with AVX-512)
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> int:
@@ -107,7 +108,7 @@ async def test_in_float16_as_on_cuda_pictures_equal_plain_diffusers_too_whatever
     monkeypatch.setattr(pipelines, "choose_device", lambda _: (torch.device("cpu"), torch.float16))
     generator, init = make_generator(models), noise_png()
     first = await draw(generator, make_request())
-    second = await draw(generator, make_request(init_image=InitImage(key="x", strength=0.6)), init)  # casts the VAE to and fro
+    second = await draw(generator, make_request(init_image=InitImage(key="x", strength=0.6)), init)
     third = await draw(generator, make_request())
     await generator.close()
 
@@ -115,7 +116,8 @@ async def test_in_float16_as_on_cuda_pictures_equal_plain_diffusers_too_whatever
     pipe = tutorial_pipeline(models, StableDiffusionXLImg2ImgPipeline, dtype=torch.float16)
     wanted_second = tutorial_call(pipe, image=Image.open(io.BytesIO(init)), strength=0.6)
     assert apart(pixels(first.images[0].data), wanted) <= HALF
-    assert apart(pixels(second.images[0].data), wanted_second) <= HALF
+    assert apart(pixels(second.images[0].data), wanted_second) <= HALF_ENCODED
+    assert np.abs(pixels(second.images[0].data).astype(int) - wanted_second).mean() < 0.5
     assert np.array_equal(pixels(third.images[0].data), pixels(first.images[0].data))
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from PIL import Image
 
 from bot.errors import ModelError
+from bot.inference.vae_range import is_scaled, settle_type
 from bot.training.lora_dataset import Batches, Frame, Picture, open_picture
 from bot.training.lora_model import load_for_training
 from bot.training.lora_task import SNR_LIMIT, Examples, LoraTask, encode_pictures, encoder_of, min_snr_weight
@@ -132,6 +135,16 @@ def test_latents_are_those_that_the_vae_decodes_again(pipeline: Any, picture: Pi
 
     assert latents.shape == (4, 6, 8)
     assert torch.allclose(latents.float(), direct[0], atol=1e-3 * direct.abs().max().item())
+
+
+def test_a_vae_that_was_scaled_to_fit_float16_gives_the_latents_of_float32(pipeline: Any, picture: Picture) -> None:
+    exact, scaled = (SimpleNamespace(vae=copy.deepcopy(pipeline.vae).half()) for _ in range(2))
+    exact.vae.float()
+    settle_type(scaled.vae)
+    assert is_scaled(scaled.vae)
+    (wanted,), (latents,) = (encode_pictures([picture], [FRAMED], encoder_of(one)) for one in (exact, scaled))
+
+    assert torch.allclose(latents.float(), wanted.float(), atol=1e-3 * wanted.abs().max().item())
 
 
 def test_weights_follow_min_snr_for_both_predictions_and_know_no_division_by_zero() -> None:

@@ -120,17 +120,14 @@ def test_pictures_that_take_too_long_are_late_and_leave_the_model_as_it_was():
     assert [line["switch"] for line in engine.loras(60.0)][-1] == "bare"
 
 
-def test_the_vae_is_put_back_however_the_stage_ends():
+def test_the_stage_tries_types_and_layouts_on_copies_and_leaves_the_vae_as_it_is():
     _, engine, _ = tiny_stages()
     vae = engine._model.text2img.vae
-    decoding = engine.decoding(60.0)
-    while next(decoding).get("dtype") != "bfloat16":
-        pass
-    assert vae.dtype == torch.bfloat16
+    before = [(weights.data_ptr(), weights.dtype, weights.stride()) for weights in vae.parameters()]
+    tried = [line["dtype"] for line in engine.decoding(60.0) if line["what"] == "vae"]
 
-    decoding.close()
-
-    assert vae.dtype == torch.float32
+    assert set(tried) == {"float32", "bfloat16"}
+    assert [(weights.data_ptr(), weights.dtype, weights.stride()) for weights in vae.parameters()] == before
 
 
 def test_the_curve_of_the_stages_never_falls():

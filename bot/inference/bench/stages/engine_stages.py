@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 import warnings
 from collections import Counter
@@ -67,22 +68,16 @@ class EngineStages:
     def decoding(self, room: float) -> Iterator[Line]:
         """The engine's own way to a picture, the host's part included; then the VAE alone in other types and layouts."""
         del room
-        vae = self._model.text2img.vae
-        own_type, latents = vae.dtype, self._noise()
+        vae, latents = self._model.text2img.vae, self._noise()
         self._stopwatch.peak_gib()
         seconds = [self._stopwatch.seconds(lambda: self._decode(latents)) for _ in range(TRIALS + 1)]
         self.decode_seconds = sorted(seconds[1:])[TRIALS // 2]
         yield {"what": "picture", "ms": round(1000 * self.decode_seconds, 2), "peak_gib": self._stopwatch.peak_gib()}
         types = (torch.float32, torch.bfloat16, torch.float16) if self._stopwatch.is_cuda else (torch.float32, torch.bfloat16)
-        try:
-            for dtype in types:
-                for layout in (torch.contiguous_format, torch.channels_last):
-                    vae.to(dtype=dtype)
-                    vae.to(memory_format=layout)
-                    yield {"what": "vae", **_named(dtype, layout), **self._decoded(vae, latents.to(dtype))}
-        finally:
-            vae.to(dtype=own_type)
-            vae.to(memory_format=torch.contiguous_format)
+        for dtype in types:
+            for layout in (torch.contiguous_format, torch.channels_last):
+                copied = copy.deepcopy(vae).to(dtype=dtype).to(memory_format=layout)
+                yield {"what": "vae", **_named(dtype, layout), **self._decoded(copied, latents.to(dtype))}
 
     def loras(self, room: float) -> Iterator[Line]:
         """A switch to a LoRA of rank 32 on attention and feed-forward layers of the UNet, and back."""
