@@ -130,7 +130,8 @@ def small_model(catalog: Catalog) -> str:
 def memory_plan(settings: Settings, profile: ModelProfile) -> MemoryPlan | None:
     """Returns how the memory of the GPU is used that DEVICE names; None on anything else, and for models that are small."""
     name, _, index = settings.device.partition(":")
-    return card_plan(profile, cuda_memory(int(index or 0)) if name in {"auto", "cuda"} else None)
+    memory = cuda_memory(int(index or 0)) if name in {"auto", "cuda"} else None
+    return card_plan(profile, memory, graphs=settings.graphs != "off" and not settings.compile)
 
 
 def classifier_device(settings: Settings, plan: MemoryPlan | None) -> str:
@@ -148,6 +149,7 @@ def engine_settings(settings: Settings, plan: MemoryPlan | None = None) -> Engin
         plan=plan,
         watermark=settings.watermark,
         precision=settings.precision,
+        graphs=settings.graphs,
     )
 
 

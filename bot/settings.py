@@ -31,6 +31,7 @@ EXPECTED = {
     "reproducible": "true or false",
     "precision": "auto or exact",
     "compile": "true or false",
+    "graphs": "off, auto or on",
     "watermark": "true or false",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
     "log_format": "text or json",
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     reproducible: bool = Field(default=False, description="true: a picture never depends on those drawn beside it (slower).")
     precision: Literal["auto", "exact"] = Field(default="auto", description="exact: CPUs draw in float32, quicker or not.")
     compile: bool = Field(default=False, description="true: compile the model on a GPU; the first start takes minutes longer.")
+    graphs: Literal["off", "auto", "on"] = Field(default="off", description="CUDA graphs; auto: where they are proven to pay.")
     watermark: bool = Field(default=False, description="true: lay an invisible watermark over every picture.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, json for log collectors.")
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log_format", "device", "precision", "http_host", mode="before")
+    @field_validator("log_format", "device", "precision", "graphs", "http_host", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
@@ -182,6 +184,7 @@ class _TokenOnly(Settings):
     reproducible: Any = None
     precision: Any = None
     compile: Any = None
+    graphs: Any = None
     watermark: Any = None
     log_level: Any = None
     log_format: Any = None
@@ -235,6 +238,10 @@ def _contradictions(settings: Settings) -> list[str]:
         found.append(
             f"COMPILE=true needs an NVIDIA GPU, and DEVICE={settings.device} draws without one. Take one of the two out."
         )
+    if settings.graphs == "on" and settings.device in {"cpu", "mps"}:
+        found.append(f"GRAPHS=on needs an NVIDIA GPU, and DEVICE={settings.device} draws without one. Take one of the two out.")
+    if settings.graphs == "on" and settings.compile:
+        found.append("COMPILE=true makes CUDA graphs of its own, and GRAPHS=on others. Take one of the two out.")
     if settings.watermark and find_spec("imwatermark") is None:
         found.append(
             "WATERMARK=true needs a package that is not installed. Install it with "

@@ -190,6 +190,12 @@ def test_the_precision_is_auto_or_exact():
     assert line == "PRECISION must be auto or exact. Correct it in .env or the environment."
 
 
+def test_graphs_are_off_unless_somebody_wants_them():
+    assert [load(need_token=False, GRAPHS=text).graphs for text in ("", " Auto", "on")] == ["off", "auto", "on"]
+    [line, _] = problems(GRAPHS="true")
+    assert line == "GRAPHS must be off, auto or on. Correct it in .env or the environment."
+
+
 def test_an_empty_variable_does_not_hide_what_the_file_says(tmp_path):
     (tmp_path / ".env").write_text("HTTP_PORT=8080\nLOG_FORMAT=json\n")
 
@@ -224,6 +230,8 @@ def test_a_file_in_utf_16_is_one_line(tmp_path):
     [
         ({"COMPILE": "true", "DEVICE": "cpu"}, "COMPILE=true needs an NVIDIA GPU, and DEVICE=cpu draws without one."),
         ({"COMPILE": "true", "DEVICE": "mps"}, "COMPILE=true needs an NVIDIA GPU, and DEVICE=mps draws without one."),
+        ({"GRAPHS": "on", "DEVICE": "cpu"}, "GRAPHS=on needs an NVIDIA GPU, and DEVICE=cpu draws without one."),
+        ({"GRAPHS": "on", "COMPILE": "true"}, "COMPILE=true makes CUDA graphs of its own, and GRAPHS=on others."),
         ({"DAILY_CREDITS": "20", "USER_DAILY_CREDITS": "10"}, "DAILY_CREDITS, of one server, is more than USER_DAILY_CREDITS"),
     ],
 )
@@ -237,6 +245,8 @@ def test_settings_that_contradict_each_other_are_one_sentence(given, said):
     "given",
     [
         {"COMPILE": "true"},
+        {"COMPILE": "true", "GRAPHS": "auto"},
+        {"GRAPHS": "auto", "DEVICE": "cpu"},
         {"COMPILE": "true", "DEVICE": "cuda:1"},
         {"DAILY_CREDITS": "20"},
         {"USER_DAILY_CREDITS": "10"},

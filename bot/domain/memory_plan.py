@@ -87,8 +87,12 @@ def _levels(parts: Sequence[Part], *, cheap_only: bool) -> Iterator[tuple[dict[s
 
 def _planned(memory: int, parts: Sequence[Part], forms: Mapping[str, Form], gave_way: tuple[str, ...]) -> MemoryPlan:
     sizes = {phase: sum(forms[part.name].size for part in parts if part.phase is phase) for phase in Phase}
-    a_picture = sum(form.a_picture for form in forms.values())
-    left = memory - sizes[Phase.ALWAYS] - sizes[Phase.STEP]
-    cap = max(1, min(MOST_PICTURES, left // a_picture)) if a_picture else MOST_PICTURES
-    busiest = max(sizes[Phase.STEP] + cap * a_picture, sizes[Phase.DECODING])
-    return MemoryPlan(memory=memory, cap=cap, in_use=sizes[Phase.ALWAYS] + busiest, forms=forms, gave_way=gave_way)
+    shares = {phase: sum(forms[part.name].a_picture for part in parts if part.phase is phase) for phase in Phase}
+    cap = MOST_PICTURES
+    for phase in (Phase.STEP, Phase.DECODING):
+        a_picture = shares[Phase.ALWAYS] + shares[phase]
+        left = memory - sizes[Phase.ALWAYS] - sizes[phase]
+        cap = max(1, min(cap, left // a_picture)) if a_picture else cap
+    busiest = max(sizes[phase] + cap * shares[phase] for phase in (Phase.STEP, Phase.DECODING))
+    in_use = sizes[Phase.ALWAYS] + cap * shares[Phase.ALWAYS] + busiest
+    return MemoryPlan(memory=memory, cap=cap, in_use=in_use, forms=forms, gave_way=gave_way)

@@ -2,8 +2,8 @@
 
 Computed, and a test computes it again from the shapes: weights, a picture's share of a call, decoding (`bench` has the
 counting). Measured elsewhere: a pipeline in 16 bit with its decoder took 8.96 GB at most on an A100 (PyTorch's "Accelerating
-Generative AI, part 3"), 0.41 GB above what is computed, hence WORKSPACES. Estimated: CONTEXT. Nothing was measured on a card of
-8, 12 or 16 GB; `bench --stages` prints the peaks there.
+Generative AI, part 3"), 0.41 GB above what is computed, hence WORKSPACES. Estimated: CONTEXT, and what CUDA keeps of a graph
+(GRAPH_BYTES). Nothing was measured on a card of 8, 12 or 16 GB; `bench --stages` prints the peaks there.
 """
 
 from __future__ import annotations
@@ -18,22 +18,29 @@ MEBIBYTE, GIBIBYTE = 2**20, 2**30
 UNET, TEXT, VAE = "UNet", "text encoders", "VAE"
 LORAS, COPIES, CLASSIFIER = "LoRAs", "unchanged weights, for LoRA switches", "picture classifier"
 STEP, DECODING, KEPT = "a step", "decoding", "pictures between their steps"
+GRAPHS = "CUDA graphs"
 CONTEXT, WORKSPACES = "CUDA itself", "workspaces and gaps"
 
 ON_GPU, ON_CPU = "on the GPU", "in the computer's memory"
 SIXTEEN_BIT, EIGHT_BIT = "16 bit", "8 bit"
 MERGED, NONE = "merged into the weights", "none: in 8 bit most of a merged LoRA is lost"
 WHOLE, TILES = "at once", "in tiles"
+EAGER = "none"
 MANY, FEW = "512 MiB", "128 MiB"
 TILE_PIXELS = 512  # of a side; diffusers' own tile of SDXL is as large as the picture and saves nothing
 
 LORA_BYTES = 226_000_000  # rank 32 on attention, feed-forward and text encoders in 16 bit
 MEGAPIXEL = 1024 * 1024
+STEP_BYTES = 331_300_000  # of a megapixel with guidance in a call
+MOST_GRAPHS = 32  # at once: each number of rows in the default size has one, and the rest are of other sizes
+GRAPH_BYTES = 28_000_000  # 2,100 kernels with their arguments, and 14 rows of inputs and outputs
 
 
-def parts_of(profile: ModelProfile) -> tuple[Part, ...] | None:
+def parts_of(profile: ModelProfile, *, graphs: bool = False) -> tuple[Part, ...] | None:
     """Of a model of SDXL's size, in float16; None for others, which are small. A picture that came out empty is decoded again
     in float32, by a copy of the decoder: there has to be room for that. A VAE that works in float32 needs no copy.
+
+    With `graphs` calls of the UNet have memory of their own besides, which nothing else can use.
     """
     if profile.family != "sdxl":
         return None
@@ -47,7 +54,7 @@ def parts_of(profile: ModelProfile) -> tuple[Part, ...] | None:
         Part(name=LORAS, forms=(Form(MERGED, LORAS_AT_ONCE * LORA_BYTES), Form(NONE)), turn=6),
         Part(name=COPIES, forms=(Form(ON_GPU, 6_564_000_000), Form(ON_CPU)), turn=1, is_cheap=True),
         Part(name=KEPT, forms=(Form(MANY, 512 * MEBIBYTE), Form(FEW, 128 * MEBIBYTE)), turn=3, is_cheap=True),
-        Part(name=STEP, forms=(Form("", 0, round(331_300_000 * share)),), phase=Phase.STEP),
+        Part(name=STEP, forms=(Form("", 0, round(STEP_BYTES * share)),), phase=Phase.STEP),
         Part(
             name=DECODING,
             forms=(Form(WHOLE, round(3_222_000_000 * share)), Form(TILES, 860_000_000)),
@@ -55,12 +62,13 @@ def parts_of(profile: ModelProfile) -> tuple[Part, ...] | None:
             turn=4,
         ),
         *_classifier(profile),
+        *(_graphs(share) if graphs else ()),
     )
 
 
-def card_plan(profile: ModelProfile, memory: int | None) -> MemoryPlan | None:
+def card_plan(profile: ModelProfile, memory: int | None, *, graphs: bool = False) -> MemoryPlan | None:
     """Returns how a card with so many bytes is used; None without a card, and for models that are small."""
-    parts = parts_of(profile)
+    parts = parts_of(profile, graphs=graphs)
     return None if parts is None or memory is None else plan_memory(memory, parts)
 
 
@@ -79,3 +87,9 @@ def _classifier(profile: ModelProfile) -> tuple[Part, ...]:
         return ()
     forms = (Form(ON_GPU, 360_000_000), Form(ON_CPU))
     return (Part(name=CLASSIFIER, forms=forms, turn=2, is_cheap=True),)
+
+
+def _graphs(share: float) -> tuple[Part, ...]:
+    """They share one pool, which is as large as the largest call; they give way before anything else does."""
+    forms = (Form("one pool", MOST_GRAPHS * GRAPH_BYTES, round(STEP_BYTES * share)), Form(EAGER))
+    return (Part(name=GRAPHS, forms=forms, turn=0, is_cheap=True),)

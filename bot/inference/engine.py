@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.progress import Phase
 from bot.errors import GenerationError
-from bot.inference.control import DrawingStoppedError
+from bot.inference.capturing import Capturing
+from bot.inference.control import DrawingControl, DrawingStoppedError
 from bot.inference.denoising import denoise, padded_rows
 from bot.inference.drawing import Drawing
 from bot.inference.faults import for_the_caller, free_memory, is_device_lost, is_out_of_memory
@@ -77,7 +79,11 @@ class Engine:
         self._alone: set[Trajectory] = set()
         self._room: float | None = None  # pictures x latents' area that did not run out of memory
         self._watch = HangWatch(clock)
-        self._run_ahead = RunAhead.on(model.device)
+        self._run_ahead = RunAhead.on(model.device, clock)
+        self._graphs = model.graphs
+        self._capturing = (
+            None if model.graphs is None else Capturing(model.graphs, self._turns, self._run_ahead, self._watch, clock)
+        )
         self._finishing = Finishing(model, files, self._watch, self._run_ahead, clock, charge=self._charge_decoding)
 
     @property
@@ -153,9 +159,15 @@ class Engine:
                 if (its_error := broken.get(row.job.pictures[row.index])) is not None:
                     self._end(row.job, for_the_caller(its_error, retryable=True))
             self._after_step(call)
+            if self._capturing is not None:
+                self._capturing.after(call, is_measured=self._curve is not None)
             return
         if shrinks:  # outside the except block, and `fault` is another: a caught error keeps its frames' tensors alive
+            had_graphs = self._graphs is not None and self._graphs.release()
             free_memory()
+            if had_graphs:
+                logger.warning("A call did not fit into memory beside the CUDA graphs; all calls are made without from now on.")
+                return
             self._room = len(pictures) * pictures[0].group.area / 2
             logger.warning("%d pictures in one call did not fit into memory", len(pictures))
         else:
@@ -165,20 +177,25 @@ class Engine:
 
     def _timed_call(self, call: Sequence[Row[Drawing]], pictures: Sequence[Trajectory]) -> dict[Trajectory, Exception]:
         rows, area = sum(picture.rows for picture in pictures), pictures[0].group.area
-        usual = self.times.usual(rows, area)
+        controls = tuple({row.job.control for row in call})  # not the drawings, whose tensors are let go when they end
         began = self._clock()
-        with self._watch.over(usual):
-            broken = denoise(self._model.text2img.unet, pictures, self._buckets)
-            self._run_ahead.step()
-        took = self._clock() - began
-        self.times.add(rows, area, took)
+        with (
+            self._watch.over(self.times.usual(rows, area)),
+            self._run_ahead.call(partial(self._took, controls, len(pictures), rows, area)),
+        ):
+            broken = denoise(self._model.unet, pictures, self._buckets)
         self._turns.drawn(call, began)
-        for drawing in {row.job for row in call}:
-            drawing.control.spend(took)
-        self._previews.drew(took)
-        if usual is not None and took > max(SLOW_SECONDS, SLOW * usual):
-            logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", len(pictures), took, usual)
         return broken
+
+    def _took(self, controls: Sequence[DrawingControl], pictures: int, rows: int, area: int, seconds: float) -> None:
+        """A call took so long; on a GPU that is known a call later."""
+        usual = self.times.usual(rows, area)
+        self.times.add(rows, area, seconds)
+        for control in controls:
+            control.spend(seconds)
+        self._previews.drew(seconds)
+        if usual is not None and seconds > max(SLOW_SECONDS, SLOW * usual):
+            logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", pictures, seconds, usual)
 
     def _after_step(self, call: Sequence[Row[Drawing]]) -> None:
         """Go on with those that have not ended in the call."""
@@ -238,6 +255,8 @@ class Engine:
         self._run_ahead.drain()
         began = self._clock()
         self._activated(drawing, UNET)
+        if self._graphs is not None:
+            self._graphs.weights_changed()
         self._run_ahead.drain()
         if before is not None:
             self._turns.switched(drawing, self._clock() - began)

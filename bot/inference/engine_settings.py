@@ -13,6 +13,7 @@ from bot.inference.card_memory import KEPT
 KEPT_BYTES = 512 * 2**20  # where no plan of the memory says less
 
 Precision = Literal["auto", "exact"]
+GraphUse = Literal["off", "auto", "on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,9 @@ class EngineSettings:
 
     `precision` "auto" draws in bfloat16 on a CPU that is quicker so, once that was measured; "exact" and `reproducible` stay in
     float32. What a GPU draws in is another matter.
+
+    `graphs` says whether a GPU replays calls of the UNet as CUDA graphs: "auto" where that was found to give the same bits and
+    to be quicker, "on" always. Compiled code has graphs of its own.
     """
 
     batch: int | None = None
@@ -37,6 +41,7 @@ class EngineSettings:
     plan: MemoryPlan | None = None
     watermark: bool = False
     precision: Precision = "exact"
+    graphs: GraphUse = "off"
 
     @property
     def cap(self) -> int:

@@ -110,13 +110,14 @@ class Finishing:
 
     def _launched(self, picture: _Undecoded) -> _UnderWay:
         trajectory = picture.drawing.pictures[picture.index]
+        area = trajectory.group.area
         began = self._clock()
-        with self._watch.over(self._times.usual(1, trajectory.group.area)):
+        with (
+            self._watch.over(self._times.usual(1, area)),
+            self._run_ahead.call(lambda seconds: self._times.add(1, area, seconds)),
+        ):
             decoded = decode_within_memory(self._model.text2img, self._model.profile, trajectory.latents, again=picture.again)
-            self._run_ahead.step()
-        took = self._clock() - began
-        self._times.add(1, trajectory.group.area, took)
-        return _UnderWay(picture=picture, decoded=decoded, launched=took)
+        return _UnderWay(picture=picture, decoded=decoded, launched=self._clock() - began)
 
     def _settled(self, one: _UnderWay) -> bool:
         """Whether the picture was passed on; otherwise it has a second try first."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import platform
 import re
+import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +35,15 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def timed(device: torch.device, work: Callable[[], object]) -> float:
+    """Returns the seconds from the call until the device is done, which has nothing else to do before."""
+    synchronise(device)
+    began = time.perf_counter()
+    work()
+    synchronise(device)
+    return time.perf_counter() - began
 
 
 def measuring_key(model: LoadedModel, *, mode: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ MOST = 200  # values; the oldest make room
 LASTING = ("device", "model", "mode")  # of a key: what was measured under another driver or version still is a good guess
 CURVE = "batch_curve"
 PRECISION = "precision"
+GRAPHS = "graphs"
 
 logger = logging.getLogger(__name__)
 

@@ -30,6 +30,7 @@ from bot.inference.schedulers import build_scheduler, sampling_of_file
 from bot.inference.weights import WeightsError, check_folder, component_files, file_sha256, has_variant, read_header
 
 if TYPE_CHECKING:
+    from bot.inference.graphs import GraphedUNet
     from bot.inference.watermark import Watermark
 
 AUTO_V2_DIGITS = 10  # of the SHA-256: what A1111 and Civitai call a checkpoint's hash
@@ -53,10 +54,16 @@ class LoadedModel:
     model_hash: str | None = None
     plan: MemoryPlan | None = None  # of the GPU's memory; None where it needs none
     watermark: Watermark | None = None  # laid over what is drawn
+    graphs: GraphedUNet | None = None  # stands in for the UNet in the engine's calls
 
     @property
     def device(self) -> torch.device:
         return self.text2img.unet.device
+
+    @property
+    def unet(self) -> Any:
+        """Returns what the engine calls: the UNet, or the graphs in its place."""
+        return self.text2img.unet if self.graphs is None else self.graphs
 
     @property
     def is_lowered(self) -> bool:

@@ -18,6 +18,7 @@ class GroupOrder(Generic[Key]):
         self._current: Key | None = None
         self._since = 0.0
         self._slice = SHORTEST
+        self._paused: float | None = None  # when the last pause was over
 
     def choose(self, wanted: Key, groups: Collection[Key], now: float) -> Key:
         """`wanted`, or the group that has the model while its slice lasts; `now` in seconds that never run backwards."""
@@ -33,3 +34,14 @@ class GroupOrder(Generic[Key]):
         """The current group's LoRAs took so long to be put into the model; its slice counts from then on."""
         self._since += seconds
         self._slice = min(LONGEST, max(SHORTEST, SWITCHES * seconds))
+
+    def may_pause(self, now: float) -> bool:
+        """Whether the slice may be interrupted for something that serves later ones. Once a slice; where a group keeps the
+        model for longer, once in the time of one.
+        """
+        return self._paused is None or self._paused < self._since or now - self._paused >= self._slice
+
+    def paused(self, seconds: float, now: float) -> None:
+        """It was, for so long until now; the slice goes on where it was."""
+        self._since += seconds
+        self._paused = now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,10 +19,14 @@ from bot.inference.adapters import Adapters
 from bot.inference.card_memory import COPIES, LORAS, NONE, ON_GPU
 from bot.inference.compiling import COMPILED_ROWS, compile_model, keep_compiled_code
 from bot.inference.control import DrawingControl
+from bot.inference.cuda_graphs import graph_backend
 from bot.inference.curve_measurement import SIZES
+from bot.inference.denoising import padded_rows
 from bot.inference.drawing import Drawing
 from bot.inference.engine import Engine
 from bot.inference.engine_settings import EngineSettings
+from bot.inference.graph_proof import adopt_graphs
+from bot.inference.graphs import GraphBackend
 from bot.inference.machine import measuring_key
 from bot.inference.measured_curve import MeasuredCurve
 from bot.inference.measurements import Measurements
@@ -30,7 +34,7 @@ from bot.inference.pipelines import LoadedModel, load_model
 from bot.inference.precision import adopt_precision
 from bot.inference.preparing import Order, Preparer, read_init_image
 from bot.inference.previews import Judge, Previews, nobody_judges, put_drawing_first
-from bot.inference.step_probe import StepProbe
+from bot.inference.step_probe import StepProbe, random_inputs
 from bot.inference.text import PromptEncoder
 
 NO_STYLES = "The GPU of this bot is too small for styles, and for the qualities that use one. Draw without them."
@@ -42,8 +46,18 @@ logger = logging.getLogger(__name__)
 class Studio:
     """Belongs to the drawing thread; `close` ends what is under way and frees the memory."""
 
-    def __init__(self, model: LoadedModel, adapters: Adapters, settings: EngineSettings, judge: Judge | None = None) -> None:
-        """`judge` rates the previews of a model with a classifier; without one it has none."""
+    def __init__(
+        self,
+        model: LoadedModel,
+        adapters: Adapters,
+        settings: EngineSettings,
+        judge: Judge | None = None,
+        *,
+        backend: GraphBackend | None = None,
+    ) -> None:
+        """`judge` rates the previews of a model with a classifier; without one it has none. `backend` records CUDA graphs,
+        where the settings want them; None is the device's own.
+        """
         self.model = model
         self.adapters = adapters
         self._settings = settings
@@ -53,7 +67,10 @@ class Studio:
         self._previews = Previews(model.preview, needed, model.device)
         batch = min(settings.batch or 1, settings.cap)
         compiled = settings.compile_cache is not None and _compiled(model, settings.compile_cache)
-        buckets = row_counts(batch, compiled=compiled, reproducible=settings.reproducible)
+        if not compiled:
+            adopt_graphs(model, settings, backend or graph_backend(model.device))
+        fixed = compiled or model.graphs is not None
+        buckets = row_counts(batch, fixed=fixed, reproducible=settings.reproducible)
         size = model.profile.size(None)
         probe = StepProbe(model, width=size.width, height=size.height, buckets=buckets)
         self.engine = Engine(
@@ -68,11 +85,12 @@ class Studio:
         self._measured = MeasuredCurve(
             probe.seconds,
             Measurements(settings.measurements),
-            measuring_key(model, mode=_mode(settings, compiled=compiled)),
+            measuring_key(model, mode=_mode(settings, compiled=compiled, graphed=model.graphs is not None)),
             self._files,
             most=batch if settings.reproducible else min(SIZES[-1], settings.cap),
         )
         self._adopt_curve()
+        _capture(model, buckets, 2 * self.engine.batch)
 
     @property
     def speed(self) -> EngineSpeed | None:
@@ -138,6 +156,9 @@ class Studio:
         self.engine.abandon(error)
         self._previews.close()
         self._files.shutdown()
+        if self.model.graphs is not None:
+            self.model.graphs.release()
+            self.model.graphs = None
 
 
 def open_studio(
@@ -162,11 +183,21 @@ def open_studio(
     return studio
 
 
-def _mode(settings: EngineSettings, *, compiled: bool) -> str:
+def _mode(settings: EngineSettings, *, compiled: bool, graphed: bool) -> str:
     """How calls are made, as far as it decides how long they take."""
     if settings.reproducible:
-        return f"{settings.batch or 1} in every call"
-    return "compiled" if compiled else "eager"
+        return f"{settings.batch or 1} in every call{', graphs' if graphed else ''}"
+    return "compiled" if compiled else "graphs" if graphed else "eager"
+
+
+def _capture(model: LoadedModel, buckets: Sequence[int], rows: int) -> None:
+    """Capture calls of up to so many rows in the default size; the largest first: the others find room in its memory."""
+    if model.graphs is None:
+        return
+    size, most = model.profile.size(None), padded_rows(rows, buckets)
+    for bucket in sorted(buckets, reverse=True):
+        if bucket <= most:
+            model.graphs.capture(random_inputs(model, bucket, width=size.width, height=size.height))
 
 
 def _compiled(model: LoadedModel, cache: Path) -> bool:
@@ -179,10 +210,10 @@ def _compiled(model: LoadedModel, cache: Path) -> bool:
     return compile_model(model.text2img, lambda: probe.seconds(1))
 
 
-def row_counts(batch: int, *, compiled: bool, reproducible: bool) -> tuple[int, ...]:
-    """What calls are filled up to. A row more is more work, so there must be a reason: code that was compiled for other
-    numbers of rows, or pictures that must not depend on their company.
+def row_counts(batch: int, *, fixed: bool, reproducible: bool) -> tuple[int, ...]:
+    """What calls are filled up to. A row more is more work, so there must be a reason: code that was compiled or captured for
+    other numbers of rows, or pictures that must not depend on their company.
     """
     if reproducible:
         return (2 * batch,)
-    return COMPILED_ROWS if compiled else ()
+    return COMPILED_ROWS if fixed else ()

@@ -127,6 +127,21 @@ class Turns(Generic[AnyJob]):
         self._order.switched(seconds)
         self.charge(job, seconds)
 
+    def may_pause(self, call: Sequence[Row[AnyJob]], seconds: float, now: float) -> bool:
+        """Whether something for the first of `call` may take so long before the next one. It may not where another member would
+        end later than under equal sharing, or still waits for a first step.
+        """
+        places = self._places()
+        others = [place for place in places if place.job.share.member != call[0].job.share.member]
+        if any(place.slack < seconds for place in others) or self._newcomer(others, now) is not None:
+            return False
+        return self._order.may_pause(now)
+
+    def paused(self, job: AnyJob, seconds: float, now: float) -> None:
+        """It took so long until now, and was for that job."""
+        self._order.paused(seconds, now)
+        self.charge(job, seconds)
+
     def next_call(self, now: float, fits: Callable[[int], int]) -> list[Row[AnyJob]]:
         """The next call; empty when nothing waits. `now` in seconds that never run backwards; `fits` says how many pictures of
         an area a call may hold, one at least.

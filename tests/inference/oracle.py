@@ -20,9 +20,13 @@ from PIL import Image
 from bot.domain.profile import ModelSource
 from bot.domain.request import GenerationRequest, InitImage
 from bot.domain.sampler import SAMPLERS
+from bot.inference.adapters import Adapters
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
+from bot.inference.pipelines import load_model
+from bot.inference.studio import Studio
 from tests.inference.conftest import NEARLY_FREE, draw, make_request, noise_png, pixels
+from tests.inference.fake_graphs import FakeGraphs
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
 LONG_PROMPT = ", ".join(f"1girl, (green hair:1.3), blue eyes, hat {number}" for number in range(12))
@@ -59,7 +63,8 @@ class Difference:
 class Oracle:
     """One kind of request on the tiny model: a generator of ours, and the pipelines of diffusers over weights of their own."""
 
-    def __init__(self, models: TinyModels, kind: Kind) -> None:
+    def __init__(self, models: TinyModels, kind: Kind, *, graphs: FakeGraphs | None = None) -> None:
+        """With `graphs` our calls of the UNet are replayed."""
         self._models = models
         self._kind = kind
         self.profile = tiny_profile(ModelSource(repo=MODEL_REPO), **kind.profile)
@@ -70,6 +75,7 @@ class Oracle:
             device="cpu",
             cache_dir=models.cache_dir,
             engine=EngineSettings(batch=8, curve=NEARLY_FREE),
+            make_studio=None if graphs is None else lambda: self._graphed(graphs),
         )
         self._pipeline = self._load()
         self._init = noise_png() if kind.with_image else None
@@ -112,6 +118,12 @@ class Oracle:
         else:
             arguments |= {"width": request.width, "height": request.height}
         return np.asarray(pipeline(**arguments).images[0])
+
+    def _graphed(self, graphs: FakeGraphs) -> Studio:
+        model = load_model(self.profile, device="cpu", cache_dir=self._models.cache_dir)
+        graphs.unet = model.text2img.unet
+        settings = EngineSettings(batch=8, curve=NEARLY_FREE, graphs="on")
+        return Studio(model, Adapters(model.text2img, cache_dir=self._models.cache_dir), settings, backend=graphs)
 
     def _load(self) -> Any:
         from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline

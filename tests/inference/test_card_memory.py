@@ -12,7 +12,7 @@ import torch
 from bot.bench.opening import TOKENIZERS, random_profile
 from bot.doctor import examine
 from bot.domain.batch_curve import BatchCurve
-from bot.domain.memory_plan import MemoryPlan, plan_memory
+from bot.domain.memory_plan import Form, MemoryPlan, plan_memory
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
 from bot.ground import classifier_device, memory_plan
@@ -21,7 +21,9 @@ from bot.inference.bench.peak import count_peak_bytes
 from bot.inference.card_memory import (
     COPIES,
     DECODING,
+    EAGER,
     EIGHT_BIT,
+    GRAPHS,
     LORA_BYTES,
     LORAS,
     NONE,
@@ -40,6 +42,7 @@ from bot.inference.card_memory import (
 )
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import ADMITTED
+from bot.inference.graph_proof import adopt_graphs
 from bot.inference.libraries import import_libraries
 from bot.inference.merging import layers_of
 from bot.inference.pipelines import LoadedModel, load_model
@@ -50,6 +53,7 @@ from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.training.random_sdxl import SDXL_BASE, random_pipeline
 from tests.inference.conftest import draw, make_generator, make_request, pixels
+from tests.inference.fake_graphs import FakeGraphs
 from tests.tiny_sdxl import TinyModels, tiny_profile
 
 GIB = 2**30
@@ -240,6 +244,48 @@ async def test_on_a_small_card_fewer_pictures_wait_in_its_memory(small_generator
     assert small_generator.capacity == 0  # nobody is under way, and nobody is admitted
 
 
+@pytest.mark.parametrize("card", CARDS)
+def test_graphs_give_way_before_anything_else_and_change_nothing_then(card):
+    for gib in CARDS[card]:
+        plain, plan = (card_plan(animagine(), int(gib * GIB), graphs=graphs) for graphs in (False, True))
+
+        assert plan.fits
+        assert (plan.form(GRAPHS) == EAGER) == (card <= 16)
+        assert plain.form(GRAPHS) is None
+        if plan.form(GRAPHS) == EAGER:
+            assert (plan.cap, plan.in_use) == (plain.cap, plain.in_use)
+        assert {name: form for name, form in plan.forms.items() if name != GRAPHS} == plain.forms
+
+
+def test_graphs_keep_the_memory_of_the_largest_call_beside_steps_and_decoding():
+    part = next(part for part in parts_of(random_profile("base"), graphs=True) or () if part.name == GRAPHS)
+    plain, plan = (card_plan(animagine(), 79 * GIB, graphs=graphs) for graphs in (False, True))
+    share = plan.forms[STEP].a_picture
+
+    assert part.forms[0].a_picture == sizes()[STEP].a_picture
+    assert plan.in_use == plain.in_use + plan.forms[GRAPHS].size + plan.cap * share
+
+
+def test_a_card_without_room_for_graphs_draws_without_them(models: TinyModels):
+    for name, wanted in ((EAGER, False), ("one pool", True)):
+        loaded = load_model(tiny_profile(ModelSource(folder=models.folder)), device="cpu")
+        loaded.plan = card_plan(animagine(), 79 * GIB, graphs=True)
+        loaded.plan = replace(loaded.plan, forms={**loaded.plan.forms, GRAPHS: Form(name)})
+        adopt_graphs(loaded, EngineSettings(graphs="on"), FakeGraphs())
+
+        assert (loaded.graphs is not None) is wanted
+
+
+@pytest.mark.parametrize(
+    ("given", "there"), [({}, False), ({"graphs": "auto"}, True), ({"graphs": "auto", "compile": True}, False)]
+)
+def test_room_for_graphs_is_kept_only_where_they_are_wanted(monkeypatch, given, there):
+    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: 80 * GIB)
+    plan = memory_plan(Settings.model_construct(device="auto", **given), animagine())
+
+    assert (GRAPHS in plan.forms) is there
+
+
 @pytest.mark.parametrize(("gib", "device"), [(None, "auto"), (80, "auto"), (8, "cpu")])
 def test_the_classifier_runs_beside_a_gpu_that_has_no_room_for_it(monkeypatch, gib, device):
     monkeypatch.setattr("bot.ground.cuda_memory", lambda index: None if gib is None else gib * GIB)
@@ -280,3 +326,14 @@ def test_doctor_prints_the_plan(monkeypatch, capsys, tmp_path, gib, expected):
     printed = capsys.readouterr().out
     for text in expected:
         assert text in printed
+
+
+def test_doctor_prints_what_graphs_take(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: 80 * GIB)
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("MODEL", "animagine-xl"), ("DATA_DIR", str(tmp_path)), ("GRAPHS", "auto")):
+        monkeypatch.setenv(name, value)
+
+    asyncio.run(examine())
+
+    assert "GiB  CUDA graphs (16 pictures)" in capsys.readouterr().out

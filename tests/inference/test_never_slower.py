@@ -64,7 +64,7 @@ def engine_seconds(pictures: int, seconds: Seconds, buckets: Sequence[int]) -> f
 @pytest.mark.parametrize("model", MODELS)
 def test_a_group_of_1_to_16_pictures_is_never_slower_than_one_after_another(model: str, compiled: bool) -> None:
     seconds = MODELS[model]
-    buckets = row_counts(1, compiled=compiled, reproducible=False)
+    buckets = row_counts(1, fixed=compiled, reproducible=False)
     for pictures in range(1, 17):
         assert engine_seconds(pictures, seconds, buckets) <= pictures * seconds(2) * (1 + 1e-9), pictures
 
@@ -74,12 +74,12 @@ def test_a_group_of_1_to_16_pictures_is_never_slower_than_one_after_another(mode
 def test_nor_is_a_single_call_of_all_of_them(model: str, compiled: bool) -> None:
     """Whatever the engine knows of the times: an operator may have set the batch."""
     seconds = MODELS[model]
-    buckets = row_counts(16, compiled=compiled, reproducible=False)
+    buckets = row_counts(16, fixed=compiled, reproducible=False)
     for pictures in range(1, 17):
         assert seconds(padded_rows(2 * pictures, buckets)) <= pictures * seconds(2), pictures
 
 
 def test_rows_are_filled_up_only_where_code_was_compiled_for_others_or_company_must_not_matter() -> None:
-    assert row_counts(4, compiled=False, reproducible=False) == ()
-    assert row_counts(4, compiled=True, reproducible=False) == COMPILED_ROWS
-    assert row_counts(4, compiled=True, reproducible=True) == (8,)
+    assert row_counts(4, fixed=False, reproducible=False) == ()
+    assert row_counts(4, fixed=True, reproducible=False) == COMPILED_ROWS
+    assert row_counts(4, fixed=True, reproducible=True) == (8,)

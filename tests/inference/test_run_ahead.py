@@ -1,19 +1,29 @@
-"""How far the thread may be ahead of the GPU."""
+"""How far the thread may be ahead of the GPU, and what each call is said to have taken."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
+from bot.inference.control import DrawingStoppedError
 from bot.inference.run_ahead import RunAhead
+from bot.inference.step_times import SETTLED
+from tests.inference.conftest import make_request
+from tests.inference.engines import Bench, open_tiny_studio
+from tests.tiny_sdxl import TinyModels
+
+
+def nothing(seconds: float) -> None:
+    del seconds
 
 
 class Stream:
-    """Notes what is asked of it."""
+    """Notes what is asked of it. Its clock stands at `now` milliseconds where a mark is recorded."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
         self.marks = 0
+        self.now = 0.0
 
     def mark(self) -> Marker:
         self.marks += 1
@@ -23,42 +33,93 @@ class Stream:
 class Marker:
     def __init__(self, stream: Stream, number: int) -> None:
         self._stream, self._number = stream, number
+        self.at = 0.0
 
     def record(self) -> None:
-        self._stream.log.append(f"launched {self._number}")
+        self.at = self._stream.now
+        self._stream.log.append(f"recorded {self._number}")
 
     def query(self) -> bool:
         return False
 
     def elapsed_time(self, end_event: Marker) -> float:
-        return float(end_event._number - self._number)
+        return end_event.at - self.at
 
     def synchronize(self) -> None:
         self._stream.log.append(f"waited for {self._number}")
 
 
-def test_a_step_is_launched_while_the_one_before_runs_and_no_further() -> None:
+def test_a_call_is_launched_while_the_one_before_runs_and_no_further() -> None:
     stream = Stream()
     ahead = RunAhead(stream.mark)
     for _ in range(3):
-        ahead.step()
+        with ahead.call(nothing):
+            stream.log.append("launched")
 
-    assert stream.log == ["launched 1", "launched 2", "waited for 1", "launched 3", "waited for 2"]
+    first, second = ["recorded 1", "launched", "recorded 2"], ["recorded 3", "launched", "recorded 4", "waited for 2"]
+    assert stream.log == [*first, *second, "recorded 5", "launched", "recorded 6", "waited for 4"]
 
 
 def test_drained_it_waits_for_all_once_and_begins_anew() -> None:
     stream = Stream()
     ahead = RunAhead(stream.mark)
-    ahead.step()
+    with ahead.call(nothing):
+        pass
     ahead.drain()
-    ahead.step()
+    with ahead.call(nothing):
+        pass
 
-    assert stream.log == ["launched 1", "launched 2", "waited for 2", "launched 3"]
+    assert [entry for entry in stream.log if "waited" in entry] == ["waited for 3"]
 
 
-def test_on_a_cpu_nothing_is_waited_for() -> None:
-    ahead = RunAhead.on(torch.device("cpu"))
-    ahead.step()
+def test_each_call_is_told_its_own_time_and_not_that_of_the_one_before() -> None:
+    stream, told = Stream(), list[tuple[str, float]]()
+    ahead = RunAhead(stream.mark, clock=lambda: 0.0)
+    for name, milliseconds, idle in (("small", 10.0, 5.0), ("large", 200.0, 0.0), ("small again", 12.0, 0.0)):
+        stream.now += idle
+        with ahead.call(lambda seconds, name=name: told.append((name, seconds))):
+            stream.now += milliseconds
+    assert told == [("small", 0.01), ("large", 0.2)]
+    ahead.drain()
+
+    assert told == [("small", 0.01), ("large", 0.2), ("small again", 0.012)]
+
+
+def test_the_engine_books_each_calls_own_seconds_to_its_own_rows(models: TinyModels) -> None:
+    """A GPU whose rows take 10 ms each, and whose thread is through at once."""
+    studio, stream = open_tiny_studio(models), Stream()
+    bench = Bench(studio, batch=4)
+    bench.engine._run_ahead = RunAhead(stream.mark, clock=lambda: 0.0)
+    unet = studio.model.text2img.unet
+    handle = unet.register_forward_hook(lambda _m, given, _o: setattr(stream, "now", stream.now + 10.0 * len(given[0])))
+    for scale in (7.0, 1.0):
+        bench.admit(make_request(guidance_scale=scale, num_inference_steps=2 * SETTLED))
+        bench.run()
+    bench.engine._run_ahead.drain()
+    handle.remove()
+    studio.close(DrawingStoppedError())
+
+    booked = bench.engine.times._seconds
+    assert list(booked[2, 64]) == pytest.approx([0.02] * 2 * SETTLED)
+    assert list(booked[1, 64]) == pytest.approx([0.01] * 2 * SETTLED)
+
+
+def test_of_a_call_that_raised_nothing_is_told() -> None:
+    stream, told = Stream(), list[float]()
+    for ahead in (RunAhead(stream.mark), RunAhead(None)):
+        with pytest.raises(ValueError, match="broke"), ahead.call(told.append):
+            raise ValueError("broke")
+        ahead.drain()
+
+    assert told == []
+
+
+def test_on_a_cpu_nothing_is_waited_for_and_the_clock_tells_at_once() -> None:
+    clock, told = iter([10.0, 10.5]), list[float]()
+    ahead = RunAhead.on(torch.device("cpu"), lambda: next(clock))
+    with ahead.call(told.append):
+        pass
+    assert told == [0.5]
     ahead.drain()
 
 
@@ -70,7 +131,8 @@ def test_on_a_gpu_the_thread_sleeps_while_it_waits(monkeypatch: pytest.MonkeyPat
         return stream.mark()
 
     monkeypatch.setattr(torch.cuda, "Event", event)
-    RunAhead.on(torch.device("cuda")).step()
+    with RunAhead.on(torch.device("cuda")).call(nothing):
+        pass
 
-    assert options == [{"blocking": True, "enable_timing": False}]
-    assert stream.log == ["launched 1"]
+    assert options == [{"blocking": True, "enable_timing": True}] * 2
+    assert stream.log == ["recorded 1", "recorded 2"]

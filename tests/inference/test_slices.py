@@ -39,3 +39,17 @@ def test_a_slice_is_four_times_as_long_as_the_switch_before_it_within_bounds(swi
 
     assert order.choose("bare", ["pastel", "bare"], 100.0 + switch + kept - 0.01) == "pastel"
     assert order.choose("bare", ["pastel", "bare"], 100.0 + switch + kept + 0.01) == "bare"
+
+
+def test_a_slice_is_interrupted_once_and_a_long_stay_once_in_the_time_of_a_slice() -> None:
+    order: GroupOrder[str] = GroupOrder()
+    groups = ["square", "tall"]
+    order.choose("square", groups, 0.0)
+    assert order.may_pause(0.1)
+    order.paused(0.3, 0.4)
+
+    assert not order.may_pause(0.5)
+    assert order.may_pause(0.4 + SHORTEST)
+    assert order.choose("tall", groups, 0.3 + SHORTEST - 0.01) == "square"  # the slice goes on where it was
+    assert order.choose("tall", groups, 0.3 + SHORTEST) == "tall"
+    assert order.may_pause(0.3 + SHORTEST)

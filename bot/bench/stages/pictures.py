@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from PIL import Image
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 GIB = 1024**3
 Line = dict[str, Any]
 Value = TypeVar("Value")
+Mode = Literal["eager", "graphs", "compiled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class PictureStages:
 
         thread = ThreadPoolExecutor(1, thread_name_prefix="pastel-bench")
         stock = StockPipeline(self._model)
-        with _Timed(room) as timed, timed.opened(self._generator(compiled=False)) as generator:
+        with _Timed(room) as timed, timed.opened(self._generator("eager")) as generator:
             try:
                 lanes: dict[str, Lane] = {"stock": StockLane(stock.draw, thread), "engine": EngineLane(generator)}
                 seconds: dict[str, list[float]] = {name: [] for name in lanes}
@@ -88,17 +89,21 @@ class PictureStages:
 
     def company(self, room: float) -> Iterator[Line]:
         """The engine with so many members in a closed loop."""
-        yield from self._in_company(room, self._setting.members, compiled=False)
+        yield from self._in_company(room, self._setting.members, "eager")
+
+    def graphed_company(self, room: float) -> Iterator[Line]:
+        """The same with GRAPHS=on."""
+        yield from self._in_company(room, self._setting.members, "graphs")
 
     def compiled_company(self, room: float) -> Iterator[Line]:
         """The same with COMPILE=true, which changes the model for good: nothing may follow on it."""
-        yield from self._in_company(room, self._setting.members, compiled=True)
+        yield from self._in_company(room, self._setting.members, "compiled")
 
-    def _in_company(self, room: float, members: Sequence[int], *, compiled: bool) -> Iterator[Line]:
+    def _in_company(self, room: float, members: Sequence[int], mode: Mode) -> Iterator[Line]:
         began = time.monotonic()
-        with _Timed(room) as timed, timed.opened(self._generator(compiled=compiled)) as generator:
+        with _Timed(room) as timed, timed.opened(self._generator(mode)) as generator:
             opened = time.monotonic() - began
-            yield {"opened_s": round(opened, 1), "batch": generator.batch, "mode": "compiled" if compiled else "eager"}
+            yield {"opened_s": round(opened, 1), "batch": generator.batch, "mode": mode}
             lane = EngineLane(generator)
             for count in members:
                 self._stopwatch.peak_gib()
@@ -106,7 +111,7 @@ class PictureStages:
                 run = timed.run(closed_loop(lane, requests, members=count))
                 decode = self._engine.decode_seconds
                 yield {
-                    "mode": "compiled" if compiled else "eager",
+                    "mode": mode,
                     "members": count,
                     "pictures": len(requests),
                     "pictures_s": round(run.pictures_per_second, 4),
@@ -118,14 +123,20 @@ class PictureStages:
                     "resident_gib": round(resident_bytes() / GIB, 2),
                 }
 
-    def _generator(self, *, compiled: bool) -> DiffusersGenerator:
+    def _generator(self, mode: Mode) -> DiffusersGenerator:
         """Returns a generator as the bot makes it, with what the stage before measured as its curve."""
         from dataclasses import replace
 
         from bot.inference.bench.shared import shared_generator
 
-        settings = replace(self._setting.engine, curve=self._unet.curve(), measurements=None)
-        return shared_generator(self._model, settings if compiled else replace(settings, compile_cache=None))
+        settings = replace(
+            self._setting.engine,
+            curve=self._unet.curve(),
+            measurements=None,
+            compile_cache=self._setting.engine.compile_cache if mode == "compiled" else None,
+            graphs="on" if mode == "graphs" else "off",
+        )
+        return shared_generator(self._model, settings)
 
     async def _same_picture(self, stock: Any, thread: ThreadPoolExecutor, generator: ImageGenerator) -> bool:
         """To the last bit of every pixel."""

@@ -12,7 +12,7 @@ from bot.bench.plot import COLOURS, HEIGHT, INK, OTHER, PAPER, TOP, WIDTH, Panel
 
 Line = Mapping[str, Any]
 WAYS = {"eager": COLOURS["stock"], "graphs": COLOURS["batched"], "compiled": COLOURS["engine"], "channels_last": OTHER}
-MEMBERS = {"company": COLOURS["stock"], "compiled_company": COLOURS["engine"]}
+MEMBERS = {"company": COLOURS["stock"], "graphed_company": COLOURS["batched"], "compiled_company": COLOURS["engine"]}
 
 
 def draw_stages(lines: Sequence[Line]) -> Image.Image:
@@ -66,4 +66,4 @@ def _legend(image: Image.Image) -> None:
     draw, x = ImageDraw.Draw(image), 20.0
     for way, colour in WAYS.items():
         x = caption(draw, x, way, colour)
-    draw.text((x, 44), "(right: eager, compiled)", fill=INK, anchor="lm")
+    draw.text((x, 44), "(right: eager, graphs, compiled)", fill=INK, anchor="lm")

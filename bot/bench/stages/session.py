@@ -90,6 +90,7 @@ def _stages(model: LoadedModel, settings: Settings, options: BenchOptions) -> li
         Stage(name="loras", limit=60, work=engine.loras),
         Stage(name="alone", limit=60, work=pictures.alone, keeps_time=True),
         Stage(name="company", limit=150, work=pictures.company, keeps_time=True),
+        Stage(name="graphed_company", limit=150, work=pictures.graphed_company, needs_cuda=True, keeps_time=True),
         Stage(name="kernels", limit=40, work=unet.kernels, needs_cuda=True),
         Stage(name="fp8", limit=30, work=device.fp8, needs_cuda=True),
         Stage(name="files", limit=20, work=device.files),

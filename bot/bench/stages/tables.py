@@ -14,7 +14,7 @@ COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "eager": ("One call of the UNet, by rows", ("rows", "device_ms", "host_ms", "peak_gib", "error")),
     "graphs": (
         "The same as a CUDA graph",
-        ("rows", "device_ms", "host_ms", "capture_s", "same_bits", "reserved_gib"),
+        ("rows", "device_ms", "host_ms", "capture_s", "same_bits", "reserved_gib", "error"),
     ),
     "compiled": (
         "The same compiled",
@@ -33,6 +33,7 @@ COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "Members who ask anew when served",
         ("members", "pictures_s", "p50_s", "p95_s", "cpu_seconds", "decode_share", "peak_gib", "resident_gib"),
     ),
+    "graphed_company": ("Members, with GRAPHS=on", ("members", "pictures_s", "p50_s", "p95_s", "decode_share", "peak_gib")),
     "kernels": ("Kernels of one call", ("rows", "launched")),
     "fp8": (
         "Matrix products in FP8 (a mode is worth its code below 0.65 of the time at 16 rows)",

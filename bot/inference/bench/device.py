@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import torch
 
 from bot.domain.batch_curve import BatchCurve
 from bot.inference.curve_measurement import CurveMeasurement
-from bot.inference.machine import device_name, dtype_name, synchronise
+from bot.inference.machine import device_name, dtype_name, timed
 from bot.inference.pipelines import LoadedModel
 from bot.inference.step_probe import StepProbe
 
@@ -62,7 +59,7 @@ class DeviceProbe:
                 torch.mm(left, right)
 
         multiply()
-        return 2 * side**3 * calls / min(self._seconds(multiply) for _ in range(MATMUL_TRIALS))
+        return 2 * side**3 * calls / min(timed(self._device, multiply) for _ in range(MATMUL_TRIALS))
 
     def step_seconds(self, pictures: int, *, width: int, height: int) -> float | None:
         """One guided step of so many pictures in one call; None where memory does not suffice."""
@@ -75,10 +72,3 @@ class DeviceProbe:
         while not measurement.done:
             measurement.step()
         return measurement.curve()
-
-    def _seconds(self, work: Callable[[], object]) -> float:
-        synchronise(self._device)
-        began = time.perf_counter()
-        work()
-        synchronise(self._device)
-        return time.perf_counter() - began

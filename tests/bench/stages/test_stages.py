@@ -29,7 +29,7 @@ from bot.inference.preview import LatentPreview
 from bot.settings import Settings
 from bot.training.random_sdxl import SDXL_BASE, random_pipeline
 
-CUDA_STAGES = {"graphs", "attention", "kernels", "fp8", "compiled", "compiled_company"}
+CUDA_STAGES = {"graphs", "attention", "kernels", "fp8", "compiled", "graphed_company", "compiled_company"}
 
 
 @pytest.fixture(autouse=True)

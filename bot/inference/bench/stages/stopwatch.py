@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from bot.inference.machine import synchronise
+from bot.inference.machine import synchronise, timed
 
 GIB = 1024**3
 
@@ -51,11 +51,7 @@ class Stopwatch:
 
     def seconds(self, work: Callable[[], object]) -> float:
         """From the call until the device is done, once and without a warm-up."""
-        self.synchronise()
-        began = time.perf_counter()
-        work()
-        self.synchronise()
-        return time.perf_counter() - began
+        return timed(self.device, work)
 
     def peak_gib(self) -> float | None:
         """What tensors took at most since the last call of this; None where torch does not know."""

@@ -14,8 +14,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bot.domain.batch_curve import BatchCurve
 from bot.inference.bench.stages.stopwatch import GIB, Stopwatch
+from bot.inference.cuda_graphs import graph_backend
 from bot.inference.denoising import predict
 from bot.inference.faults import free_memory, is_out_of_memory
+from bot.inference.graphs import GraphedUNet, Inputs
 from bot.inference.pipelines import LoadedModel
 
 ROWS = (2, 8, 16, 4, 32, 6, 10, 1, 12, 20, 24)  # of a call, the weightiest first; a guided picture has two
@@ -61,23 +63,19 @@ class UnetStages:
     def graphs(self, room: float) -> Iterator[Line]:
         """CUDA graphs of the very same kernels: no compiler, and the same bits as the eager call."""
         del room
-        pool: Any = None
-        for rows in GRAPH_ROWS:
-            call = self._call(rows)
-            expected = call().clone()
-            began = time.perf_counter()
-            graph, outcome = _captured(call, pool)
-            pool = graph.pool()
-            self._stopwatch.synchronise()
-            captured = time.perf_counter() - began
-            took = self._stopwatch.took(graph.replay)
-            yield {
-                "rows": rows,
-                **took.to_dict(),
-                "capture_s": round(captured, 2),
-                "same_bits": bool(torch.equal(outcome, expected)),
-                "reserved_gib": round(torch.cuda.memory_reserved() / GIB, 2),
-            }
+        backend = graph_backend(self._stopwatch.device)
+        if backend is None:
+            return
+        graphs = GraphedUNet(self._unet, backend)
+        try:
+            for rows in GRAPH_ROWS:
+                yield {
+                    "rows": rows,
+                    **self._graphed(graphs, rows),
+                    "reserved_gib": round(torch.cuda.memory_reserved() / GIB, 2),
+                }
+        finally:
+            graphs.release()
 
     def attention(self, room: float) -> Iterator[Line]:
         """Each of torch's kernels for it alone."""
@@ -133,6 +131,19 @@ class UnetStages:
         finally:
             self._unet.to(memory_format=torch.contiguous_format)
 
+    def _graphed(self, graphs: GraphedUNet, rows: int) -> Line:
+        """A call as the engine makes it, so with its inputs copied to where the graph reads them."""
+        eager, replayed = self._call(rows), self._call(rows, graphs)
+        expected = eager().clone()
+        began = time.perf_counter()
+        if not graphs.capture(self._inputs(rows)):
+            return {"error": "could not be captured"}
+        self._stopwatch.synchronise()
+        captured = time.perf_counter() - began
+        took = self._stopwatch.took(replayed)
+        same = bool(torch.equal(replayed(), expected))
+        return {**took.to_dict(), "capture_s": round(captured, 2), "same_bits": same}
+
     def _timed(self, rows: int) -> Line:
         """Milliseconds, or why there are none."""
         try:
@@ -148,10 +159,20 @@ class UnetStages:
         return {"error": fault}
 
     def _call(self, rows: int, unet: Any = None) -> Call:
-        """`unet` None is the model's own. The timesteps lie on the device, since a graph may not copy from pageable memory."""
+        """`unet` None is the model's own."""
+        called, inputs = self._unet if unet is None else unet, self._inputs(rows)
+
+        def call() -> torch.Tensor:
+            with torch.no_grad():
+                return predict(called, *inputs)
+
+        return call
+
+    def _inputs(self, rows: int) -> Inputs:
+        """The same for every way to call it. The timesteps lie on the device, so that nothing is sent."""
         pipeline, device, profile = self._model.text2img, self._stopwatch.device, self._model.profile
         config, scale, size = self._unet.config, pipeline.vae_scale_factor, profile.size(None)
-        generator = torch.Generator().manual_seed(rows)  # the same inputs for every way to call it
+        generator = torch.Generator().manual_seed(rows)
 
         def noise(*shape: int) -> torch.Tensor:
             return torch.randn(rows, *shape, generator=generator).to(device, self._unet.dtype)
@@ -159,25 +180,4 @@ class UnetStages:
         latents = noise(config.in_channels, size.height // scale, size.width // scale)
         embeddings = noise(TOKENS, config.cross_attention_dim)
         pooled = noise(int(pipeline.text_encoder_2.config.projection_dim))
-        times, time_ids = torch.linspace(900, 100, rows, device=device), noise(6)
-        called = self._unet if unet is None else unet
-
-        def call() -> torch.Tensor:
-            with torch.no_grad():
-                return predict(called, latents, times, embeddings, pooled, time_ids)
-
-        return call
-
-
-def _captured(call: Call, pool: Any) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
-    """A graph of the call and where its outcome lies. Two calls on a stream of its own warm up, as torch asks for."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        call()
-        call()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool):
-        outcome = call()
-    return graph, outcome
+        return latents, torch.linspace(900, 100, rows, device=device), embeddings, pooled, noise(6)
