@@ -19,7 +19,7 @@ from bot.inference.denoising import predict
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.graphs import CALLS, MOST_FAILED, GraphedUNet, Inputs, is_plain
 from bot.inference.pipelines import LoadedModel, load_model
-from bot.inference.step_probe import random_inputs
+from bot.inference.step_probe import StepProbe, random_inputs
 from bot.inference.studio import Studio
 from tests.inference.conftest import NEARLY_FREE, make_request, pixels
 from tests.inference.engines import Bench
@@ -331,6 +331,16 @@ def test_other_sizes_are_captured_after_twenty_calls_and_one_in_a_slice(models: 
         assert backend.replays == 2
     with opened(models) as plain:
         assert (first == drawn(Bench(plain, batch=4), num_inference_steps=2, **TALL)).all()
+
+
+def test_calls_that_are_timed_are_replayed_as_the_engines_will_be(models: TinyModels) -> None:
+    backend = FakeGraphs()
+    with opened(models, backend) as studio:
+        seconds = StepProbe(studio.model, width=64, height=64, buckets=COMPILED_ROWS).seconds(5)
+
+    assert seconds is not None
+    assert backend.rows == [*AT_START, 10]
+    assert backend.replays == 1
 
 
 def test_a_switch_of_loras_keeps_the_graphs_and_the_pictures_right(models: TinyModels) -> None:
