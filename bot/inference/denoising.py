@@ -6,17 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from diffusers.pipelines.stable_diffusion_xl.pipeline_stable_diffusion_xl import rescale_noise_cfg
 
-from bot.inference.euler import EulerSteps, column, divided, euler_step
 from bot.inference.faults import is_device_lost
+from bot.inference.step_arithmetic import Batch, BatchedSteps, Moved, column, divided
 from bot.inference.trajectory import Trajectory
 from bot.inference.transfers import sent, sent_together
-
-Moves = dict[Trajectory, tuple[torch.Tensor, torch.Tensor]]  # the next latents, and the clean ones that they aim at
 
 
 def padded_rows(rows: int, buckets: Sequence[int]) -> int:
@@ -38,12 +37,12 @@ def denoise(unet: Any, pictures: Sequence[Trajectory], buckets: Sequence[int] = 
     with torch.no_grad():
         call = _Call(ordered, buckets)
         prediction = call.guided(predict(unet, *call.inputs()))
-        moves = call.euler_moves(prediction)
+        moves = call.moves(prediction)
         broken: dict[Trajectory, Exception] = {}
         for picture, own in zip(ordered, prediction.split(1), strict=True):
             try:
                 if picture in moves:
-                    picture.move(*moves[picture])
+                    picture.move(moves[picture])
                 else:
                     picture.advance(own)
             except Exception as error:
@@ -81,17 +80,15 @@ class _Call:
         self._rows = [picture for picture in pictures for _ in range(picture.rows)]
         self._missing = padded_rows(len(self._rows), buckets) - len(self._rows)
         self._with_guidance = sum(picture.rows == 2 for picture in pictures)
-        self._euler: dict[tuple[bool, bool], list[Trajectory]] = {}
-        for picture in pictures:
-            if picture.euler is not None:
-                self._euler.setdefault((picture.euler.ancestral, picture.euler.velocity), []).append(picture)
+        self._blocks = _blocks(pictures)
+        self._scaled = any(picture.batched is not None and picture.batched.scales is not None for picture in pictures)
         device = pictures[0].latents.device
         self._times, self._scales, self._weights, *self._numbers = sent_together(
             [
                 self._filled(torch.stack([picture.timestep for picture in self._rows]).float()),
                 torch.stack([picture.input_scale for picture in self._rows]),
                 torch.tensor([picture.guidance.scale for picture in pictures[: self._with_guidance]]),
-                *(_numbers_of(block) for block in self._euler.values()),
+                *(block.numbers() for block in self._blocks),
             ],
             device,
         )
@@ -99,7 +96,7 @@ class _Call:
     def inputs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """What `predict` takes."""
         latents = torch.cat([picture.latents for picture in self._rows])
-        if self._euler:
+        if self._scaled:
             latents = divided(latents, column(self._scales)).to(latents.dtype)
         conditions = [picture.conditions for picture in self._pictures]
         return (
@@ -120,22 +117,14 @@ class _Call:
         guided = self._rescaled(guided, positive)
         return guided if pairs == len(self._rows) else torch.cat([guided, prediction[pairs : len(self._rows)]])
 
-    def euler_moves(self, prediction: torch.Tensor) -> Moves:
-        """Where Euler's pictures go; `prediction` has a row for each picture."""
+    def moves(self, prediction: torch.Tensor) -> dict[Trajectory, Moved]:
+        """Where the pictures go that share their steps; `prediction` has a row for each picture."""
         rows = dict(zip(self._pictures, prediction.split(1), strict=True))
-        moves: Moves = {}
-        for ((ancestral, velocity), block), numbers in zip(self._euler.items(), self._numbers, strict=True):
-            whole = len(block) == len(self._pictures)
-            own = prediction if whole else torch.cat([rows[picture] for picture in block])
-            noise = [picture.step_noise(own.dtype) for picture in block] if ancestral else None
-            latents, clean = euler_step(
-                torch.cat([picture.latents for picture in block]),
-                own,
-                numbers.view(-1, len(block)),
-                None if noise is None else sent(torch.cat(noise), own.device),
-                velocity=velocity,
-            )
-            moves.update(zip(block, zip(latents.split(1), clean.split(1), strict=True), strict=True))
+        moves: dict[Trajectory, Moved] = {}
+        for block, numbers in zip(self._blocks, self._numbers, strict=True):
+            whole = len(block.pictures) == len(self._pictures)
+            own = prediction if whole else torch.cat([rows[picture] for picture in block.pictures])
+            moves.update(zip(block.pictures, block.moved(own, numbers).rows(), strict=True))
         return moves
 
     def _rescaled(self, guided: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
@@ -156,8 +145,42 @@ class _Call:
         return torch.cat([rows, rows[:1].expand(self._missing, *rows.shape[1:])])
 
 
-def _numbers_of(block: Sequence[Trajectory]) -> torch.Tensor:
-    """Column after column, as `euler_step` takes them."""
-    steps: list[EulerSteps] = [picture.euler for picture in block if picture.euler is not None]
-    rows = [own.numbers[picture.step] for own, picture in zip(steps, block, strict=True)]
-    return torch.stack(rows, dim=1).flatten()
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Block:
+    """The pictures of a call that take their step together, and the steps of each."""
+
+    pictures: list[Trajectory]
+    steps: list[BatchedSteps]
+
+    def numbers(self) -> torch.Tensor:
+        """Of the step, column after column."""
+        rows = [own.numbers[picture.step] for own, picture in zip(self.steps, self.pictures, strict=True)]
+        return torch.stack(rows, dim=1).flatten()
+
+    def moved(self, prediction: torch.Tensor, numbers: torch.Tensor) -> Moved:
+        """What comes of the step; `prediction` has the rows of these pictures, and `numbers` are on the device."""
+        arithmetic, velocity = self.steps[0].kind
+        draws = any(picture.draws for picture in self.pictures)
+        noise = torch.cat([picture.step_noise(prediction.dtype) for picture in self.pictures]) if draws else None
+        memories = [picture.memory for picture in self.pictures if picture.memory is not None]
+        return arithmetic(
+            Batch(
+                latents=torch.cat([picture.latents for picture in self.pictures]),
+                prediction=prediction,
+                numbers=[column(values) for values in numbers.view(-1, len(self.pictures))],
+                velocity=velocity,
+                noise=None if noise is None else sent(noise, prediction.device),
+                memory=torch.cat(memories) if memories else None,
+            )
+        )
+
+
+def _blocks(pictures: Sequence[Trajectory]) -> list[_Block]:
+    """Those that share their steps, kind by kind."""
+    blocks: dict[object, _Block] = {}
+    for picture in pictures:
+        if picture.batched is not None:
+            block = blocks.setdefault(picture.batched.kind, _Block(pictures=[], steps=[]))
+            block.pictures.append(picture)
+            block.steps.append(picture.batched)
+    return list(blocks.values())

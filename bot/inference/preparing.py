@@ -18,10 +18,12 @@ from bot.domain.prompt import compose
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError
+from bot.inference.batched_steps import batched_steps
 from bot.inference.decoding import is_large, tiling
 from bot.inference.noise import PictureNoise
 from bot.inference.pipelines import LoadedModel
 from bot.inference.schedulers import build_scheduler
+from bot.inference.step_arithmetic import BatchedSteps
 from bot.inference.text import Conditioning, PromptEncoder
 from bot.inference.trajectory import Conditions, Group, Guidance, Trajectory
 from bot.inference.transfers import sent
@@ -39,6 +41,17 @@ class Order:
     def adapters(self) -> tuple[tuple[str, float], ...]:
         """What decides whether two orders can share the model's weights."""
         return tuple((style.name, weight) for style, weight in self.styles if weight)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Schedule:
+    """The steps of a request. Each picture has a copy of `scheduler`: it counts them, and keeps what multistep methods
+    remember.
+    """
+
+    scheduler: Any
+    timesteps: torch.Tensor
+    batched: BatchedSteps | None
 
 
 def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Image | None:
@@ -66,7 +79,8 @@ class Preparer:
         variant = ", ".join(f"{name}:{weight:g}" for name, weight in order.adapters)
         text = self._encoder.encode(composed.prompt, composed.negative_prompt, clip_skip=profile.clip_skip, variant=variant)
         conditions = self._conditions(order.request, text)
-        return [self._trajectory(order, index, conditions) for index in range(order.request.num_images)], text.fit
+        schedule = self._schedule(order.request)
+        return [self._trajectory(order, index, conditions, schedule) for index in range(order.request.num_images)], text.fit
 
     def _conditions(self, request: GenerationRequest, text: Conditioning) -> Conditions:
         """The six numbers are the same for img2img, as long as the model knows no aesthetic scores."""
@@ -90,15 +104,10 @@ class Preparer:
             time_ids=sent(torch.cat([time_ids, time_ids]), device),
         )
 
-    def _trajectory(self, order: Order, index: int, conditions: Conditions) -> Trajectory:
+    def _trajectory(self, order: Order, index: int, conditions: Conditions, schedule: _Schedule) -> Trajectory:
         request, model = order.request, self._model
-        scheduler = self._scheduler(request)
-        scheduler.set_timesteps(request.num_inference_steps, device="cpu")
+        scheduler, timesteps = copy.deepcopy(schedule.scheduler), schedule.timesteps
         noise = PictureNoise(request.image_seeds(index))
-        begin = request.num_inference_steps - request.steps_run
-        if hasattr(scheduler, "set_begin_index"):  # DDIM finds its place by the timestep
-            scheduler.set_begin_index(begin)
-        timesteps: torch.Tensor = scheduler.timesteps[begin:]
         dtype = conditions.embeddings.dtype
         if order.init_image is None:
             latents = self._drawn(request, noise, dtype) * scheduler.init_noise_sigma
@@ -120,12 +129,21 @@ class Preparer:
             conditions=conditions,
             guidance=Guidance(scale=request.guidance_scale, acts=acts, rescale=model.profile.guidance_rescale),
             noise=noise,
+            batched=schedule.batched,
         )
 
+    def _schedule(self, request: GenerationRequest) -> _Schedule:
+        """The same for all pictures of a request."""
+        scheduler = copy.deepcopy(self._scheduler(request))
+        scheduler.set_timesteps(request.num_inference_steps, device="cpu")
+        begin = request.num_inference_steps - request.steps_run
+        if hasattr(scheduler, "set_begin_index"):  # DDIM finds its place by the timestep
+            scheduler.set_begin_index(begin)
+        timesteps: torch.Tensor = scheduler.timesteps[begin:]
+        return _Schedule(scheduler=scheduler, timesteps=timesteps, batched=batched_steps(scheduler, len(timesteps)))
+
     def _scheduler(self, request: GenerationRequest) -> Any:
-        """Its own for each picture: it counts steps and keeps what multistep methods remember. A copy costs a tenth of what
-        building one from a configuration does.
-        """
+        """The one that is copied: to build one from a configuration costs ten times as much."""
         name = request.scheduler
         if name not in self._schedulers:
             own = self._model.text2img.scheduler
@@ -134,7 +152,7 @@ class Preparer:
                 if name is None
                 else build_scheduler(own.config, self._model.profile, scheduler=name)
             )
-        return copy.deepcopy(self._schedulers[name])
+        return self._schedulers[name]
 
     def _drawn(self, request: GenerationRequest, noise: PictureNoise, dtype: torch.dtype) -> torch.Tensor:
         pipeline = self._model.text2img

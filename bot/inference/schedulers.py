@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +11,12 @@ import diffusers
 from bot.domain.profile import ModelProfile
 from bot.domain.sampler import SAMPLERS
 from bot.errors import ModelError
-from bot.inference.unipc import UniPC
 from bot.inference.weights import Header
 
 logger = logging.getLogger(__name__)
 
 # Of every sampler's options: a model's own configuration may have one switched on, and its sampler would belie its name.
 OPTIONS_OFF = dict.fromkeys((option for sampler in SAMPLERS.values() for option in sampler.options), False)
-
-OWN: Mapping[str, Any] = {"UniPCMultistepScheduler": UniPC}  # the same samplers, which wait less
 
 LATENTS = {"clip_sample": False}  # DDIM's default would cut latents, which go beyond 1, as if they were pixels
 
@@ -64,5 +60,4 @@ def build_scheduler(
     if found.zero_terminal_snr or profile.rescale_betas_zero_snr:
         # trailing: only then the first step is the one with a signal of zero (arXiv:2305.08891)
         overrides |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    own = OWN.get(sampler.scheduler)
-    return (own or getattr(diffusers, sampler.scheduler)).from_config(config, **overrides)
+    return getattr(diffusers, sampler.scheduler).from_config(config, **overrides)

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from bot.inference.euler import EulerSteps
 from bot.inference.noise import PictureNoise
+from bot.inference.step_arithmetic import BatchedSteps, Moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Guidance:
 
 class Trajectory:
     """One picture's own scheduler, generator and step count; the call of the UNet is what it shares with others, and where
-    `euler` is set the arithmetic of a step too.
+    `batched` is set the arithmetic of a step too; then `memory` is what its steps leave to the next.
 
     `timesteps` lie on the CPU, so that no step waits for the device to tell a number. The arithmetic is that of diffusers'
     pipeline, in its order: alone, the latents are the same bit for bit.
@@ -71,11 +71,13 @@ class Trajectory:
         conditions: Conditions,
         guidance: Guidance,
         noise: PictureNoise,
+        batched: BatchedSteps | None = None,
     ) -> None:
         self.group = group
         self.latents = latents
         self.guidance = guidance
-        self.euler = EulerSteps.of(scheduler)
+        self.batched = batched
+        self.memory = None if batched is None or batched.first_memory is None else batched.first_memory(latents)
         self.step = 0
         self.predicted = latents  # the clean latents as the last step saw them
         self._scheduler = scheduler
@@ -86,7 +88,7 @@ class Trajectory:
         self._extra: dict[str, Any] = {"generator": noise.generator} if takes_generator else {}
         self._noise = noise
         self._step_noise: torch.Tensor | None = None
-        self._scales = torch.ones(len(timesteps)) if self.euler is None else self.euler.scales
+        self._scales = torch.ones(len(timesteps)) if batched is None or batched.scales is None else batched.scales
 
     @property
     def steps(self) -> int:
@@ -107,7 +109,7 @@ class Trajectory:
     @property
     def kept(self) -> tuple[torch.Tensor, ...]:
         """What has to stay in memory while others are drawn. Pictures of a request share some of it."""
-        outputs = getattr(self._scheduler, "model_outputs", None) or ()
+        outputs = (self.memory, *(getattr(self._scheduler, "model_outputs", None) or ()))
         conditions = (self._conditions.embeddings, self._conditions.pooled, self._conditions.time_ids)
         return (self.latents, self.predicted, *conditions, *(output for output in outputs if output is not None))
 
@@ -135,21 +137,27 @@ class Trajectory:
         """What the latents are divided by for the next call: a tensor without dimensions, float32 on the CPU."""
         return self._scales[self.step]
 
+    @property
+    def draws(self) -> bool:
+        """Whether the next step adds noise and is a shared one."""
+        return self.batched is not None and self.batched.draws[self.step]
+
     def step_noise(self, dtype: torch.dtype) -> torch.Tensor:
-        """The noise that the next step adds, on the CPU; the same until it was taken, should a call be made again."""
+        """The noise that the next step adds, on the CPU, or zero; the same until it was taken, should a call be made again."""
         if self._step_noise is None:
-            self._step_noise = self._noise.drawn(self.latents.shape, dtype)
+            shape = self.latents.shape
+            self._step_noise = self._noise.drawn(shape, dtype) if self.draws else torch.zeros(shape, dtype=dtype)
         return self._step_noise
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take one step of the scheduler with what the UNet said, guidance included: one row."""
         with self._noise.moving(self.latents.device):
             outcome = self._scheduler.step(prediction, self.timestep, self.latents, **self._extra)
-        self.move(outcome.prev_sample.to(self.latents.dtype), self._clean(outcome))
+        self.move(Moved(latents=outcome.prev_sample.to(self.latents.dtype), clean=self._clean(outcome)))
 
-    def move(self, latents: torch.Tensor, predicted: torch.Tensor) -> None:
-        """A step was taken: these are the latents after it, and the clean ones that it aims at."""
-        self.latents, self.predicted = latents, predicted
+    def move(self, moved: Moved) -> None:
+        """A step was taken."""
+        self.latents, self.predicted, self.memory = moved.latents, moved.clean, moved.memory
         self._step_noise = None
         self.step += 1
 

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from bot.errors import GenerationError
-from bot.inference import adapters, denoising
+from bot.inference import adapters, euler
 from bot.inference.control import DrawingStoppedError
 from bot.inference.hangs import FIRST_CALLS_SECONDS
 from bot.inference.preparing import Preparer
+from bot.inference.step_arithmetic import Moved
 from bot.inference.studio import Studio
 from bot.inference.trajectory import Trajectory
 from tests.inference.conftest import make_request
@@ -46,10 +47,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *errors: Bas
 def breaks_at(monkeypatch: pytest.MonkeyPatch, victim: Callable[[Trajectory], bool], error: Exception) -> None:
     move = Trajectory.move
 
-    def breaks(self: Trajectory, *outcome: torch.Tensor) -> None:
+    def breaks(self: Trajectory, moved: Moved) -> None:
         if victim(self):
             raise error
-        move(self, *outcome)
+        move(self, moved)
 
     monkeypatch.setattr(Trajectory, "move", breaks)
 
@@ -140,7 +141,11 @@ def test_a_picture_that_is_no_numbers_any_more_is_never_previewed(studio: Studio
     bench = Bench(studio, batch=4)
     ticket = bench.admit(make_request(num_inference_steps=8))
     move = Trajectory.move
-    monkeypatch.setattr(Trajectory, "move", lambda self, *outcome: move(self, *(one * float("nan") for one in outcome)))
+
+    def spoilt(self: Trajectory, moved: Moved) -> None:
+        move(self, Moved(latents=moved.latents * float("nan"), clean=moved.clean * float("nan")))
+
+    monkeypatch.setattr(Trajectory, "move", spoilt)
     bench.run()
 
     assert isinstance(ticket.error, GenerationError)
@@ -157,7 +162,7 @@ def test_a_shared_step_that_fails_is_taken_again_with_the_noise_that_it_had(
         return [ticket.result.images[0].data for ticket in tickets if ticket.result is not None]
 
     alone = drawn(1) + drawn(2)
-    left = failing(monkeypatch, denoising, "euler_step", NO_ROOM)  # from then on each has calls of its own
+    left = failing(monkeypatch, euler, "euler_step", NO_ROOM)  # from then on each has calls of its own
 
     assert drawn(1, 2) == alone
     assert left == []

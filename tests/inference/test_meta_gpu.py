@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,8 +27,8 @@ from tests.tiny_sdxl import MODEL_REPO, TinyModels, tiny_profile
 __all__ = ["meta_gpu"]
 EULER_A = "EulerAncestralDiscreteScheduler"
 DRAWS = {EULER_A, "LCMScheduler"}  # noise in every step
-EULERS = {EULER_A, "EulerDiscreteScheduler"}  # all pictures of a call take their step together
-MOST_LAUNCHES = 30  # of a turn, outside the UNet
+MOST_LAUNCHES = 30  # of a turn, outside the UNet, for each way to step: however many pictures
+WAYS = 5  # of all samplers: Euler's two share one, and DPM++'s two
 MOST_CASTS = 10  # of a decoding; of the weights alone there would be hundreds
 
 
@@ -73,8 +74,28 @@ def test_a_turn_waits_for_nothing_sends_numbers_and_noise_alone_and_launches_lit
     assert len(numbers.shape) == 1
     assert sum(copy.shape[0] for copy in noise) == (pictures if sampler in DRAWS else 0)
     assert {copy.shape[1:] for copy in noise} <= {(4, 8, 8)}
-    together = sampler in EULERS or pictures == 1
-    assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES * (1 if together else pictures)
+    assert 0 < sum(meta_gpu.launches.values()) <= MOST_LAUNCHES
+
+
+def test_a_turn_of_all_samplers_launches_as_often_for_many_pictures_as_for_one_of_each(studio: Studio, meta_gpu: Watch) -> None:
+    counts: list[int] = []
+    for pictures in (len(SAMPLERS), 2 * len(SAMPLERS)):
+        bench = Bench(studio, batch=16)
+        for seed, sampler in zip(range(pictures), itertools.cycle(SAMPLERS), strict=False):
+            bench.admit(make_request(seed=seed, num_inference_steps=8, scheduler=sampler))
+        for _ in range(2):
+            bench.engine.turn()
+        with meta_gpu, outside(meta_gpu, studio.model.text2img.unet):
+            meta_gpu.clear()
+            bench.engine.turn()
+        steps = [drawing.pictures[0].step for drawing in bench.engine._drawings]
+        bench.engine.abandon(DrawingStoppedError())
+        assert steps == [3] * pictures
+        assert meta_gpu.reads == []
+        assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+        counts.append(sum(meta_gpu.launches.values()))
+
+    assert counts[0] == counts[1] <= MOST_LAUNCHES * WAYS
 
 
 def test_blends_of_noise_and_calls_with_and_without_guidance_wait_for_nothing_either(studio: Studio, meta_gpu: Watch) -> None:

@@ -1,0 +1,40 @@
+"""How noisy the latents are at each step of a schedule, in the terms of the multistep samplers' papers."""
+
+# diffusers is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+class NoiseLevels:
+    """The last `steps` of a scheduler's schedule. The arithmetic is that of diffusers, number by number."""
+
+    def __init__(self, scheduler: Any, steps: int) -> None:
+        self.config = scheduler.config
+        self.whole = len(scheduler.timesteps)
+        self.begin = self.whole - steps
+        self.shares: list[tuple[torch.Tensor, torch.Tensor]] = [
+            scheduler._sigma_to_alpha_sigma_t(sigma) for sigma in scheduler.sigmas
+        ]  # of signal and noise
+        # half the logarithm of the signal-to-noise ratio: the papers' lambda
+        self._log_snr = [torch.log(signal) - torch.log(noise) for signal, noise in self.shares]
+
+    @property
+    def indexes(self) -> range:
+        return range(self.begin, self.whole)
+
+    def way(self, index: int) -> torch.Tensor:
+        """The papers' h: from `index` to the one behind it."""
+        return self._log_snr[index + 1] - self._log_snr[index]
+
+    def ratio(self, index: int) -> torch.Tensor:
+        """The papers' r: how far back the output before lies, which is behind, in steps like that from `index` on."""
+        return (self._log_snr[index - 1] - self._log_snr[index]) / self.way(index)
+
+    def kept(self, index: int) -> torch.Tensor:
+        """What a step leaves of the latents."""
+        return self.shares[index + 1][1] / self.shares[index][1]
