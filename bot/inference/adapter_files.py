@@ -13,6 +13,7 @@ import torch
 from bot.inference.adapter_formats import AdapterPlan, LayerPart
 from bot.inference.adapter_keys import AdapterFormatError, Part
 from bot.inference.merging import Factor
+from bot.inference.transfers import taken
 from bot.inference.weights import WeightsError
 
 
@@ -35,8 +36,8 @@ def _factor(file: Any, part: LayerPart, device: torch.device) -> Factor:
     scale = part.scale if alpha is None else alpha / part.rank
     return Factor(
         place=part.place,
-        down=tensors[Part.DOWN].to(device, copy=True),  # what safetensors returns lies in the file itself
-        up=tensors[Part.UP].to(device, copy=True),
+        down=taken(tensors[Part.DOWN], device),  # what safetensors returns lies in the file itself
+        up=taken(tensors[Part.UP], device),
         scaling=scale if scalar is None else scale * scalar,
     )
 

@@ -95,8 +95,11 @@ class TransformersClassifier:
                 raise ClassifierClosedError
             import_libraries()
             from bot.inference.classifier_model import load_classifier
+            from bot.inference.streams import put_first
 
-            self._loaded = load_classifier(self._classifier, device=self._device, cache_dir=self._cache_dir)
+            loaded = load_classifier(self._classifier, device=self._device, cache_dir=self._cache_dir)
+            put_first(loaded.model.device)  # a finished picture waits for its rating, and a step takes long
+            self._loaded = loaded
             logger.info("The picture classifier is loaded on %s.", self._loaded.model.device)
         return self._loaded
 

@@ -26,7 +26,7 @@ from bot.inference.schedulers import build_scheduler
 from bot.inference.step_arithmetic import BatchedSteps
 from bot.inference.text import Conditioning, PromptEncoder
 from bot.inference.trajectory import Conditions, Group, Guidance, Trajectory
-from bot.inference.transfers import sent
+from bot.inference.transfers import Sending, sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,15 @@ class _Schedule:
     scheduler: Any
     timesteps: torch.Tensor
     batched: BatchedSteps | None
+
+    def begins_as(self, dtype: torch.dtype) -> tuple[float, float]:
+        """The shares of a picture and of noise in latents that the first step can take. diffusers' `add_noise` knows them, and
+        asks the device for numbers where the latents are.
+        """
+        one, nothing = torch.ones(1, 1, 1, 1, dtype=dtype), torch.zeros(1, 1, 1, 1, dtype=dtype)
+        first = self.timesteps[:1]
+        kept, added = self.scheduler.add_noise(one, nothing, first), self.scheduler.add_noise(nothing, one, first)
+        return float(kept), float(added)
 
 
 def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Image | None:
@@ -96,11 +105,13 @@ class Preparer:
         device = self._model.device
         if request.guidance_scale <= 1:
             return Conditions(
-                embeddings=text.prompt_embeds.to(device), pooled=text.pooled.to(device), time_ids=sent(time_ids, device)
+                embeddings=sent(text.prompt_embeds, device),
+                pooled=sent(text.pooled, device),
+                time_ids=sent(time_ids, device),
             )
         return Conditions(
-            embeddings=torch.cat([text.negative_prompt_embeds, text.prompt_embeds]).to(device),
-            pooled=torch.cat([text.negative_pooled, text.pooled]).to(device),
+            embeddings=sent(torch.cat([text.negative_prompt_embeds, text.prompt_embeds]), device),
+            pooled=sent(torch.cat([text.negative_pooled, text.pooled]), device),
             time_ids=sent(torch.cat([time_ids, time_ids]), device),
         )
 
@@ -114,7 +125,8 @@ class Preparer:
         else:
             encoded = self._encoded(order.init_image, request, noise, dtype)
             laid_over = noise.initial(encoded.shape, device=encoded.device, dtype=dtype)
-            latents = scheduler.add_noise(encoded, laid_over, timesteps[:1])
+            kept, added = schedule.begins_as(dtype)
+            latents = encoded * kept + laid_over * added
         acts = tuple(request.is_guided(step, len(timesteps)) for step in range(len(timesteps)))
         return Trajectory(
             group=Group(
@@ -163,9 +175,9 @@ class Preparer:
     def _encoded(self, image: Image.Image, request: GenerationRequest, noise: PictureNoise, dtype: torch.dtype) -> torch.Tensor:
         """The picture's latents, drawn from what the VAE says of it, without noise over them."""
         pipeline = self._model.img2img
-        pixels = pipeline.image_processor.preprocess(image)
+        pixels = sent(pipeline.image_processor.preprocess(image), self._model.device)
         large = is_large(self._model.profile, request.width, request.height)
-        with torch.no_grad(), tiling(pipeline.vae, when=large), noise.moving(self._model.device):
+        with torch.no_grad(), Sending(self._model.device), tiling(pipeline.vae, when=large), noise.moving(self._model.device):
             latents: torch.Tensor = pipeline.prepare_latents(
                 pixels, None, 1, 1, dtype, self._model.device, noise.generator, add_noise=False
             )

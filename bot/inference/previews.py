@@ -21,12 +21,12 @@ from bot.domain.safety import Rating
 from bot.inference.drawing import Drawing
 from bot.inference.faults import is_device_lost
 from bot.inference.preview import LatentPreview, Look, encoded
+from bot.inference.streams import LAST
 from bot.pools import stand_back
 
 SHARE = 0.03  # of the drawing time that previews may cost while others wait
 NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and a whole one that nobody wants
 REMEMBERED = 16  # durations
-FIRST, LAST = -1, 0  # priorities of CUDA streams: kernels of the first go before those of the last
 SAVED = 4  # previews that a quiet time may save up for a busy one
 
 Judge = Callable[[Image.Image], Rating | None]
@@ -168,10 +168,3 @@ class Previews:
 
 def _complain(error: Exception) -> None:
     logger.warning("A preview could not be made: %s", (str(error).strip() or type(error).__name__).splitlines()[0])
-
-
-def put_drawing_first(device: torch.device) -> None:
-    """Give the calling thread a stream whose kernels go before those of previews. Does nothing without a GPU."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)  # the weights came on another stream
-        torch.cuda.set_stream(torch.cuda.Stream(device, priority=FIRST))

@@ -33,8 +33,9 @@ from bot.inference.measurements import Measurements
 from bot.inference.pipelines import LoadedModel, load_model
 from bot.inference.precision import adopt_precision
 from bot.inference.preparing import Order, Preparer, read_init_image
-from bot.inference.previews import Judge, Previews, nobody_judges, put_drawing_first
+from bot.inference.previews import Judge, Previews, nobody_judges
 from bot.inference.step_probe import StepProbe, random_inputs
+from bot.inference.streams import put_first
 from bot.inference.text import PromptEncoder
 
 NO_STYLES = "The GPU of this bot is too small for styles, and for the qualities that use one. Draw without them."
@@ -62,7 +63,7 @@ class Studio:
         self.adapters = adapters
         self._settings = settings
         self._files = ThreadPoolExecutor(FILE_THREADS, thread_name_prefix="pastel-files")
-        put_drawing_first(model.device)
+        put_first(model.device)
         needed = None if model.profile.classifier is None else judge or nobody_judges
         self._previews = Previews(model.preview, needed, model.device)
         batch = min(settings.batch or 1, settings.cap)

@@ -17,6 +17,7 @@ from compel import EmbeddingsProvider, ReturnedEmbeddingsType
 from bot.domain.prompt_fit import PromptFit
 from bot.domain.prompt_weights import Part, parse, plain_text
 from bot.inference.chunks import Chunker
+from bot.inference.transfers import Sending
 
 MAX_CACHED = 32  # texts; one takes 0.3 MB a chunk in float16
 ONE_BY_ONE = 8  # fragments below 1 in a chunk that are encoded alone, as ever; more of them side by side
@@ -113,9 +114,11 @@ class PromptEncoder:
         cut = self._chunker.cut(prompt)
         plain = (plain_text(parse(prompt)) if len(cut.chunks) == 1 else None) if cut.chunks else ""
         if plain is not None:
-            embeds, _, pooled, _ = self._pipeline.encode_prompt(
-                plain, do_classifier_free_guidance=False, clip_skip=skip, device=self._pipeline.text_encoder.device
-            )  # which need not be the UNet's
+            device = self._pipeline.text_encoder.device  # which need not be the UNet's
+            with Sending(device):
+                embeds, _, pooled, _ = self._pipeline.encode_prompt(
+                    plain, do_classifier_free_guidance=False, clip_skip=skip, device=device
+                )
         else:
             embeds, pooled = self._weighted(cut.chunks, skip)
         return _Text(

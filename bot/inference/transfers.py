@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread goes on
 
@@ -90,6 +91,30 @@ def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     if values.device == device or not runs_behind(device):
         return values.to(device)
     return pinned(values).to(device, non_blocking=True)
+
+
+def taken(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Returns a copy of `values` on the device, whatever becomes of theirs: they may lie in a file."""
+    return sent(values, device) if runs_behind(device) else values.to(device, copy=True)
+
+
+class Sending(TorchFunctionMode):
+    """A block in which what others send to the device with `Tensor.to` goes there as `sent` sends it."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if func is torch.Tensor.to and self._goes_there(args[0], [*args[1:], given.get("device")]):
+            args = (sent(args[0], self._device), *args[1:])
+        return func(*args, **given)
+
+    def _goes_there(self, values: torch.Tensor, options: Sequence[Any]) -> bool:
+        return runs_behind(self._device) and values.device.type == "cpu" and self._device in options
 
 
 def sent_together(parts: Sequence[torch.Tensor], device: torch.device) -> list[torch.Tensor]:

@@ -8,6 +8,7 @@ import logging
 import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from transformers import ViTForImageClassification
 
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
+from bot.inference import streams
 from bot.inference.classifier import ClassifierClosedError, TransformersClassifier
 from tests.inference.conftest import noise_png
 from tests.inference.tiny_vit import LABELS, SIDE, profile_of, rate
@@ -153,3 +155,17 @@ async def test_nothing_is_rated_after_closing_and_closing_twice_is_no_fault(vit:
 
     with pytest.raises(ClassifierClosedError):
         await classifier.ratings([noise_png()])
+
+
+async def test_the_classifiers_thread_has_a_stream_of_its_own_before_it_rates(
+    vit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, torch.device]] = []
+    put_first = create_autospec(
+        streams.put_first, side_effect=lambda device: seen.append((threading.current_thread().name, device))
+    )
+    monkeypatch.setattr(streams, "put_first", put_first)
+
+    await rate(profile_of(vit), noise_png(1), noise_png(2))
+
+    assert [(name.partition("_")[0], device.type) for name, device in seen] == [("pastel-classifier", "cpu")]

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bot.domain.profile import ModelSource
-from bot.domain.request import NoiseBlend
+from bot.domain.request import InitImage, NoiseBlend
 from bot.domain.sampler import SAMPLERS
 from bot.inference import preparing
 from bot.inference.control import DrawingStoppedError
@@ -19,7 +19,7 @@ from bot.inference.engine_settings import EngineSettings
 from bot.inference.merging import Factor, MergedWeights
 from bot.inference.studio import Studio, open_studio
 from bot.inference.vae_range import is_scaled, settle_type
-from tests.inference.conftest import NEARLY_FREE, make_request
+from tests.inference.conftest import NEARLY_FREE, make_request, noise_png
 from tests.inference.engines import Bench
 from tests.inference.meta_gpu import META, Watch, meta_gpu, outside
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, tiny_profile
@@ -204,3 +204,27 @@ def test_a_known_prompt_is_admitted_without_a_wait_and_its_sampler_built_once(
     assert built == ["UniPCMultistepScheduler"]
     assert meta_gpu.reads == []
     assert all(copy.pinned and not copy.waits for copy in meta_gpu.copies)
+
+
+FROM_A_PICTURE = InitImage(key="x", strength=0.5)
+ADMISSIONS: dict[str, dict[str, Any]] = {
+    "a new prompt": {"prompt": "2girls, a prompt that nobody has asked for"},
+    "a new LoRA": {"style": "pastel", "adapter_weight": 0.7},
+} | {f"img2img, {name}": {"init_image": FROM_A_PICTURE, "scheduler": name} for name in SAMPLERS}
+
+
+@pytest.mark.parametrize("kind", ADMISSIONS)
+def test_an_admission_waits_for_nothing(studio: Studio, meta_gpu: Watch, kind: str) -> None:
+    changes = ADMISSIONS[kind]
+    picture = noise_png() if "init_image" in changes else None
+    bench = Bench(studio, batch=16)
+    with meta_gpu:
+        meta_gpu.clear()
+        bench.admit(make_request(num_inference_steps=8, **changes), picture)
+    steps = [one.steps for drawing in bench.engine._drawings for one in drawing.pictures]
+    bench.engine.abandon(DrawingStoppedError())
+
+    assert steps == [8 if picture is None else 4]
+    assert meta_gpu.reads == []
+    assert meta_gpu.copies != []
+    assert [copy for copy in meta_gpu.copies if copy.waits or not copy.pinned] == []
