@@ -78,8 +78,11 @@ class Reports(list[Progress]):
         self.append(progress)
 
 
-async def draw(generator: DiffusersGenerator, request: GenerationRequest, init: bytes | None = None) -> GenerationResult:
-    return await generator.generate(request, init_image=init, share=Share(1), on_progress=lambda _: None)
+async def draw(
+    generator: DiffusersGenerator, request: GenerationRequest, init: bytes | None = None, *, member: int = 1
+) -> GenerationResult:
+    """Only requests of different members share calls: those of one are drawn one after the other."""
+    return await generator.generate(request, init_image=init, share=Share(member), on_progress=lambda _: None)
 
 
 def pixels(data: bytes) -> np.ndarray:

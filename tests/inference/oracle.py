@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,14 @@ from bot.inference.adapters import Adapters
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.pipelines import load_model
-from bot.inference.studio import Studio
+from bot.inference.studio import Studio, open_studio
 from tests.inference.conftest import NEARLY_FREE, draw, make_request, noise_png, pixels
 from tests.inference.fake_graphs import FakeGraphs
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
 LONG_PROMPT = ", ".join(f"1girl, (green hair:1.3), blue eyes, hat {number}" for number in range(12))
 STRENGTH = 0.6
+CROWD = 1  # of 255: what the rounding of a shared call may change
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +55,11 @@ KINDS: Mapping[str, Kind] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """The largest of any channel of any pixel, of 255."""
+    """The largest of any channel of any pixel, of 255; `rows` is the largest call of the UNet that the crowd has shared."""
 
     alone: int
     crowd: int
+    rows: int
 
 
 class Oracle:
@@ -74,11 +76,21 @@ class Oracle:
             catalog,
             device="cpu",
             cache_dir=models.cache_dir,
-            engine=EngineSettings(batch=8, curve=NEARLY_FREE),
-            make_studio=None if graphs is None else lambda: self._graphed(graphs),
+            make_studio=lambda: self._studio(graphs),
         )
+        self._rows = 0
         self._pipeline = self._load()
         self._init = noise_png() if kind.with_image else None
+
+    def _studio(self, graphs: FakeGraphs | None) -> Studio:
+        studio = self._plain() if graphs is None else self._graphed(graphs)
+
+        def note(unet: object, inputs: tuple[torch.Tensor, ...]) -> None:
+            del unet
+            self._rows = max(self._rows, len(inputs[0]))
+
+        studio.model.text2img.unet.register_forward_pre_hook(note)
+        return studio
 
     def request(self, sampler: str, **changes: Any) -> GenerationRequest:
         values = {"scheduler": sampler, "num_inference_steps": 6} | dict(self._kind.request) | changes
@@ -94,8 +106,9 @@ class Oracle:
             self.request("EulerDiscreteScheduler", seed=8, guidance_scale=3.0),
             self.request("LCMScheduler", seed=9, guidance_scale=1.0, num_inference_steps=4),
         ]
-        crowd = (await asyncio.gather(self._drawn(request), *(self._drawn(other) for other in others)))[0]
-        return Difference(alone=_distance(alone, wanted), crowd=_distance(crowd, wanted))
+        self._rows = 0
+        crowd = (await self.drawn_together([request, *others]))[0]
+        return Difference(alone=_distance(alone, wanted), crowd=_distance(crowd, wanted), rows=self._rows)
 
     def judge(self, request: GenerationRequest) -> np.ndarray:
         """What diffusers draws. Long prompts are encoded by our encoder, which tests of its own judge."""
@@ -118,6 +131,10 @@ class Oracle:
         else:
             arguments |= {"width": request.width, "height": request.height}
         return np.asarray(pipeline(**arguments).images[0])
+
+    def _plain(self) -> Studio:
+        settings = EngineSettings(batch=8, curve=NEARLY_FREE)
+        return open_studio(self.profile, settings, device="cpu", cache_dir=self._models.cache_dir)
 
     def _graphed(self, graphs: FakeGraphs) -> Studio:
         model = load_model(self.profile, device="cpu", cache_dir=self._models.cache_dir)
@@ -159,8 +176,12 @@ class Oracle:
             "negative_pooled_prompt_embeds": text.negative_pooled,
         }
 
-    async def _drawn(self, request: GenerationRequest) -> np.ndarray:
-        return pixels((await draw(self.generator, request, self._init)).images[0].data)
+    async def drawn_together(self, requests: Sequence[GenerationRequest]) -> list[np.ndarray]:
+        """Each of another member, in calls that they share."""
+        return await asyncio.gather(*(self._drawn(request, member) for member, request in enumerate(requests)))
+
+    async def _drawn(self, request: GenerationRequest, member: int = 1) -> np.ndarray:
+        return pixels((await draw(self.generator, request, self._init, member=member)).images[0].data)
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> int:

@@ -14,10 +14,10 @@ from PIL import Image
 from bot.domain.request import InitImage, NoiseBlend
 from bot.inference.generator import DiffusersGenerator
 from tests.inference.conftest import draw, make_generator, make_request, noise_png, pixels
+from tests.inference.oracle import CROWD
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, SEED_NEGATIVE_PROMPT, TinyModels
 
 PROMPT = "1girl, green hair"
-CROWD = 3  # of 255: what the rounding of a shared call may change
 
 
 def tutorial_pipeline(models: TinyModels, cls: Any = None, dtype: torch.dtype = torch.float32) -> Any:

@@ -18,12 +18,11 @@ from diffusers.utils.torch_utils import randn_tensor
 from bot.domain.request import GenerationRequest, NoiseBlend, NoiseDraws
 from bot.domain.sampler import SAMPLERS
 from tests.inference.conftest import draw, noise_png, pixels
-from tests.inference.oracle import KINDS, Oracle
+from tests.inference.oracle import CROWD, KINDS, Oracle
 from tests.tiny_sdxl import TinyModels
 
 ANCESTRAL = ("EulerAncestralDiscreteScheduler", "LCMScheduler")  # they draw in every step
 STEPS = 4  # img2img runs two of them
-CROWD = 3  # of 255: what the rounding of a shared call may change
 FIRST_DRAWS = (pipeline_stable_diffusion_xl, pipeline_stable_diffusion_xl_img2img)
 
 
@@ -131,7 +130,7 @@ async def test_variations_in_a_crowd_change_no_other_picture_and_are_what_they_a
     ]
     alone = [await drawn(oracle, request) for request in requests]
 
-    crowd = await asyncio.gather(*(drawn(oracle, request) for request in requests))
+    crowd = await oracle.drawn_together(requests)
 
     for one, other in zip(alone, crowd, strict=True):
         assert np.abs(one.astype(int) - other).max() <= CROWD
