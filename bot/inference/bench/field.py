@@ -25,7 +25,8 @@ class Field:
         self.stock = StockPipeline(model)
         self.probe = DeviceProbe(model)
         if settings.batch is None and not settings.reproducible:
-            settings = replace(settings, batch=self.probe.curve().best_batch(settings.cap))
+            curve = self.probe.curve()
+            settings = replace(settings, batch=curve.best_batch(settings.cap), curve=curve)
         self.generator = shared_generator(model, settings)
         self._model = model
         self._work: dict[tuple[int, int], Work] = {}
