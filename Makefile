@@ -1,10 +1,10 @@
-# make setup | run | demo | test | crash-test | quota-test | fault-test | mutation-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
+# make setup | run | demo | test | messages | crash-test | quota-test | fault-test | mutation-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.pastel-installed
 
-.PHONY: setup run demo test lint crash-test quota-test fault-test mutation-test clean
+.PHONY: setup run demo test lint messages crash-test quota-test fault-test mutation-test clean
 
 setup: $(STAMP)
 
@@ -24,6 +24,10 @@ demo: setup
 
 test: lint
 	$(PY) -m pytest -n 3 --dist worksteal
+
+# Brings the message catalogues up to date and lists what is not translated yet.
+messages: setup
+	$(PY) -m tests.locales.catalogues
 
 lint: setup
 	$(VENV)/bin/ruff check .

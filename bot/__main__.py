@@ -20,7 +20,7 @@ from bot import __version__
 from bot.bench import command as bench_command
 from bot.errors import FolderError, PastelError, UserError
 from bot.settings import Settings, has_desktop
-from bot.training import lora_command
+from bot.training.lora import command as lora_command
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -118,7 +118,7 @@ def _add_safekeeping(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def _keep_safe(arguments: argparse.Namespace) -> int:
-    from bot.safekeeping import run
+    from bot.backup_commands import run
 
     return run(arguments)
 
@@ -141,7 +141,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
 
 async def _draw(arguments: argparse.Namespace) -> int:
     from bot.domain.request import Draft
-    from bot.terminal import draw_picture
+    from bot.draw_command import draw_picture
 
     draft = Draft(
         prompt=arguments.prompt,

@@ -9,9 +9,9 @@ from typing import Any
 
 from bot.errors import OperatorError
 from bot.health import measure_lag
+from bot.metrics import Metrics
 from bot.ports import ImageGenerator, PictureClassifier
-from bot.services.assembly import Services
-from bot.telemetry import Metrics
+from bot.services.wiring import Services
 
 # The stop has 30 s in all: these, 8 s for an aborted drawing, 5 s for cards under way, 3 s for the generator's thread.
 GRACE_SECONDS = 8.0  # for a running picture to end by itself

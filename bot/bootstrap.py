@@ -15,46 +15,46 @@ from bot.chat.attachments import DiscordAttachments
 from bot.chat.client import PastelBot
 from bot.chat.connection import connect
 from bot.chat.extensions import EXTENSIONS
+from bot.chat.member_ranks import DiscordMemberRanks
 from bot.chat.messenger import DiscordMessenger
-from bot.chat.report_board import DiscordReportBoard
-from bot.chat.roster import DiscordRoster
+from bot.chat.report_messages import DiscordReportMessages
 from bot.domain.audience import Audience
-from bot.domain.host_rules import NO_HOST_RULES, HostRules
+from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
 from bot.domain.privacy import KeepingTimes
 from bot.domain.prompt_rules import broken_rule
 from bot.domain.quota import Limits
-from bot.ground import Ground, classifier_device, engine_settings, memory_plan, open_ground
 from bot.health import serve_health
-from bot.inference.classifier import TransformersClassifier
+from bot.inference.classifier.classifier import TransformersClassifier
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.hub import HuggingFaceHub
-from bot.inference.image_files import PillowCodec
+from bot.inference.images.codec import PillowCodec
 from bot.log import set_up_logging
 from bot.ports import LimitsSource, Messenger
-from bot.services.assembly import Ports, Services, build_services
+from bot.process_signals import drain_event, first_of, stop_event
+from bot.resources import Resources, classifier_device, engine_settings, memory_plan, open_resources
+from bot.services.disk_space import MEGABYTE
 from bot.services.drain import Drain
-from bot.services.findings import Findings
 from bot.services.generation import GenerationService
-from bot.services.house_rules import HouseRules
+from bot.services.guild_settings import GuildSettingsService
 from bot.services.intakes import Attachments
 from bot.services.live_cards import EDIT_INTERVAL
-from bot.services.moderation import Moderation, Roster
-from bot.services.personal import Preferences
+from bot.services.moderation import MemberRanks, Moderation
+from bot.services.preferences import PreferencesService
 from bot.services.privacy import Privacy
 from bot.services.quotas import OperatorLimits, Quotas
 from bot.services.report_display import ReportBoard
 from bot.services.reports import Reports
-from bot.services.room import MEGABYTE
 from bot.services.server_queue import ServerQueue
+from bot.services.settings_import import SettingsImport
 from bot.services.uploads import UploadPlaces
+from bot.services.wiring import Ports, Services, build_services
 from bot.settings import Settings
-from bot.shutdown import drain_event, first_of, stop_event
 from bot.storage.credits import SqliteCredits
-from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.intakes import SqliteIntakes
 from bot.storage.moderation import SqliteModeration
 from bot.storage.pauses import SqlitePauses
-from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.preferences import SqlitePreferences
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
@@ -64,7 +64,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Works:
+class Runtime:
     """The use cases and the tasks that run for them."""
 
     services: Services
@@ -79,57 +79,59 @@ class Works:
 class Application:
     """The whole bot, ready to log in; its background work starts with the login."""
 
-    ground: Ground
-    works: Works
+    resources: Resources
+    runtime: Runtime
     bot: PastelBot
 
 
 @asynccontextmanager
-async def open_works(
-    ground: Ground,
+async def open_runtime(
+    resources: Resources,
     messenger: Messenger,
     *,
     limits: LimitsSource,
-    host: HostRules = NO_HOST_RULES,
+    host: OperatorRules = NO_HOST_RULES,
     board: ReportBoard | None = None,
-    roster: Roster | None = None,
+    member_ranks: MemberRanks | None = None,
     attachments: Attachments | None = None,
     edit_interval: float = EDIT_INTERVAL,
-) -> AsyncGenerator[Works]:
-    """Build the use cases over `ground`; at the end their tasks stop, then the threads of generator and classifier.
+) -> AsyncGenerator[Runtime]:
+    """Build the use cases over `resources`; at the end their tasks stop, then the threads of generator and classifier.
 
     `edit_interval` is seconds between two edits of one live card.
     """
-    generator, classifier = _artist(ground)
-    codec, hub = PillowCodec(), HuggingFaceHub(ground.profile)
+    generator, classifier = _artist(resources)
+    codec, hub = PillowCodec(), HuggingFaceHub(resources.profile)
     ports = Ports(
-        jobs=ground.jobs,
-        intakes=SqliteIntakes(ground.database),
-        credits=SqliteCredits(ground.database),
+        jobs=resources.jobs,
+        intakes=SqliteIntakes(resources.database),
+        credits=SqliteCredits(resources.database),
         limits=limits,
-        pauses=SqlitePauses(ground.database),
-        house_rules=SqliteHouseRules(ground.database),
-        moderation=SqliteModeration(ground.database),
-        reports=SqliteReports(ground.database),
-        personal=SqlitePersonalDefaults(ground.database),
-        records=SqlitePrivacy(ground.database),
-        shelf=SqliteRetention(ground.database),
-        traces=SqliteTraces(ground.database),
-        outbox=ground.outbox,
-        store=ground.images,
+        pauses=SqlitePauses(resources.database),
+        guild_settings=SqliteGuildSettings(resources.database),
+        moderation=SqliteModeration(resources.database),
+        reports=SqliteReports(resources.database),
+        personal=SqlitePreferences(resources.database),
+        records=SqlitePrivacy(resources.database),
+        retention_repository=SqliteRetention(resources.database),
+        traces=SqliteTraces(resources.database),
+        outbox=resources.outbox,
+        store=resources.images,
         codec=codec,
         messenger=messenger,
         generator=generator,
         hub=hub,
-        clock=ground.clock,
-        metrics=ground.metrics,
+        clock=resources.clock,
+        metrics=resources.metrics,
         classifier=classifier,
         board=board,
-        roster=roster,
+        member_ranks=member_ranks,
         attachments=attachments,
     )
-    services = build_services(ports, profile=ground.profile, catalog=ground.catalog, host=host, edit_interval=edit_interval)
-    background = Background(services=services, generator=generator, classifier=classifier, metrics=ground.metrics)
+    services = build_services(
+        ports, profile=resources.profile, catalog=resources.catalog, host=host, edit_interval=edit_interval
+    )
+    background = Background(services=services, generator=generator, classifier=classifier, metrics=resources.metrics)
     async with AsyncExitStack() as stack:
         for threads in (services.reader, codec, hub):
             stack.push_async_callback(threads.close)
@@ -138,20 +140,20 @@ async def open_works(
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
         await services.reader.read_again(broken_rule, "", "", adult=False)  # its lists: 0.2 s that nobody waits for
-        yield Works(services=services, background=background)
+        yield Runtime(services=services, background=background)
 
 
-def _artist(ground: Ground) -> tuple[DiffusersGenerator, TransformersClassifier | None]:
+def _artist(resources: Resources) -> tuple[DiffusersGenerator, TransformersClassifier | None]:
     """Returns who draws, and who judges what was drawn, where the model needs that."""
-    wanted = ground.profile.classifier
-    plan = memory_plan(ground.settings, ground.profile)
-    place = classifier_device(ground.settings, plan)
+    wanted = resources.profile.classifier
+    plan = memory_plan(resources.settings, resources.profile)
+    place = classifier_device(resources.settings, plan)
     classifier = None if wanted is None else TransformersClassifier(wanted, device=place)
     generator = DiffusersGenerator(
-        ground.profile,
-        ground.catalog,
-        device=ground.settings.device,
-        engine=engine_settings(ground.settings, plan),
+        resources.profile,
+        resources.catalog,
+        device=resources.settings.device,
+        engine=engine_settings(resources.settings, plan),
     )
     generator.judge = None if classifier is None else classifier.judge
     return generator, classifier
@@ -161,44 +163,44 @@ def _artist(ground: Ground) -> tuple[DiffusersGenerator, TransformersClassifier 
 async def open_application(settings: Settings, *, state_dir: Path | None = None) -> AsyncGenerator[Application]:
     """The whole bot over `settings`. At the end: background work, Discord, the generator's thread, the database."""
     async with AsyncExitStack() as stack:
-        ground = await stack.enter_async_context(open_ground(settings, state_dir=state_dir))
+        resources = await stack.enter_async_context(open_resources(settings, state_dir=state_dir))
 
         async def on_login() -> None:
-            works.background.start()
+            runtime.background.start()
 
-        host = host_rules(settings)
+        host = operator_rules(settings)
         bot = PastelBot(
-            metrics=ground.metrics,
-            meta=ground.meta,
+            metrics=resources.metrics,
+            meta=resources.meta,
             extensions=EXTENSIONS,
             on_login=on_login,
             audience=host.audience,
-            ticks=ground.clock.ticks,
+            ticks=resources.clock.ticks,
         )
-        works = await stack.enter_async_context(
-            open_works(
-                ground,
+        runtime = await stack.enter_async_context(
+            open_runtime(
+                resources,
                 DiscordMessenger(bot),
                 limits=operator_limits(settings),
                 host=host,
-                board=DiscordReportBoard(bot),
-                roster=DiscordRoster(bot),
+                board=DiscordReportMessages(bot),
+                member_ranks=DiscordMemberRanks(bot),
                 attachments=DiscordAttachments(bot),
             )
         )
         stack.push_async_callback(bot.close)
-        stack.push_async_callback(works.background.stop)
-        bot.provide(GenerationService, works.generation)
-        bot.provide(Quotas, works.services.quotas)
-        bot.provide(ServerQueue, works.services.server_queue)
-        bot.provide(Moderation, works.services.moderation)
-        bot.provide(Reports, works.services.reports)
-        bot.provide(HouseRules, works.services.house_rules)
-        bot.provide(Findings, works.services.findings)
-        bot.provide(Preferences, works.services.preferences)
-        bot.provide(Privacy, works.services.privacy)
-        bot.provide(UploadPlaces, works.services.uploads)
-        yield Application(ground=ground, works=works, bot=bot)
+        stack.push_async_callback(runtime.background.stop)
+        bot.provide(GenerationService, runtime.generation)
+        bot.provide(Quotas, runtime.services.quotas)
+        bot.provide(ServerQueue, runtime.services.server_queue)
+        bot.provide(Moderation, runtime.services.moderation)
+        bot.provide(Reports, runtime.services.reports)
+        bot.provide(GuildSettingsService, runtime.services.guild_settings)
+        bot.provide(SettingsImport, runtime.services.findings)
+        bot.provide(PreferencesService, runtime.services.preferences)
+        bot.provide(Privacy, runtime.services.privacy)
+        bot.provide(UploadPlaces, runtime.services.uploads)
+        yield Application(resources=resources, runtime=runtime, bot=bot)
 
 
 async def run_bot(settings: Settings) -> None:
@@ -208,16 +210,16 @@ async def run_bot(settings: Settings) -> None:
     async with open_application(settings) as app:
         checks = {
             "gateway": app.bot.is_connected,
-            "database": app.ground.database.answers,
-            "generator": app.works.background.draws,
+            "database": app.resources.database.answers,
+            "generator": app.runtime.background.draws,
         }
-        async with serve_health(settings.http_port, checks, app.ground.metrics, host=settings.http_host):
-            log.info("Pastel %s starts with model %s", __version__, app.ground.profile.name)
+        async with serve_health(settings.http_port, checks, app.resources.metrics, host=settings.http_host):
+            log.info("Pastel %s starts with model %s", __version__, app.resources.profile.name)
             await first_of(
                 connect(app.bot, settings.token()),
-                app.works.background.failure(),
+                app.runtime.background.failure(),
                 stop.wait(),
-                _drained(app.works.services.drain, drain),
+                _drained(app.runtime.services.drain, drain),
             )
             log.info("Stopping")
 
@@ -234,9 +236,9 @@ def operator_limits(settings: Settings) -> LimitsSource:
     )
 
 
-def host_rules(settings: Settings) -> HostRules:
+def operator_rules(settings: Settings) -> OperatorRules:
     """What the settings say for all servers; 0 there is no bound."""
-    return HostRules(
+    return OperatorRules(
         audience=Audience(served_servers=settings.served_servers, blocked_users=settings.blocked_users),
         keeping=KeepingTimes(picture_days=settings.picture_days or None, word_days=settings.prompt_days or None),
         min_free_bytes=settings.min_free_mb * MEGABYTE,

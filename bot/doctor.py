@@ -11,20 +11,20 @@ from pathlib import Path
 from bot import __version__
 from bot.domain.profile import Catalog, ModelProfile
 from bot.errors import FolderError, OperatorError, SettingsError
-from bot.ground import RANDOM_MODEL, default_model, memory_plan
 from bot.inference.card_memory import plan_lines
 from bot.inference.catalog_check import CatalogFault, model_faults, style_faults
-from bot.inference.classifier_files import check_classifier
-from bot.inference.cuda_probe import cuda_device_count
-from bot.inference.loading import check_weights
-from bot.inference.pins import Fetched, fetched
-from bot.services.room import MEGABYTE
+from bot.inference.classifier.files import check_classifier
+from bot.inference.loading.cuda_probe import cuda_device_count
+from bot.inference.loading.model_files import check_weights
+from bot.inference.loading.pins import Fetched, fetched
+from bot.resources import RANDOM_MODEL, default_model, memory_plan
+from bot.services.disk_space import MEGABYTE
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 from bot.storage.database import Database
+from bot.storage.disk_space import free_bytes, mebibytes
 from bot.storage.private_files import OTHERS, check_searchable
 from bot.storage.restore import is_decided
-from bot.storage.room import free_bytes, mebibytes
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
 IN_FOLDER = frozenset(  # nothing is known of them without the data folder

@@ -1,7 +1,7 @@
 """The errors that Pastel raises on purpose, and who may read them.
 
     PastelError
-    ├── UserError                 finished prose for a member; shown as it is, ephemeral, never logged above INFO
+    ├── UserError                 a sentence for a member, in their language; ephemeral, never logged above INFO
     │   ├── InvalidRequestError   a value that the member gave is out of range, unknown or empty
     │   ├── NotFoundError         the job or picture is gone, or never was
     │   ├── NotAllowedError       the member may not do this here
@@ -29,13 +29,22 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from bot.messages import Message, message
+
 
 class PastelError(Exception):
     """Root of every error that Pastel raises on purpose."""
 
 
 class UserError(PastelError):
-    """Finished prose for a member: what is wrong and what to do about it."""
+    """A sentence for a member: what is wrong and what to do about it. It is rendered in the member's language.
+
+    >>> raise InvalidRequestError("Ask for {limit} pictures or fewer.", limit=4)
+    """
+
+    def __init__(self, sentence: str | Message, /, **values: str | int | float | Message) -> None:
+        self.sentence = sentence if isinstance(sentence, Message) else message(sentence, **values)
+        super().__init__(str(self.sentence))
 
 
 class InvalidRequestError(UserError):
@@ -61,8 +70,8 @@ class GenerationError(UserError):
     format, a request that does not fit into memory).
     """
 
-    def __init__(self, message: str, *, retryable: bool = True) -> None:
-        super().__init__(message)
+    def __init__(self, sentence: str | Message, /, *, retryable: bool = True, **values: str | int | float | Message) -> None:
+        super().__init__(sentence, **values)
         self.retryable = retryable
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from bot.errors import FolderError, OperatorError
-from bot.telemetry import Metrics
+from bot.metrics import Metrics
 
 Check = Callable[[], Awaitable[bool]]
 LOOPBACK = "127.0.0.1"  # only this machine

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from discord.app_commands import Choice
 
-from bot.chat.markdown import shorten
+from bot.chat.cards.markdown import shorten
 from bot.domain.profile import ModelProfile, Style
 from bot.domain.quality import names_of
 

@@ -6,12 +6,12 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.chat.markdown import shorten, visible
-from bot.domain.house_rules import MAX_WORD_LENGTH
-from bot.domain.settings_edits import assign, exclude, include
-from bot.services.house_rules import HouseRules
+from bot.chat.cards.markdown import shorten, visible
+from bot.domain.guild_settings.edits import assign, exclude, include
+from bot.domain.guild_settings.settings import MAX_WORD_LENGTH
+from bot.services.guild_settings import GuildSettingsService
 from cogs._channels import DrawnIn
-from cogs._settings_door import revise, settings_for_choices
+from cogs._settings_reply import revise, settings_for_choices
 
 MAX_CHOICES, CHOICE_LENGTH = 25, 100
 
@@ -19,7 +19,7 @@ MAX_CHOICES, CHOICE_LENGTH = 25, 100
 class AllowedChannels(app_commands.Group, name="channels", description="Where I draw"):
     """An empty list is every channel."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 
@@ -39,7 +39,7 @@ class AllowedChannels(app_commands.Group, name="channels", description="Where I 
 class RoleList(app_commands.Group):
     """A list of roles, `setting`."""
 
-    def __init__(self, rules: HouseRules, setting: str, *, name: str, description: str) -> None:
+    def __init__(self, rules: GuildSettingsService, setting: str, *, name: str, description: str) -> None:
         super().__init__(name=name, description=description)
         self._rules = rules
         self._setting = setting
@@ -60,7 +60,7 @@ class RoleList(app_commands.Group):
 class Styles(app_commands.Group, name="styles", description="Which styles members may choose, and the default"):
     """An empty list is every style."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 
@@ -96,7 +96,7 @@ class Styles(app_commands.Group, name="styles", description="Which styles member
 class BlockedWords(app_commands.Group, name="words", description="Words that may not stand in prompts here"):
     """The rules about minors hold beside them, whatever stands here."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 

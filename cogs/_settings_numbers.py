@@ -6,12 +6,12 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.chat.settings_controls import size_choices
-from bot.domain.house_rules import MAX_ALLOWANCE, MAX_DAYS, MAX_PIXELS, MAX_PRIORITY, MAX_WAITING, MIN_PIXELS
+from bot.chat.settings.controls import size_choices
+from bot.domain.guild_settings.edits import assign, give_role
+from bot.domain.guild_settings.settings import MAX_ALLOWANCE, MAX_DAYS, MAX_PIXELS, MAX_PRIORITY, MAX_WAITING, MIN_PIXELS
 from bot.domain.request import MAX_IMAGES, MAX_STEPS
-from bot.domain.settings_edits import assign, give_role
-from bot.services.house_rules import HouseRules
-from cogs._settings_door import revise
+from bot.services.guild_settings import GuildSettingsService
+from cogs._settings_reply import revise
 
 MAX_CHOICES = 25
 
@@ -19,7 +19,7 @@ MAX_CHOICES = 25
 class Allowance(app_commands.Group, name="allowance", description="Credits that members may use a day (UTC)"):
     """Everybody's, and those of roles."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 
@@ -43,7 +43,7 @@ class Allowance(app_commands.Group, name="allowance", description="Credits that 
 class Priority(app_commands.Group, name="priority", description="Whose turn comes more often in this server's queue"):
     """Shares of the queue by role."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 
@@ -63,7 +63,7 @@ class Priority(app_commands.Group, name="priority", description="Whose turn come
 class Limit(app_commands.Group, name="limit", description="The most that one member or one request may have here"):
     """Left out, a number stands for no limit of this server's."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 
@@ -93,7 +93,7 @@ class Limit(app_commands.Group, name="limit", description="The most that one mem
 class Keep(app_commands.Group, name="keep", description="After how many days I delete what I keep"):
     """Left out, a number stands for as long as the host keeps things."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         super().__init__()
         self._rules = rules
 

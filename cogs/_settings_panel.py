@@ -8,16 +8,16 @@ from typing import Any, cast
 import discord
 
 from bot.chat.replies import Interaction, actor_of, answer, defer_silently, show_form
-from bot.chat.settings_changes import NOTHING_CHANGED, change_lines, history_view
-from bot.chat.settings_controls import Offer, chosen_edit
-from bot.chat.settings_forms import setting_form, submitted_edit
-from bot.chat.settings_items import HISTORY, THEME, SettingsPress
-from bot.chat.settings_panel import panel
-from bot.chat.settings_text import Theme, in_words
-from bot.domain.settings_json import to_values
-from bot.domain.settings_trail import Edit, Revision
+from bot.chat.settings.changes import NOTHING_CHANGED, change_lines, history_view
+from bot.chat.settings.controls import Offer, chosen_edit
+from bot.chat.settings.forms import setting_form, submitted_edit
+from bot.chat.settings.items import HISTORY, THEME, SettingsPress
+from bot.chat.settings.panel import panel
+from bot.chat.settings.text import Theme, in_words
+from bot.domain.guild_settings.audit_log import Edit, Revision
+from bot.domain.guild_settings.serialization import to_values
 from bot.errors import InvalidRequestError
-from bot.services.house_rules import HouseRules
+from bot.services.guild_settings import GuildSettingsService
 
 NOTICE_LENGTH = 700  # characters beside a page's own
 
@@ -25,7 +25,7 @@ NOTICE_LENGTH = 700  # characters beside a page's own
 class Panel:
     """A custom id is a question of whoever sent it: the service checks them, each time."""
 
-    def __init__(self, rules: HouseRules) -> None:
+    def __init__(self, rules: GuildSettingsService) -> None:
         self._rules = rules
 
     async def show(self, interaction: Interaction, page: str, notice: str | None = None) -> None:

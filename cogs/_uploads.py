@@ -8,7 +8,7 @@ import aiohttp
 import discord
 
 from bot.chat.attachments import MAX_BYTES, READ_LIMIT, UNREADABLE
-from bot.domain.settings_json import MAX_FILE_BYTES, NO_SETTINGS_FILE
+from bot.domain.guild_settings.serialization import MAX_FILE_BYTES, NO_SETTINGS_FILE
 from bot.errors import InvalidRequestError
 
 MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came

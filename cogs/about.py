@@ -11,8 +11,8 @@ from discord import app_commands, ui
 from discord.ext import commands
 
 from bot import __version__
-from bot.chat.card_text import words
-from bot.chat.cards import PINK
+from bot.chat.cards.card import PINK
+from bot.chat.cards.text import words
 from bot.chat.client import PastelBot
 from bot.chat.replies import answer
 from bot.domain.profile import Licence

@@ -29,9 +29,9 @@ from bot.domain.request import (
 )
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService, Start
-from bot.services.proposals import Proposal
+from bot.services.request_builder import PreparedJob
 from cogs._choices import quality_choices, size_choices, style_choices
-from cogs._door import take_in, take_in_with_picture
+from cogs._submit import take_in, take_in_with_picture
 from cogs._uploads import check_upload
 
 DEFAULT_STRENGTH = 0.6  # img2img: keeps the composition, redraws the rest
@@ -133,7 +133,7 @@ async def draw(
 ) -> None:
     """Hand the words over; a picture to start from is fetched after the first answer, the words are checked before it."""
 
-    async def propose(origin: Origin) -> Proposal:
+    async def propose(origin: Origin) -> PreparedJob:
         proposal = await generation.propose(draft, origin)
         if draft.adapter_weight is not None and proposal.request.style is None:
             raise InvalidRequestError(WEIGHT_OF_NOTHING)

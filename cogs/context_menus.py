@@ -9,17 +9,17 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.chat.actions import FOUND, FOUND_FORM, Action, Press
+from bot.chat.cards.lookup import job_on
 from bot.chat.client import PastelBot
-from bot.chat.forms import Offer
-from bot.chat.found_view import adopted, found_form, found_view, text_on
-from bot.chat.own_cards import job_on
-from bot.chat.reach import require_reach
+from bot.chat.deliverability import require_reach
 from bot.chat.replies import Interaction, answer, defer_ephemeral, origin_of, show_form
+from bot.chat.views.imported_settings import adopted, found_form, found_view, text_on
+from bot.chat.views.remix_form import Offer
 from bot.errors import NotFoundError
-from bot.services.findings import Findings
 from bot.services.generation import GenerationService
+from bot.services.settings_import import SettingsImport
 from bot.services.uploads import UploadPlaces
-from cogs._door import take_in
+from cogs._submit import take_in
 from cogs._uploads import check_upload, picture_in, read_found_text, read_upload
 
 NO_CARD = "This works on my own messages with a picture from `/anime`. Open the menu of one of those."
@@ -27,13 +27,13 @@ NO_FINDING = "I cannot find the settings on that message any more. Use **Read se
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(ContextMenus(bot, bot.require(GenerationService), bot.require(Findings), bot.require(UploadPlaces)))
+    await bot.add_cog(ContextMenus(bot, bot.require(GenerationService), bot.require(SettingsImport), bot.require(UploadPlaces)))
 
 
 class ContextMenus(commands.Cog):
     """Remix, Details and Report are the buttons of those names, pressed from elsewhere; L 2.7.1 allows five menus in all."""
 
-    def __init__(self, bot: PastelBot, generation: GenerationService, findings: Findings, places: UploadPlaces) -> None:
+    def __init__(self, bot: PastelBot, generation: GenerationService, findings: SettingsImport, places: UploadPlaces) -> None:
         self._bot = bot
         self._generation = generation
         self._findings = findings

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands, ui
 from discord.ext import commands
 
-from bot.chat.cards import PINK
+from bot.chat.cards.card import PINK
 from bot.chat.client import PastelBot
 from bot.chat.replies import answer
 

@@ -8,9 +8,9 @@ from discord.app_commands import Choice, Range
 from discord.ext import commands
 
 from bot.chat.client import PastelBot
-from bot.chat.moderation_view import MAX_BLOCKS, MAX_JOBS, blocked_notice, blocks_view, jobs_view
+from bot.chat.member_ranks import server_actor_of
 from bot.chat.replies import answer, defer_ephemeral, notice
-from bot.chat.roster import server_actor_of
+from bot.chat.views.moderation import MAX_BLOCKS, MAX_JOBS, blocked_notice, blocks_view, jobs_view
 from bot.domain.moderation import ENDLESS, MAX_REASON_LENGTH, parse_duration
 from bot.errors import InvalidRequestError
 from bot.services.moderation import Moderation as ModerationService

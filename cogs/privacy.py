@@ -10,8 +10,8 @@ from discord.ext import commands
 
 from bot.chat.actions import ERASE, Press
 from bot.chat.client import PastelBot
-from bot.chat.privacy_view import asked_by, export_view, outcome, privacy_view, question_view
 from bot.chat.replies import NOBODY, Interaction, actor_of, answer, defer_ephemeral, defer_silently, notice
+from bot.chat.views.privacy import asked_by, export_view, outcome, privacy_view, question_view
 from bot.services.privacy import Privacy as PrivacyService
 
 

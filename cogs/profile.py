@@ -9,14 +9,14 @@ from discord.ext import commands
 
 from bot.chat.actions import PROFILE, PROFILE_FORM, Press
 from bot.chat.client import PastelBot
-from bot.chat.forms import Offer
-from bot.chat.profile_view import NO_STYLE_AT_ALL, profile_form, profile_view, wanted
 from bot.chat.replies import Interaction, answer, defer_ephemeral, defer_silently, origin_of, show_form
-from bot.domain.personal import NONE_AT_ALL, PersonalDefaults, edit_of
+from bot.chat.views.preferences import NO_STYLE_AT_ALL, profile_form, profile_view, wanted
+from bot.chat.views.remix_form import Offer
+from bot.domain.preferences import NONE_AT_ALL, Preferences, edit_of
 from bot.domain.request import MAX_IMAGES
 from bot.errors import InvalidRequestError
 from bot.services.generation import GenerationService
-from bot.services.personal import Preferences
+from bot.services.preferences import PreferencesService
 from cogs._choices import MAX_CHOICES, size_choices, style_choices
 
 NOTHING_GIVEN = "Say what to change, for example `/profile set size:`, or press **Change** under `/profile show`."
@@ -24,13 +24,13 @@ SAVED, FORGOTTEN = "-# ✅ Saved", "-# ✅ Forgotten; everything is as the serve
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(Profile(bot, bot.require(Preferences), bot.require(GenerationService)))
+    await bot.add_cog(Profile(bot, bot.require(PreferencesService), bot.require(GenerationService)))
 
 
 class Profile(commands.GroupCog, group_name="profile", group_description="Your own defaults for /anime"):
     """Everything is for the member's eyes only, and about whoever asks: the custom ids name nobody."""
 
-    def __init__(self, bot: PastelBot, preferences: Preferences, generation: GenerationService) -> None:
+    def __init__(self, bot: PastelBot, preferences: PreferencesService, generation: GenerationService) -> None:
         self._bot = bot
         self._preferences = preferences
         self._generation = generation
@@ -97,5 +97,5 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
         await defer_silently(interaction)
         await self._answer(interaction, await self._preferences.change(interaction.user.id, wanted(interaction)), SAVED)
 
-    async def _answer(self, interaction: Interaction, defaults: PersonalDefaults, note: str = "") -> None:
+    async def _answer(self, interaction: Interaction, defaults: Preferences, note: str = "") -> None:
         await answer(interaction, profile_view(defaults, self._generation.profile, self._generation.catalog, note=note))

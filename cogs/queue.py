@@ -9,10 +9,10 @@ from discord import app_commands
 from discord.app_commands import Choice
 from discord.ext import commands
 
+from bot.chat.cards.markdown import shorten, visible
 from bot.chat.client import PastelBot
-from bot.chat.markdown import shorten, visible
-from bot.chat.queue_view import MAX_SHOWN, queue_view, server_queue_view
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice
+from bot.chat.views.queue import MAX_SHOWN, queue_view, server_queue_view
 from bot.domain.job import Job
 from bot.errors import NotFoundError
 from bot.services.generation import GenerationService

@@ -8,8 +8,8 @@ from discord.app_commands import Range
 from discord.ext import commands
 
 from bot.chat.client import PastelBot
-from bot.chat.quota_view import quota_view
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice, origin_of
+from bot.chat.views.quota import quota_view
 from bot.domain.quota import MAX_GRANT, in_credits
 from bot.errors import InvalidRequestError
 from bot.services.quotas import Quotas

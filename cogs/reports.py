@@ -6,9 +6,9 @@ from discord.ext import commands
 
 from bot.chat.actions import REPORT_BLOCK, REPORT_DISMISS, REPORT_FORM, REPORT_REMOVE, Action, Press
 from bot.chat.client import PastelBot
+from bot.chat.member_ranks import server_actor_of
 from bot.chat.replies import Interaction, answer, defer_ephemeral, defer_silently, notice, origin_of, show_form
-from bot.chat.report_view import THANKS, reason_of, report_form
-from bot.chat.roster import server_actor_of
+from bot.chat.views.report import THANKS, reason_of, report_form
 from bot.services.reports import Reports as ReportService
 
 

@@ -11,25 +11,25 @@ from discord.ext import commands
 
 from bot.chat.client import PastelBot
 from bot.chat.replies import actor_of, answer, defer_ephemeral
-from bot.chat.settings_changes import all_settings_view, changed_view, export_view, history_view
-from bot.chat.settings_text import REUSE_NAMES, SAFETY_NAMES, SETTING_TEXTS, SPOILER_NAMES, Theme
+from bot.chat.settings.changes import all_settings_view, changed_view, export_view, history_view
+from bot.chat.settings.text import REUSE_NAMES, SAFETY_NAMES, SETTING_TEXTS, SPOILER_NAMES, Theme
+from bot.domain.guild_settings.edits import assign
+from bot.domain.guild_settings.serialization import to_values
 from bot.domain.request import MAX_PROMPT_LENGTH
-from bot.domain.settings_edits import assign
-from bot.domain.settings_json import to_values
-from bot.services.house_rules import HouseRules
+from bot.services.guild_settings import GuildSettingsService
 from bot.services.uploads import UploadPlaces
 from cogs._channels import PostedIn
-from cogs._settings_door import revise
 from cogs._settings_lists import AllowedChannels, BlockedWords, RoleList, Styles
 from cogs._settings_numbers import Allowance, Keep, Limit, Priority
 from cogs._settings_panel import Panel
+from cogs._settings_reply import revise
 from cogs._uploads import read_settings_file
 
 EVERYTHING = "everything"
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(Settings(bot, bot.require(HouseRules), bot.require(UploadPlaces)))
+    await bot.add_cog(Settings(bot, bot.require(GuildSettingsService), bot.require(UploadPlaces)))
 
 
 @app_commands.allowed_contexts(guilds=True, dms=False, private_channels=False)
@@ -39,7 +39,7 @@ class Settings(
 ):
     """Everything is for the moderator's eyes only. Discord shows it to them alone, and the service checks them again."""
 
-    def __init__(self, bot: PastelBot, rules: HouseRules, places: UploadPlaces) -> None:
+    def __init__(self, bot: PastelBot, rules: GuildSettingsService, places: UploadPlaces) -> None:
         self._bot = bot
         self._rules = rules
         self._places = places

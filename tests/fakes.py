@@ -374,7 +374,7 @@ class RecordingMessenger:
         return [call.way for call in self.calls]
 
 
-class FakeRoster:
+class FakeMemberRanks:
     """Implements services.moderation.Roster: whoever is not in `ranks` is an ordinary member."""
 
     def __init__(self) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from bot.bootstrap import host_rules, open_application
+from bot.bootstrap import open_application, operator_rules
 from bot.domain import prompt_rules
 from bot.domain.audience import Audience
-from bot.domain.host_rules import HostRules
+from bot.domain.operator_rules import OperatorRules
 from bot.domain.privacy import KeepingTimes
 from bot.domain.profile import Catalog
 from bot.errors import DiskFullError, FolderError, ModelError
-from bot.ground import default_model, open_ground
+from bot.resources import default_model, open_resources
 from bot.settings import Settings
 from bot.storage.private_files import keep_private
-from tests.services.world import until
+from tests.services.harness import until
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def settings(monkeypatch, tmp_path) -> Settings:
 
 
 async def test_pictures_that_a_crash_left_without_a_job_are_removed_beside_everything_else(settings, monkeypatch):
-    async with open_ground(settings) as ground:
-        orphan = settings.data_dir / "images" / await ground.images.save("0123456789abcdef", 1, 0, b"png")
+    async with open_resources(settings) as resources:
+        orphan = settings.data_dir / "images" / await resources.images.save("0123456789abcdef", 1, 0, b"png")
 
     async with open_application(settings) as app:
         assert orphan.exists(), "no start waits for a look at every file there is"
-        sweeping = asyncio.create_task(app.works.services.sweeping.run())
+        sweeping = asyncio.create_task(app.runtime.services.sweeping.run())
         await until(lambda: not orphan.exists())
-        app.works.services.sweeping.stop()
+        app.runtime.services.sweeping.stop()
         await sweeping
 
 
@@ -48,8 +48,8 @@ async def test_an_application_that_never_logs_in_leaves_no_thread_behind(setting
     before = set(threading.enumerate())
 
     async with open_application(settings) as app:
-        assert await app.ground.database.answers()
-        assert not await app.works.background.draws()
+        assert await app.resources.database.answers()
+        assert not await app.runtime.background.draws()
 
     left = [thread for thread in threading.enumerate() if thread not in before and not thread.name.startswith("asyncio")]
     for thread in left:
@@ -65,9 +65,9 @@ async def test_the_word_lists_are_read_before_anybody_asks_for_anything(settings
 
 
 async def test_a_second_application_on_the_same_folder_is_refused(settings):
-    async with open_ground(settings):
+    async with open_resources(settings):
         with pytest.raises(FolderError, match="Another Pastel"):
-            async with open_ground(settings):
+            async with open_resources(settings):
                 pass
 
 
@@ -83,11 +83,11 @@ def careless(monkeypatch):
 
 async def stored_in(settings) -> dict[str, str]:
     """Everything that a bot has which stored something, with its mode. The models are no secret."""
-    async with open_ground(settings) as ground:
-        await ground.database.transaction(lambda connection: connection.execute("INSERT INTO meta VALUES ('a', 'b')"))
-        await ground.images.save("0123456789abcdef", 1, 0, b"a picture")
-        await ground.images.save_upload(b"a file", interaction_id=1)
-        await ground.database.transaction(lambda connection: connection.execute("DELETE FROM meta"))
+    async with open_resources(settings) as resources:
+        await resources.database.transaction(lambda connection: connection.execute("INSERT INTO meta VALUES ('a', 'b')"))
+        await resources.images.save("0123456789abcdef", 1, 0, b"a picture")
+        await resources.images.save_upload(b"a file", interaction_id=1)
+        await resources.database.transaction(lambda connection: connection.execute("DELETE FROM meta"))
         return modes_in(settings.data_dir)
 
 
@@ -128,9 +128,9 @@ def test_a_folder_that_everybody_shares_stays_as_it_is_and_the_operator_reads_wh
 
 
 async def test_the_disk_is_measured_when_somebody_asks(settings):
-    async with open_ground(settings) as ground:
-        await ground.meta.set("a", "b")
-        value = ground.metrics.registry.get_sample_value
+    async with open_resources(settings) as resources:
+        await resources.meta.set("a", "b")
+        value = resources.metrics.registry.get_sample_value
         assert value("pastel_free_bytes") > 0
         assert value("pastel_database_bytes") == (settings.data_dir / "pastel.db").stat().st_size
         assert value("pastel_database_log_bytes") == (settings.data_dir / "pastel.db-wal").stat().st_size > 0
@@ -143,12 +143,12 @@ async def test_a_start_on_a_full_disk_says_so_and_not_that_rights_are_missing(se
     monkeypatch.setattr(Path, "write_bytes", refuse)
 
     with pytest.raises(DiskFullError, match=r"^The disk that holds .*data is full\. Free some space"):
-        async with open_ground(settings):
+        async with open_resources(settings):
             pass
 
 
 def test_what_the_settings_say_holds_for_all_servers(settings, monkeypatch):
-    assert host_rules(settings) == HostRules(min_free_bytes=500 * 1024 * 1024)
+    assert operator_rules(settings) == OperatorRules(min_free_bytes=500 * 1024 * 1024)
     for name, value in {
         "PICTURE_DAYS": "7",
         "PROMPT_DAYS": "30",
@@ -158,16 +158,16 @@ def test_what_the_settings_say_holds_for_all_servers(settings, monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
 
-    assert host_rules(Settings.load(need_token=False)) == HostRules(
+    assert operator_rules(Settings.load(need_token=False)) == OperatorRules(
         audience=Audience(served_servers=frozenset({6, 7}), blocked_users=frozenset({5})),
         keeping=KeepingTimes(picture_days=7, word_days=30),
     )
 
 
 async def test_state_may_lie_apart_from_the_models(settings, tmp_path):
-    async with open_ground(settings, state_dir=tmp_path / "demo") as ground:
-        assert ground.database.path == tmp_path / "demo" / "pastel.db"
-        assert ground.profile.source.folder.is_dir()
+    async with open_resources(settings, state_dir=tmp_path / "demo") as resources:
+        assert resources.database.path == tmp_path / "demo" / "pastel.db"
+        assert resources.profile.source.folder.is_dir()
 
     assert not (settings.data_dir / "pastel.db").exists()
 
@@ -181,18 +181,18 @@ async def test_missing_weights_end_the_start_before_anything_is_opened(settings,
     )
 
     with pytest.raises(ModelError, match=r"nowhere\.safetensors"):
-        async with open_ground(settings):
+        async with open_resources(settings):
             pass
     assert not (settings.data_dir / "pastel.db").exists()
 
 
 def test_without_the_small_model_random_weights_show_the_way(monkeypatch):
-    monkeypatch.setattr("bot.ground.cuda_device_count", lambda: 0)
+    monkeypatch.setattr("bot.resources.cuda_device_count", lambda: 0)
 
     assert default_model(Catalog()) == "tiny-random"
 
 
 def test_a_gpu_means_the_seed_model(monkeypatch):
-    monkeypatch.setattr("bot.ground.cuda_device_count", lambda: 1)
+    monkeypatch.setattr("bot.resources.cuda_device_count", lambda: 1)
 
     assert default_model(Catalog()) == "animagine-xl"

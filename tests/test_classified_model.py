@@ -12,7 +12,7 @@ from bot.__main__ import main
 from bot.background import Background
 from bot.bootstrap import open_application
 from bot.errors import ModelError
-from bot.inference.classifier import TransformersClassifier
+from bot.inference.classifier.classifier import TransformersClassifier
 from bot.inference.generator import DiffusersGenerator
 from bot.settings import SHIPPED_DATA, Settings
 from tests.inference.tiny_vit import build_vit
@@ -49,7 +49,7 @@ def move_away(judge: Path) -> None:
 
 
 def test_a_picture_that_passes_is_drawn_and_the_classifiers_thread_ends(monkeypatch, tmp_path):
-    monkeypatch.setattr("bot.inference.classifier.CLOSE_PATIENCE", 120.0)
+    monkeypatch.setattr("bot.inference.classifier.classifier.CLOSE_PATIENCE", 120.0)
     assert main(["draw", PROMPT, "--out", str(tmp_path / "a.png"), "--steps", "2"]) == 0
 
     with Image.open(tmp_path / "a.png") as picture:
@@ -86,11 +86,11 @@ async def test_the_classifier_is_loaded_before_anything_that_draws(monkeypatch):
     async def note(self):
         order.append(type(self).__name__)
 
-    monkeypatch.setattr("bot.inference.classifier.TransformersClassifier.load", note)
+    monkeypatch.setattr("bot.inference.classifier.classifier.TransformersClassifier.load", note)
     monkeypatch.setattr("bot.inference.generator.DiffusersGenerator.load", note)
     async with open_application(Settings.load(need_token=False)) as app:
-        app.works.background.start()
-        await app.works.background.stop()
+        app.runtime.background.start()
+        await app.runtime.background.stop()
 
     assert order == ["TransformersClassifier", "DiffusersGenerator"]
 

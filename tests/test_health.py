@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.health import PortTakenError, measure_lag, serve_health
 from bot.health_check import ask_health
-from bot.telemetry import Metrics
+from bot.metrics import Metrics
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from bot.domain.profile import Catalog, ImageSize, Licence, ModelProfile, ModelSource, Style
-from bot.training.tiny import build_tiny_sdxl
+from bot.inference.random_models.tiny import build_tiny_sdxl
 from tests.inference.ldm import unet_name, write_single_file
 
 MODEL_REPO = "Linaqruf/animagine-xl"

@@ -9,10 +9,10 @@ from bot.bench.options import BenchOptions
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.profile import ModelProfile
 from bot.errors import ModelError
-from bot.ground import default_model, engine_settings, memory_plan
 from bot.inference.engine_settings import EngineSettings
-from bot.inference.loading import check_weights
+from bot.inference.loading.model_files import check_weights
 from bot.log import set_up_logging
+from bot.resources import default_model, engine_settings, memory_plan
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
 
@@ -30,17 +30,17 @@ async def measure_batch_curve(settings: Settings, options: BenchOptions) -> None
 
 
 def _measure(settings: Settings, engine: EngineSettings, profile: ModelProfile) -> BatchCurve:
-    from bot.inference.libraries import import_libraries
+    from bot.inference.torch_import import import_libraries
 
     import_libraries()
-    from bot.inference.studio import open_studio
+    from bot.inference.session import open_studio
 
     check_weights(profile)
-    studio = open_studio(profile, engine, device=settings.device, cache_dir=None)
+    session = open_studio(profile, engine, device=settings.device, cache_dir=None)
     try:
-        curve = studio.measure_anew()
+        curve = session.measure_anew()
     finally:
-        studio.close(RuntimeError("nothing was being drawn"))
+        session.close(RuntimeError("nothing was being drawn"))
     if curve is None:
         raise ModelError(f"How long steps of {profile.name} take could not be measured, as the log says. Free some memory.")
     return curve

@@ -6,7 +6,7 @@ import asyncio
 import random
 from dataclasses import replace
 
-from bot.bench.lanes import Lane
+from bot.bench.contestants import Contestant
 from bot.bench.results import Cancellation
 from bot.bench.workload import Workload
 from bot.domain.progress import Phase, Progress
@@ -15,7 +15,7 @@ from bot.domain.request import MAX_STEPS, GenerationRequest
 STEPS_BEFORE = 4  # reports of a step after which a request is cancelled; the time between them is the step time
 
 
-async def measure_cancellation(lane: Lane, workload: Workload, *, cancels: int, company: int) -> Cancellation:
+async def measure_cancellation(lane: Contestant, workload: Workload, *, cancels: int, company: int) -> Cancellation:
     """Cancel so many requests, one by one, each while `company` others are drawn."""
     long = replace(workload, steps=(MAX_STEPS,))
     chance = random.Random(company)  # noqa: S311 (no secret)
@@ -36,7 +36,7 @@ async def measure_cancellation(lane: Lane, workload: Workload, *, cancels: int, 
     )
 
 
-async def _cancel_one(lane: Lane, request: GenerationRequest, phase: float) -> tuple[float, float]:
+async def _cancel_one(lane: Contestant, request: GenerationRequest, phase: float) -> tuple[float, float]:
     """Seconds until the lane had let go, and seconds a step. The cancel comes when `phase` (0 to 1) of a step has passed: right
     after a report it would always meet the engine between two steps.
     """

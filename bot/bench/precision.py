@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.bench.opening import load_known_model
 from bot.bench.options import BenchOptions
+from bot.bench.setup import load_known_model
 from bot.errors import ModelError
-from bot.ground import engine_settings
 from bot.log import set_up_logging
+from bot.resources import engine_settings
 from bot.settings import Settings
 
 
@@ -26,11 +26,11 @@ async def choose_precision(settings: Settings, options: BenchOptions) -> None:
 
 
 def _choose(settings: Settings, options: BenchOptions) -> tuple[str, float]:
-    from bot.inference.libraries import import_libraries
+    from bot.inference.torch_import import import_libraries
 
     import_libraries()
-    from bot.inference.measurements import Measurements
-    from bot.inference.precision import choose_anew, has_choice
+    from bot.inference.measuring.measurements import Measurements
+    from bot.inference.measuring.precision import choose_anew, has_choice
 
     model = load_known_model(settings, options)
     if not has_choice(model):

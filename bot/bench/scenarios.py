@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from bot.bench.lanes import Lane
+from bot.bench.contestants import Contestant
 from bot.bench.probes import Watch
 from bot.bench.results import Latency, Throughput
 from bot.bench.serving import Run, closed_loop, open_loop
@@ -18,11 +18,11 @@ Item = TypeVar("Item")
 class Contest:
     """The lanes, each with its watch."""
 
-    def __init__(self, lanes: Sequence[Lane], watches: Mapping[str, Watch]) -> None:
+    def __init__(self, lanes: Sequence[Contestant], watches: Mapping[str, Watch]) -> None:
         self._lanes = lanes
         self._watches = watches
 
-    async def rounds(self, count: int, run: Callable[[Lane, int], Awaitable[Run]]) -> dict[str, list[Run]]:
+    async def rounds(self, count: int, run: Callable[[Contestant, int], Awaitable[Run]]) -> dict[str, list[Run]]:
         """Let every lane do `run` once a round, given the round's number; another lane begins each time."""
         runs: dict[str, list[Run]] = {lane.name: [] for lane in self._lanes}
         for number in range(count):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.bench.lanes import Lane
+from bot.bench.contestants import Contestant
 from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
 
@@ -54,7 +54,7 @@ class Run:
         return [one.previewed - one.asked for one in self.served if one.previewed is not None]
 
 
-async def closed_loop(lane: Lane, requests: Sequence[GenerationRequest], *, members: int) -> Run:
+async def closed_loop(lane: Contestant, requests: Sequence[GenerationRequest], *, members: int) -> Run:
     """`members` ask at once, and each anew when served, until all requests were asked for.
 
     The end, when fewer and fewer ask, counts too: it makes lanes that need company look a little worse than they are.
@@ -77,7 +77,7 @@ async def closed_loop(lane: Lane, requests: Sequence[GenerationRequest], *, memb
     )
 
 
-async def open_loop(lane: Lane, requests: Sequence[GenerationRequest], arrivals: Sequence[float]) -> Run:
+async def open_loop(lane: Contestant, requests: Sequence[GenerationRequest], arrivals: Sequence[float]) -> Run:
     """Each request comes at its moment, `arrivals` seconds from the start, whatever the others do."""
     loop = asyncio.get_running_loop()
     began, cpu_began = loop.time(), time.process_time()
@@ -95,7 +95,7 @@ async def open_loop(lane: Lane, requests: Sequence[GenerationRequest], arrivals:
     )
 
 
-async def _serve(lane: Lane, request: GenerationRequest) -> Served:
+async def _serve(lane: Contestant, request: GenerationRequest) -> Served:
     loop = asyncio.get_running_loop()
     asked = loop.time()
     previews: list[float] = []

@@ -14,15 +14,15 @@ from typing import TypeVar
 
 from bot import __version__
 from bot.bench.cancelling import measure_cancellation
+from bot.bench.contestants import BatchedContestant, EngineContestant, StockContestant
 from bot.bench.figures import median
-from bot.bench.lanes import BatchedLane, EngineLane, StockLane
-from bot.bench.opening import Opened, open_field
 from bot.bench.options import CPU_STEPS, BenchOptions
 from bot.bench.plot import draw_plot
 from bot.bench.probes import Watch
 from bot.bench.results import Cancellation, Latency, Report, Setting, StepTime, Throughput
 from bot.bench.scenarios import Contest, measure_latency, measure_throughput
 from bot.bench.serving import closed_loop
+from bot.bench.setup import BenchSetup, open_field
 from bot.bench.table import report_lines
 from bot.bench.workload import Workload, plan
 from bot.errors import FolderError
@@ -67,15 +67,15 @@ def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
 class Session:
     """Runs the scenarios one after another. `say` hears what is being measured."""
 
-    def __init__(self, opened: Opened, options: BenchOptions, say: Callable[[str], None]) -> None:
+    def __init__(self, opened: BenchSetup, options: BenchOptions, say: Callable[[str], None]) -> None:
         field = opened.field
         self._field = field
         self._thread = opened.thread
         self._options = options
         self._say = say
-        self._stock = StockLane(field.stock.draw, opened.thread)
-        self._engine = EngineLane(field.generator)
-        batched = BatchedLane(field.stock.draw, opened.thread, most=options.static_batch)
+        self._stock = StockContestant(field.stock.draw, opened.thread)
+        self._engine = EngineContestant(field.generator)
+        batched = BatchedContestant(field.stock.draw, opened.thread, most=options.static_batch)
         self._lanes = (self._stock, batched, self._engine)
         self._watches = {lane.name: Watch(field.probe) for lane in self._lanes}
         self._contest = Contest(self._lanes, self._watches)

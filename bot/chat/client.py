@@ -14,16 +14,16 @@ from discord.ext import commands
 
 from bot.chat import errors, replies
 from bot.chat.actions import ERASE, Press
-from bot.chat.buttons import JobButton
 from bot.chat.command_sync import Registration
-from bot.chat.freshness import Freshness
+from bot.chat.job_buttons import JobButton
 from bot.chat.replies import Interaction
-from bot.chat.settings_items import SettingsItem, SettingsPress
+from bot.chat.settings.items import SettingsItem, SettingsPress
 from bot.chat.shards import PacedShardedBot
+from bot.chat.stale_interactions import StaleInteractions
 from bot.domain.audience import EVERYBODY, Audience
 from bot.errors import NotAllowedError, NotFoundError
+from bot.metrics import Metrics
 from bot.ports import MetaRepository
-from bot.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class PastelBot(PacedShardedBot):
         self._actions: dict[str, PressHandler] = {}
         self._forms: dict[str, PressHandler] = {}
         self._settings_handler: SettingsHandler | None = None
-        self._freshness = Freshness(ticks)
+        self._freshness = StaleInteractions(ticks)
         self._lost_shards: set[int] = set()
 
     def provide(self, kind: type[T], instance: T) -> None:

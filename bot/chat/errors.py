@@ -11,10 +11,11 @@ from discord import app_commands
 
 from bot.chat.faults import Route, fault_of
 from bot.chat.replies import Interaction, refuse
+from bot.chat.translation import rendered
 from bot.domain.delivery import REFUSED_HERE, DeliveryFault
-from bot.domain.host_rules import NO_ROOM
+from bot.domain.operator_rules import NO_ROOM
 from bot.errors import DiskFullError, OperatorError, UserError
-from bot.telemetry import Metrics
+from bot.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ def _refusal(error: BaseException) -> DeliveryFault | None:
 
 def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) -> str:
     if isinstance(error, UserError):
-        return str(error)
+        return rendered(error.sentence)
     if isinstance(error, NOT_OURS):
         return OUTDATED
     incident = secrets.token_hex(4)

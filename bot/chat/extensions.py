@@ -4,7 +4,7 @@ from __future__ import annotations
 
 EXTENSIONS = (
     "cogs.anime",
-    "cogs.results",
+    "cogs.card_buttons",
     "cogs.queue",
     "cogs.quota",
     "cogs.settings",

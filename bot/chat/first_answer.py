@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from bot.chat.cards import render
+from bot.chat.cards.card import render
 from bot.chat.faults import Route, as_messenger_errors
 from bot.chat.replies import NOBODY, Interaction, answered, answered_privately, defer_public, refuse, seconds_waited
 from bot.domain.card import JobCard

@@ -11,9 +11,9 @@ from typing import cast
 import discord
 
 from bot.chat.actions import is_card_of
-from bot.chat.cards import render
+from bot.chat.cards.card import render
+from bot.chat.cards.lookup import custom_ids
 from bot.chat.faults import Route, as_messenger_errors
-from bot.chat.own_cards import custom_ids
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault, SeenAnswer
 from bot.domain.job import JobId, ReplyTarget

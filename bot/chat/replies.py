@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import discord
 
-from bot.chat.sight import sight_of
+from bot.chat.visibility import sight_of
 from bot.domain.job import TOKEN_LIFE, Actor, Origin, Place, ReplyTarget
-from bot.telemetry import Metrics
+from bot.metrics import Metrics
 
 Interaction = discord.Interaction[Any]
 """Of our client; `Any`, because discord.py's commands do not accept a narrower type for a method's parameter."""

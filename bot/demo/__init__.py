@@ -21,10 +21,10 @@ from bot.demo.welcome import EXAMPLE_ACTION, example_of
 from bot.domain.job import Actor
 from bot.domain.request import Draft
 from bot.errors import OperatorError
-from bot.ground import small_model
 from bot.log import set_up_logging
+from bot.process_signals import first_of, stop_event
+from bot.resources import small_model
 from bot.settings import SHIPPED_DATA, Settings
-from bot.shutdown import first_of, stop_event
 from bot.storage.catalog import load_catalog
 from bot.storage.lock import DataFolderLock
 
@@ -49,7 +49,7 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
     settings = _for_the_visitor(await asyncio.to_thread(_with_small_model, settings))
     async with open_application(settings, state_dir=state) as app:
         _draw_examples(app)
-        background = app.works.background
+        background = app.runtime.background
         page = serve(app.bot, port=port, ready=ready, farewell=background.stop)
         await first_of(page, background.failure(), stop.wait())
 
@@ -92,12 +92,12 @@ async def _choose_report_channel(app: Application) -> None:
     for guild in app.bot.guilds:
         bot_itself = Actor(user_id=guild.me.id, guild_id=guild.id, manages_guild=True)
         choose = partial(replace, report_channel=guild.text_channels[0].id)
-        await app.works.services.house_rules.revise(bot_itself, choose)
+        await app.runtime.services.guild_settings.revise(bot_itself, choose)
 
 
 def _draw_examples(app: Application) -> None:
     """Let the welcome's buttons start jobs through the same door as every command."""
-    generation = app.works.generation
+    generation = app.runtime.generation
 
     async def draw(interaction: Interaction, press: Press) -> None:
         example = example_of(press)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Job, Origin, Place
 from bot.domain.profile import ModelProfile
 from bot.domain.quota import counted

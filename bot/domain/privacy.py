@@ -9,8 +9,8 @@ from bot.domain.image import StoredImage
 from bot.domain.intake import Intake
 from bot.domain.job import Job, JobId, ReplyTarget
 from bot.domain.moderation import Block
-from bot.domain.personal import PersonalDefaults
-from bot.domain.quota import Posting, Purse
+from bot.domain.preferences import Preferences
+from bot.domain.quota import Account, EntryKind
 from bot.domain.request import GenerationRequest
 
 REMOVED = GenerationRequest(
@@ -100,8 +100,8 @@ class LedgerEntry:
     """A posting of the ledger as its member may see it: not who granted what."""
 
     posted_at: datetime
-    kind: Posting
-    purse: Purse
+    kind: EntryKind
+    purse: Account
     day: int
     guild_id: int | None
     job_id: JobId | None
@@ -134,7 +134,7 @@ class MemberData:
 
     user_id: int
     first_seen_at: datetime | None = None
-    defaults: PersonalDefaults | None = None
+    defaults: Preferences | None = None
     intakes: tuple[Intake, ...] = ()
     jobs: tuple[KeptJob, ...] = ()
     postings: tuple[LedgerEntry, ...] = ()

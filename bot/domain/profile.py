@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from bot.domain.prompt_rules.young_list import YoungList, shipped_young
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
-from bot.domain.young_list import YoungList, shipped_young
 from bot.errors import InvalidRequestError, ModelError
 
 PredictionType = Literal["epsilon", "v_prediction"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.domain.lora_tags import taken_out
+from bot.domain.infotext.lora_tags import taken_out
 from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, QualityName, Style
 from bot.domain.quality import distilled_quality, with_quality
 from bot.domain.request import MAX_SEED, Draft, GenerationRequest, StyleChoice

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import get_args
 
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.profile import Catalog, ModelProfile, Quality, QualityName, Style
 from bot.domain.request import MAX_STYLES, Draft, GenerationRequest, StyleChoice
 from bot.errors import InvalidRequestError

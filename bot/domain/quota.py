@@ -16,7 +16,7 @@ FREE_WITHHELD = 3  # jobs of a member a day, in all servers; a prompt that was m
 MAX_GRANT = 10_000  # credits at once; a slip of the finger should not give a member the GPU for good
 
 
-class Posting(StrEnum):
+class EntryKind(StrEnum):
     """The kinds of ledger postings; a job has at most one of each in a purse.
 
     A refund beside a charge: of the steps that a cancelled job did not take, or of all, when nothing could be shown.
@@ -28,7 +28,7 @@ class Posting(StrEnum):
     REFUND = "refund"
 
 
-class Purse(StrEnum):
+class Account(StrEnum):
     """Where credits come from; a member has both in every server."""
 
     DAILY = "daily"  # full again at 00:00 UTC
@@ -54,7 +54,7 @@ UNLIMITED = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Usage:
     """What a member has used of today (UTC) and holds in one server; credits but for `waiting`, which counts jobs.
 
     `spent` and `reserved` are of today's allowance, `granted` is what is left of the granted credits. `everywhere` is what
@@ -71,11 +71,11 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Balance:
     """What a member may use and has used, in one place at one time."""
 
     limits: Limits
-    standing: Standing
+    standing: Usage
     renews_at: datetime
 
 
@@ -132,14 +132,14 @@ def renews_at(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), tzinfo=UTC)
 
 
-def left_today(limits: Limits, standing: Standing) -> int | None:
+def left_today(limits: Limits, standing: Usage) -> int | None:
     """What is left of today's allowance; None without a limit."""
     if limits.daily_credits is None:
         return None
     return max(0, limits.daily_credits - standing.spent - standing.reserved)
 
 
-def pay(cost: int, limits: Limits, standing: Standing, *, now: datetime) -> Payment:
+def pay(cost: int, limits: Limits, standing: Usage, *, now: datetime) -> Payment:
     """Take `cost` from today's allowance first, then from granted credits. Raises QuotaError where a limit forbids the job."""
     if limits.waiting_jobs is not None and standing.waiting >= limits.waiting_jobs:
         raise QuotaError(

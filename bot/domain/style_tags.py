@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bot.domain.house_rules import GuildSettings
-from bot.domain.lora_tags import FoundTag, plain_name, tags_in, taken_out
-from bot.domain.personal import NOTHING
+from bot.domain.guild_settings.settings import GuildSettings
+from bot.domain.infotext.lora_tags import FoundTag, plain_name, tags_in, taken_out
+from bot.domain.preferences import NOTHING
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.request import Draft, StyleChoice, clean_prompt
 from bot.errors import InvalidRequestError

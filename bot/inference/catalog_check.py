@@ -8,12 +8,12 @@ from pathlib import Path
 
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.errors import ModelError
-from bot.inference.adapter_formats import check_format, plan_adapter
-from bot.inference.adapter_keys import AdapterFormatError
-from bot.inference.classifier_files import check_classifier, local_folder
-from bot.inference.loading import cached_folder, check_weights, is_offline, style_file
-from bot.inference.model_layers import Layers, layers_of_checkpoint, layers_of_folder
-from bot.inference.weights import Header, WeightsError, read_header
+from bot.inference.classifier.files import check_classifier, local_folder
+from bot.inference.formats.lora_keys import LoraFormatError
+from bot.inference.formats.loras import check_format, plan_adapter
+from bot.inference.formats.model_layers import Layers, layers_of_checkpoint, layers_of_folder
+from bot.inference.formats.weights import Header, WeightsError, read_header
+from bot.inference.loading.model_files import cached_folder, check_weights, is_offline, style_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def _faults_of_file(style: Style, file: Path, catalog: Catalog, models: Mapping[
     try:
         header = read_header(file)
         check_format(header)
-    except (WeightsError, AdapterFormatError) as error:
+    except (WeightsError, LoraFormatError) as error:
         yield f"{file} {error}. No member can use it; mend the file or take the style away."
         return
     misfits: dict[str, list[str]] = {}
@@ -95,7 +95,7 @@ def _faults_of_file(style: Style, file: Path, catalog: Catalog, models: Mapping[
 def _misfit(header: Header, layers: Layers) -> str | None:
     try:
         plan = plan_adapter(header, layers)
-    except AdapterFormatError as error:
+    except LoraFormatError as error:
         return str(error)
     if not plan.strangers:
         return None

@@ -19,15 +19,15 @@ from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.progress import Phase, Progress
 from bot.domain.request import GenerationRequest
 from bot.errors import GenerationError, GeneratorDeadError
-from bot.inference.calls import Call
-from bot.inference.control import DrawingControl, DrawingStoppedError
+from bot.inference.engine.cancellation import CancelToken, RequestCancelledError
+from bot.inference.engine.thread_future import ThreadFuture
 from bot.inference.engine_settings import UNMEASURED, EngineSettings
-from bot.inference.libraries import import_libraries
+from bot.inference.torch_import import import_libraries
 from bot.ports import OnProgress
 
 if TYPE_CHECKING:
-    from bot.inference.previews import Judge
-    from bot.inference.studio import Studio
+    from bot.inference.engine.previews import Judge
+    from bot.inference.session import ModelSession
 
 SECONDS_PER_IMAGE = 7200.0  # an SDXL of full size needs close to that on a CPU of two cores
 DEAD = "The GPU stopped working ({fault}) and only a restart of the bot helps; the queue is on disk, nothing is lost."
@@ -61,7 +61,7 @@ class DiffusersGenerator:
         cache_dir: Path | None = None,
         seconds_per_image: float = SECONDS_PER_IMAGE,
         engine: EngineSettings = UNMEASURED,
-        make_studio: Callable[[], Studio] | None = None,
+        make_studio: Callable[[], ModelSession] | None = None,
     ) -> None:
         self._profile = profile
         self._catalog = catalog
@@ -73,8 +73,8 @@ class DiffusersGenerator:
         self._make_studio = make_studio or self._load_studio
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._studio: Studio | None = None  # written on the thread only
-        self._calls: set[Call] = set()
+        self._session: ModelSession | None = None  # written on the thread only
+        self._calls: set[ThreadFuture] = set()
         self._left: Future[None] = Future()  # done when the thread has let go
         self._dead: str | None = None
         self._closed = False
@@ -82,39 +82,37 @@ class DiffusersGenerator:
     @property
     def capacity(self) -> int:
         """ADMITTED, or fewer while those under way keep more in memory than they should; 1 until the weights are there."""
-        studio = self._studio  # the thread may take it away between two looks
-        if studio is None:
+        session = self._session  # the thread may take it away between two looks
+        if session is None:
             return 1
-        return ADMITTED if studio.engine.kept_bytes < self._engine.most_kept else min(ADMITTED, len(self._calls))
+        return ADMITTED if session.engine.kept_bytes < self._engine.most_kept else min(ADMITTED, len(self._calls))
 
     @property
     def batch(self) -> int:
-        studio = self._studio
-        return studio.engine.batch if studio is not None else 1
+        session = self._session
+        return session.engine.batch if session is not None else 1
 
     @property
     def speed(self) -> EngineSpeed | None:
-        studio = self._studio  # the thread may take it away between two looks
-        return studio.speed if studio is not None else None
+        session = self._session  # the thread may take it away between two looks
+        return session.speed if session is not None else None
 
     @property
     def ready(self) -> bool:
-        return self._studio is not None and self._dead is None and not self._closed
+        return self._session is not None and self._dead is None and not self._closed
 
     async def load(self) -> None:
-        call = Call(DrawingControl(lambda _: None, self._seconds_per_image))
+        call = ThreadFuture(CancelToken(lambda _: None, self._seconds_per_image))
         await self._finished(call, lambda: self._answer_loaded(call))
 
     async def generate(
         self, request: GenerationRequest, *, init_image: bytes | None, share: Share, on_progress: OnProgress
     ) -> GenerationResult:
         loop = asyncio.get_running_loop()
-        if self._studio is None:  # said here, since the thread may be busy with loading for minutes
+        if self._session is None:  # said here, since the thread may be busy with loading for minutes
             on_progress(Progress(phase=Phase.LOADING, num_images=request.num_images))
-        control = DrawingControl(
-            lambda progress: _tell(loop, on_progress, progress), self._seconds_per_image * request.num_images
-        )
-        call = Call(control)
+        control = CancelToken(lambda progress: _tell(loop, on_progress, progress), self._seconds_per_image * request.num_images)
+        call = ThreadFuture(control)
         return await self._finished(call, lambda: self._admit(request, init_image, share, call))
 
     async def close(self) -> None:
@@ -135,10 +133,10 @@ class DiffusersGenerator:
             await asyncio.to_thread(self._thread.join)  # it is at its last line
         except TimeoutError:
             for call in self._calls:
-                call.fail(DrawingStoppedError())
+                call.fail(RequestCancelledError())
             logger.warning("The drawing thread does not let go; the process ends without waiting for it")
 
-    async def _finished(self, call: Call, work: Callable[[], None]) -> Any:
+    async def _finished(self, call: ThreadFuture, work: Callable[[], None]) -> Any:
         """Hand `work` to the thread and wait for the answer. Cancelling the caller stops the drawing, and ends only when the
         thread has let go.
         """
@@ -157,17 +155,17 @@ class DiffusersGenerator:
             call.control.stop()
             await call.settled()
             raise
-        except DrawingStoppedError:
+        except RequestCancelledError:
             raise GenerationError(CLOSING) from None
         finally:
             self._calls.discard(call)
 
-    async def _watched(self, call: Call) -> Any:
+    async def _watched(self, call: ThreadFuture) -> Any:
         """The answer. A step that does not end cannot be stopped: its device is given up, and the process has to end."""
         while not call.future.done():
             await asyncio.wait([call.future], timeout=WATCH_INTERVAL)
-            studio = self._studio  # the thread may take it away between two looks
-            hang = studio.engine.hang() if studio is not None else None
+            session = self._session  # the thread may take it away between two looks
+            hang = session.engine.hang() if session is not None else None
             if hang is not None and self._dead is None:
                 self._die(hang)
             elif self._dead is not None:  # a call that came while the device went: nobody else might tell it
@@ -198,7 +196,7 @@ class DiffusersGenerator:
         quiet = False
         while not self._closed:
             # what a dead device was drawing stays where it is; its callers know
-            busy = self._studio is not None and self._dead is None and self._studio.engine.busy
+            busy = self._session is not None and self._dead is None and self._session.engine.busy
             try:
                 work = self._inbox.get(block=not busy, timeout=self._patience(quiet=quiet))
             except queue.Empty:
@@ -206,14 +204,14 @@ class DiffusersGenerator:
             else:
                 quiet = False
                 work()
-            if self._studio is not None and self._dead is None:
-                self._guarded(self._studio.measure if quiet else self._studio.engine.turn)
+            if self._session is not None and self._dead is None:
+                self._guarded(self._session.measure if quiet else self._session.engine.turn)
         while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
             self._inbox.get()()
 
     def _patience(self, *, quiet: bool) -> float | None:
         """How long to wait for work in seconds; None for ever, where nothing is left to measure meanwhile."""
-        if self._studio is None or self._dead is not None or not self._studio.wants_measuring:
+        if self._session is None or self._dead is not None or not self._session.wants_measuring:
             return None
         return 0.0 if quiet else QUIET_SECONDS
 
@@ -222,8 +220,8 @@ class DiffusersGenerator:
         try:
             work()
         except Exception as error:  # noqa: BLE001
-            if not self._died_of(error) and self._studio is not None:
-                self._studio.engine.abandon(error)
+            if not self._died_of(error) and self._session is not None:
+                self._session.engine.abandon(error)
 
     def _died_of(self, error: Exception) -> bool:
         """Whether this ends the device; then everybody has been told."""
@@ -236,7 +234,7 @@ class DiffusersGenerator:
         self._die((str(error).strip() or type(error).__name__).splitlines()[0], error)
         return True
 
-    def _answer_loaded(self, call: Call) -> None:
+    def _answer_loaded(self, call: ThreadFuture) -> None:
         try:
             self._check(call)
             self._opened()
@@ -246,46 +244,46 @@ class DiffusersGenerator:
         else:
             call.answer(None)
 
-    def _check(self, call: Call) -> None:
+    def _check(self, call: ThreadFuture) -> None:
         """Whether it still makes sense to begin."""
         call.control.check()
         if self._dead is not None:
             raise GeneratorDeadError(self._dead)
 
-    def _admit(self, request: GenerationRequest, init_image: bytes | None, share: Share, call: Call) -> None:
+    def _admit(self, request: GenerationRequest, init_image: bytes | None, share: Share, call: ThreadFuture) -> None:
         try:
             self._check(call)
             if request.profile != self._profile.name:
                 raise GenerationError(OTHER_MODEL.format(asked=request.profile, loaded=self._profile.name), retryable=False)
-            studio = self._opened()
-            drawing = studio.drawing(
+            session = self._opened()
+            drawing = session.drawing(
                 request, self._catalog, init_image, call.control, share, answer=call.answer, fail=call.fail
             )
         except Exception as error:  # noqa: BLE001  # it belongs to the caller
             if not self._died_of(error):
                 call.fail(error)
             return
-        self._guarded(lambda: studio.engine.admit(drawing))
+        self._guarded(lambda: session.engine.admit(drawing))
 
-    def _opened(self) -> Studio:
+    def _opened(self) -> ModelSession:
         """The model with its engine, made at the first call. Raises ModelError."""
-        if self._studio is None:
-            self._studio = self._make_studio()
-        return self._studio
+        if self._session is None:
+            self._session = self._make_studio()
+        return self._session
 
-    def _load_studio(self) -> Studio:
+    def _load_studio(self) -> ModelSession:
         import_libraries()
-        from bot.inference.studio import open_studio
+        from bot.inference.session import open_studio
 
         return open_studio(self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, judge=self.judge)
 
     def _unload(self) -> None:
         """Free the memory; a test or a demo may load another model in the same process."""
-        if self._studio is not None:
+        if self._session is not None:
             from bot.inference.faults import free_memory
 
-            self._studio.close(DrawingStoppedError())
-            self._studio = None
+            self._session.close(RequestCancelledError())
+            self._session = None
             if self._dead is None:  # a lost device answers this with its error too
                 free_memory()
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from bot.domain.downloads import Download, DownloadError, Transfer
 from bot.domain.profile import ModelProfile, ModelSource, Style
 from bot.errors import ModelError
-from bot.inference import classifier_files
+from bot.inference.classifier import files as classifier_files
+from bot.inference.formats.weights import WeightsError, check_folder
 from bot.inference.hub_fetch import NETWORK_CURE, fetch
-from bot.inference.loading import SDXL_CONFIG_REPO, cached_folder, is_offline, model_error
-from bot.inference.weights import WeightsError, check_folder
+from bot.inference.loading.model_files import SDXL_CONFIG_REPO, cached_folder, is_offline, model_error
 from bot.pools import Pool
 
 SILENCE = 45.0  # seconds without a byte after which a hub counts as one that does not answer

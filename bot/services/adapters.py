@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.metrics import Metrics
 from bot.ports import (
     Clock,
     ImageCodec,
@@ -16,17 +17,16 @@ from bot.ports import (
     PictureClassifier,
 )
 from bot.services.fetching import Hub
-from bot.services.house_rules import HouseRulesRepository
+from bot.services.guild_settings import GuildSettingsRepository
 from bot.services.intakes import Attachments, IntakeBook
-from bot.services.moderation import ModerationRepository, Roster
+from bot.services.moderation import MemberRanks, ModerationRepository
 from bot.services.overwriting import Traces
-from bot.services.personal import PersonalRepository
+from bot.services.preferences import PreferencesRepository
 from bot.services.privacy import MemberRecords
 from bot.services.quotas import Credits
 from bot.services.report_display import ReportBoard, ReportRepository
-from bot.services.retention import Shelf
+from bot.services.retention import RetentionRepository
 from bot.services.server_queue import Pauses
-from bot.telemetry import Metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +42,13 @@ class Ports:
     credits: Credits
     limits: LimitsSource
     pauses: Pauses
-    house_rules: HouseRulesRepository
+    guild_settings: GuildSettingsRepository
     moderation: ModerationRepository
     reports: ReportRepository
-    personal: PersonalRepository
+    personal: PreferencesRepository
     outbox: Outbox
     records: MemberRecords
-    shelf: Shelf
+    retention_repository: RetentionRepository
     traces: Traces
     store: ImageStore
     codec: ImageCodec
@@ -59,5 +59,5 @@ class Ports:
     metrics: Metrics
     classifier: PictureClassifier | None = None
     board: ReportBoard | None = None
-    roster: Roster | None = None
+    member_ranks: MemberRanks | None = None
     attachments: Attachments | None = None

@@ -17,15 +17,15 @@ from bot.domain.quota import StepsTaken
 from bot.domain.request import GenerationRequest
 from bot.domain.withholding import WithheldError
 from bot.errors import DiskFullError, FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
+from bot.metrics import Metrics
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
+from bot.services.disk_space import DiskSpace
+from bot.services.error_ids import log_incident
 from bot.services.fetching import Fetcher
-from bot.services.incidents import report
-from bot.services.inspection import Inspection
 from bot.services.live_cards import LiveCards
 from bot.services.recheck import Recheck
-from bot.services.room import Room
-from bot.services.signals import Sleep
-from bot.telemetry import Metrics
+from bot.services.safety_check import SafetyCheck
+from bot.services.wakeup import Sleep
 
 LEASE = timedelta(seconds=30)
 HEARTBEAT = 7.0  # seconds; a lease survives three that fail
@@ -50,15 +50,15 @@ class AbortReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Workbench:
+class AttemptDeps:
     """What an attempt works with. `on_ended` is called when the outbox has a new entry."""
 
     jobs: JobRepository
     generator: ImageGenerator
-    inspection: Inspection
+    safety_check: SafetyCheck
     recheck: Recheck
     store: ImageStore
-    room: Room
+    room: DiskSpace
     codec: ImageCodec
     live: LiveCards
     fetcher: Fetcher
@@ -75,9 +75,9 @@ class Attempt:
     shown, saving and recording run to their end, and the fence decides whether they count.
     """
 
-    def __init__(self, job: Job, bench: Workbench) -> None:
+    def __init__(self, job: Job, bench: AttemptDeps) -> None:
         self.job = job
-        self._bench = bench
+        self._deps = bench
         self._drawing: asyncio.Task[GenerationResult] | None = None
         self._abort_reason: AbortReason | None = None
         self._steps_seen = 0
@@ -89,7 +89,7 @@ class Attempt:
 
     async def run(self) -> None:
         """Raises OperatorErrors of the generator once the job has been given back; after GeneratorDeadError it still runs."""
-        bench, job = self._bench, self.job
+        bench, job = self._deps, self.job
         if job.started_at is not None:
             bench.metrics.wait_seconds.observe(max(0.0, (job.started_at - job.created_at).total_seconds()))
         await bench.live.show(job)
@@ -117,13 +117,13 @@ class Attempt:
     async def renew(self) -> None:
         """Extend the lease; a lost fence stops the drawing."""
         job = self.job
-        lease_until = self._bench.clock.now() + LEASE
-        if not await self._bench.jobs.extend_lease(job.id, job.attempt, lease_until=lease_until):
+        lease_until = self._deps.clock.now() + LEASE
+        if not await self._deps.jobs.extend_lease(job.id, job.attempt, lease_until=lease_until):
             self.abort(AbortReason.FENCE_LOST)
 
     async def give_back(self) -> None:
         """Put the job back without waiting for the drawing, for a generator that does not let go in time."""
-        await self._write("put back", self._bench.jobs.put_back(self.job.id, self.job.attempt, aborted=True))
+        await self._write("put back", self._deps.jobs.put_back(self.job.id, self.job.attempt, aborted=True))
 
     async def _keep_lease(self) -> None:
         """The first renewal is at once: it notices a cancellation that came between the claim and our knowing of it."""
@@ -131,39 +131,37 @@ class Attempt:
             try:
                 await self.renew()
             except Exception as error:  # noqa: BLE001  # the next beat may succeed; if none does, the lease runs out
-                report(log, self._bench.metrics, f"Lease of job {self.job.id} could not be extended", error)
-            await self._bench.sleep(HEARTBEAT)
+                log_incident(log, self._deps.metrics, f"Lease of job {self.job.id} could not be extended", error)
+            await self._deps.sleep(HEARTBEAT)
 
     async def _draw(self) -> GenerationResult:
         """Pictures that may be shown; nothing is saved before this returns. Raises what generator and inspection raise."""
         asked = self.job
-        self.job = await self._bench.recheck.before_drawing(asked)
+        self.job = await self._deps.recheck.before_drawing(asked)
         request = self.job.request
         init_image: bytes | None = None
         if request.init_image is not None:
             init_image = await self._start(request, request.init_image.key)
-        await self._bench.inspection.prepare(self.job)
+        await self._deps.safety_check.prepare(self.job)
         share = Share(self.job.origin.user_id, self.job.weight)
-        result = await self._bench.generator.generate(
-            request, init_image=init_image, share=share, on_progress=self._on_progress
-        )
-        await self._bench.recheck.check_drawn(asked, [image.data for image in result.images])
+        result = await self._deps.generator.generate(request, init_image=init_image, share=share, on_progress=self._on_progress)
+        await self._deps.recheck.check_drawn(asked, [image.data for image in result.images])
         return result
 
     async def _start(self, request: GenerationRequest, key: str) -> bytes:
         """The picture to start from, in the request's size: that of an upscale, or of a remix in another size, differs."""
         try:
-            data = await self._bench.store.read_upload(key)
+            data = await self._deps.store.read_upload(key)
         except NotFoundError:
             raise GenerationError(ORIGINAL_GONE if request.is_upscale else UPLOAD_GONE, retryable=False) from None
-        return (await self._bench.codec.read_upload(data, width=request.width, height=request.height)).data
+        return (await self._deps.codec.read_upload(data, width=request.width, height=request.height)).data
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.phase is Phase.DENOISING:
-            self._bench.metrics.steps.inc(max(0, progress.step - self._steps_seen))
+            self._deps.metrics.steps.inc(max(0, progress.step - self._steps_seen))
             self._steps_seen = max(progress.step, self._steps_seen)
         if self._abort_reason is None:
-            self._bench.live.on_progress(self.job, self._bench.inspection.shown(self.job, progress))
+            self._deps.live.on_progress(self.job, self._deps.safety_check.shown(self.job, progress))
 
     async def _conclude(self, drawing: asyncio.Task[GenerationResult]) -> str:
         """Record what became of the drawing; returns the outcome's name for the metrics."""
@@ -183,7 +181,7 @@ class Attempt:
             return await self._retry_or_fail(str(error))
         if isinstance(error, UserError):
             return await self._fail(str(error))
-        incident = report(log, self._bench.metrics, f"Job {self.job.id} broke", error, about=self.job.request)
+        incident = log_incident(log, self._deps.metrics, f"Job {self.job.id} broke", error, about=self.job.request)
         return await self._retry_or_fail(
             f"Something went wrong while drawing this (error `{incident}`). Nothing was charged. Try again; if it happens "
             "again, tell whoever hosts this bot the error's number."
@@ -196,7 +194,7 @@ class Attempt:
         return reason
 
     async def _save(self, result: GenerationResult) -> str:
-        bench = self._bench
+        bench = self._deps
         bench.metrics.draw_seconds.observe(max(0.0, result.seconds))
         stored: list[StoredImage] = []
         try:
@@ -207,7 +205,7 @@ class Attempt:
             await self._discard(stored)
             return await self._wait_for_room(error)
         except (FolderError, OSError) as error:
-            report(log, bench.metrics, f"Pictures of job {self.job.id} could not be saved", error)
+            log_incident(log, bench.metrics, f"Pictures of job {self.job.id} could not be saved", error)
             await self._discard(stored)
             return await self._fail(DISK_FULL)
         return await self._finish(tuple(stored))
@@ -216,14 +214,14 @@ class Attempt:
         """The job goes back and is drawn again when there is room. Where the disk says that it has room all the same (a quota
         of the system's), it is a try like others, so that nobody draws in vain for ever.
         """
-        if not await self._bench.room.failed():
-            report(log, self._bench.metrics, f"Pictures of job {self.job.id} could not be saved", error)
+        if not await self._deps.room.failed():
+            log_incident(log, self._deps.metrics, f"Pictures of job {self.job.id} could not be saved", error)
             return await self._retry_or_fail(DISK_FULL)
         await self.give_back()
         return "waits"
 
     async def _finish(self, stored: tuple[StoredImage, ...]) -> str:
-        job, bench = self.job, self._bench
+        job, bench = self.job, self._deps
         finishing = bench.jobs.finish(job.id, job.attempt, stored, now=bench.clock.now())
         finished = await self._write("finish", finishing)
         if finished is None:  # the files stay: whether the database has them is unknown, and the lease may run out
@@ -239,17 +237,17 @@ class Attempt:
         if self.job.tries >= MAX_ATTEMPTS:
             return await self._fail(reason)
         job = self.job
-        await self._write("put back", self._bench.jobs.put_back(job.id, job.attempt, aborted=False))
+        await self._write("put back", self._deps.jobs.put_back(job.id, job.attempt, aborted=False))
         return "retried"
 
     async def _fail(self, reason: str) -> str:
-        job, bench = self.job, self._bench
+        job, bench = self.job, self._deps
         await self._write("fail", bench.jobs.fail(job.id, job.attempt, reason, now=bench.clock.now()))
         bench.on_ended()
         return "failed"
 
     async def _withhold(self) -> str:
-        job, bench = self.job, self._bench
+        job, bench = self.job, self._deps
         await self._write("withhold", bench.jobs.withhold(job.id, job.attempt, now=bench.clock.now()))
         bench.on_ended()
         return "failed"
@@ -257,16 +255,16 @@ class Attempt:
     async def _discard(self, stored: list[StoredImage] | tuple[StoredImage, ...]) -> None:
         """Delete files that no job will ever show."""
         try:
-            await self._bench.store.delete([image.key for image in stored])
+            await self._deps.store.delete([image.key for image in stored])
         except Exception as error:  # noqa: BLE001  # a file too many harms nobody
-            report(log, self._bench.metrics, f"Files of job {self.job.id} could not be deleted", error)
+            log_incident(log, self._deps.metrics, f"Files of job {self.job.id} could not be deleted", error)
 
     async def _write(self, what: str, writing: Awaitable[bool]) -> bool | None:
         """None when the database refused: the lease runs out then, and recovery decides about the job."""
         try:
             return await writing
         except Exception as error:  # noqa: BLE001  # a full disk must not end the worker
-            report(log, self._bench.metrics, f"Could not {what} job {self.job.id}", error, about=self.job.request)
+            log_incident(log, self._deps.metrics, f"Could not {what} job {self.job.id}", error, about=self.job.request)
             return None
 
 

@@ -13,13 +13,13 @@ from typing import Final
 from bot.domain.delivery import MAX_BACKOFF, PATIENCE, DeliveryFault, OutboxEntry, backoff
 from bot.domain.job import Job, JobId
 from bot.ports import JobRepository, MessengerError
-from bot.services.courier import Courier, Mailroom, PicturesLostError
-from bot.services.direct import DirectMessages
-from bot.services.incidents import report
+from bot.services.card_sender import CardSender, CardSenderDeps, PicturesLostError
+from bot.services.direct_messages import DirectMessages
+from bot.services.error_ids import log_incident
 from bot.services.live_cards import LiveCards
 from bot.services.patience import BLOCKED_PAUSE, SHUT_OUT, may_open_again, next_try
 from bot.services.recheck import Recheck
-from bot.services.signals import Signal, Sleep, rest
+from bot.services.wakeup import Sleep, WakeUp, rest
 
 CONCURRENCY: Final = 4  # cards at once; each may hold four pictures in memory
 MAX_REPORTS: Final = 3  # times that an unexpected error of one card is logged
@@ -53,7 +53,7 @@ class Delivery:
     def __init__(
         self,
         *,
-        room: Mailroom,
+        room: CardSenderDeps,
         jobs: JobRepository,
         recheck: Recheck,
         live: LiveCards,
@@ -63,14 +63,14 @@ class Delivery:
         self._outbox = room.outbox
         self._clock = room.clock
         self._metrics = room.metrics
-        self._courier = Courier(room)
-        self._direct = DirectMessages(messenger=room.messenger, courier=self._courier, recheck=recheck)
+        self._card_sender = CardSender(room)
+        self._direct = DirectMessages(messenger=room.messenger, card_sender=self._card_sender, recheck=recheck)
         self._jobs = jobs
         self._recheck = recheck
         self._live = live
         self._sleep = sleep
         self._jitter = jitter
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._starting = asyncio.Lock()
         self._stopping = False
         self._in_flight: dict[JobId, asyncio.Task[None]] = {}
@@ -87,7 +87,7 @@ class Delivery:
                     await self._start_due()
                     pause = await self._pause()
                 except Exception as error:  # noqa: BLE001  # the loop outlives a database that is busy or full
-                    report(log, self._metrics, "The outbox could not be read", error)
+                    log_incident(log, self._metrics, "The outbox could not be read", error)
                 await rest(woken, pause, self._sleep)
         finally:
             await self.stop()
@@ -160,7 +160,7 @@ class Delivery:
             await self._show(entry)
         except Exception as error:  # noqa: BLE001  # one bad entry must not stop the others
             if entry.attempts < MAX_REPORTS:
-                report(log, self._metrics, f"Card of job {entry.job_id} could not be delivered", error)
+                log_incident(log, self._metrics, f"Card of job {entry.job_id} could not be delivered", error)
             await self._postpone(entry)
 
     async def _show(self, entry: OutboxEntry) -> None:
@@ -174,7 +174,7 @@ class Delivery:
             return
         try:
             job = await self._recheck.before_showing(job, await self._jobs.images(job.id))
-            message_id = await self._courier.show(entry, job, await self._jobs.images(job.id))
+            message_id = await self._card_sender.show(entry, job, await self._jobs.images(job.id))
         except MessengerError as error:
             await self._conclude_fault(entry, job, error)
         except PicturesLostError:
@@ -269,5 +269,5 @@ class Delivery:
             else:
                 await self._outbox.retry(entry.job_id, at=at, fault=fault, now=now)
         except Exception as error:  # noqa: BLE001  # the entry stays as it was and comes up again
-            report(log, self._metrics, f"Outbox entry of job {entry.job_id} could not be written", error)
+            log_incident(log, self._metrics, f"Outbox entry of job {entry.job_id} could not be written", error)
             await self._sleep(BUSY_SECONDS)  # it is still due, so this slot would spin

@@ -6,8 +6,8 @@ import asyncio
 import logging
 
 from bot.ports import JobRepository, Outbox
-from bot.services.admission import Admission
-from bot.services.signals import Sleep
+from bot.services.submission import Submitter
+from bot.services.wakeup import Sleep
 
 LOOK_INTERVAL = 0.5  # seconds
 LAST_CARDS = 60.0  # seconds that finished cards get to be shown; what Discord does not take then, the next start shows
@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 class Drain:
     """Takes nothing new and ends when nothing is left to do. Jobs of servers whose queue is paused stay on disk."""
 
-    def __init__(self, *, admission: Admission, jobs: JobRepository, outbox: Outbox, sleep: Sleep = asyncio.sleep) -> None:
-        self._admission = admission
+    def __init__(self, *, submitter: Submitter, jobs: JobRepository, outbox: Outbox, sleep: Sleep = asyncio.sleep) -> None:
+        self._submitter = submitter
         self._jobs = jobs
         self._outbox = outbox
         self._sleep = sleep
@@ -29,7 +29,7 @@ class Drain:
         """Close the door; may be called repeatedly."""
         if not self._begun.is_set():
             log.info("Draining: no new jobs, and the end when nothing waits any more")
-        self._admission.close()
+        self._submitter.close()
         self._begun.set()
 
     async def finished(self) -> None:

@@ -13,14 +13,14 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId
 from bot.domain.privacy import Content, Erasure, ShownCard
 from bot.domain.quota import StepsTaken
+from bot.metrics import Metrics
 from bot.ports import Clock, ImageStore, Messenger, MessengerError
 from bot.services.delivery import Delivery
-from bot.services.incidents import report
+from bot.services.error_ids import log_incident
 from bot.services.live_cards import LiveCards
 from bot.services.report_display import ReportDisplay
-from bot.services.signals import Signal, Sleep, rest
+from bot.services.wakeup import Sleep, WakeUp, rest
 from bot.services.worker import Worker
-from bot.telemetry import Metrics
 
 # A minute in all: what is under way comes to its end, words and files go, then as many cards as Discord lets us.
 SETTLE_SECONDS: Final = 10.0
@@ -35,7 +35,7 @@ IDLE_SECONDS: Final = 15.0  # between looks at what is still to do
 log = logging.getLogger(__name__)
 
 
-class Erasures(Protocol):
+class ErasureRepository(Protocol):
     """Members' wishes on disk, and what they concern. Nothing here holds the database for longer than a moment."""
 
     async def begin(self, user_id: int, *, now: datetime) -> Erasure | None:
@@ -102,7 +102,7 @@ class Erasures(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machinery:
+class ErasureDeps:
     """What may be busy with a job when its member wants it gone."""
 
     worker: Worker
@@ -118,20 +118,20 @@ class Eraser:
     def __init__(
         self,
         *,
-        erasures: Erasures,
+        erasures: ErasureRepository,
         store: ImageStore,
-        machinery: Machinery,
+        deps: ErasureDeps,
         clock: Clock,
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._erasures = erasures
         self._store = store
-        self._machinery = machinery
+        self._deps = deps
         self._clock = clock
         self._metrics = metrics
         self._sleep = sleep
-        self._signal, self._erased = Signal(), Signal()
+        self._signal, self._erased = WakeUp(), WakeUp()
         self._stopping = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
@@ -143,7 +143,7 @@ class Eraser:
                 try:
                     await self.resume()
                 except Exception as error:  # noqa: BLE001  # the loop outlives a database that is busy or full
-                    report(log, self._metrics, "Open erasures could not be read", error)
+                    log_incident(log, self._metrics, "Open erasures could not be read", error)
                 await rest(woken, IDLE_SECONDS, self._sleep)
         finally:
             await self.stop()
@@ -201,7 +201,7 @@ class Eraser:
                 if await self._erasures.to_do(user_id) is None:  # else the member has asked again meanwhile
                     break
         except Exception as error:  # noqa: BLE001  # it stays open on disk and is tried again
-            report(log, self._metrics, "An erasure was cut off and will be tried again", error)
+            log_incident(log, self._metrics, "An erasure was cut off and will be tried again", error)
         else:
             self._signal.ring()  # they may have asked at the very end
 
@@ -229,8 +229,8 @@ class Eraser:
 
     async def _quieten(self, erasure: Erasure) -> None:
         """Cancel, stop drawings, and wait for cards that are on their way to Discord, so that none comes after its removal."""
-        parts = self._machinery
-        taken = self._machinery.worker.steps_taken_of(erasure.user_id)
+        parts = self._deps
+        taken = self._deps.worker.steps_taken_of(erasure.user_id)
         cancelled = await self._erasures.cancel(erasure, now=self._clock.now(), taken=taken)
         for job_id in cancelled:
             parts.worker.abort_job(job_id)
@@ -251,7 +251,7 @@ class Eraser:
         """
         try:
             async with asyncio.timeout(CARD_SECONDS):
-                await self._machinery.reports.refresh(await self._erasures.reports(user_id, limit=PORTION))
+                await self._deps.reports.refresh(await self._erasures.reports(user_id, limit=PORTION))
                 while cards := await self._erasures.cards(user_id, limit=PORTION):
                     for card in cards:
                         if not await self._remove_card(card):
@@ -263,7 +263,7 @@ class Eraser:
         """False when Discord refuses everything for now, so that further tries would only do harm."""
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await self._machinery.messenger.delete(card.reply)
+                await self._deps.messenger.delete(card.reply)
         except (MessengerError, TimeoutError) as error:
             log.debug("Card of erased job %s stays: %s", card.job_id, error)
             if isinstance(error, MessengerError) and error.fault is DeliveryFault.RATE_LIMITED and error.retry_after is None:

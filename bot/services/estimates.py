@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bot.domain.card import QueuePosition
 from bot.domain.eta import Estimate, Load, company, estimate
 from bot.domain.job import Job, JobId, JobStatus
-from bot.domain.waiting import QueueEntry
+from bot.domain.queue import QueueEntry
 from bot.ports import Clock, ImageGenerator, JobRepository
 
 REMEMBERED = 1000  # first estimates, of which those of the last jobs are compared with the truth

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from bot.domain.privacy import MemberData
 from bot.domain.privacy_export import ExportFile, ExportWriter
 from bot.errors import InvalidRequestError
-from bot.services.signals import Sleep
+from bot.services.wakeup import Sleep
 
 MOST_IN_LINE: Final = 5  # exports that wait or are under way; each takes about 10 s for 6,000 requests
 

@@ -14,11 +14,11 @@ from bot.domain.job import Job, JobId
 from bot.domain.profile import Style
 from bot.domain.progress import Phase, Progress
 from bot.errors import ModelError
+from bot.metrics import Metrics
 from bot.ports import Clock, JobRepository
-from bot.services.incidents import report
+from bot.services.error_ids import log_incident
 from bot.services.live_cards import LiveCards
-from bot.services.signals import Signal, Sleep, rest
-from bot.telemetry import Metrics
+from bot.services.wakeup import Sleep, WakeUp, rest
 
 AT_ONCE = 2  # downloads
 SHOWN = 64  # cards of jobs that wait for files; more wait as well, and show their place
@@ -55,7 +55,7 @@ class Hub(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FetchBench:
+class FetchDeps:
     """What the fetcher works with. `on_fetched` is called when jobs may be claimed that waited for files, `on_ended` when the
     outbox has a new entry; `timer` counts seconds whatever the wall clock does.
     """
@@ -89,10 +89,10 @@ class Fetcher:
     and all of it begins again after a restart. Everything runs on the event loop.
     """
 
-    def __init__(self, bench: FetchBench, styles: Iterable[Style]) -> None:
+    def __init__(self, bench: FetchDeps, styles: Iterable[Style]) -> None:
         self._bench = bench
         self._offered = tuple(styles)
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._stopped = False
         self._looking: asyncio.Task[None] | None = None
         self._lacking: tuple[Download, ...] = ()
@@ -146,7 +146,7 @@ class Fetcher:
                 try:
                     await self._begin_what_is_asked_for()
                 except Exception as error:  # noqa: BLE001  # the next look may succeed
-                    report(log, self._bench.metrics, "The queue could not be asked for missing files", error)
+                    log_incident(log, self._bench.metrics, "The queue could not be asked for missing files", error)
                 await rest(woken, LOOK_INTERVAL, self._bench.sleep)
         finally:
             await self.stop()
@@ -223,7 +223,7 @@ class Fetcher:
             log.warning("%s cannot be used: %s", download.title, error.fault)
             await self._fail(name, style, error)
         except Exception as error:  # noqa: BLE001  # a download that broke must end with an answer, too
-            report(log, self._bench.metrics, f"Fetching {download.title} broke off", error)
+            log_incident(log, self._bench.metrics, f"Fetching {download.title} broke off", error)
             await self._fail(name, style, DownloadError("its file could not be fetched"))
         else:
             self._failures.pop(name, None)

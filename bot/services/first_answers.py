@@ -12,13 +12,13 @@ from typing import Final
 
 from bot.domain.delivery import SEARCH_MARGIN, DeliveryFault, backoff
 from bot.domain.job import Job, JobId
+from bot.metrics import Metrics
 from bot.ports import Clock, JobRepository, Messenger, MessengerError, Submission
 from bot.services.delivery import Delivery
-from bot.services.incidents import report
+from bot.services.error_ids import log_incident
 from bot.services.live_cards import LiveCards
-from bot.services.signals import Signal, Sleep, rest
+from bot.services.wakeup import Sleep, WakeUp, rest
 from bot.services.worker import Worker
-from bot.telemetry import Metrics
 
 IN_TRANSIT: Final = 5.0  # seconds; Discord takes a first answer for 3; one that we gave up may still be on its way
 CALL_SECONDS: Final = 15.0
@@ -67,7 +67,7 @@ class FirstAnswers:
         self._clock = clock
         self._metrics = metrics
         self._sleep = sleep
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._in_hand: set[int] = set()
         self._due: dict[JobId, _Due] = {}
         self._stopping = False
@@ -131,7 +131,7 @@ class FirstAnswers:
                     if job is not None and job.origin.interaction_id not in self._in_hand:
                         self._take_on(job_id, arrived_by=self._clock.ticks() + _in_transit(job, self._clock.now()))
             except Exception as error:  # noqa: BLE001  # a database that is busy or full may answer later
-                report(log, self._metrics, "Jobs without a first answer could not be read", error)
+                log_incident(log, self._metrics, "Jobs without a first answer could not be read", error)
                 await self._sleep(backoff(attempts, 0.5).total_seconds())
                 attempts += 1
             else:
@@ -152,7 +152,7 @@ class FirstAnswers:
         try:
             settled = await self._find_out(job_id, due)
         except Exception as error:  # noqa: BLE001  # one job must not keep the others from their end
-            report(log, self._metrics, f"The first answer of job {job_id} could not be found out", error)
+            log_incident(log, self._metrics, f"The first answer of job {job_id} could not be found out", error)
             settled = False
         if settled:
             del self._due[job_id]

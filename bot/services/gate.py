@@ -13,10 +13,10 @@ from typing import Protocol
 
 from bot.domain import policy
 from bot.domain.audience import Audience
-from bot.domain.house_rules import UNCHANGED, GuildSettings
+from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
 from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
-from bot.domain.personal import PersonalDefaults
+from bot.domain.preferences import Preferences
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.prompt import words_of
 from bot.domain.prompt_rules import check_words
@@ -25,8 +25,8 @@ from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating, Showing
 from bot.errors import NotAllowedError
 from bot.ports import Clock, LimitsSource
-from bot.services.house_rules import HouseRulesRepository
-from bot.services.personal import PersonalRepository
+from bot.services.guild_settings import GuildSettingsRepository
+from bot.services.preferences import PreferencesRepository
 from bot.services.text_reader import TextReader
 
 NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
@@ -56,9 +56,9 @@ class Gate:
     Implements ports.LimitsSource; `operator` is what the operator allows, `audience` whom; `profile` is drawn with.
     """
 
-    rules: HouseRulesRepository
+    rules: GuildSettingsRepository
     blocks: Blocks
-    personal: PersonalRepository
+    personal: PreferencesRepository
     reader: TextReader
     operator: LimitsSource
     profile: ModelProfile
@@ -110,7 +110,7 @@ class Gate:
         """What holds in a server; in direct messages, what holds where nobody has changed anything."""
         return UNCHANGED if guild_id is None else await self.rules.get(guild_id)
 
-    async def preferences(self, user_id: int) -> PersonalDefaults:
+    async def preferences(self, user_id: int) -> Preferences:
         """A member's own defaults."""
         return await self.personal.get(user_id)
 

@@ -10,16 +10,16 @@ from bot.domain.job import Actor, Job, JobId, Origin, ReplyTarget, VariationStre
 from bot.domain.policy import JOB_GONE, check_visible
 from bot.domain.profile import Catalog, ModelProfile, Style
 from bot.domain.prompt import ComposedPrompt, compose
+from bot.domain.queue import QueueOverview
 from bot.domain.request import Draft
-from bot.domain.waiting import QueueOverview
 from bot.errors import InvalidRequestError, NotFoundError
 from bot.ports import FirstAnswer, JobRepository, Submission
-from bot.services.admission import Admission
 from bot.services.estimates import Estimator
 from bot.services.intakes import Intakes
-from bot.services.proposals import Proposal, Proposals
 from bot.services.reception import Reception
 from bot.services.removal import Removal
+from bot.services.request_builder import PreparedJob, RequestBuilder
+from bot.services.submission import Submitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +52,16 @@ class GenerationService:
     def __init__(
         self,
         *,
-        proposals: Proposals,
-        admission: Admission,
+        requests: RequestBuilder,
+        submitter: Submitter,
         reception: Reception,
         intakes: Intakes,
         removal: Removal,
         jobs: JobRepository,
         estimator: Estimator,
     ) -> None:
-        self._proposals = proposals
-        self._admission = admission
+        self._requests = requests
+        self._submitter = submitter
         self._reception = reception
         self._intakes = intakes
         self._removal = removal
@@ -71,68 +71,75 @@ class GenerationService:
     @property
     def profile(self) -> ModelProfile:
         """The model that is drawn with."""
-        return self._proposals.profile
+        return self._requests.profile
 
     @property
     def catalog(self) -> Catalog:
         """All models and styles that were found."""
-        return self._proposals.catalog
+        return self._requests.catalog
 
     async def styles(self, origin: Origin) -> tuple[Style, ...]:
         """What may be chosen where they ask; reads one row, so it fits into an autocompletion."""
-        return await self._proposals.offered_styles(origin)
+        return await self._requests.offered_styles(origin)
 
-    async def propose(self, draft: Draft, origin: Origin) -> Proposal:
+    async def propose(self, draft: Draft, origin: Origin) -> PreparedJob:
         """Check a member's words; reads two rows, so it fits before the first answer. Raises InvalidRequestError."""
-        return await self._proposals.new(draft, origin)
+        return await self._requests.new(draft, origin)
 
-    async def propose_reroll(self, job_id: JobId, origin: Origin) -> Proposal:
+    async def propose_reroll(self, job_id: JobId, origin: Origin) -> PreparedJob:
         """The same request with a new seed."""
-        return await self._proposals.reroll(job_id, origin)
+        return await self._requests.reroll(job_id, origin)
 
-    async def propose_variation(self, job_id: JobId, image_index: int, strength: VariationStrength, origin: Origin) -> Proposal:
+    async def propose_variation(
+        self, job_id: JobId, image_index: int, strength: VariationStrength, origin: Origin
+    ) -> PreparedJob:
         """Pictures near picture `image_index` (from 0) of a finished job."""
-        return await self._proposals.variation(job_id, image_index, strength, origin)
+        return await self._requests.variation(job_id, image_index, strength, origin)
 
-    async def propose_upscale(self, job_id: JobId, image_index: int, origin: Origin) -> Proposal:
+    async def propose_upscale(self, job_id: JobId, image_index: int, origin: Origin) -> PreparedJob:
         """Picture `image_index` (from 0) of a finished job, larger and with finer detail."""
-        return await self._proposals.upscale(job_id, image_index, origin)
+        return await self._requests.upscale(job_id, image_index, origin)
 
     async def remix_draft(self, job_id: JobId, origin: Origin) -> Draft:
         """What the remix form is filled with."""
-        return await self._proposals.remix_draft(job_id, origin)
+        return await self._requests.remix_draft(job_id, origin)
 
-    async def propose_remix(self, job_id: JobId, draft: Draft, origin: Origin) -> Proposal:
+    async def propose_remix(self, job_id: JobId, draft: Draft, origin: Origin) -> PreparedJob:
         """What the member made of the form."""
-        return await self._proposals.remix(job_id, draft, origin)
+        return await self._requests.remix(job_id, draft, origin)
 
-    async def with_upload(self, proposal: Proposal, data: bytes, strength: float) -> Proposal:
+    async def with_upload(self, proposal: PreparedJob, data: bytes, strength: float) -> PreparedJob:
         """Start from a member's picture (img2img); `strength` is the share of the steps that run. Nothing is stored yet."""
-        return await self._proposals.with_upload(proposal, data, strength)
+        return await self._requests.with_upload(proposal, data, strength)
 
     async def take_in_with_picture(
-        self, propose: Callable[[], Awaitable[Proposal]], start: Start, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+        self,
+        propose: Callable[[], Awaitable[PreparedJob]],
+        start: Start,
+        origin: Origin,
+        reply: ReplyTarget,
+        answer: FirstAnswer,
     ) -> None:
         """Do the same as `take_in` for a request that starts from a member's file; see Intakes."""
 
-        async def from_start() -> Proposal:
-            return self._proposals.with_start(await propose(), start.strength)
+        async def from_start() -> PreparedJob:
+            return self._requests.with_start(await propose(), start.strength)
 
         await self._intakes.take_in(from_start, start.url, origin, reply, answer)
 
     async def take_in(
-        self, propose: Callable[[], Awaitable[Proposal]], origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+        self, propose: Callable[[], Awaitable[PreparedJob]], origin: Origin, reply: ReplyTarget, answer: FirstAnswer
     ) -> None:
         """Store what `propose` makes, and answer the interaction with its card; see Reception. Raises what those raise."""
         await self._reception.take_in(propose, origin, reply, answer)
 
-    async def submit(self, proposal: Proposal, origin: Origin, reply: ReplyTarget) -> Submission:
+    async def submit(self, proposal: PreparedJob, origin: Origin, reply: ReplyTarget) -> Submission:
         """Store the job in one transaction; from its return on, the job ends in one of its final states whatever happens.
 
         An interaction that was seen before gives the job it made then and shows nothing new. Raises QuotaError and
         NotAllowedError for a new one.
         """
-        return await self._admission.submit(proposal, origin, reply)
+        return await self._submitter.submit(proposal, origin, reply)
 
     async def cancel(self, job_id: JobId, actor: Actor) -> Job:
         """Stop a job that waits or runs. Raises NotFoundError, NotAllowedError, InvalidRequestError when it ended before."""

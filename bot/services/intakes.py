@@ -14,15 +14,15 @@ from bot.domain.intake import Intake
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.domain.quota import Limits
 from bot.errors import InvalidRequestError, NotFoundError, UserError
+from bot.metrics import Metrics
 from bot.ports import Clock, FirstAnswer, Messenger, MessengerError
-from bot.services.admission import Admission
+from bot.services.error_ids import log_incident
 from bot.services.first_answers import IN_TRANSIT, OUTCOME_UNKNOWN
-from bot.services.incidents import report
-from bot.services.proposals import Proposal, Proposals
 from bot.services.reception import PATIENCE, TOO_SLOW
-from bot.services.signals import Signal, Sleep, rest
+from bot.services.request_builder import PreparedJob, RequestBuilder
+from bot.services.submission import Submitter
 from bot.services.uploads import UploadPlaces
-from bot.telemetry import Metrics
+from bot.services.wakeup import Sleep, WakeUp, rest
 
 CALL_SECONDS: Final = 15.0
 FAREWELL_SECONDS: Final = 2.0  # that files under way get on a stop; the next start goes on with the others
@@ -83,8 +83,8 @@ class Intakes:
         *,
         book: IntakeBook,
         reading: Reading,
-        admission: Admission,
-        proposals: Proposals,
+        submitter: Submitter,
+        requests: RequestBuilder,
         messenger: Messenger,
         clock: Clock,
         metrics: Metrics,
@@ -92,14 +92,14 @@ class Intakes:
     ) -> None:
         self._book = book
         self._reading = reading
-        self._admission = admission
-        self._proposals = proposals
+        self._submitter = submitter
+        self._requests = requests
         self._messenger = messenger
         self._clock = clock
         self._metrics = metrics
         self._sleep = sleep
         self._patience = PATIENCE
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._in_hand: dict[int, asyncio.Task[None]] = {}
         self._stopping = False
         # By when, in ticks, a first answer of unknown outcome has arrived: of this process, and any of an earlier one.
@@ -107,7 +107,7 @@ class Intakes:
         self._arrived_before_us = clock.ticks() + IN_TRANSIT
 
     async def take_in(
-        self, propose: Callable[[], Awaitable[Proposal]], url: str, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+        self, propose: Callable[[], Awaitable[PreparedJob]], url: str, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
     ) -> None:
         """Check and write down what `propose` makes, answer "thinking…", read the file at `url`, store the job.
 
@@ -134,7 +134,7 @@ class Intakes:
         try:
             found = [intake for intake in await self._book.all() if intake.origin.interaction_id not in self._in_hand]
         except Exception as error:  # noqa: BLE001  # a database that is busy or full may answer later
-            report(log, self._metrics, "Open intakes could not be read", error)
+            log_incident(log, self._metrics, "Open intakes could not be read", error)
             return False
         return all([await self._take_up_safely(intake) for intake in found])
 
@@ -147,7 +147,7 @@ class Intakes:
             await asyncio.wait(tasks, timeout=FAREWELL_SECONDS)
 
     async def _take_in(
-        self, propose: Callable[[], Awaitable[Proposal]], url: str, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+        self, propose: Callable[[], Awaitable[PreparedJob]], url: str, origin: Origin, reply: ReplyTarget, answer: FirstAnswer
     ) -> None:
         opening = asyncio.create_task(self._open(propose, url, origin, reply), name=f"open-{origin.interaction_id}")
         is_slow = await self._asked_for_patience(opening, answer)
@@ -188,12 +188,12 @@ class Intakes:
         return True
 
     async def _open(
-        self, propose: Callable[[], Awaitable[Proposal]], url: str, origin: Origin, reply: ReplyTarget
+        self, propose: Callable[[], Awaitable[PreparedJob]], url: str, origin: Origin, reply: ReplyTarget
     ) -> Intake | None:
         """None where the interaction was seen before."""
-        async with self._admission.turn(origin.user_id):
+        async with self._submitter.turn(origin.user_id):
             proposal = await propose()
-            new, limits = await self._admission.admit(proposal, origin, reply)
+            new, limits = await self._submitter.admit(proposal, origin, reply)
             intake = Intake(origin=origin, reply=reply, request=proposal.request, url=url, asked_at=self._clock.now())
             return intake if await self._book.open(intake, new, limits=limits, now=intake.asked_at) else None
 
@@ -213,8 +213,8 @@ class Intakes:
         assert start is not None, "an intake without a file"
         async with self._reading.places.take(intake.origin.user_id):
             data = await self._fetch(intake)
-            proposal = await self._proposals.with_upload(Proposal(request=intake.request), data, start.strength)
-        await self._admission.submit(proposal, intake.origin, intake.reply, from_intake=True)
+            proposal = await self._requests.with_upload(PreparedJob(request=intake.request), data, start.strength)
+        await self._submitter.submit(proposal, intake.origin, intake.reply, from_intake=True)
 
     async def _fetch(self, intake: Intake) -> bytes:
         if self._reading.attachments is None:
@@ -234,7 +234,7 @@ class Intakes:
             log.debug("Open intake of interaction %s: %s", interaction_id, error)
             return False
         except Exception as error:  # noqa: BLE001  # one intake must not keep the others from their end
-            report(log, self._metrics, f"The intake of interaction {interaction_id} could not be taken up", error)
+            log_incident(log, self._metrics, f"The intake of interaction {interaction_id} could not be taken up", error)
             return False
         finally:
             self._in_hand.pop(interaction_id, None)

@@ -14,7 +14,7 @@ from bot.domain.job import Job, JobId, ReplyTarget
 from bot.domain.progress import Progress
 from bot.ports import Clock, JobRepository, Messenger, MessengerError
 from bot.services.cards import CardAssembler
-from bot.services.signals import Sleep, rest
+from bot.services.wakeup import Sleep, rest
 
 EDIT_INTERVAL = 2.5  # seconds between two edits of one card; Discord allows about 5 in 5 s for a whole channel
 EDIT_TIMEOUT = 15.0  # seconds; delivery waits at most this long for a progress edit that hangs

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from bot.domain.job import Actor, Job, JobId
+from bot.domain.message_reference import MessageReference, parse_picture
 from bot.domain.moderation import Block, Rank, block_end, checked_reason, moderated_guild
-from bot.domain.picture_reference import MessageReference, parse_picture
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
 from bot.ports import Clock, JobRepository
 from bot.services.gate import Blocks
@@ -47,7 +47,7 @@ class ModerationRepository(Blocks, Protocol):
         ...
 
 
-class Roster(Protocol):
+class MemberRanks(Protocol):
     """Who people are, as Discord knows it at this moment."""
 
     async def rank(self, guild_id: int, user_id: int) -> Rank:
@@ -67,13 +67,13 @@ class Blocked:
 class Moderation:
     """Everything concerns the server where the actor asks, and raises NotAllowedError for those who do not moderate it.
 
-    `roster` None: there is no Discord, and nothing is known of anybody.
+    `member_ranks` None: there is no Discord, and nothing is known of anybody.
     """
 
     records: ModerationRepository
     jobs: JobRepository
     removal: Removal
-    roster: Roster | None
+    member_ranks: MemberRanks | None
     clock: Clock
 
     async def block(self, actor: Actor, user_id: int, *, reason: str = "", duration: timedelta | None = None) -> Blocked:
@@ -122,7 +122,7 @@ class Moderation:
     async def _check_target(self, actor: Actor, guild_id: int, user_id: int) -> None:
         if user_id == actor.user_id:
             raise InvalidRequestError(NOT_YOURSELF)
-        rank = Rank.UNKNOWN if self.roster is None else await self.roster.rank(guild_id, user_id)
+        rank = Rank.UNKNOWN if self.member_ranks is None else await self.member_ranks.rank(guild_id, user_id)
         if rank is Rank.BOT:
             raise InvalidRequestError(NOT_BOTS)
         if rank is Rank.MANAGER:

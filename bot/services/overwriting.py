@@ -10,10 +10,10 @@ from time import monotonic
 from typing import Final, Protocol
 
 from bot.errors import OperatorError
+from bot.metrics import Metrics
 from bot.ports import Clock
-from bot.services.incidents import report
-from bot.services.signals import Signal, Sleep, rest
-from bot.telemetry import Metrics
+from bot.services.error_ids import log_incident
+from bot.services.wakeup import Sleep, WakeUp, rest
 
 INTERVAL: Final = timedelta(hours=23)  # between two rewrites; an hour is left for the second to succeed within the day
 GATHERING: Final = timedelta(minutes=10)  # after an erasure: those of others that come by then are served by the same rewrite
@@ -60,7 +60,7 @@ class Overwriting:
         self._metrics = metrics
         self._sleep = sleep
         self._ticks = ticks
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._stopping = False
         self._under_way: asyncio.Task[None] | None = None
         self._failures = 0
@@ -97,7 +97,7 @@ class Overwriting:
                 log.warning("%s", error)
         except Exception as error:  # noqa: BLE001  # a fault of the file must not end the bot
             self._put_off()
-            report(log, self._metrics, "Traces of what was deleted could not be overwritten", error)
+            log_incident(log, self._metrics, "Traces of what was deleted could not be overwritten", error)
 
     async def _is_time(self, oldest: datetime) -> bool:
         now, last = self._clock.now(), await self._traces.overwritten_at()

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.domain.delivery import Pause
+from bot.metrics import Metrics
 from bot.ports import Clock, JobRepository
+from bot.services.error_ids import log_incident
 from bot.services.estimates import Estimator
-from bot.services.incidents import report
 from bot.services.live_cards import LiveCards
-from bot.services.signals import Sleep, rest
-from bot.telemetry import Metrics
+from bot.services.wakeup import Sleep, rest
 
 # Discord takes about 50 requests a second in all and 5 edits in 5 s in a channel (developer documentation, rate limits: the
 # second is a bucket whose size it does not promise). Places have a fiftieth of the one and a fifth of the other: the bars of
@@ -52,7 +52,7 @@ class Places:
             for job in await self._jobs.line(RESUMED):
                 self._live.resume(job)
         except Exception as error:  # noqa: BLE001  # those cards stay as they are until their jobs run
-            report(log, self._metrics, "Waiting cards could not be taken up", error)
+            log_incident(log, self._metrics, "Waiting cards could not be taken up", error)
         while not self._stopping.is_set():
             await rest(self._stopping, EDIT_PAUSE, self._sleep)
             if not self._stopping.is_set():
@@ -65,7 +65,7 @@ class Places:
         try:
             await self.refresh_next()
         except Exception as error:  # noqa: BLE001  # a card that is a little older harms nobody
-            report(log, self._metrics, "A waiting card could not be refreshed", error)
+            log_incident(log, self._metrics, "A waiting card could not be refreshed", error)
 
     async def refresh_next(self) -> None:
         """Edit the card that has waited longest for it, of those whose place or time has moved."""

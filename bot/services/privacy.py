@@ -10,14 +10,14 @@ from bot.domain.job import Actor
 from bot.domain.privacy import Holdings, KeepingTimes
 from bot.domain.privacy_export import ExportFile
 from bot.errors import NotAllowedError
-from bot.services.erasure import Eraser, Erasures
+from bot.services.erasure import Eraser, ErasureRepository
 from bot.services.exports import Exports, MemberPages
-from bot.services.retention import Shelf
+from bot.services.retention import RetentionRepository
 
 NOT_YOURS = "Only the member who asked for this can confirm it. `/privacy delete` deletes your own data."
 
 
-class MemberRecords(Erasures, MemberPages, Protocol):
+class MemberRecords(ErasureRepository, MemberPages, Protocol):
     """What the database holds of one member, and of nobody else."""
 
     async def holdings(self, user_id: int) -> Holdings: ...
@@ -28,14 +28,14 @@ class Privacy:
     """Looks, hands out, deletes; each only for the member themselves."""
 
     records: MemberRecords
-    shelf: Shelf
+    retention_repository: RetentionRepository
     longest: KeepingTimes
     eraser: Eraser
     exports: Exports
 
     async def times(self, guild_id: int | None) -> KeepingTimes:
         """How long things of this server are kept; None is a direct message."""
-        return self.longest if guild_id is None else (await self.shelf.times_of(guild_id)).within(self.longest)
+        return self.longest if guild_id is None else (await self.retention_repository.times_of(guild_id)).within(self.longest)
 
     async def holdings(self, user_id: int) -> Holdings:
         """How much is stored of the member."""

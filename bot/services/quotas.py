@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.job import Actor, Origin
-from bot.domain.quota import MAX_GRANT, Grant, Limits, Standing, Statement, in_credits, renews_at
+from bot.domain.quota import MAX_GRANT, Balance, Grant, Limits, Usage, in_credits, renews_at
 from bot.errors import InvalidRequestError, NotAllowedError
 from bot.ports import Clock, LimitsSource
 
@@ -18,9 +18,9 @@ ONLY_MODERATORS = "Only those who may manage this server can grant credits."
 class Credits(Protocol):
     """Members' credits on disk, apart from the postings of jobs, which JobRepository makes."""
 
-    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Standing: ...
+    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage: ...
 
-    async def grant(self, given: Grant, *, now: datetime) -> Standing:
+    async def grant(self, given: Grant, *, now: datetime) -> Usage:
         """Give credits, once for an interaction; returns what the member has then."""
         ...
 
@@ -45,16 +45,16 @@ class Quotas:
     limits: LimitsSource
     clock: Clock
 
-    async def statement(self, origin: Origin) -> Statement:
+    async def statement(self, origin: Origin) -> Balance:
         """Of the member who asks, where they ask."""
         now = origin.asked_at(self.clock.now())
-        return Statement(
+        return Balance(
             limits=await self.limits.limits_for(origin),
             standing=await self.credits.standing(origin.user_id, origin.guild_id, now=now),
             renews_at=renews_at(now),
         )
 
-    async def grant(self, amount: int, *, user_id: int, actor: Actor, interaction_id: int) -> Standing:
+    async def grant(self, amount: int, *, user_id: int, actor: Actor, interaction_id: int) -> Usage:
         """Give a member credits that do not expire; returns what they have then.
 
         Raises NotAllowedError, and InvalidRequestError for an amount below 1 or above MAX_GRANT.

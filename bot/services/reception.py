@@ -13,11 +13,11 @@ from bot.domain.delivery import REFUSED_HERE, DeliveryFault
 from bot.domain.job import Job, Origin, ReplyTarget
 from bot.errors import InvalidRequestError
 from bot.ports import Clock, FirstAnswer, JobRepository, MessengerError, Submission
-from bot.services.admission import Admission
 from bot.services.cards import CardAssembler
 from bot.services.first_answers import OUTCOME_UNKNOWN, FirstAnswers
 from bot.services.live_cards import LiveCards
-from bot.services.proposals import Proposal
+from bot.services.request_builder import PreparedJob
+from bot.services.submission import Submitter
 from bot.services.worker import Worker
 
 PATIENCE: Final = 1.5  # seconds that a job gets to be stored before its member is told that it is slow; Discord gives 3
@@ -45,7 +45,7 @@ class Reception:
     def __init__(
         self,
         *,
-        admission: Admission,
+        submitter: Submitter,
         first_answers: FirstAnswers,
         jobs: JobRepository,
         cards: CardAssembler,
@@ -54,7 +54,7 @@ class Reception:
         clock: Clock,
         patience: float = PATIENCE,
     ) -> None:
-        self._admission = admission
+        self._submitter = submitter
         self._first_answers = first_answers
         self._jobs = jobs
         self._cards = cards
@@ -64,7 +64,7 @@ class Reception:
         self._patience = patience
 
     async def take_in(
-        self, propose: Callable[[], Awaitable[Proposal]], origin: Origin, reply: ReplyTarget, answer: FirstAnswer
+        self, propose: Callable[[], Awaitable[PreparedJob]], origin: Origin, reply: ReplyTarget, answer: FirstAnswer
     ) -> None:
         """Store what `propose` makes, then answer with its card. A replayed event changes nothing.
 
@@ -77,9 +77,9 @@ class Reception:
             if submission.created:
                 await self._show(submission.job, answer, asked)
 
-    async def _store(self, propose: Callable[[], Awaitable[Proposal]], origin: Origin, reply: ReplyTarget) -> Submission:
-        async with self._admission.turn(origin.user_id):
-            return await self._admission.submit(await propose(), origin, reply)
+    async def _store(self, propose: Callable[[], Awaitable[PreparedJob]], origin: Origin, reply: ReplyTarget) -> Submission:
+        async with self._submitter.turn(origin.user_id):
+            return await self._submitter.submit(await propose(), origin, reply)
 
     async def _ask_for_patience(self, storing: asyncio.Task[Submission], answer: FirstAnswer) -> Asked:
         await asyncio.wait({storing}, timeout=max(0.0, self._patience - answer.waited))

@@ -12,7 +12,7 @@ from bot.domain.withholding import TightenedError, WithheldError
 from bot.errors import GenerationError, NotAllowedError, NotFoundError
 from bot.ports import Clock, ImageStore, JobRepository
 from bot.services.gate import Gate
-from bot.services.inspection import Inspection
+from bot.services.safety_check import SafetyCheck
 
 NOT_DRAWN = "The rules here changed while this waited, so it was not drawn. {why} Nothing was charged."
 NOT_SHOWN = "The rules here changed before this could be shown, so it was not kept. {why} Nothing was charged."
@@ -26,7 +26,7 @@ class Recheck:
     """Asks the gate and the classifier again about jobs that were taken in before."""
 
     gate: Gate
-    inspection: Inspection
+    safety_check: SafetyCheck
     jobs: JobRepository
     store: ImageStore
     clock: Clock
@@ -43,7 +43,7 @@ class Recheck:
         """
         limited = await self._limited(job, NOT_SHOWN)
         try:
-            await self.inspection.check(limited, pictures)
+            await self.safety_check.check(limited, pictures)
         except WithheldError as withheld:
             if withheld.rating.is_beyond(job.showing.rating):
                 raise
@@ -87,9 +87,9 @@ class Recheck:
             pictures = await asyncio.gather(*(self.store.read(image.key) for image in images))
         except NotFoundError:
             return
-        await self.inspection.prepare(job)
+        await self.safety_check.prepare(job)
         try:
-            await self.inspection.check(job, pictures)
+            await self.safety_check.check(job, pictures)
         except WithheldError:
             raise TightenedError(NOT_SHOWN.format(why=BEYOND)) from None
 

@@ -15,11 +15,11 @@ from bot.domain.image import ImageFile
 from bot.domain.job import Job, JobId
 from bot.domain.report import Complaint, Filed, Outcome, Report, ReportMessage, ReportNotice, Step
 from bot.errors import UserError
+from bot.metrics import Metrics
 from bot.ports import ImageCodec, ImageStore, JobRepository, MessengerError
 from bot.services.cards import describe
-from bot.services.house_rules import HouseRulesRepository, PostingRights
-from bot.services.incidents import report as report_incident
-from bot.telemetry import Metrics
+from bot.services.error_ids import log_incident as report_incident
+from bot.services.guild_settings import GuildSettingsRepository, PostingRights
 
 PORTION: Final = 50  # reports that are looked up at once
 PICTURE_BYTES: Final = 4 * 1024 * 1024  # of a copy; four of them fit into one request
@@ -89,7 +89,7 @@ class ReportDisplay:
         self,
         *,
         records: ReportRepository,
-        rules: HouseRulesRepository,
+        rules: GuildSettingsRepository,
         jobs: JobRepository,
         store: ImageStore,
         codec: ImageCodec,

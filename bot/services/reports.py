@@ -11,7 +11,7 @@ from bot.domain.policy import JOB_GONE, check_visible
 from bot.domain.report import MAX_REPORTS, REPORT_WINDOW, Complaint, Outcome, Report, Step, checked_report
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.ports import Clock, JobRepository
-from bot.services.house_rules import HouseRulesRepository
+from bot.services.guild_settings import GuildSettingsRepository
 from bot.services.moderation import Moderation
 from bot.services.removal import Removal
 from bot.services.report_display import ReportDisplay, ReportRepository
@@ -38,7 +38,7 @@ class Reports:
 
     records: ReportRepository
     display: ReportDisplay
-    rules: HouseRulesRepository
+    rules: GuildSettingsRepository
     jobs: JobRepository
     moderation: Moderation
     removal: Removal

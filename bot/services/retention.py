@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from bot.domain.privacy import Content, KeepingTimes
+from bot.metrics import Metrics
 from bot.ports import Clock, ImageStore
 from bot.services.clock_check import ClockCheck, TimeBook
-from bot.services.incidents import report
+from bot.services.error_ids import log_incident
 from bot.services.report_display import ReportDisplay
-from bot.services.signals import Signal, Sleep, rest
-from bot.telemetry import Metrics
+from bot.services.wakeup import Sleep, WakeUp, rest
 
 INTERVAL: Final = 3600.0  # seconds between two rounds
 SOON: Final = 300.0  # seconds, while the clocks disagree: the next picture asked for settles that, and a bot may be off soon
@@ -23,7 +23,7 @@ BACKUP_DAYS: Final = 30  # the copy that an update makes of the database holds w
 log = logging.getLogger(__name__)
 
 
-class Shelf(TimeBook, Protocol):
+class RetentionRepository(TimeBook, Protocol):
     """What the database holds of jobs that ended, by age. Portions are small; ask until one is empty."""
 
     async def times(self, *, after: int) -> dict[int, KeepingTimes]:
@@ -59,7 +59,7 @@ class Retention:
     def __init__(
         self,
         *,
-        shelf: Shelf,
+        retention_repository: RetentionRepository,
         longest: KeepingTimes,
         store: ImageStore,
         reports: ReportDisplay,
@@ -68,7 +68,7 @@ class Retention:
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._shelf = shelf
+        self._repository = retention_repository
         self._longest = longest
         self._store = store
         self._reports = reports
@@ -76,7 +76,7 @@ class Retention:
         self._clock_check = clock_check
         self._metrics = metrics
         self._sleep = sleep
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._stopping = False
 
     async def run(self) -> None:
@@ -89,7 +89,7 @@ class Retention:
             try:
                 await self.enforce()
             except Exception as error:  # noqa: BLE001  # the next round may find a disk that works
-                report(log, self._metrics, "Old pictures could not be removed", error)
+                log_incident(log, self._metrics, "Old pictures could not be removed", error)
             await self._reports.mend()
             await rest(woken, SOON if self._clock_check.is_waiting else INTERVAL, self._sleep)
 
@@ -105,11 +105,11 @@ class Retention:
             return 0
         removed = await self._keep_to(None, self._longest, now)
         after = 0
-        while servers := await self._shelf.times(after=after):
+        while servers := await self._repository.times(after=after):
             for guild_id, times in servers.items():
                 removed += await self._keep_to(guild_id, times, now)
             after = max(servers)
-        removed_backups = await self._shelf.remove_backups(before=now - timedelta(days=BACKUP_DAYS))
+        removed_backups = await self._repository.remove_backups(before=now - timedelta(days=BACKUP_DAYS))
         if removed or removed_backups:
             log.info("Removed what was kept long enough: of %d jobs, and %d old backups", removed, removed_backups)
         return removed
@@ -124,16 +124,21 @@ class Retention:
 
     async def _remove(self, guild_id: int | None, days: int, now: datetime, *, words: bool) -> int:
         return await remove_all(
-            lambda: self._shelf.expired(guild_id, before=now - timedelta(days=days), now=now, words=words),
+            lambda: self._repository.expired(guild_id, before=now - timedelta(days=days), now=now, words=words),
             words=words,
-            shelf=self._shelf,
+            retention_repository=self._repository,
             store=self._store,
             clock=self._clock,
         )
 
 
 async def remove_all(
-    next_portion: Callable[[], Awaitable[Content]], *, words: bool, shelf: Shelf, store: ImageStore, clock: Clock
+    next_portion: Callable[[], Awaitable[Content]],
+    *,
+    words: bool,
+    retention_repository: RetentionRepository,
+    store: ImageStore,
+    clock: Clock,
 ) -> int:
     """Remove portion after portion until one is empty; returns how many jobs they were.
 
@@ -142,6 +147,6 @@ async def remove_all(
     removed = 0
     while (content := await next_portion()).job_ids:
         await store.delete(content.keys)
-        await shelf.remove(content, words=words, now=clock.now())
+        await retention_repository.remove(content, words=words, now=clock.now())
         removed += len(content.job_ids)
     return removed

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.job import Actor
-from bot.domain.waiting import Pause, QueueOverview
+from bot.domain.queue import Pause, QueueOverview
 from bot.errors import InvalidRequestError
 from bot.ports import Clock, JobRepository
 from bot.services.estimates import Estimator

@@ -7,11 +7,11 @@ import logging
 from datetime import timedelta
 from typing import Final
 
+from bot.metrics import Metrics
 from bot.ports import Clock, ImageStore, JobRepository
 from bot.services.clock_check import ClockCheck
-from bot.services.incidents import report
-from bot.services.signals import Signal, Sleep, rest
-from bot.telemetry import Metrics
+from bot.services.error_ids import log_incident
+from bot.services.wakeup import Sleep, WakeUp, rest
 
 INTERVAL: Final = 3600.0  # seconds between two rounds
 GRACE: Final = timedelta(hours=1)  # a file is written before the database knows it
@@ -39,7 +39,7 @@ class Sweeping:
         self._clock_check = clock_check
         self._metrics = metrics
         self._sleep = sleep
-        self._signal = Signal()
+        self._signal = WakeUp()
         self._stopping = False
         self._swept_earlier = False
 
@@ -65,7 +65,7 @@ class Sweeping:
                 before = now - GRACE
             swept = await self._store.sweep(self._jobs.unknown_keys, before=before)
         except Exception as error:  # noqa: BLE001  # a file that cannot be removed must not end the bot
-            report(log, self._metrics, "Files that nothing needs could not be removed", error)
+            log_incident(log, self._metrics, "Files that nothing needs could not be removed", error)
             return
         self._swept_earlier = True
         self._metrics.pictures.set(swept.kept)

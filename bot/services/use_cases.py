@@ -8,21 +8,21 @@ from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.erasure import Eraser
 from bot.services.fetching import Fetcher
-from bot.services.findings import Findings
 from bot.services.first_answers import FirstAnswers
 from bot.services.generation import GenerationService
-from bot.services.house_rules import HouseRules
+from bot.services.guild_settings import GuildSettingsService
 from bot.services.intakes import Intakes
 from bot.services.live_cards import LiveCards
 from bot.services.moderation import Moderation
 from bot.services.overwriting import Overwriting
-from bot.services.personal import Preferences
 from bot.services.places import Places
+from bot.services.preferences import PreferencesService
 from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.reports import Reports
 from bot.services.retention import Retention
 from bot.services.server_queue import ServerQueue
+from bot.services.settings_import import SettingsImport
 from bot.services.sweeping import Sweeping
 from bot.services.text_reader import TextReader
 from bot.services.uploads import UploadPlaces
@@ -36,11 +36,11 @@ class Services:
     generation: GenerationService
     quotas: Quotas
     server_queue: ServerQueue
-    house_rules: HouseRules
+    guild_settings: GuildSettingsService
     moderation: Moderation
     reports: Reports
-    preferences: Preferences
-    findings: Findings
+    preferences: PreferencesService
+    findings: SettingsImport
     drain: Drain
     privacy: Privacy
     eraser: Eraser

@@ -10,9 +10,9 @@ from typing import Final
 from bot.domain.job import INTERRUPTED, Job, JobId, JobStatus
 from bot.domain.quota import StepsTaken
 from bot.errors import GeneratorDeadError, OperatorError
-from bot.services.attempt import DEVICE_LOST, LEASE, AbortReason, Attempt, Workbench
-from bot.services.incidents import report
-from bot.services.signals import Signal, rest
+from bot.services.attempt import DEVICE_LOST, LEASE, AbortReason, Attempt, AttemptDeps
+from bot.services.error_ids import log_incident
+from bot.services.wakeup import WakeUp, rest
 
 UPKEEP_INTERVAL: Final = 10.0  # seconds; a dead worker's job runs again at most a lease and an upkeep later
 IDLE_INTERVAL: Final = 15.0  # seconds between looks at the queue that nobody asked for
@@ -28,9 +28,9 @@ class Worker:
     The order of events on `stop`: no more claims; the running attempts get their grace; the rest are aborted and put back.
     """
 
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
-        self._signal = Signal()
+    def __init__(self, bench: AttemptDeps) -> None:
+        self._deps = bench
+        self._signal = WakeUp()
         self._stopping = asyncio.Event()
         self._running: dict[JobId, Attempt] = {}
         self._attempts: set[asyncio.Task[None]] = set()
@@ -78,7 +78,7 @@ class Worker:
     def wake(self) -> None:
         """Say that a job was added, or that files have come."""
         self._signal.ring()
-        self._bench.fetcher.wake()
+        self._deps.fetcher.wake()
 
     def abort_job(self, job_id: JobId) -> None:
         """Stop drawing a job that the database has as CANCELLED; a job that does not run here is left alone."""
@@ -102,7 +102,7 @@ class Worker:
         while not self._stopping.is_set() and self._fault is None:
             woken = self._signal.listen()
             if not await self._began():
-                await rest(woken, IDLE_INTERVAL, self._bench.sleep)
+                await rest(woken, IDLE_INTERVAL, self._deps.sleep)
         if self._fault is None and self._attempts:
             await asyncio.wait(self._attempts)
         if self._fault is not None:
@@ -110,12 +110,12 @@ class Worker:
 
     async def _began(self) -> bool:
         """Whether another job was claimed, and is drawn from now on."""
-        if len(self._running) >= self._bench.generator.capacity:
+        if len(self._running) >= self._deps.generator.capacity:
             return False
         job = await self._claim()
         if job is None:
             return False
-        attempt = self._running[job.id] = Attempt(job, self._bench)
+        attempt = self._running[job.id] = Attempt(job, self._deps)
         if self._stopping.is_set():  # the stop came while the claim was on its way
             attempt.abort(AbortReason.SHUTDOWN)
         task = asyncio.create_task(self._draw(attempt), name=f"attempt-{job.id}")
@@ -130,30 +130,30 @@ class Worker:
             self._fault = self._fault or error
         except Exception as error:  # noqa: BLE001  # one job must not end the worker; its lease runs out
             job = attempt.job
-            report(log, self._bench.metrics, f"The attempt at job {job.id} broke off", error, about=job.request)
+            log_incident(log, self._deps.metrics, f"The attempt at job {job.id} broke off", error, about=job.request)
         finally:
             self._running.pop(attempt.job.id, None)
             self._signal.ring()  # its place is free
 
     async def _claim(self) -> Job | None:
         """The next job whose files are here; none while the disk has no room for its pictures."""
-        fetcher, now = self._bench.fetcher, self._bench.clock.now()
+        fetcher, now = self._deps.fetcher, self._deps.clock.now()
         if not fetcher.is_ready:
             return None
         try:
-            if not await self._bench.room.suffices():
+            if not await self._deps.room.suffices():
                 return None
-            return await self._bench.jobs.claim(
-                now=now, lease_until=now + LEASE, batch=self._bench.generator.batch, unfetched=fetcher.unfetched
+            return await self._deps.jobs.claim(
+                now=now, lease_until=now + LEASE, batch=self._deps.generator.batch, unfetched=fetcher.unfetched
             )
         except Exception as error:  # noqa: BLE001  # a full disk must not end the worker
-            report(log, self._bench.metrics, "No job could be claimed", error)
+            log_incident(log, self._deps.metrics, "No job could be claimed", error)
             return None
 
     async def _keep_up(self) -> None:
         while not self._stopping.is_set():
             await self._refresh_gauge()
-            await rest(self._stopping, UPKEEP_INTERVAL, self._bench.sleep)
+            await rest(self._stopping, UPKEEP_INTERVAL, self._deps.sleep)
             if not self._stopping.is_set():
                 await self._upkeep()
 
@@ -164,11 +164,11 @@ class Worker:
                 await attempt.renew()
             await self._recover(expired_only=True)
         except Exception as error:  # noqa: BLE001  # the next turn may succeed
-            report(log, self._bench.metrics, "Recovery failed", error)
+            log_incident(log, self._deps.metrics, "Recovery failed", error)
 
     async def _recover(self, *, expired_only: bool, sentence: str = INTERRUPTED) -> None:
-        now = self._bench.clock.now()
-        recovery = await self._bench.jobs.recover(now=now, expired_only=expired_only, sentence=sentence)
+        now = self._deps.clock.now()
+        recovery = await self._deps.jobs.recover(now=now, expired_only=expired_only, sentence=sentence)
         for job_id in recovery.requeued:
             log.info("Job %s was interrupted and is back on the queue", job_id)
         for job_id in recovery.failed:
@@ -176,13 +176,13 @@ class Worker:
         if recovery.requeued:
             self._signal.ring()
         if recovery.failed:
-            self._bench.on_ended()
+            self._deps.on_ended()
 
     async def _refresh_gauge(self) -> None:
         try:
-            counts = await self._bench.jobs.counts()
+            counts = await self._deps.jobs.counts()
         except Exception as error:  # noqa: BLE001  # a missing figure harms nobody
-            report(log, self._bench.metrics, "Jobs could not be counted", error)
+            log_incident(log, self._deps.metrics, "Jobs could not be counted", error)
             return
         for status in JobStatus:
-            self._bench.metrics.jobs.labels(status=status).set(counts.get(status, 0))
+            self._deps.metrics.jobs.labels(status=status).set(counts.get(status, 0))

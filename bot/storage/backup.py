@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 
 from bot.errors import DatabaseError, DiskFullError, FolderError, OperatorError
-from bot.storage.audit import audit
 from bot.storage.faults import NO_SPACE, damaged, operator_error
+from bot.storage.ledger_audit import audit
 from bot.storage.log_marks import (
     begin_anew,
     check_log,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bot.domain.profile import Catalog, ModelProfile, Style
-from bot.domain.young_list import read_young
+from bot.domain.prompt_rules.young_list import read_young
 from bot.errors import ModelError
 from bot.paths import as_in_a_shell
 from bot.storage.catalog_files import ProfileToml, StyleToml

@@ -12,8 +12,8 @@ from typing import Self, TypeVar
 import aiosqlite
 
 from bot.errors import DatabaseError, FolderError, OperatorError
-from bot.storage.audit import audit
 from bot.storage.faults import damaged, foreign_log, operator_error, unwritable
+from bot.storage.ledger_audit import audit
 from bot.storage.log_marks import BUSY_SECONDS, check_log, has_log, is_sound_alone, unfolded
 from bot.storage.migrator import Migration, migrate, schema_version
 from bot.storage.private_files import make_private_file, make_private_folder

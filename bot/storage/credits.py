@@ -6,10 +6,10 @@ import sqlite3
 from datetime import datetime
 
 from bot.domain.job import made_at
-from bot.domain.quota import Grant, Standing
+from bot.domain.quota import Grant, Usage
 from bot.storage import ledger
 from bot.storage.database import Database
-from bot.storage.people import remember_guild, remember_user
+from bot.storage.members import remember_guild, remember_user
 
 
 class SqliteCredits:
@@ -18,11 +18,11 @@ class SqliteCredits:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Standing:
+    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
         return await self._database.read(lambda connection: ledger.standing(connection, user_id, guild_id, now=now))
 
-    async def grant(self, given: Grant, *, now: datetime) -> Standing:
-        def give(connection: sqlite3.Connection) -> Standing:
+    async def grant(self, given: Grant, *, now: datetime) -> Usage:
+        def give(connection: sqlite3.Connection) -> Usage:
             remember_user(connection, given.user_id, now=now)
             remember_guild(connection, given.guild_id, now=now)
             ledger.grant(connection, given, now=now)

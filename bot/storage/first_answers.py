@@ -9,7 +9,7 @@ import sqlite3
 from datetime import datetime
 
 from bot.domain.job import JobId
-from bot.storage import endings, outbox
+from bot.storage import job_outcomes, outbox
 from bot.storage.rows import to_micros
 
 # One that was cancelled meanwhile still owes its entry in the outbox an end.
@@ -44,6 +44,6 @@ def withdraw(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) ->
     """Cancel a job that nobody was shown, refund it and send nothing; False when somebody was."""
     if connection.execute(UNSHOWN, (job_id,)).fetchone() is None:
         return False
-    endings.cancel(connection, job_id, now=now)
+    job_outcomes.cancel(connection, job_id, now=now)
     outbox.give_up(connection, job_id, None, now=now)
     return True

@@ -17,9 +17,9 @@ from bot.domain.job import JobId
 from bot.errors import FolderError, NotFoundError
 from bot.pools import Pool
 from bot.ports import Clock, UnknownKeys
+from bot.storage.disk_space import free_bytes
 from bot.storage.faults import NO_SPACE, full
 from bot.storage.private_files import FILE_MODE, make_private_folder
-from bot.storage.room import free_bytes
 from bot.storage.vacuum import sync
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")

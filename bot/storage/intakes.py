@@ -15,7 +15,7 @@ from bot.domain.request import GenerationRequest
 from bot.errors import NotFoundError, QuotaError
 from bot.storage.database import Database
 from bot.storage.jobs import check_new
-from bot.storage.people import remember_user
+from bot.storage.members import remember_user
 from bot.storage.rows import from_micros, to_micros
 
 TOO_MANY = f"I am still reading {MAX_INTAKES} pictures of yours. Wait until their cards appear, then send this one again."

@@ -14,10 +14,10 @@ from bot.domain.quota import Limits, Payment, StepsTaken
 from bot.domain.report import Step
 from bot.errors import NotAllowedError, NotFoundError
 from bot.ports import Ahead, Recovery, Submission, Waiting
-from bot.storage import endings, first_answers, ledger, queue, turns
+from bot.storage import fair_turns, first_answers, job_outcomes, ledger, queue
 from bot.storage.database import Database
+from bot.storage.members import remember_guild, remember_user
 from bot.storage.moderation import find_block
-from bot.storage.people import remember_guild, remember_user
 from bot.storage.reports import close_about_job
 from bot.storage.rows import from_micros, image_from_row, job_from_row, new_job_row, to_micros
 
@@ -144,7 +144,9 @@ class SqliteJobs:
         )
 
     async def fail_waiting(self, job_id: JobId, reason: str, *, now: datetime) -> bool:
-        return await self._database.transaction(lambda connection: endings.fail_waiting(connection, job_id, reason, now=now))
+        return await self._database.transaction(
+            lambda connection: job_outcomes.fail_waiting(connection, job_id, reason, now=now)
+        )
 
     async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
         return await self._database.transaction(
@@ -152,28 +154,34 @@ class SqliteJobs:
         )
 
     async def finish(self, job_id: JobId, attempt: int, images: Sequence[StoredImage], *, now: datetime) -> bool:
-        return await self._database.transaction(lambda connection: endings.finish(connection, job_id, attempt, images, now=now))
+        return await self._database.transaction(
+            lambda connection: job_outcomes.finish(connection, job_id, attempt, images, now=now)
+        )
 
     async def fail(self, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
-        return await self._database.transaction(lambda connection: endings.fail(connection, job_id, attempt, reason, now=now))
+        return await self._database.transaction(
+            lambda connection: job_outcomes.fail(connection, job_id, attempt, reason, now=now)
+        )
 
     async def put_back(self, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
         return await self._database.transaction(lambda connection: queue.put_back(connection, job_id, attempt, aborted=aborted))
 
     async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
-        return await self._database.transaction(lambda connection: endings.withhold(connection, job_id, attempt, now=now))
+        return await self._database.transaction(lambda connection: job_outcomes.withhold(connection, job_id, attempt, now=now))
 
     async def keep_back(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
-        return await self._database.transaction(lambda connection: endings.keep_back(connection, job_id, reason, now=now))
+        return await self._database.transaction(lambda connection: job_outcomes.keep_back(connection, job_id, reason, now=now))
 
     async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
-        return await self._database.transaction(lambda connection: endings.cancel(connection, job_id, now=now, taken=taken))
+        return await self._database.transaction(
+            lambda connection: job_outcomes.cancel(connection, job_id, now=now, taken=taken)
+        )
 
     async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
         cancelled: list[JobId] = []
         while portion := await self._database.transaction(
-            lambda connection: endings.cancel_all(
-                connection, user_id, now=now, guild_id=guild_id, limit=endings.WAITING_PORTION
+            lambda connection: job_outcomes.cancel_all(
+                connection, user_id, now=now, guild_id=guild_id, limit=job_outcomes.WAITING_PORTION
             )
         ):
             cancelled += portion
@@ -253,11 +261,11 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     remember_user(connection, origin.user_id, now=now)
     if origin.guild_id is not None:
         remember_guild(connection, origin.guild_id, now=now)
-    turns.end_idle_time(connection)
+    fair_turns.end_idle_time(connection)
     rows = connection.execute(ADD, {**new_job_row(new, new_job_id(), now), "weight": limits.weight}).fetchall()
     job = job_from_row(rows[0])
     ledger.reserve(connection, job, payment, now=now)
-    turns.assign(connection, origin.user_id)
+    fair_turns.assign(connection, origin.user_id)
     return Submission(job=job, created=True)
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime
 
 from bot.domain.job import Job, JobId, NewJob
-from bot.domain.quota import Grant, Limits, Payment, Posting, Purse, Standing, day_of, pay, price
+from bot.domain.quota import Account, EntryKind, Grant, Limits, Payment, Usage, day_of, pay, price
 from bot.storage.rows import to_micros
 
 # By the keys of the running totals, which a trigger keeps in the transaction of each posting.
@@ -79,10 +79,10 @@ ON CONFLICT (interaction_id) DO NOTHING
 """
 
 
-def standing(connection: sqlite3.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Standing:
+def standing(connection: sqlite3.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
     """What the member has used of the day of `now`, holds, and has waiting in the server."""
     values = {"user_id": user_id, "guild_id": guild_id, "day": day_of(now)}
-    return Standing(**dict(connection.execute(STANDING, values).fetchone()))
+    return Usage(**dict(connection.execute(STANDING, values).fetchone()))
 
 
 def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: datetime) -> Payment:
@@ -97,14 +97,14 @@ def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: d
 
 def reserve(connection: sqlite3.Connection, job: Job, payment: Payment, *, now: datetime) -> None:
     """Set the price aside, from the purse of the day on which the job was asked for."""
-    for purse, credits in ((Purse.DAILY, payment.daily), (Purse.GRANTED, payment.granted)):
+    for purse, credits in ((Account.DAILY, payment.daily), (Account.GRANTED, payment.granted)):
         if credits:
             values = {
                 "user_id": job.origin.user_id,
                 "guild_id": job.origin.guild_id,
                 "purse": purse,
                 "day": day_of(job.origin.asked_at(now)),
-                "kind": Posting.RESERVE,
+                "kind": EntryKind.RESERVE,
                 "job_id": job.id,
                 "credits": credits,
                 "now": to_micros(now),
@@ -119,14 +119,14 @@ def charge(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> N
 
 def charge_part(connection: sqlite3.Connection, job_id: JobId, credits: int, *, now: datetime) -> None:
     """Turn `credits` of the reservation into spending, at most all of it, and give the rest back to where it came from."""
-    posted = _post(connection, CHARGE, job_id, Posting.CHARGE, now, credits=credits)
-    posted += _post(connection, REFUND, job_id, Posting.REFUND, now, also_spent=False)
-    _check_posted(posted, job_id, Posting.CHARGE)
+    posted = _post(connection, CHARGE, job_id, EntryKind.CHARGE, now, credits=credits)
+    posted += _post(connection, REFUND, job_id, EntryKind.REFUND, now, also_spent=False)
+    _check_posted(posted, job_id, EntryKind.CHARGE)
 
 
 def refund(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> None:
     """Give everything back, to the purses and the day it came from."""
-    _check_posted(_post(connection, REFUND, job_id, Posting.REFUND, now, also_spent=True), job_id, Posting.REFUND)
+    _check_posted(_post(connection, REFUND, job_id, EntryKind.REFUND, now, also_spent=True), job_id, EntryKind.REFUND)
 
 
 def price_of(connection: sqlite3.Connection, job_id: JobId) -> int:
@@ -158,11 +158,11 @@ def grant(connection: sqlite3.Connection, given: Grant, *, now: datetime) -> boo
     return connection.execute(GRANT, values).rowcount == 1
 
 
-def _post(connection: sqlite3.Connection, sql: str, job_id: JobId, kind: Posting, now: datetime, **values: int) -> int:
+def _post(connection: sqlite3.Connection, sql: str, job_id: JobId, kind: EntryKind, now: datetime, **values: int) -> int:
     """How many purses it concerned."""
     return connection.execute(sql, {"job_id": job_id, "kind": kind, "now": to_micros(now), **values}).rowcount
 
 
-def _check_posted(purses: int, job_id: JobId, kind: Posting) -> None:
+def _check_posted(purses: int, job_id: JobId, kind: EntryKind) -> None:
     if purses < 1:
         raise sqlite3.IntegrityError(f"job {job_id} has no reservation to {kind}")

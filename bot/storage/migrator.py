@@ -13,8 +13,8 @@ from pathlib import Path
 from time import monotonic
 
 from bot.errors import DatabaseError, FolderError
+from bot.storage.disk_space import free_bytes, mebibytes
 from bot.storage.private_files import make_private_file
-from bot.storage.room import free_bytes, mebibytes
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
 ROOM = 3.5  # times the file: the copy, a table that is built anew, the log of that, and as much as it may grow

@@ -6,10 +6,10 @@ import sqlite3
 from datetime import datetime
 
 from bot.domain.job import Job
+from bot.domain.message_reference import MessageReference
 from bot.domain.moderation import Block
-from bot.domain.picture_reference import MessageReference
 from bot.storage.database import Database
-from bot.storage.people import remember_guild, remember_user
+from bot.storage.members import remember_guild, remember_user
 from bot.storage.rows import from_micros, job_from_row, to_micros
 
 FIND = """--sql

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from bot.domain.waiting import Pause
-from bot.storage import turns
+from bot.domain.queue import Pause
+from bot.storage import fair_turns
 from bot.storage.database import Database
-from bot.storage.people import remember_guild
+from bot.storage.members import remember_guild
 from bot.storage.rows import from_micros, to_micros
 
 CURRENT = "SELECT guild_id, paused_by, paused_at FROM queue_pauses WHERE guild_id = ? AND resumed_at IS NULL"
@@ -48,7 +48,7 @@ class SqlitePauses:
 
     async def resume(self, guild_id: int, *, by: int, now: datetime) -> bool:
         def restart(connection: sqlite3.Connection) -> bool:
-            turns.end_idle_time(connection)  # while the paused jobs do not count yet
+            fair_turns.end_idle_time(connection)  # while the paused jobs do not count yet
             return _change(connection, RESUME, guild_id, by, now)
 
         return await self._database.transaction(restart)
@@ -58,5 +58,5 @@ def _change(connection: sqlite3.Connection, sql: str, guild_id: int, by: int, no
     if connection.execute(sql, {"guild_id": guild_id, "by": by, "now": to_micros(now)}).rowcount != 1:
         return False
     for row in connection.execute(WAITING_MEMBERS, (guild_id,)).fetchall():
-        turns.assign(connection, row["user_id"])
+        fair_turns.assign(connection, row["user_id"])
     return True

@@ -10,9 +10,9 @@ from bot.domain.job import JobId, ReplyTarget
 from bot.domain.privacy import Content, Erasure, Holdings, MemberData, ShownCard
 from bot.domain.quota import StepsTaken
 from bot.domain.report import Step
-from bot.storage import endings, member_data
+from bot.storage import job_outcomes, member_export
 from bot.storage.database import Database
-from bot.storage.member_data import Walk
+from bot.storage.member_export import Walk
 from bot.storage.reports import close_about_jobs, forget_reasons
 from bot.storage.retention import content_of, forget
 from bot.storage.rows import from_micros, to_micros
@@ -118,15 +118,15 @@ class SqlitePrivacy:
         return await self._database.walk(select)
 
     async def pages(self, user_id: int) -> AsyncIterator[MemberData]:
-        yield await self._database.walk(lambda connection: member_data.head(connection, user_id))
-        for walk in member_data.WALKS:
+        yield await self._database.walk(lambda connection: member_export.head(connection, user_id))
+        for walk in member_export.WALKS:
             after: int | None = -1
             while after is not None:
                 page, after = await self._page(walk, user_id, after)
                 yield page
 
     async def _page(self, walk: Walk, user_id: int, after: int) -> tuple[MemberData, int | None]:
-        return await self._database.walk(lambda connection: member_data.page(connection, walk, user_id, after=after))
+        return await self._database.walk(lambda connection: member_export.page(connection, walk, user_id, after=after))
 
     async def begin(self, user_id: int, *, now: datetime) -> Erasure | None:
         values = {"user_id": user_id, "now": to_micros(now)}
@@ -149,8 +149,8 @@ class SqlitePrivacy:
     ) -> tuple[JobId, ...]:
         cancelled: list[JobId] = []
         while portion := await self._database.transaction(
-            lambda connection: endings.cancel_all(
-                connection, erasure.user_id, now=now, up_to=erasure.up_to, limit=endings.WAITING_PORTION, taken=taken
+            lambda connection: job_outcomes.cancel_all(
+                connection, erasure.user_id, now=now, up_to=erasure.up_to, limit=job_outcomes.WAITING_PORTION, taken=taken
             )
         ):
             cancelled += portion

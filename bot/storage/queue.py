@@ -12,8 +12,8 @@ from bot.domain.fairness import have_room
 from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, Job, JobId
 from bot.domain.request import GenerationRequest, StyleChoice
 from bot.ports import Ahead, Recovery
-from bot.storage import turns
-from bot.storage.endings import fail
+from bot.storage import fair_turns
+from bot.storage.job_outcomes import fail
 from bot.storage.rows import job_from_row, to_micros
 
 # The attempt is counted here, so that a job which kills the process has used up a try, as `recover` says.
@@ -117,7 +117,7 @@ def claim(
     rows = connection.execute(CLAIM, {"seq": seq, "now": to_micros(now), "lease_until": to_micros(lease_until)}).fetchall()
     if not rows:
         return None
-    turns.claimed(connection, rows[0])
+    fair_turns.claimed(connection, rows[0])
     return job_from_row(rows[0])
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from bot.domain.job import JobId
 from bot.domain.report import Complaint, Filed, Outcome, Report, ReportMessage, Step
 from bot.storage.database import Database
-from bot.storage.people import remember_guild, remember_user
+from bot.storage.members import remember_guild, remember_user
 from bot.storage.rows import from_micros, to_micros
 
 GET = "SELECT * FROM reports WHERE id = ?"

@@ -18,16 +18,16 @@ from itertools import islice
 from bot.domain.job import JobId
 from bot.domain.report import Step
 from bot.ports import ImageStore
-from bot.storage import endings, outbox
-from bot.storage.aside import Aside, Gone, Place, Row
+from bot.storage import job_outcomes, outbox
 from bot.storage.backup import BACKUP_AT
 from bot.storage.database import Database
+from bot.storage.members import remember_guild, remember_user
 from bot.storage.meta import SET
-from bot.storage.people import remember_guild, remember_user
 from bot.storage.reports import close_about_job
 from bot.storage.restore import moved_aside
 from bot.storage.retention import content_of, forget
 from bot.storage.rows import from_micros, to_micros
+from bot.storage.set_aside import Aside, Gone, Place, Row
 
 RESTORED_AT = "restored_at"
 PORTION = 100
@@ -159,7 +159,9 @@ async def _end_waiting(database: Database, now: datetime) -> int:
     cancelled = 0
     for user_id in await database.walk(lambda connection: [row["user_id"] for row in connection.execute(WITH_WAITING)]):
         while portion := await database.transaction(
-            lambda connection, user_id=user_id: endings.cancel_all(connection, user_id, now=now, limit=endings.WAITING_PORTION)
+            lambda connection, user_id=user_id: job_outcomes.cancel_all(
+                connection, user_id, now=now, limit=job_outcomes.WAITING_PORTION
+            )
         ):
             cancelled += len(portion)
 

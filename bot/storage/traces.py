@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bot.errors import FolderError
 from bot.storage.database import Database
+from bot.storage.disk_space import free_bytes, mebibytes
 from bot.storage.meta import SET
-from bot.storage.room import free_bytes, mebibytes
 from bot.storage.rows import from_micros, to_micros
 
 ROOM = 2.2  # times the file: the new one, what is written meanwhile, and room for everybody else's pictures

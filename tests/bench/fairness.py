@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from tests.bench.rig import Checkout, Rig, checkouts, options, run, running
+from tests.bench.harness import BenchHarness, Checkout, checkouts, options, run, running
 from tests.bench.tables import median, record, say, seconds_since, table
 
 JOBS = 10  # each flooder's
@@ -50,12 +50,12 @@ class Outcome:
         return self.crowded / self.alone
 
 
-async def measure(rig: Rig, floods: tuple[Flood, ...], steps: int) -> dict[Flood, Outcome]:
+async def measure(rig: BenchHarness, floods: tuple[Flood, ...], steps: int) -> dict[Flood, Outcome]:
     alone = median([(await rig.draw(rig.member(), steps=steps)).seconds or 0.0 for _ in range(LONE)])
     return {flood: await _in(rig, flood, alone, steps) for flood in floods}
 
 
-async def _in(rig: Rig, flood: Flood, alone: float, steps: int) -> Outcome:
+async def _in(rig: BenchHarness, flood: Flood, alone: float, steps: int) -> Outcome:
     flooders = [rig.member() for _ in range(flood.flooders)]
     for _ in range(JOBS):
         for flooder in flooders:

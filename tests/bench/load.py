@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.bench.rig import Asked, Checkout, Rig, checkouts, options, run, running
+from tests.bench.harness import Asked, BenchHarness, Checkout, checkouts, options, run, running
 from tests.bench.tables import median, quantile, record, say, seconds_since, table
 
 LOADS = (0.5, 0.8, 0.95)
@@ -38,7 +38,7 @@ class Sample:
     promised: int  # cards that gave a time at all
 
 
-async def service_rate(rig: Rig) -> float:
+async def service_rate(rig: BenchHarness) -> float:
     """Requests a second, of one member's queue."""
     member, started = rig.member(), time.monotonic()
     await rig.drawn(*[await rig.ask(member, steps=steps) for steps in STEPS * 2])
@@ -50,7 +50,7 @@ def arrivals(count: int, rate: float, seed: int) -> list[Arrival]:
     return [Arrival(luck.expovariate(rate), luck.choice(STEPS)) for _ in range(count)]
 
 
-async def serve(rig: Rig, coming: Iterable[Arrival]) -> Sample:
+async def serve(rig: BenchHarness, coming: Iterable[Arrival]) -> Sample:
     asked, due = list[Asked](), time.monotonic()
     for arrival in coming:
         due += arrival.gap
@@ -68,7 +68,7 @@ def errors_of(one: Asked) -> list[float]:
     return [abs(promise.ready_at - end) / max(1.0, end - promise.said_at) for promise in one.promises]
 
 
-async def crowd(rig: Rig) -> float:
+async def crowd(rig: BenchHarness) -> float:
     """Pictures a second when sixteen members ask at once."""
     started = time.monotonic()
     await rig.drawn(*[await rig.ask(rig.member(), steps=CROWD_STEPS) for _ in range(CROWD)])

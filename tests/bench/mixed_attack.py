@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.bench.rig import ANSWER_LIMIT, Asked, Checkout, Rig, checkouts, options, run, running
+from tests.bench.harness import ANSWER_LIMIT, Asked, BenchHarness, Checkout, checkouts, options, run, running
 from tests.bench.stored import multiply
 from tests.bench.tables import median, quantile, record, say, seconds_since, table
 from tests.local_discord.interactions import Interaction
@@ -55,7 +55,7 @@ def slow_words(luck: random.Random) -> str:
 class Attacker:
     """Sends everything at once, waits until all of it was answered, and begins anew. Counts what was sent."""
 
-    rig: Rig
+    rig: BenchHarness
     user: User
     bomb: bytes
     sent: dict[str, int] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Outcome:
         }  # fmt: skip
 
 
-async def one_picture(rig: Rig, user: User) -> Asked:
+async def one_picture(rig: BenchHarness, user: User) -> Asked:
     """Ask, and wait as long as somebody would."""
     soonest = time.monotonic() + BETWEEN
     asked = await rig.ask(user, steps=STEPS)
@@ -147,7 +147,7 @@ async def one_picture(rig: Rig, user: User) -> Asked:
     return asked
 
 
-async def measure(rig: Rig, pictures: int, seconds: float, stored: int) -> Outcome:
+async def measure(rig: BenchHarness, pictures: int, seconds: float, stored: int) -> Outcome:
     attacker = Attacker(rig, rig.member(), await asyncio.to_thread(bomb))
     first = await rig.ask(attacker.user, images=4, steps=60)
     await rig.local.until(lambda: first.it.original and first.it.original.now.buttons, "the card", 60)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from bot.__main__ import main
-from bot.bench.opening import open_field
 from bot.bench.options import BenchOptions
+from bot.bench.setup import open_field
 from bot.bench.workload import Workload
 from bot.domain.fairness import Share
 from bot.settings import Settings

@@ -11,7 +11,7 @@ from bot.bench.probes import resident_bytes
 from bot.bench.results import Throughput
 from bot.bench.session import write_report
 from bot.bench.table import figure, report_lines, table_lines
-from tests.bench.contestants import sample_report
+from tests.bench.sleeping_contestants import sample_report
 
 
 def test_columns_are_as_wide_as_what_is_in_them():

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.bench.harness import Asked
 from tests.bench.load import errors_of
-from tests.bench.rig import Asked
 from tests.bench.tables import quantile
 from tests.local_discord.messages import Attachment, State
 from tests.local_discord.server import LocalDiscord

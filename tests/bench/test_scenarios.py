@@ -8,7 +8,7 @@ from bot.bench.cancelling import measure_cancellation
 from bot.bench.scenarios import measure_latency, measure_throughput
 from bot.bench.serving import closed_loop, open_loop
 from bot.bench.workload import Plan
-from tests.bench.contestants import WORKLOAD, SleepingLane, contest_of
+from tests.bench.sleeping_contestants import WORKLOAD, SleepingLane, contest_of
 from tests.bench.virtual_time import run_in_virtual_time
 
 

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from bot.bench.opening import TOKENIZERS, random_profile
-from bot.inference.bench.flops import Work, count_flops, count_work
-from bot.inference.libraries import import_libraries
-from bot.inference.pipelines import LoadedModel
-from bot.inference.preview import LatentPreview
-from bot.training.random_sdxl import SDXL_BASE, random_pipeline
-from tests.bench.contestants import WORKLOAD
+from bot.bench.setup import TOKENIZERS, random_profile
+from bot.bench.torch_side.flops import Work, count_flops, count_work
+from bot.inference.loading.latent_preview import LatentPreview
+from bot.inference.loading.pipelines import LoadedModel
+from bot.inference.random_models.sdxl import SDXL_BASE, random_pipeline
+from bot.inference.torch_import import import_libraries
+from tests.bench.sleeping_contestants import WORKLOAD
 
 
 def test_a_linear_layer_takes_two_flops_for_each_weight_and_row():

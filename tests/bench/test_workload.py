@@ -7,7 +7,7 @@ from bot.bench.options import BenchOptions, parse_members
 from bot.bench.workload import Plan, Workload, plan, poisson_arrivals
 from bot.domain.profile import ImageSize, Licence, ModelProfile, ModelSource
 from bot.errors import InvalidRequestError
-from tests.bench.contestants import WORKLOAD
+from tests.bench.sleeping_contestants import WORKLOAD
 
 
 def test_arrivals_have_the_mean_that_was_asked_for_and_the_spread_of_chance():

@@ -14,12 +14,12 @@ from bot.chat.client import PastelBot
 from bot.chat.command_sync import LOOK_PAUSE, Registration, payload_hash, sync_if_changed
 from bot.chat.extensions import EXTENSIONS
 from bot.errors import DatabaseError
+from bot.metrics import Metrics
 from bot.storage.database import Database
 from bot.storage.meta import SqliteMeta
-from bot.telemetry import Metrics
 from tests.chat.test_faults import refusal
 from tests.fakes import FakeClock
-from tests.services.world import until
+from tests.services.harness import until
 
 COGS = Path(__file__).resolve().parents[2] / "cogs"
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from bot.chat import errors
-from bot.telemetry import Metrics
+from bot.metrics import Metrics
 from tests.chat.test_faults import refusal
 
 

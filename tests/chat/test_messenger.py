@@ -14,10 +14,10 @@ from bot.chat.client import PastelBot
 from bot.chat.messenger import DiscordMessenger
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Job, JobStatus, ReplyTarget
+from bot.metrics import Metrics
 from bot.ports import MessengerError
-from bot.telemetry import Metrics
 from tests import examples
-from tests.chat.test_cards import card
+from tests.chat.cards.test_card import card
 
 JOB = examples.job()
 

@@ -1,4 +1,4 @@
-"""Who may do what: a row for every door of the bot (see tests.cogs.doors), a cell for everybody who tries it.
+"""Who may do what: a row for every door of the bot (see tests.cogs.entry_points), a cell for everybody who tries it.
 
 A door that stands in no row fails a test, so whoever adds a button or a command says here whom it is for.
 """
@@ -14,7 +14,7 @@ from bot.domain import job, moderation
 from bot.domain.policy import JOB_GONE
 from bot.services import moderation as moderating
 from bot.services import privacy, quotas, removal, reports
-from tests.cogs.premises import OWNERS_WORD, SERVERS_WORD, Who
+from tests.cogs.two_servers import OWNERS_WORD, SERVERS_WORD, Who
 
 
 class Opens(Enum):

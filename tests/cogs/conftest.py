@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cogs.stage import Stage, open_stage
+from tests.cogs.harness import SimcordHarness, open_stage
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
+async def harness(tmp_path: Path) -> AsyncGenerator[SimcordHarness]:
     async with open_stage(tmp_path) as opened:
         yield opened

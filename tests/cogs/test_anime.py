@@ -10,11 +10,11 @@ import simcord
 from PIL import Image
 
 from bot.chat.attachments import DiscordAttachments
-from bot.domain.host_rules import NO_ROOM
 from bot.domain.job import JobStatus
+from bot.domain.operator_rules import NO_ROOM
 from bot.domain.request import InitImage, StyleChoice
 from bot.errors import DiskFullError
-from tests.cogs.stage import Stage, custom_ids, parts, texts
+from tests.cogs.harness import SimcordHarness, custom_ids, parts, texts
 from tests.examples import PASTEL
 
 Result = simcord.InteractionResult
@@ -34,18 +34,18 @@ def png(width: int = 80, height: int = 60) -> bytes:
     return buffer.getvalue()
 
 
-async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(stage: Stage):
-    result = await stage.anime("green hair, beanie", images=4)
+async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(harness: SimcordHarness):
+    result = await harness.anime("green hair, beanie", images=4)
 
-    job = await stage.only_job()
+    job = await harness.only_job()
     assert result.response is not None
     assert job.reply.message_id == result.response.id
     assert "Next in line" in texts(result.response)
     assert custom_ids(result.response) == [f"pastel:cancel:{job.id}"]
 
-    assert (await stage.draw()).status is JobStatus.DELIVERED
+    assert (await harness.draw()).status is JobStatus.DELIVERED
 
-    card = stage.card(job)
+    card = harness.card(job)
     assert len(card.attachments) == 4
     assert [len(part["items"]) for part in parts(card) if part["type"] == 12] == [4]
     assert "**green hair, beanie**" in texts(card)
@@ -55,13 +55,13 @@ async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(stage: Stage
     assert actions == ["reroll", "remix", "details", "delete", "report", *numbered]
 
 
-async def test_every_option_reaches_the_request(stage: Stage):
-    await stage.anime(
+async def test_every_option_reaches_the_request(harness: SimcordHarness):
+    await harness.anime(
         "1girl", negative_prompt="hat", size="portrait", images=3, seed=7, steps=9, guidance_scale=4.5, style="pastel",
         style_weight=0.5, image=("start.png", png()), strength=0.7,
     )  # fmt: skip
 
-    request = (await stage.only_job()).request
+    request = (await harness.only_job()).request
     assert (request.prompt, request.negative_prompt) == ("1girl", "hat")
     assert (request.width, request.height, request.num_images) == (64, 96, 3)
     assert (request.seed, request.num_inference_steps, request.guidance_scale) == (7, 9, 4.5)
@@ -70,25 +70,27 @@ async def test_every_option_reaches_the_request(stage: Stage):
     assert request.init_image.strength == 0.7
 
 
-async def test_a_quality_sets_steps_and_guidance_where_the_member_gave_none(stage: Stage):
-    await stage.anime("1girl", quality="best", guidance_scale=4.5)
+async def test_a_quality_sets_steps_and_guidance_where_the_member_gave_none(harness: SimcordHarness):
+    await harness.anime("1girl", quality="best", guidance_scale=4.5)
 
-    request = (await stage.only_job()).request
+    request = (await harness.only_job()).request
     assert (request.num_inference_steps, request.guidance_scale) == (6, 4.5)
 
 
 @pytest.mark.parametrize(("weight", "drawn"), [(0.4, 0.4), (None, PASTEL.adapter_weight)])
-async def test_a_second_style_joins_with_its_own_weight_or_the_one_given(stage: Stage, weight: float | None, drawn: float):
-    await stage.anime("1girl", second_style="Pastel Anime", **({} if weight is None else {"second_style_weight": weight}))
+async def test_a_second_style_joins_with_its_own_weight_or_the_one_given(
+    harness: SimcordHarness, weight: float | None, drawn: float
+):
+    await harness.anime("1girl", second_style="Pastel Anime", **({} if weight is None else {"second_style_weight": weight}))
 
-    request = (await stage.only_job()).request
+    request = (await harness.only_job()).request
     assert (request.style, request.more_styles) == (None, (StyleChoice(name="pastel", weight=drawn),))
 
 
-async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(stage: Stage):
-    command = stage.bot.tree.get_command("anime")
+async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(harness: SimcordHarness):
+    command = harness.bot.tree.get_command("anime")
     assert command is not None
-    options = {option["name"]: option for option in command.to_dict(stage.bot.tree)["options"]}
+    options = {option["name"]: option for option in command.to_dict(harness.bot.tree)["options"]}
 
     assert [choice["value"] for choice in options["size"]["choices"]] == ["square", "portrait"]
     assert [choice["name"] for choice in options["quality"]["choices"]] == [
@@ -103,12 +105,14 @@ async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(stage: St
     assert [name for name, option in options.items() if option["required"]] == ["prompt"]
 
 
-async def test_styles_are_found_while_typing(stage: Stage):
-    found = await stage.member.autocomplete(stage.channel, "anime", "style", "PAST")
+async def test_styles_are_found_while_typing(harness: SimcordHarness):
+    found = await harness.member.autocomplete(harness.channel, "anime", "style", "PAST")
     assert [choice["value"] for choice in found] == ["pastel"]
 
-    assert await stage.member.autocomplete(stage.channel, "anime", "style", "nothing like it") == []
-    assert [choice["value"] for choice in await stage.member.autocomplete(stage.channel, "anime", "style", "")] == ["pastel"]
+    assert await harness.member.autocomplete(harness.channel, "anime", "style", "nothing like it") == []
+    assert [choice["value"] for choice in await harness.member.autocomplete(harness.channel, "anime", "style", "")] == [
+        "pastel"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -129,180 +133,182 @@ async def test_styles_are_found_while_typing(stage: Stage):
         ({"image": ("big.png", b"\x89PNG" + bytes(12 * 2**20))}, "12.0 MiB"),
     ],
 )
-async def test_bad_input_is_refused_with_a_sentence_and_no_job(stage: Stage, options: dict[str, object], words: str):
-    result = await stage.anime(**({"prompt": "1girl"} | options))
+async def test_bad_input_is_refused_with_a_sentence_and_no_job(harness: SimcordHarness, options: dict[str, object], words: str):
+    result = await harness.anime(**({"prompt": "1girl"} | options))
 
     assert words in refusal(result)
     assert not result.deferred
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
 async def test_a_picture_that_would_hardly_change_is_refused_before_it_is_fetched(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch
 ):
     fetch = AsyncMock(spec_set=DiscordAttachments.fetch)
     monkeypatch.setattr(DiscordAttachments, "fetch", fetch)
 
-    result = await stage.anime(image=("start.png", png()), strength=0.3)
+    result = await harness.anime(image=("start.png", png()), strength=0.3)
 
     assert "`strength` of 0.5 or more" in refusal(result)
     fetch.assert_not_called()
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", png()[:60]])
-async def test_a_broken_image_is_refused_after_the_first_answer_and_nothing_public_stays(stage: Stage, data: bytes):
-    result = await stage.anime(image=("broken.png", data))
+async def test_a_broken_image_is_refused_after_the_first_answer_and_nothing_public_stays(harness: SimcordHarness, data: bytes):
+    result = await harness.anime(image=("broken.png", data))
 
     assert "image" in refusal(result).lower() or "picture" in refusal(result).lower()
-    assert stage.channel.history(viewer=stage.other) == []
-    assert await stage.all_jobs() == []
+    assert harness.channel.history(viewer=harness.other) == []
+    assert await harness.all_jobs() == []
 
 
-async def test_an_image_that_would_unpack_to_gigabytes_is_refused(stage: Stage):
+async def test_an_image_that_would_unpack_to_gigabytes_is_refused(harness: SimcordHarness):
     buffer = io.BytesIO()
     Image.new("1", (30000, 30000)).save(buffer, "PNG")
 
-    result = await stage.anime(image=("bomb.png", buffer.getvalue()))
+    result = await harness.anime(image=("bomb.png", buffer.getvalue()))
 
     assert "pixel" in refusal(result).lower()
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
-async def test_numbers_that_discord_let_through_are_refused_by_us(stage: Stage):
-    command = next(c for c in stage.env.backend.commands[None].values() if c["name"] == "anime")
+async def test_numbers_that_discord_let_through_are_refused_by_us(harness: SimcordHarness):
+    command = next(c for c in harness.env.backend.commands[None].values() if c["name"] == "anime")
     for option in command["options"]:
         option.pop("min_value", None)
         option.pop("max_value", None)
         option.pop("choices", None)
 
-    assert "`steps` must be between 1 and 60" in refusal(await stage.anime(steps=61))
-    assert "`images` must be between 1 and 4" in refusal(await stage.anime(images=0))
-    assert "There is no size of that name" in refusal(await stage.anime(size="huge"))
-    assert await stage.all_jobs() == []
+    assert "`steps` must be between 1 and 60" in refusal(await harness.anime(steps=61))
+    assert "`images` must be between 1 and 4" in refusal(await harness.anime(images=0))
+    assert "There is no size of that name" in refusal(await harness.anime(size="huge"))
+    assert await harness.all_jobs() == []
 
 
-async def test_a_prompt_is_shown_letter_for_letter_and_pings_nobody(stage: Stage):
-    evil = f"@everyone <@{stage.other.id}> **bold** [click](https://evil.example) `code` ||spoiler|| \u202egnp\u200b"
+async def test_a_prompt_is_shown_letter_for_letter_and_pings_nobody(harness: SimcordHarness):
+    evil = f"@everyone <@{harness.other.id}> **bold** [click](https://evil.example) `code` ||spoiler|| \u202egnp\u200b"
 
-    job = await stage.finished(prompt=evil)
+    job = await harness.finished(prompt=evil)
 
-    card = stage.card(job)
+    card = harness.card(job)
     assert not card.mention_everyone
-    stored = stage.env.backend.get_message(stage.channel.id, card.id)
+    stored = harness.env.backend.get_message(harness.channel.id, card.id)
     assert (stored.ping_user_ids, stored.ping_role_ids) == ([], [])
     title = texts(card).splitlines()[1]
     assert "@everyone" not in title
-    assert f"<@{stage.other.id}>" not in title.replace("\\<", "")
+    assert f"<@{harness.other.id}>" not in title.replace("\\<", "")
     assert "\u202e" not in title
     assert "https:" not in title
     assert "\\*\\*bold\\*\\*" in title
 
 
-async def test_control_characters_in_a_prompt_become_spaces(stage: Stage):
-    await stage.anime("green\nhair,\x07\tbeanie")
+async def test_control_characters_in_a_prompt_become_spaces(harness: SimcordHarness):
+    await harness.anime("green\nhair,\x07\tbeanie")
 
-    assert (await stage.only_job()).request.prompt == "green hair, beanie"
+    assert (await harness.only_job()).request.prompt == "green hair, beanie"
 
 
-async def test_missing_permissions_are_named_before_a_job_is_made(stage: Stage):
-    everyone = stage.guild.default_role
-    closed = stage.guild.create_text_channel(
+async def test_missing_permissions_are_named_before_a_job_is_made(harness: SimcordHarness):
+    everyone = harness.guild.default_role
+    closed = harness.guild.create_text_channel(
         "closed", overwrites={everyone: discord.PermissionOverwrite(attach_files=False, send_messages=False)}
     )
 
-    result = await stage.member.slash(closed, "anime", prompt="1girl")
+    result = await harness.member.slash(closed, "anime", prompt="1girl")
 
     assert "**Send Messages**, **Attach Files**" in refusal(result)
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
-async def test_a_result_arrives_in_a_direct_message(stage: Stage):
-    await stage.member.user.slash("anime", prompt="1girl")
-    job = await stage.draw()
+async def test_a_result_arrives_in_a_direct_message(harness: SimcordHarness):
+    await harness.member.user.slash("anime", prompt="1girl")
+    job = await harness.draw()
 
     assert job.origin.guild_id is None
-    card = stage.card(job, stage.member.user.dm_channel)
+    card = harness.card(job, harness.member.user.dm_channel)
     assert len(card.attachments) == 1
 
 
-async def test_a_result_arrives_in_a_thread(stage: Stage):
-    made = stage.env.backend.create_thread(stage.channel.id, "a thread", stage.member.id)
-    (thread,) = [thread for thread in stage.channel.threads if thread.id == made.id]
+async def test_a_result_arrives_in_a_thread(harness: SimcordHarness):
+    made = harness.env.backend.create_thread(harness.channel.id, "a thread", harness.member.id)
+    (thread,) = [thread for thread in harness.channel.threads if thread.id == made.id]
 
-    await stage.member.slash(thread, "anime", prompt="1girl")
-    job = await stage.draw()
+    await harness.member.slash(thread, "anime", prompt="1girl")
+    job = await harness.draw()
 
     assert job.reply.channel_id == thread.id
-    assert len(stage.card(job, thread).attachments) == 1
+    assert len(harness.card(job, thread).attachments) == 1
 
 
-async def test_a_result_arrives_after_the_token_died(stage: Stage):
-    await stage.anime()
-    await stage.env.advance_time(16 * 60)
+async def test_a_result_arrives_after_the_token_died(harness: SimcordHarness):
+    await harness.anime()
+    await harness.env.advance_time(16 * 60)
 
-    job = await stage.draw()
+    job = await harness.draw()
 
     assert job.status is JobStatus.DELIVERED
-    assert len(stage.card(job).attachments) == 1
-    assert len(stage.channel.history()) == 1
+    assert len(harness.card(job).attachments) == 1
+    assert len(harness.channel.history()) == 1
 
 
-async def test_a_result_whose_card_was_deleted_is_posted_once(stage: Stage):
-    await stage.anime()
-    await stage.moderator.delete(stage.card(await stage.only_job()))
-    assert stage.channel.history() == []
+async def test_a_result_whose_card_was_deleted_is_posted_once(harness: SimcordHarness):
+    await harness.anime()
+    await harness.moderator.delete(harness.card(await harness.only_job()))
+    assert harness.channel.history() == []
 
-    job = await stage.draw()
+    job = await harness.draw()
 
-    (post,) = stage.channel.history()
+    (post,) = harness.channel.history()
     assert post.id == job.reply.message_id
     assert len(post.attachments) == 1
 
 
 async def test_a_file_that_does_not_fit_on_the_disk_is_told_without_details_and_logged_once(
-    stage: Stage, caplog: pytest.LogCaptureFixture
+    harness: SimcordHarness, caplog: pytest.LogCaptureFixture
 ):
-    stage.store.full = True
+    harness.store.full = True
 
-    assert refusal(await stage.anime("a secret prompt", image=("start.png", png()))) == NO_ROOM
+    assert refusal(await harness.anime("a secret prompt", image=("start.png", png()))) == NO_ROOM
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "The disk is full" in record.getMessage()
     assert record.exc_info is None
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
 async def test_a_bug_is_logged_once_with_a_number_and_the_member_sees_one_line(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     async def explode(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(stage.jobs, "add", explode, raising=True)
+    monkeypatch.setattr(harness.jobs, "add", explode, raising=True)
 
-    sentence = refusal(await stage.anime("a secret prompt"))
+    sentence = refusal(await harness.anime("a secret prompt"))
 
     assert "boom" not in sentence
     assert "Traceback" not in sentence
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert record.getMessage().split()[1] in sentence
     assert "a secret prompt" not in caplog.text
-    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 1
+    assert harness.metrics.registry.get_sample_value("pastel_errors_total") == 1
 
 
-async def test_the_time_to_the_first_answer_is_measured(stage: Stage):
-    await stage.anime()
+async def test_the_time_to_the_first_answer_is_measured(harness: SimcordHarness):
+    await harness.anime()
 
-    assert stage.metrics.registry.get_sample_value("pastel_ack_seconds_count") == 1
+    assert harness.metrics.registry.get_sample_value("pastel_ack_seconds_count") == 1
 
 
-async def test_a_database_without_room_is_told_in_the_sentence_of_a_full_disk(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+async def test_a_database_without_room_is_told_in_the_sentence_of_a_full_disk(
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch
+):
     async def refuse(*_: object, **__: object) -> None:
         raise DiskFullError("The disk that holds pastel.db is full.")
 
-    monkeypatch.setattr(stage.jobs, "add", refuse)
+    monkeypatch.setattr(harness.jobs, "add", refuse)
 
-    result = await stage.anime()
+    result = await harness.anime()
 
     assert refusal(result) == NO_ROOM
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []

@@ -20,8 +20,8 @@ from bot.chat.actions import FOUND, NO_JOB
 from bot.domain.job import Job, Relation
 from bot.domain.profile import Catalog
 from bot.services.reports import NO_MODERATORS
-from bot.storage.house_rules import SqliteHouseRules
-from tests.cogs.stage import Stage, custom_ids, open_stage, parts, texts
+from bot.storage.guild_settings import SqliteGuildSettings
+from tests.cogs.harness import SimcordHarness, custom_ids, open_stage, parts, texts
 from tests.cogs.test_anime import png, refusal
 from tests.cogs.test_remix import parts_of
 from tests.examples import CATALOG, PASTEL
@@ -34,7 +34,7 @@ Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 5.5, Seed: 1234, Size: 832x1216,
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
+async def harness(tmp_path: Path) -> AsyncGenerator[SimcordHarness]:
     catalog = Catalog(profiles=CATALOG.profiles, styles={**CATALOG.styles, "ink": INK})
     async with open_stage(tmp_path, catalog=catalog) as opened:
         yield opened
@@ -50,23 +50,23 @@ def picture(text: str | None = TEXT) -> bytes:
     return buffer.getvalue()
 
 
-async def house_rules(stage: Stage, **settings: Any) -> None:
-    await SqliteHouseRules(stage.database).change(
-        stage.guild.id, lambda before: replace(before, **settings), by=stage.manager.id, now=stage.clock.now()
+async def guild_settings(harness: SimcordHarness, **settings: Any) -> None:
+    await SqliteGuildSettings(harness.database).change(
+        harness.guild.id, lambda before: replace(before, **settings), by=harness.manager.id, now=harness.clock.now()
     )
 
 
-async def post(stage: Stage, *files: tuple[str, bytes], content: str = "look", actor: Any = None) -> discord.Message:
-    return await (actor or stage.other).send(stage.channel, content, attachments=files)
+async def post(harness: SimcordHarness, *files: tuple[str, bytes], content: str = "look", actor: Any = None) -> discord.Message:
+    return await (actor or harness.other).send(harness.channel, content, attachments=files)
 
 
-async def menu(stage: Stage, name: str, message: Any, actor: Any = None, channel: Any = None) -> Any:
-    return await (actor or stage.member).context_menu(channel or stage.channel, name, message)
+async def menu(harness: SimcordHarness, name: str, message: Any, actor: Any = None, channel: Any = None) -> Any:
+    return await (actor or harness.member).context_menu(channel or harness.channel, name, message)
 
 
-async def direct_menu(stage: Stage, name: str, message: Any) -> Any:
+async def direct_menu(harness: SimcordHarness, name: str, message: Any) -> Any:
     """In the member's direct messages with the bot, where SimCord lets its users open no menu."""
-    backend, channel, user = stage.env.backend, stage.member.user.dm_channel, stage.member.user
+    backend, channel, user = harness.env.backend, harness.member.user.dm_channel, harness.member.user
     visible = backend.visible_commands(user_id=user.id, channel_id=channel.id, type=AppCommandType.MESSAGE)
     (command,) = [found for found in visible if found["name"] == name]
     shown = dict(serializers.message_payload(backend, backend.get_message(channel.id, message.id)))
@@ -80,19 +80,19 @@ async def direct_menu(stage: Stage, name: str, message: Any) -> Any:
     return await _dispatch_actor_interaction(user, InteractionType.APPLICATION_COMMAND, channel, data)
 
 
-async def drawn_in_private(stage: Stage, **options: Any) -> tuple[Job, Any]:
-    await stage.member.user.slash("anime", **({"prompt": "1girl"} | options))
-    job = await stage.draw()
-    return job, stage.card(job, stage.member.user.dm_channel)
+async def drawn_in_private(harness: SimcordHarness, **options: Any) -> tuple[Job, Any]:
+    await harness.member.user.slash("anime", **({"prompt": "1girl"} | options))
+    job = await harness.draw()
+    return job, harness.card(job, harness.member.user.dm_channel)
 
 
-async def post_in_private(stage: Stage) -> discord.Message:
-    files = stage.env.backend.store_attachments(stage.member.user.dm_channel.id, [("one.png", picture())])
-    return await stage.member.user.send_dm("look", attachments=files)
+async def post_in_private(harness: SimcordHarness) -> discord.Message:
+    files = harness.env.backend.store_attachments(harness.member.user.dm_channel.id, [("one.png", picture())])
+    return await harness.member.user.send_dm("look", attachments=files)
 
 
-async def read(stage: Stage, text: str | None = TEXT, actor: Any = None) -> Any:
-    return await menu(stage, "Read settings", await post(stage, ("one.png", picture(text))), actor)
+async def read(harness: SimcordHarness, text: str | None = TEXT, actor: Any = None) -> Any:
+    return await menu(harness, "Read settings", await post(harness, ("one.png", picture(text))), actor)
 
 
 def values(shown: Any) -> dict[str, Any]:
@@ -105,88 +105,88 @@ def values(shown: Any) -> dict[str, Any]:
     }
 
 
-async def test_the_menus_are_four_of_discords_five(stage: Stage):
-    kinds = [command.name for command in stage.bot.tree.get_commands(type=discord.AppCommandType.message)]
+async def test_the_menus_are_four_of_discords_five(harness: SimcordHarness):
+    kinds = [command.name for command in harness.bot.tree.get_commands(type=discord.AppCommandType.message)]
 
     assert kinds == ["Remix", "Details", "Report", "Read settings"]
 
 
-async def test_remix_from_the_menu_opens_the_buttons_form_and_ends_in_the_same_job(stage: Stage):
-    first = await stage.finished(prompt="1girl", negative_prompt="hat", images=2)
+async def test_remix_from_the_menu_opens_the_buttons_form_and_ends_in_the_same_job(harness: SimcordHarness):
+    first = await harness.finished(prompt="1girl", negative_prompt="hat", images=2)
 
-    shown = await menu(stage, "Remix", stage.card(first), stage.other)
-    await stage.other.submit_modal(shown, values(shown) | {"prompt": "1boy"})
+    shown = await menu(harness, "Remix", harness.card(first), harness.other)
+    await harness.other.submit_modal(shown, values(shown) | {"prompt": "1boy"})
 
-    second = await stage.last_job()
+    second = await harness.last_job()
     assert second.parent is not None
     assert (second.parent.job_id, second.parent.relation) == (first.id, Relation.REMIX)
-    assert (second.origin.user_id, second.request.prompt, second.request.num_images) == (stage.other.id, "1boy", 2)
+    assert (second.origin.user_id, second.request.prompt, second.request.num_images) == (harness.other.id, "1boy", 2)
 
 
-async def test_details_from_the_menu_are_the_buttons(stage: Stage):
-    first = await stage.finished(images=2, seed=41)
+async def test_details_from_the_menu_are_the_buttons(harness: SimcordHarness):
+    first = await harness.finished(images=2, seed=41)
 
-    result = await menu(stage, "Details", stage.card(first), stage.other)
+    result = await menu(harness, "Details", harness.card(first), harness.other)
 
     assert result.response.ephemeral
     assert first.id in texts(result.response)
     assert "Seed: 42" in texts(result.response)
 
 
-async def test_report_from_the_menu_opens_the_buttons_form(stage: Stage):
-    first = await stage.finished()
-    await house_rules(stage, report_channel=stage.channel.id)
+async def test_report_from_the_menu_opens_the_buttons_form(harness: SimcordHarness):
+    first = await harness.finished()
+    await guild_settings(harness, report_channel=harness.channel.id)
 
-    from_menu = await menu(stage, "Report", stage.card(first), stage.other)
-    from_button = await stage.press(first, "report", stage.other)
+    from_menu = await menu(harness, "Report", harness.card(first), harness.other)
+    from_button = await harness.press(first, "report", harness.other)
 
     assert from_menu.modal == from_button.modal
 
 
 @pytest.mark.parametrize("name", ["Remix", "Details", "Report"])
-async def test_a_message_that_is_no_card_gets_one_clear_sentence(stage: Stage, name: str):
-    theirs = await post(stage, ("one.png", picture()))
+async def test_a_message_that_is_no_card_gets_one_clear_sentence(harness: SimcordHarness, name: str):
+    theirs = await post(harness, ("one.png", picture()))
 
-    assert "my own messages with a picture" in refusal(await menu(stage, name, theirs))
-
-
-async def test_a_message_of_ours_without_a_card_is_no_card(stage: Stage):
-    await stage.member.slash(stage.channel, "profile show")
-    (profile,) = stage.channel.history(viewer=stage.member)
-
-    assert "my own messages with a picture" in refusal(await menu(stage, "Details", profile))
+    assert "my own messages with a picture" in refusal(await menu(harness, name, theirs))
 
 
-async def test_a_card_of_another_bots_is_not_believed(stage: Stage):
-    first = await stage.finished()
-    card = stage.card(first)
-    stage.env.backend.get_message(stage.channel.id, card.id).author_id = stage.other.id
+async def test_a_message_of_ours_without_a_card_is_no_card(harness: SimcordHarness):
+    await harness.member.slash(harness.channel, "profile show")
+    (profile,) = harness.channel.history(viewer=harness.member)
 
-    assert "my own messages with a picture" in refusal(await menu(stage, "Remix", card))
-
-
-async def test_a_deleted_picture_is_said_to_be_gone(stage: Stage):
-    first = await stage.finished()
-    card = stage.card(first)
-    await stage.jobs.mark_deleted(first.id, by=900, now=stage.clock.now())
-
-    assert "was deleted" in refusal(await menu(stage, "Details", card))
+    assert "my own messages with a picture" in refusal(await menu(harness, "Details", profile))
 
 
-async def test_somebody_elses_job_of_elsewhere_stays_unknown(stage: Stage):
-    first = await stage.finished()
-    card = stage.card(first)
-    await stage.database.transaction(
+async def test_a_card_of_another_bots_is_not_believed(harness: SimcordHarness):
+    first = await harness.finished()
+    card = harness.card(first)
+    harness.env.backend.get_message(harness.channel.id, card.id).author_id = harness.other.id
+
+    assert "my own messages with a picture" in refusal(await menu(harness, "Remix", card))
+
+
+async def test_a_deleted_picture_is_said_to_be_gone(harness: SimcordHarness):
+    first = await harness.finished()
+    card = harness.card(first)
+    await harness.jobs.mark_deleted(first.id, by=900, now=harness.clock.now())
+
+    assert "was deleted" in refusal(await menu(harness, "Details", card))
+
+
+async def test_somebody_elses_job_of_elsewhere_stays_unknown(harness: SimcordHarness):
+    first = await harness.finished()
+    card = harness.card(first)
+    await harness.database.transaction(
         lambda connection: connection.execute("UPDATE jobs SET guild_id = NULL WHERE id = ?", (first.id,))
     )
 
     for name in ("Remix", "Details"):
-        assert "no longer known here" in refusal(await menu(stage, name, card, stage.other))
-    assert first.id in texts((await menu(stage, "Details", card)).response)  # to its owner it is known everywhere
+        assert "no longer known here" in refusal(await menu(harness, name, card, harness.other))
+    assert first.id in texts((await menu(harness, "Details", card)).response)  # to its owner it is known everywhere
 
 
-async def test_the_settings_of_a_picture_are_shown_to_whoever_asks_and_nobody_else(stage: Stage):
-    result = await read(stage)
+async def test_the_settings_of_a_picture_are_shown_to_whoever_asks_and_nobody_else(harness: SimcordHarness):
+    result = await read(harness)
 
     assert result.response.ephemeral
     said = texts(result.response)
@@ -199,18 +199,18 @@ async def test_the_settings_of_a_picture_are_shown_to_whoever_asks_and_nobody_el
 
 
 @pytest.mark.parametrize("restarts", [False, True])
-async def test_what_was_read_is_drawn_after_a_look_at_it_and_after_a_restart_too(stage: Stage, restarts: bool):
-    found = await read(stage)
+async def test_what_was_read_is_drawn_after_a_look_at_it_and_after_a_restart_too(harness: SimcordHarness, restarts: bool):
+    found = await read(harness)
     if restarts:
-        await stage.restart()
-    shown = await stage.member.click(found.response, custom_id=DRAW)
+        await harness.restart()
+    shown = await harness.member.click(found.response, custom_id=DRAW)
     if restarts:
-        await stage.restart()
+        await harness.restart()
 
     filled = values(shown)
-    await stage.member.submit_modal(shown, filled)
+    await harness.member.submit_modal(shown, filled)
 
-    assert stage.bot._connection._view_store._modals == {}
+    assert harness.bot._connection._view_store._modals == {}
     assert filled == {
         "prompt": "1girl, green hair",
         "negative_prompt": "lowres, hat",
@@ -218,26 +218,26 @@ async def test_what_was_read_is_drawn_after_a_look_at_it_and_after_a_restart_too
         "style": ["ink"],
         "numbers": "Steps: 28, CFG scale: 5.5, Seed: 1234, Style weight: 0.6",
     }
-    job = await stage.only_job()
+    job = await harness.only_job()
     request = job.request
     assert (request.prompt, request.negative_prompt) == ("1girl, green hair", "lowres, hat")
     assert (request.width, request.height, request.num_images) == (64, 96, 1)
     assert (request.num_inference_steps, request.guidance_scale, request.seed) == (28, 5.5, 1234)
     assert (request.style, request.adapter_weight) == ("ink", 0.6)
-    assert (job.origin.user_id, job.parent) == (stage.member.id, None)
-    await stage.draw()
-    assert len(stage.card(job).attachments) == 1
+    assert (job.origin.user_id, job.parent) == (harness.member.id, None)
+    await harness.draw()
+    assert len(harness.card(job).attachments) == 1
 
 
-async def test_what_a_member_leaves_empty_is_nothing_whatever_their_defaults_say(stage: Stage):
-    await stage.member.slash(stage.channel, "profile set", style="ink", negative_prompt="mine", pictures=3)
-    shown = await stage.member.click((await read(stage)).response, custom_id=DRAW)
+async def test_what_a_member_leaves_empty_is_nothing_whatever_their_defaults_say(harness: SimcordHarness):
+    await harness.member.slash(harness.channel, "profile set", style="ink", negative_prompt="mine", pictures=3)
+    shown = await harness.member.click((await read(harness)).response, custom_id=DRAW)
 
-    await stage.member.submit_modal(
+    await harness.member.submit_modal(
         shown, {"prompt": "1girl", "negative_prompt": "", "size": ["square"], "style": ["-"], "numbers": ""}
     )
 
-    request = (await stage.only_job()).request
+    request = (await harness.only_job()).request
     assert (request.style, request.negative_prompt, request.num_images) == (None, "", 1)
     assert (request.num_inference_steps, request.guidance_scale) == (4, 7.0)
 
@@ -251,33 +251,33 @@ async def test_what_a_member_leaves_empty_is_nothing_whatever_their_defaults_say
         ({"prompt": "  "}, "The prompt is empty"),
     ],
 )
-async def test_what_a_member_made_of_the_form_is_checked_as_ever(stage: Stage, changes: dict[str, str], words: str):
-    shown = await stage.member.click((await read(stage)).response, custom_id=DRAW)
+async def test_what_a_member_made_of_the_form_is_checked_as_ever(harness: SimcordHarness, changes: dict[str, str], words: str):
+    shown = await harness.member.click((await read(harness)).response, custom_id=DRAW)
 
-    result = await stage.member.submit_modal(shown, values(shown) | changes)
+    result = await harness.member.submit_modal(shown, values(shown) | changes)
 
     assert words in refusal(result)
     assert not result.deferred
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
-async def test_the_rules_of_the_server_hold_for_what_was_read(stage: Stage):
-    shown = await stage.member.click((await read(stage)).response, custom_id=DRAW)
-    await house_rules(stage, max_steps=20)
+async def test_the_rules_of_the_server_hold_for_what_was_read(harness: SimcordHarness):
+    shown = await harness.member.click((await read(harness)).response, custom_id=DRAW)
+    await guild_settings(harness, max_steps=20)
 
-    result = await stage.member.submit_modal(shown, values(shown))
+    result = await harness.member.submit_modal(shown, values(shown))
 
     assert "at most 20 steps" in refusal(result)
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
 @pytest.mark.parametrize("words", ["a ```` b", "long, " * 800])
-async def test_a_text_that_cannot_be_quoted_comes_as_a_file_and_is_drawn_from_it(stage: Stage, words: str):
-    found = await read(stage, f"{words}\nSteps: 9, Seed: 77, Size: 64x64")
+async def test_a_text_that_cannot_be_quoted_comes_as_a_file_and_is_drawn_from_it(harness: SimcordHarness, words: str):
+    found = await read(harness, f"{words}\nSteps: 9, Seed: 77, Size: 64x64")
     (file,) = found.response.attachments
     assert words.strip().encode() in await file.read()
 
-    shown = await stage.member.click(found.response, custom_id=DRAW)
+    shown = await harness.member.click(found.response, custom_id=DRAW)
 
     filled = values(shown)
     assert filled["prompt"] == words.strip()[:2000]
@@ -286,35 +286,39 @@ async def test_a_text_that_cannot_be_quoted_comes_as_a_file_and_is_drawn_from_it
         assert "the end of the words is left out" in texts(found.response)
 
 
-async def test_a_strangers_words_ping_nobody_and_hide_nothing(stage: Stage):
-    evil = f"@everyone <@{stage.other.id}> \u202egnp\u200b [click](https://evil.example)\nSteps: 4, Model: <@{stage.other.id}>"
+async def test_a_strangers_words_ping_nobody_and_hide_nothing(harness: SimcordHarness):
+    evil = (
+        f"@everyone <@{harness.other.id}> \u202egnp\u200b [click](https://evil.example)\nSteps: 4, Model: <@{harness.other.id}>"
+    )
 
-    result = await menu(stage, "Read settings", await post(stage, ("@everyone_(x).png", picture(evil))), stage.member)
+    result = await menu(harness, "Read settings", await post(harness, ("@everyone_(x).png", picture(evil))), harness.member)
 
     said = texts(result.response)
-    stored = stage.env.backend.get_message(stage.channel.id, result.response.id)
+    stored = harness.env.backend.get_message(harness.channel.id, result.response.id)
     assert (stored.ping_user_ids, stored.ping_role_ids, stored.mention_everyone) == ([], [], False)
     assert "\u202e" not in said
-    assert f"drew it (<@{stage.other.id}>" not in said
+    assert f"drew it (<@{harness.other.id}>" not in said
     quoted = next(part["content"] for part in parts(result.response) if part.get("content", "").startswith("```"))
     assert "@everyone" not in said.replace(quoted, "")
     assert "```" not in quoted[3:-3]
 
 
-async def test_the_first_picture_of_a_message_is_read_whatever_else_is_attached(stage: Stage):
-    message = await post(stage, ("notes.txt", b"Steps: 1"), ("two.png", picture("2girls\nSteps: 2")), ("three.png", picture()))
+async def test_the_first_picture_of_a_message_is_read_whatever_else_is_attached(harness: SimcordHarness):
+    message = await post(
+        harness, ("notes.txt", b"Steps: 1"), ("two.png", picture("2girls\nSteps: 2")), ("three.png", picture())
+    )
 
-    assert "2girls" in texts((await menu(stage, "Read settings", message)).response)
+    assert "2girls" in texts((await menu(harness, "Read settings", message)).response)
 
 
-async def test_a_card_of_ours_can_be_read_as_any_other_picture(stage: Stage):
-    first = await stage.finished()
-    stage.store.files = {key: picture("ours\nSteps: 4") for key in stage.store.files}
-    await stage.anime()
-    second = await stage.draw()
+async def test_a_card_of_ours_can_be_read_as_any_other_picture(harness: SimcordHarness):
+    first = await harness.finished()
+    harness.store.files = {key: picture("ours\nSteps: 4") for key in harness.store.files}
+    await harness.anime()
+    second = await harness.draw()
     assert second.id != first.id
 
-    result = await menu(stage, "Read settings", stage.card(first), stage.other)
+    result = await menu(harness, "Read settings", harness.card(first), harness.other)
 
     assert "says nothing about how it was made" in refusal_in_place(result)
 
@@ -337,75 +341,75 @@ def refusal_in_place(result: Any) -> str:
         ([("much.png", picture("x" * 50_001))], "too much to be settings"),
     ],
 )
-async def test_what_cannot_be_read_gets_one_sentence(stage: Stage, files: list[tuple[str, bytes]], words: str):
-    message = await post(stage, *files)
+async def test_what_cannot_be_read_gets_one_sentence(harness: SimcordHarness, files: list[tuple[str, bytes]], words: str):
+    message = await post(harness, *files)
 
-    assert words in refusal(await menu(stage, "Read settings", message))
+    assert words in refusal(await menu(harness, "Read settings", message))
 
 
-async def test_a_press_on_a_message_without_settings_says_so(stage: Stage):
-    found = await read(stage)
-    stored = stage.env.backend.get_message(stage.channel.id, found.response.id)
+async def test_a_press_on_a_message_without_settings_says_so(harness: SimcordHarness):
+    found = await read(harness)
+    stored = harness.env.backend.get_message(harness.channel.id, found.response.id)
     for part in parts(found.response):
         if part["type"] == 10:
             part["content"] = "gone"
     stored.components = [{"type": 1, "components": [{"type": 2, "style": 1, "label": "x", "custom_id": DRAW}]}]
 
-    assert "Use **Read settings** on the picture again" in refusal(await stage.member.click(found.response, custom_id=DRAW))
+    assert "Use **Read settings** on the picture again" in refusal(await harness.member.click(found.response, custom_id=DRAW))
 
 
-async def test_remix_in_direct_messages_opens_the_form_and_its_picture_arrives_there(stage: Stage):
-    first, card = await drawn_in_private(stage, negative_prompt="hat", images=2)
+async def test_remix_in_direct_messages_opens_the_form_and_its_picture_arrives_there(harness: SimcordHarness):
+    first, card = await drawn_in_private(harness, negative_prompt="hat", images=2)
 
-    shown = await direct_menu(stage, "Remix", card)
-    await stage.member.user.submit_modal(shown, values(shown) | {"prompt": "1boy"})
-    second = await stage.draw()
+    shown = await direct_menu(harness, "Remix", card)
+    await harness.member.user.submit_modal(shown, values(shown) | {"prompt": "1boy"})
+    second = await harness.draw()
 
     assert second.parent is not None
     assert (second.parent.job_id, second.parent.relation) == (first.id, Relation.REMIX)
     assert (second.origin.guild_id, second.request.prompt, second.request.num_images) == (None, "1boy", 2)
-    assert len(stage.card(second, stage.member.user.dm_channel).attachments) == 2
+    assert len(harness.card(second, harness.member.user.dm_channel).attachments) == 2
 
 
-async def test_details_in_direct_messages_are_shown(stage: Stage):
-    first, card = await drawn_in_private(stage, seed=41)
+async def test_details_in_direct_messages_are_shown(harness: SimcordHarness):
+    first, card = await drawn_in_private(harness, seed=41)
 
-    result = await direct_menu(stage, "Details", card)
+    result = await direct_menu(harness, "Details", card)
 
     assert first.id in texts(result.response)
     assert "Seed: 41" in texts(result.response)
 
 
-async def test_report_in_direct_messages_says_that_nobody_moderates_there(stage: Stage):
-    await house_rules(stage, report_channel=stage.channel.id)
-    _, card = await drawn_in_private(stage)
+async def test_report_in_direct_messages_says_that_nobody_moderates_there(harness: SimcordHarness):
+    await guild_settings(harness, report_channel=harness.channel.id)
+    _, card = await drawn_in_private(harness)
 
-    assert refusal(await direct_menu(stage, "Report", card)) == NO_MODERATORS
+    assert refusal(await direct_menu(harness, "Report", card)) == NO_MODERATORS
 
 
-async def test_settings_read_in_direct_messages_are_drawn_there(stage: Stage):
-    theirs = await post_in_private(stage)
+async def test_settings_read_in_direct_messages_are_drawn_there(harness: SimcordHarness):
+    theirs = await post_in_private(harness)
 
-    found = await direct_menu(stage, "Read settings", theirs)
-    shown = await stage.member.user.click(found.response, custom_id=DRAW)
-    await stage.member.user.submit_modal(shown, values(shown))
-    job = await stage.draw()
+    found = await direct_menu(harness, "Read settings", theirs)
+    shown = await harness.member.user.click(found.response, custom_id=DRAW)
+    await harness.member.user.submit_modal(shown, values(shown))
+    job = await harness.draw()
 
     assert "Ink × 0.6" in texts(found.response)
     assert (job.origin.guild_id, job.request.seed, job.request.style) == (None, 1234, "ink")
-    assert len(stage.card(job, stage.member.user.dm_channel).attachments) == 1
+    assert len(harness.card(job, harness.member.user.dm_channel).attachments) == 1
 
 
 @pytest.mark.parametrize("name", ["Remix", "Details", "Report"])
-async def test_ones_own_message_in_direct_messages_is_no_card(stage: Stage, name: str):
-    theirs = await post_in_private(stage)
+async def test_ones_own_message_in_direct_messages_is_no_card(harness: SimcordHarness, name: str):
+    theirs = await post_in_private(harness)
 
-    assert "my own messages with a picture" in refusal(await direct_menu(stage, name, theirs))
+    assert "my own messages with a picture" in refusal(await direct_menu(harness, name, theirs))
 
 
-async def test_a_picture_that_was_deleted_in_direct_messages_is_said_to_be_gone(stage: Stage):
-    job, card = await drawn_in_private(stage)
-    await stage.jobs.mark_deleted(job.id, by=stage.member.id, now=stage.clock.now())
+async def test_a_picture_that_was_deleted_in_direct_messages_is_said_to_be_gone(harness: SimcordHarness):
+    job, card = await drawn_in_private(harness)
+    await harness.jobs.mark_deleted(job.id, by=harness.member.id, now=harness.clock.now())
 
     for name in ("Remix", "Details", "Report"):
-        assert "was deleted" in refusal(await direct_menu(stage, name, card))
+        assert "was deleted" in refusal(await direct_menu(harness, name, card))

@@ -6,12 +6,12 @@ from pathlib import Path
 from bot import __version__
 from bot.domain.profile import Catalog, Licence, Quality, Style
 from cogs.about import source_url
-from tests.cogs.stage import Stage, open_stage, texts
+from tests.cogs.harness import SimcordHarness, open_stage, texts
 from tests.examples import CATALOG, PASTEL, PROFILE
 
 
-async def test_help_tells_how_to_start_and_what_the_buttons_do(stage: Stage):
-    result = await stage.member.slash(stage.channel, "help")
+async def test_help_tells_how_to_start_and_what_the_buttons_do(harness: SimcordHarness):
+    result = await harness.member.slash(harness.channel, "help")
 
     assert result.ephemeral
     said = texts(result.response)
@@ -22,8 +22,8 @@ async def test_help_tells_how_to_start_and_what_the_buttons_do(stage: Stage):
 
 async def test_about_names_version_model_and_licences(tmp_path: Path):
     profile = replace(PROFILE, url="https://example.org/model", licence=Licence(name="Fair AI", url="https://example.org/fair"))
-    async with open_stage(tmp_path, profile=profile) as stage:
-        result = await stage.member.slash(stage.channel, "about")
+    async with open_stage(tmp_path, profile=profile) as harness:
+        result = await harness.member.slash(harness.channel, "about")
 
     assert result.ephemeral
     said = texts(result.response)
@@ -38,8 +38,8 @@ async def test_about_names_the_licence_of_the_lora_that_drafts_are_drawn_with(tm
     lcm = replace(PASTEL, name="lcm", title="LCM", licence=Licence(name="Open RAIL"), is_distilled=True)
     profile = replace(PROFILE, quality={"draft": Quality(num_inference_steps=2, style="lcm")})
     catalog = Catalog(profiles={PROFILE.name: profile}, styles={"lcm": lcm, "pastel": PASTEL})
-    async with open_stage(tmp_path, profile=profile, catalog=catalog) as stage:
-        result = await stage.member.slash(stage.channel, "about")
+    async with open_stage(tmp_path, profile=profile, catalog=catalog) as harness:
+        result = await harness.member.slash(harness.channel, "about")
 
     said = texts(result.response)
     assert "**For drafts:** LCM · licence Open RAIL" in said
@@ -56,15 +56,15 @@ async def test_about_fits_into_one_message_with_a_hundred_styles(tmp_path: Path)
         )
         for number in range(100)
     }
-    async with open_stage(tmp_path, catalog=Catalog(profiles=CATALOG.profiles, styles=styles)) as stage:
-        result = await stage.member.slash(stage.channel, "about")
+    async with open_stage(tmp_path, catalog=Catalog(profiles=CATALOG.profiles, styles=styles)) as harness:
+        result = await harness.member.slash(harness.channel, "about")
 
     assert "more; `/anime` offers them all" in texts(result.response)
 
 
-async def test_the_commands_answer_in_direct_messages(stage: Stage):
+async def test_the_commands_answer_in_direct_messages(harness: SimcordHarness):
     for command in ("help", "about", "queue show"):
-        assert (await stage.member.user.slash(command)).ephemeral
+        assert (await harness.member.user.slash(command)).ephemeral
 
 
 def test_the_source_link_comes_from_the_package_or_is_left_out():

@@ -11,143 +11,147 @@ from bot.chat import replies
 from bot.domain.job import JobStatus
 from bot.domain.quota import Limits
 from bot.services import reception
-from tests.cogs.stage import Stage
+from tests.cogs.harness import SimcordHarness
 
 
-def requests_of(stage: Stage) -> list[str]:
-    return [entry.path for entry in stage.env.backend.http_requests]
+def requests_of(harness: SimcordHarness) -> list[str]:
+    return [entry.path for entry in harness.env.backend.http_requests]
 
 
-async def deliver_late(stage: Stage, seconds: float, press: Any) -> Any:
+async def deliver_late(harness: SimcordHarness, seconds: float, press: Any) -> Any:
     """Carry out `press`, with the event reaching the bot `seconds` after Discord made it."""
-    emit = stage.env.backend.emit
+    emit = harness.env.backend.emit
 
     def late(event: str, payload: Any) -> None:
         if event == "INTERACTION_CREATE":
-            stage.env.backend.advance_clock(seconds)
+            harness.env.backend.advance_clock(seconds)
         emit(event, payload)
 
-    stage.env.backend.emit = late  # type: ignore[method-assign]
+    harness.env.backend.emit = late  # type: ignore[method-assign]
     try:
         return await press()
     finally:
-        del stage.env.backend.emit
+        del harness.env.backend.emit
 
 
-async def test_a_command_that_comes_in_too_late_is_dropped_before_any_work(stage: Stage):
-    await stage.member.slash(stage.channel, "help")  # how long events take is known from the others
-    before = len(requests_of(stage))
+async def test_a_command_that_comes_in_too_late_is_dropped_before_any_work(harness: SimcordHarness):
+    await harness.member.slash(harness.channel, "help")  # how long events take is known from the others
+    before = len(requests_of(harness))
 
-    result = await deliver_late(stage, 2.7, stage.anime)
+    result = await deliver_late(harness, 2.7, harness.anime)
 
     assert not result.acknowledged
-    assert len(requests_of(stage)) == before
-    assert await stage.all_jobs() == []
+    assert len(requests_of(harness)) == before
+    assert await harness.all_jobs() == []
 
 
-async def test_a_press_and_a_form_that_come_in_too_late_are_dropped(stage: Stage):
-    await stage.anime()
-    job = await stage.only_job()
-    result = await deliver_late(stage, 2.7, lambda: stage.press(job, "cancel"))
+async def test_a_press_and_a_form_that_come_in_too_late_are_dropped(harness: SimcordHarness):
+    await harness.anime()
+    job = await harness.only_job()
+    result = await deliver_late(harness, 2.7, lambda: harness.press(job, "cancel"))
     assert not result.acknowledged
-    assert (await stage.job(job.id)).status is JobStatus.QUEUED
+    assert (await harness.job(job.id)).status is JobStatus.QUEUED
 
-    done = await stage.draw()
-    shown = await stage.press(done, "remix")
+    done = await harness.draw()
+    shown = await harness.press(done, "remix")
     values = {"prompt": "1boy", "negative_prompt": "", "size": ["square"], "style": ["-"], "images": ["1"]}
-    result = await deliver_late(stage, 2.7, lambda: stage.member.submit_modal(shown, values))
+    result = await deliver_late(harness, 2.7, lambda: harness.member.submit_modal(shown, values))
     assert not result.acknowledged
-    assert len(await stage.all_jobs()) == 1
+    assert len(await harness.all_jobs()) == 1
 
 
 async def test_an_answer_after_three_seconds_costs_nothing_and_makes_no_noise(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     """Discord takes no answer any more, so the job that was stored before it is cancelled at once and costs nothing."""
-    monkeypatch.setattr(stage.bot._freshness, "is_stale", lambda *_: False)
+    monkeypatch.setattr(harness.bot._freshness, "is_stale", lambda *_: False)
 
-    await deliver_late(stage, 3.5, stage.anime)
+    await deliver_late(harness, 3.5, harness.anime)
 
-    job = await stage.only_job()
+    job = await harness.only_job()
     assert (job.status, job.shown_at) == (JobStatus.CANCELLED, None)
-    await stage.deliver()
-    assert stage.channel.history() == []
-    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+    await harness.deliver()
+    assert harness.channel.history() == []
+    assert harness.metrics.registry.get_sample_value("pastel_errors_total") == 0
     assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
 
 
-async def test_an_event_that_discord_sends_twice_is_one_job(stage: Stage):
-    emit = stage.env.backend.emit
+async def test_an_event_that_discord_sends_twice_is_one_job(harness: SimcordHarness):
+    emit = harness.env.backend.emit
 
     def twice(event: str, payload: Any) -> None:
         emit(event, copy.deepcopy(payload))
         if event == "INTERACTION_CREATE":
             emit(event, payload)
 
-    stage.env.backend.emit = twice  # type: ignore[method-assign]
-    await stage.anime()
-    del stage.env.backend.emit
+    harness.env.backend.emit = twice  # type: ignore[method-assign]
+    await harness.anime()
+    del harness.env.backend.emit
 
-    assert len(await stage.all_jobs()) == 1
-    assert len(stage.channel.history()) == 1
-    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+    assert len(await harness.all_jobs()) == 1
+    assert len(harness.channel.history()) == 1
+    assert harness.metrics.registry.get_sample_value("pastel_errors_total") == 0
 
 
-async def test_the_job_is_stored_before_the_one_answer_which_is_its_card(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+async def test_the_job_is_stored_before_the_one_answer_which_is_its_card(
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch
+):
     shown: list[int] = []
-    add = stage.jobs.add
+    add = harness.jobs.add
 
     async def watched(*args: Any, **kwargs: Any) -> Any:
         added = await add(*args, **kwargs)
-        shown.append(len(stage.channel.history()))
+        shown.append(len(harness.channel.history()))
         return added
 
-    monkeypatch.setattr(stage.jobs, "add", watched)
-    before = len(requests_of(stage))
-    result = await stage.anime()
-    assert [path.rpartition("/")[2] for path in requests_of(stage)[before:]] == ["callback"]
+    monkeypatch.setattr(harness.jobs, "add", watched)
+    before = len(requests_of(harness))
+    result = await harness.anime()
+    assert [path.rpartition("/")[2] for path in requests_of(harness)[before:]] == ["callback"]
     assert not result.deferred
-    await stage.press(await stage.draw(), "reroll")
+    await harness.press(await harness.draw(), "reroll")
 
     assert shown == [0, 1]
 
 
-def without_patience(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def without_patience(harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every job take too long to be stored (that this is noticed, test_reception shows)."""
 
     async def asks(_: Any, answer: Any) -> Any:
         await answer.ask_for_patience()
         return reception.Asked.YES
 
-    monkeypatch.setattr(stage.services.generation._reception, "_ask_for_patience", asks)
+    monkeypatch.setattr(harness.services.generation._reception, "_ask_for_patience", asks)
 
 
-async def test_a_slow_disk_is_said_and_the_card_follows_for_all_to_see(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    without_patience(stage, monkeypatch)
-    result = await stage.anime()
+async def test_a_slow_disk_is_said_and_the_card_follows_for_all_to_see(
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch
+):
+    without_patience(harness, monkeypatch)
+    result = await harness.anime()
 
     assert result.response is not None
     assert result.response.ephemeral
     assert "nothing was taken" in result.response.content
     (card,) = result.followups
     assert not card.ephemeral
-    job = await stage.draw()
+    job = await harness.draw()
     assert job.reply.message_id == card.id
-    assert len(stage.card(job).attachments) == 1
+    assert len(harness.card(job).attachments) == 1
 
 
-async def test_a_refusal_takes_the_place_of_the_slow_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch):
-    stage.limits = Limits(daily_credits=0)
-    without_patience(stage, monkeypatch)
-    result = await stage.anime()
+async def test_a_refusal_takes_the_place_of_the_slow_sentence(harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch):
+    harness.limits = Limits(daily_credits=0)
+    without_patience(harness, monkeypatch)
+    result = await harness.anime()
 
     assert result.response is not None
     assert "This costs 1 credit" in result.response.content
     assert result.followups == []
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
-async def test_a_member_who_cannot_be_told_is_no_error(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+async def test_a_member_who_cannot_be_told_is_no_error(harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch):
     """The answer itself gets lost on its way, after the refusal was decided."""
     calls: list[str] = []
 
@@ -156,7 +160,7 @@ async def test_a_member_who_cannot_be_told_is_no_error(stage: Stage, monkeypatch
         raise ConnectionResetError
 
     monkeypatch.setattr("bot.chat.errors.refuse", reset)
-    await stage.anime(" ")
+    await harness.anime(" ")
 
     assert len(calls) == 1
-    assert stage.metrics.registry.get_sample_value("pastel_errors_total") == 0
+    assert harness.metrics.registry.get_sample_value("pastel_errors_total") == 0

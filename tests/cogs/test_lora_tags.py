@@ -9,14 +9,14 @@ import pytest
 
 from bot.domain.job import Job
 from bot.domain.profile import Catalog
-from tests.cogs.stage import Stage, open_stage, texts
+from tests.cogs.harness import SimcordHarness, open_stage, texts
 from tests.cogs.test_anime import refusal
-from tests.cogs.test_context_menus import DRAW, INK, house_rules, menu, picture, post, read, values
+from tests.cogs.test_context_menus import DRAW, INK, guild_settings, menu, picture, post, read, values
 from tests.examples import CATALOG
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncGenerator[Stage]:
+async def harness(tmp_path: Path) -> AsyncGenerator[SimcordHarness]:
     catalog = Catalog(profiles=CATALOG.profiles, styles={**CATALOG.styles, "ink": INK})
     async with open_stage(tmp_path, catalog=catalog) as opened:
         yield opened
@@ -26,56 +26,56 @@ def drawn(job: Job) -> tuple[str, list[tuple[str, float]]]:
     return job.request.prompt, [(style.name, style.weight) for style in job.request.styles]
 
 
-async def test_a_tag_in_anime_is_the_style_from_the_first_card_to_the_remix_form(stage: Stage):
-    await stage.anime("1girl <lora:pastel:0.8>, <lora:ink-v2:.5>")
-    queued = texts(stage.card(await stage.last_job()))
-    job = await stage.draw()
-    form = values(await stage.press(job, "remix"))
+async def test_a_tag_in_anime_is_the_style_from_the_first_card_to_the_remix_form(harness: SimcordHarness):
+    await harness.anime("1girl <lora:pastel:0.8>, <lora:ink-v2:.5>")
+    queued = texts(harness.card(await harness.last_job()))
+    job = await harness.draw()
+    form = values(await harness.press(job, "remix"))
 
     assert drawn(job) == ("1girl", [("pastel", 0.8), ("ink", 0.5)])
-    for shown in (queued, texts(stage.card(job))):
+    for shown in (queued, texts(harness.card(job))):
         assert "Pastel Anime × 0.8 · Ink × 0.5" in shown
         assert "lora:" not in shown
     assert (form["prompt"], form["style"]) == ("1girl", ["pastel"])
 
 
-async def test_a_tag_in_the_remix_form_is_a_style(stage: Stage):
-    job = await stage.finished(prompt="1girl")
-    shown = await stage.press(job, "remix")
+async def test_a_tag_in_the_remix_form_is_a_style(harness: SimcordHarness):
+    job = await harness.finished(prompt="1girl")
+    shown = await harness.press(job, "remix")
 
-    await stage.member.submit_modal(shown, values(shown) | {"prompt": "1boy <lora:ink:0.5>", "negative_prompt": "hat"})
+    await harness.member.submit_modal(shown, values(shown) | {"prompt": "1boy <lora:ink:0.5>", "negative_prompt": "hat"})
 
-    assert drawn(await stage.last_job()) == ("1boy", [("ink", 0.5)])
-
-
-async def test_a_tag_in_the_form_of_a_picture_that_was_read_is_a_style(stage: Stage):
-    shown = await stage.member.click((await read(stage, "1girl\nSteps: 5, Seed: 1")).response, custom_id=DRAW)
-
-    await stage.member.submit_modal(shown, values(shown) | {"prompt": "1boy <lora:ink:0.5>", "negative_prompt": "hat"})
-
-    assert drawn(await stage.last_job()) == ("1boy", [("ink", 0.5)])
+    assert drawn(await harness.last_job()) == ("1boy", [("ink", 0.5)])
 
 
-async def test_a_style_that_the_server_does_not_offer_cannot_be_had_by_a_tag(stage: Stage):
-    await house_rules(stage, allowed_styles=frozenset({"pastel"}))
+async def test_a_tag_in_the_form_of_a_picture_that_was_read_is_a_style(harness: SimcordHarness):
+    shown = await harness.member.click((await read(harness, "1girl\nSteps: 5, Seed: 1")).response, custom_id=DRAW)
 
-    said = refusal(await stage.anime("1girl <lora:ink-v2:0.5>"))
+    await harness.member.submit_modal(shown, values(shown) | {"prompt": "1boy <lora:ink:0.5>", "negative_prompt": "hat"})
+
+    assert drawn(await harness.last_job()) == ("1boy", [("ink", 0.5)])
+
+
+async def test_a_style_that_the_server_does_not_offer_cannot_be_had_by_a_tag(harness: SimcordHarness):
+    await guild_settings(harness, allowed_styles=frozenset({"pastel"}))
+
+    said = refusal(await harness.anime("1girl <lora:ink-v2:0.5>"))
 
     assert "names `ink-v2`, with which I cannot draw here" in said
-    assert await stage.all_jobs() == []
+    assert await harness.all_jobs() == []
 
 
 @pytest.mark.parametrize("prompt", ["for<lora:ink:1>bidden", "<lora:ink:1>forbidden", "for<lo<lora:ink:1>ra:ink:1>bidden"])
-async def test_a_tag_hides_no_word_from_the_rules(stage: Stage, prompt: str):
-    await house_rules(stage, blocked_words=("forbidden",))
+async def test_a_tag_hides_no_word_from_the_rules(harness: SimcordHarness, prompt: str):
+    await guild_settings(harness, blocked_words=("forbidden",))
 
-    assert "do not want a word of this prompt" in refusal(await stage.anime(prompt))
-    assert "do not understand the tag" in refusal(await stage.anime("1girl <lora:ink:1:forbidden>"))
-    assert await stage.all_jobs() == []
+    assert "do not want a word of this prompt" in refusal(await harness.anime(prompt))
+    assert "do not understand the tag" in refusal(await harness.anime("1girl <lora:ink:1:forbidden>"))
+    assert await harness.all_jobs() == []
 
 
-async def test_what_another_program_wrote_in_a_form_that_is_not_read_is_named_and_not_drawn(stage: Stage):
-    result = await menu(stage, "Read settings", await post(stage, ("a.png", picture('{"nodes": [], "links": []}'))))
+async def test_what_another_program_wrote_in_a_form_that_is_not_read_is_named_and_not_drawn(harness: SimcordHarness):
+    result = await menu(harness, "Read settings", await post(harness, ("a.png", picture('{"nodes": [], "links": []}'))))
 
     assert "ComfyUI wrote this in a form that I cannot read" in texts(result.response)
     assert "Draw this here" not in str(result.response.components)

@@ -13,14 +13,14 @@ import pytest
 import simcord
 from discord.app_commands import AppCommandChannel, TransformerError
 
-from bot.chat.settings_changes import NOTHING_CHANGED
-from bot.domain.house_rules import SETTING_NAMES, UNCHANGED, GuildSettings
+from bot.chat.settings.changes import NOTHING_CHANGED
+from bot.domain.guild_settings.edits import assign
+from bot.domain.guild_settings.serialization import MAX_FILE_BYTES, to_values
+from bot.domain.guild_settings.settings import SETTING_NAMES, UNCHANGED, GuildSettings
 from bot.domain.job import Actor
-from bot.domain.settings_edits import assign
-from bot.domain.settings_json import MAX_FILE_BYTES, to_values
-from bot.services.house_rules import PAGE_LENGTH
+from bot.services.guild_settings import PAGE_LENGTH
 from cogs._channels import ChannelId
-from tests.cogs.stage import Stage, texts
+from tests.cogs.harness import SimcordHarness, texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +95,10 @@ OTHERS = ("show", "history", "export", "panel")
 class Desk:
     """A stage with a role, and what a manager does there."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.role = stage.guild.create_role("Artists")
-        self.actor = Actor(user_id=stage.manager.id, guild_id=stage.guild.id, manages_guild=True)
+    def __init__(self, harness: SimcordHarness) -> None:
+        self.harness = harness
+        self.role = harness.guild.create_role("Artists")
+        self.actor = Actor(user_id=harness.manager.id, guild_id=harness.guild.id, manages_guild=True)
 
     def real(self, value: Any) -> Any:
         """`value` with ids in place of the words "role" and "channel"."""
@@ -106,33 +106,33 @@ class Desk:
             return {self.real(key): item for key, item in value.items()}
         if isinstance(value, list):
             return [self.real(item) for item in value]
-        return {"role": str(self.role.id), "channel": str(self.stage.channel.id)}.get(value, value)
+        return {"role": str(self.role.id), "channel": str(self.harness.channel.id)}.get(value, value)
 
     async def put(self, name: str, value: Any) -> None:
-        await self.stage.services.house_rules.revise(self.actor, assign(name, self.real(value)))
+        await self.harness.services.guild_settings.revise(self.actor, assign(name, self.real(value)))
 
     async def settings(self) -> GuildSettings:
-        return await self.stage.services.house_rules.read(self.actor)
+        return await self.harness.services.guild_settings.read(self.actor)
 
     async def value(self, name: str) -> Any:
         return to_values(await self.settings())[name]
 
     async def show_commands_to(self, actor: Any) -> None:
         """As a server's administrators can, for whomever they like."""
-        registered = next(found for found in await self.stage.bot.tree.fetch_commands() if found.name == "settings")
-        self.stage.guild.set_command_permissions(registered, {actor: True})
+        registered = next(found for found in await self.harness.bot.tree.fetch_commands() if found.name == "settings")
+        self.harness.guild.set_command_permissions(registered, {actor: True})
 
     async def slash(self, command: str, actor: Any = None, **options: Any) -> simcord.InteractionResult:
-        handles = {"role": self.role, "channel": self.stage.channel}
+        handles = {"role": self.role, "channel": self.harness.channel}
         given = {name: handles.get(value, value) if isinstance(value, str) else value for name, value in options.items()}
-        result = await (actor or self.stage.manager).slash(self.stage.channel, f"settings {command}", **given)
+        result = await (actor or self.harness.manager).slash(self.harness.channel, f"settings {command}", **given)
         assert result.ephemeral
         return result
 
 
 @pytest.fixture
-def desk(stage: Stage) -> Desk:
-    return Desk(stage)
+def desk(harness: SimcordHarness) -> Desk:
+    return Desk(harness)
 
 
 def described(payload: dict[str, Any]) -> int:
@@ -150,8 +150,10 @@ def leaves(payload: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield prefix + option["name"]
 
 
-async def test_the_command_keeps_within_discords_limits_and_is_for_servers_and_those_who_manage_them(stage: Stage):
-    payload = next(command for command in stage.bot.tree.get_commands() if command.name == "settings").to_dict(stage.bot.tree)
+async def test_the_command_keeps_within_discords_limits_and_is_for_servers_and_those_who_manage_them(harness: SimcordHarness):
+    payload = next(command for command in harness.bot.tree.get_commands() if command.name == "settings").to_dict(
+        harness.bot.tree
+    )
 
     assert described(payload) <= 8_000
     assert len(payload["options"]) <= 25
@@ -164,7 +166,7 @@ async def test_the_command_keeps_within_discords_limits_and_is_for_servers_and_t
 @pytest.mark.parametrize("group", GROUPS)
 async def test_each_command_changes_its_setting_and_nothing_else_and_says_before_and_after(desk: Desk, group: str):
     for line in (line for line in LINES if line.command.split()[0] == group):
-        await desk.stage.services.house_rules.restore(desk.actor)
+        await desk.harness.services.guild_settings.restore(desk.actor)
         await desk.put(line.setting, line.before)
 
         result = await desk.slash(line.command, **line.options)
@@ -172,19 +174,19 @@ async def test_each_command_changes_its_setting_and_nothing_else_and_says_before
         after = desk.real(line.after)
         assert " → " in texts(result.response), line
         assert to_values(await desk.settings()) == to_values(UNCHANGED) | {line.setting: after}, line
-        newest = (await desk.stage.services.house_rules.history(desk.actor)).entries[0]
+        newest = (await desk.harness.services.guild_settings.history(desk.actor)).entries[0]
         assert (newest.change.setting, newest.change.after) == (line.setting, after), line
-        assert newest.changed_by == desk.stage.manager.id
+        assert newest.changed_by == desk.harness.manager.id
 
 
 async def test_a_second_channel_joins_the_first(desk: Desk):
-    other = desk.stage.guild.create_text_channel("gallery")
+    other = desk.harness.guild.create_text_channel("gallery")
     await desk.slash("channels add", channel="channel")
 
     said = texts((await desk.slash("channels add", channel=other)).response)
 
-    first, second = sorted([desk.stage.channel.id, other.id])
-    assert f"<#{desk.stage.channel.id}> → <#{first}>, <#{second}>" in said
+    first, second = sorted([desk.harness.channel.id, other.id])
+    assert f"<#{desk.harness.channel.id}> → <#{first}>, <#{second}>" in said
 
 
 async def test_what_was_so_already_is_said(desk: Desk):
@@ -193,29 +195,29 @@ async def test_what_was_so_already_is_said(desk: Desk):
 
 async def test_no_command_works_for_others_even_where_the_server_shows_it_to_them(desk: Desk):
     await desk.put("blocked_words", ["a secret"])
-    await desk.show_commands_to(desk.stage.moderator)
+    await desk.show_commands_to(desk.harness.moderator)
 
     for command, options in [*((line.command, line.options) for line in LINES), *((name, {}) for name in OTHERS)]:
-        result = await desk.slash(command, desk.stage.moderator, **options)
+        result = await desk.slash(command, desk.harness.moderator, **options)
         assert "manage this server" in texts(result.response), command
         assert "secret" not in texts(result.response), command
 
-    assert len((await desk.stage.services.house_rules.history(desk.actor)).entries) == 1
+    assert len((await desk.harness.services.guild_settings.history(desk.actor)).entries) == 1
 
 
 async def test_a_channel_that_is_not_allowed_refuses_the_very_next_prompt(desk: Desk):
-    gallery = desk.stage.guild.create_text_channel("gallery")
-    await desk.stage.anime("first")
+    gallery = desk.harness.guild.create_text_channel("gallery")
+    await desk.harness.anime("first")
     await desk.slash("channels add", channel=gallery)
 
-    result = await desk.stage.anime("second")
+    result = await desk.harness.anime("second")
 
     assert result.response is not None
     assert f"draw only in <#{gallery.id}>" in result.response.content
-    assert [job.request.prompt for job in await desk.stage.all_jobs()] == ["first"]
+    assert [job.request.prompt for job in await desk.harness.all_jobs()] == ["first"]
     await desk.slash("channels clear")
-    await desk.stage.anime("third")
-    assert len(await desk.stage.all_jobs()) == 2
+    await desk.harness.anime("third")
+    assert len(await desk.harness.all_jobs()) == 2
 
 
 @pytest.mark.parametrize(
@@ -234,7 +236,7 @@ async def test_what_cannot_be_set_is_refused_with_a_sentence(desk: Desk, command
 
 
 async def test_everyone_is_refused_as_a_role(desk: Desk):
-    result = await desk.slash("roles add", role=desk.stage.guild.default_role)
+    result = await desk.slash("roles add", role=desk.harness.guild.default_role)
 
     assert "everyone is no role" in texts(result.response)
     assert await desk.settings() == UNCHANGED
@@ -268,12 +270,12 @@ async def test_history_shows_who_changed_what_when_and_goes_on_with_a_button(des
 
     result = await desk.slash("history")
     newest = texts(result.response)
-    await desk.stage.restart()
+    await desk.harness.restart()
     (button,) = [part for part in simcord_parts(result.response) if part.get("label") == "Older"]
-    await desk.stage.manager.click(result.response, custom_id=button["custom_id"])
+    await desk.harness.manager.click(result.response, custom_id=button["custom_id"])
 
-    when = int(desk.stage.clock.now().timestamp())
-    line = f"**Most steps:** {PAGE_LENGTH} steps → {PAGE_LENGTH + 1} steps\n-# by <@{desk.stage.manager.id}> <t:{when}:f>"
+    when = int(desk.harness.clock.now().timestamp())
+    line = f"**Most steps:** {PAGE_LENGTH} steps → {PAGE_LENGTH + 1} steps\n-# by <@{desk.harness.manager.id}> <t:{when}:f>"
     assert line in newest
     assert "**Most steps:** up to 60 → 1 step" not in newest
     assert "**Most steps:** up to 60 → 1 step" in texts(result.response)
@@ -321,21 +323,21 @@ async def test_a_file_with_a_fault_is_refused_with_a_sentence_and_changes_nothin
 
 
 async def test_the_lists_that_appear_while_typing_offer_what_there_is_to_moderators_only(desk: Desk):
-    stage = desk.stage
+    harness = desk.harness
     await desk.put("blocked_words", ["Spoiler", "secret"])
     await desk.put("allowed_styles", ["pastel"])
 
     async def offered(command: str, option: str, typed: str = "", actor: Any = None) -> list[Any]:
-        found = await (actor or stage.manager).autocomplete(stage.channel, f"settings {command}", option, typed)
+        found = await (actor or harness.manager).autocomplete(harness.channel, f"settings {command}", option, typed)
         return [choice["value"] for choice in found]
 
     assert await offered("words remove", "word", "SPOI") == ["Spoiler"]
     assert await offered("styles disallow", "style") == ["pastel"]
     assert await offered("styles allow", "style", "pas") == ["pastel"]
     assert await offered("limit size", "most", 6) == [64 * 64, 64 * 96]
-    await desk.show_commands_to(stage.moderator)
-    assert await offered("words remove", "word", "", stage.moderator) == []
-    assert await offered("styles disallow", "style", "", stage.moderator) == []
+    await desk.show_commands_to(harness.moderator)
+    assert await offered("words remove", "word", "", harness.moderator) == []
+    assert await offered("styles disallow", "style", "", harness.moderator) == []
 
 
 async def test_a_forged_category_is_no_channel_to_draw_in():

@@ -12,26 +12,26 @@ from simcord.backend.models.channel import Overwrite
 from simcord.components import walk_components
 from simcord.enums import OverwriteType
 
-from bot.chat.settings_text import Theme, names_of
-from bot.domain.house_rules import UNCHANGED, GuildSettings
+from bot.chat.settings.text import Theme, names_of
+from bot.domain.guild_settings.edits import assign
+from bot.domain.guild_settings.serialization import to_values
+from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
 from bot.domain.job import Actor
-from bot.domain.settings_edits import assign
-from bot.domain.settings_json import to_values
-from tests.cogs.stage import Stage, custom_ids, parts, texts
+from tests.cogs.harness import SimcordHarness, custom_ids, parts, texts
 
 
 class Panel:
     """A manager in front of the open panel."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.role = stage.guild.create_role("Artists")
-        self.gallery = stage.guild.create_text_channel("gallery")
-        self.actor = Actor(user_id=stage.manager.id, guild_id=stage.guild.id, manages_guild=True)
+    def __init__(self, harness: SimcordHarness) -> None:
+        self.harness = harness
+        self.role = harness.guild.create_role("Artists")
+        self.gallery = harness.guild.create_text_channel("gallery")
+        self.actor = Actor(user_id=harness.manager.id, guild_id=harness.guild.id, manages_guild=True)
         self.message: Any = None
 
     async def open(self, page: str = "access") -> str:
-        result = await self.stage.manager.slash(self.stage.channel, "settings panel", page=page)
+        result = await self.harness.manager.slash(self.harness.channel, "settings panel", page=page)
         assert result.ephemeral
         self.message = result.response
         return texts(self.message)
@@ -43,31 +43,31 @@ class Panel:
         return next(part for part in parts(self.message) if part.get("custom_id") == self.custom_id(name))
 
     async def select(self, name: str, *values: Any) -> str:
-        result = await self.stage.manager.select(self.message, values, custom_id=self.custom_id(name))
+        result = await self.harness.manager.select(self.message, values, custom_id=self.custom_id(name))
         assert result.followups == []
         return texts(self.message)
 
     async def form(self, name: str) -> simcord.InteractionResult:
-        shown = await self.stage.manager.click(self.message, custom_id=self.custom_id(name))
+        shown = await self.harness.manager.click(self.message, custom_id=self.custom_id(name))
         assert shown.modal is not None
-        assert self.stage.bot._connection._view_store._modals == {}
+        assert self.harness.bot._connection._view_store._modals == {}
         return shown
 
     async def submit(self, name: str, **fields: Any) -> str:
-        result = await self.stage.manager.submit_modal(await self.form(name), fields)
+        result = await self.harness.manager.submit_modal(await self.form(name), fields)
         assert result.followups == []
         return texts(self.message)
 
     async def settings(self) -> GuildSettings:
-        return await self.stage.services.house_rules.read(self.actor)
+        return await self.harness.services.guild_settings.read(self.actor)
 
     async def put(self, name: str, value: Any) -> None:
-        await self.stage.services.house_rules.revise(self.actor, assign(name, value))
+        await self.harness.services.guild_settings.revise(self.actor, assign(name, value))
 
 
 @pytest.fixture
-def panel(stage: Stage) -> Panel:
-    return Panel(stage)
+def panel(harness: SimcordHarness) -> Panel:
+    return Panel(harness)
 
 
 async def test_the_panel_turns_its_pages_in_place(panel: Panel):
@@ -79,18 +79,18 @@ async def test_the_panel_turns_its_pages_in_place(panel: Panel):
         (chosen,) = [option for option in panel.part("theme")["options"] if option.get("default")]
         assert chosen["label"] == theme.heading
         assert {custom_id.split(":")[2] for custom_id in custom_ids(panel.message)} == {"theme", *names_of(theme)}
-    assert panel.stage.bot._connection._view_store._views == {}
+    assert panel.harness.bot._connection._view_store._views == {}
 
 
 @pytest.mark.parametrize("restarts", [False, True])
 async def test_channel_and_role_selects_change_where_and_who(panel: Panel, restarts: bool):
     await panel.open("access")
     if restarts:
-        await panel.stage.restart()
+        await panel.harness.restart()
 
-    said = await panel.select("allowed_channels", panel.stage.channel, panel.gallery)
+    said = await panel.select("allowed_channels", panel.harness.channel, panel.gallery)
 
-    both = [panel.stage.channel.id, panel.gallery.id]
+    both = [panel.harness.channel.id, panel.gallery.id]
     assert f"✅ **Allowed channels:** every channel → {', '.join(f'<#{item}>' for item in sorted(both))}" in said
     assert [int(item["id"]) for item in panel.part("allowed_channels")["default_values"]] == sorted(both)
     said = await panel.select("allowed_roles", panel.role)
@@ -140,8 +140,8 @@ async def test_the_option_for_nothing_takes_a_value_back(panel: Panel, name: str
 async def test_a_report_channel_without_rights_is_refused_on_the_panel(panel: Panel):
     await panel.open("safety")
     refused = discord.Permissions(attach_files=True).value
-    everybody = Overwrite(target_id=panel.stage.guild.id, type=OverwriteType.ROLE, deny=refused)
-    panel.stage.env.backend.set_overwrite(panel.gallery.id, everybody)
+    everybody = Overwrite(target_id=panel.harness.guild.id, type=OverwriteType.ROLE, deny=refused)
+    panel.harness.env.backend.set_overwrite(panel.gallery.id, everybody)
 
     assert "**Attach Files**" in await panel.select("report_channel", panel.gallery)
 
@@ -180,7 +180,7 @@ async def test_forms_change_numbers_and_an_empty_field_takes_them_back(panel: Pa
     shown = await panel.form(name)
     assert shown.modal is not None
     assert shown.modal["components"][0]["component"]["value"] == str(stored)
-    await panel.stage.manager.submit_modal(shown, {"number": ""})
+    await panel.harness.manager.submit_modal(shown, {"number": ""})
     assert await panel.settings() == UNCHANGED
 
 
@@ -228,9 +228,9 @@ async def test_the_default_negative_prompt_is_written_in_a_form(panel: Panel):
 async def test_a_form_that_was_opened_before_a_restart_still_works(panel: Panel):
     await panel.open("limits")
     shown = await panel.form("max_steps")
-    await panel.stage.restart()
+    await panel.harness.restart()
 
-    await panel.stage.manager.submit_modal(shown, {"number": "20"})
+    await panel.harness.manager.submit_modal(shown, {"number": "20"})
 
     assert (await panel.settings()).max_steps == 20
     assert "20 steps" in texts(panel.message)
@@ -262,8 +262,8 @@ async def test_a_channel_that_is_gone_is_named_but_cannot_be_chosen(panel: Panel
 
 def forge(panel: Panel, custom_id: str, kind: int, values: list[str] | None = None, actor: Any = None) -> Any:
     """What a client may send that never saw the panel, or a panel that never stood there."""
-    stage = panel.stage
-    stored = stage.env.backend.get_message(stage.channel.id, panel.message.id)
+    harness = panel.harness
+    stored = harness.env.backend.get_message(harness.channel.id, panel.message.id)
     for part in walk_components(stored.components):
         if part.get("type") == kind and "custom_id" in part:
             part["custom_id"] = custom_id
@@ -271,7 +271,7 @@ def forge(panel: Panel, custom_id: str, kind: int, values: list[str] | None = No
     data: dict[str, Any] = {"custom_id": custom_id, "component_type": kind}
     if values is not None:
         data["values"] = values
-    return _component_interaction(actor or stage.manager, stored, data)
+    return _component_interaction(actor or harness.manager, stored, data)
 
 
 BUTTON, STRING_SELECT, ROLE_SELECT, CHANNEL_SELECT = 2, 3, 6, 8
@@ -297,7 +297,7 @@ async def test_a_forged_press_of_a_member_changes_nothing_and_tells_nothing(
     shown = texts(panel.message)
     custom_id = "pastel-settings:history:999" if name == "history" else f"pastel-settings:{page}:{name}"
 
-    for actor in (panel.stage.member, panel.stage.moderator):
+    for actor in (panel.harness.member, panel.harness.moderator):
         result = await forge(panel, custom_id, kind, values, actor)
         said = [message.content for message in (*result.followups, *([result.response] if kind == BUTTON else []))]
         assert any("manage this server" in content for content in said if content), said
@@ -310,10 +310,10 @@ async def test_a_forged_press_of_a_member_changes_nothing_and_tells_nothing(
 async def test_a_form_of_somebody_who_manages_no_more_changes_nothing(panel: Panel):
     await panel.open("limits")
     shown = await panel.form("max_steps")
-    member = panel.stage.env.backend.get_member(panel.stage.guild.id, panel.stage.manager.id)
+    member = panel.harness.env.backend.get_member(panel.harness.guild.id, panel.harness.manager.id)
     member.role_ids.clear()
 
-    result = await panel.stage.manager.submit_modal(shown, {"number": "20"})
+    result = await panel.harness.manager.submit_modal(shown, {"number": "20"})
 
     assert "manage this server" in result.followups[0].content
     assert await panel.settings() == UNCHANGED

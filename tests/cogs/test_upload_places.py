@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bot.services.uploads import OWN_FULL
-from tests.cogs.stage import Stage
+from tests.cogs.harness import SimcordHarness
 from tests.cogs.test_anime import png, refusal
 from tests.cogs.test_context_menus import read
 
@@ -18,11 +18,11 @@ PLACES = 3
 
 
 @asynccontextmanager
-async def reading(stage: Stage, member: Any) -> AsyncGenerator[None]:
+async def reading(harness: SimcordHarness, member: Any) -> AsyncGenerator[None]:
     """As many of the member's files as may be: one is being read, the others wait."""
 
     async def hold() -> None:
-        async with stage.services.uploads.take(member.id):
+        async with harness.services.uploads.take(member.id):
             await asyncio.Event().wait()
 
     holders = [asyncio.create_task(hold()) for _ in range(PLACES)]
@@ -35,23 +35,23 @@ async def reading(stage: Stage, member: Any) -> AsyncGenerator[None]:
         await asyncio.gather(*holders, return_exceptions=True)
 
 
-async def anime(stage: Stage, member: Any) -> Any:
-    return await member.slash(stage.channel, "anime", prompt="a cat", image=("start.png", png()), strength=0.7)
+async def anime(harness: SimcordHarness, member: Any) -> Any:
+    return await member.slash(harness.channel, "anime", prompt="a cat", image=("start.png", png()), strength=0.7)
 
 
-async def settings(stage: Stage, member: Any) -> Any:
-    return await member.slash(stage.channel, "settings import", file=("settings.json", b"{}"))
+async def settings(harness: SimcordHarness, member: Any) -> Any:
+    return await member.slash(harness.channel, "settings import", file=("settings.json", b"{}"))
 
 
-async def read_settings(stage: Stage, member: Any) -> Any:
-    return await read(stage, actor=member)
+async def read_settings(harness: SimcordHarness, member: Any) -> Any:
+    return await read(harness, actor=member)
 
 
 @pytest.mark.parametrize("door", [anime, settings, read_settings])
-async def test_a_file_too_many_is_refused_with_a_sentence_and_others_go_on(stage: Stage, door: Any) -> None:
-    async with reading(stage, stage.manager):
-        assert OWN_FULL in refusal(await door(stage, stage.manager))
-        await anime(stage, stage.other)
-        assert len(await stage.all_jobs()) == 1
+async def test_a_file_too_many_is_refused_with_a_sentence_and_others_go_on(harness: SimcordHarness, door: Any) -> None:
+    async with reading(harness, harness.manager):
+        assert OWN_FULL in refusal(await door(harness, harness.manager))
+        await anime(harness, harness.other)
+        assert len(await harness.all_jobs()) == 1
 
-    assert OWN_FULL not in str(await door(stage, stage.manager))
+    assert OWN_FULL not in str(await door(harness, harness.manager))

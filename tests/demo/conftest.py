@@ -77,7 +77,7 @@ async def address(tmp_path_factory: pytest.TempPathFactory, called_hosts: set[st
     """One demo for all tests of the module."""
     del called_hosts  # it watches from before the start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "open_works", partial(bootstrap.open_works, edit_interval=EDIT_INTERVAL))
+        patch.setattr(bootstrap, "open_runtime", partial(bootstrap.open_runtime, edit_interval=EDIT_INTERVAL))
         async with running_demo(demo_settings(tmp_path_factory.mktemp("data"))) as address:
             yield address
 

@@ -15,7 +15,7 @@ import pytest
 from bot.demo import run_demo
 from bot.demo.server import serve
 from bot.errors import OperatorError
-from bot.ground import RANDOM_MODEL, SMALL_MODEL
+from bot.resources import RANDOM_MODEL, SMALL_MODEL
 from bot.settings import Settings
 from tests.demo.conftest import demo_settings, running_demo
 from tests.demo.visitor import Visitor
@@ -71,7 +71,7 @@ async def test_the_demo_draws_with_what_ships_although_there_is_a_gpu(tmp_path: 
     def opened(settings: Settings, **_: object) -> None:
         raise OperatorError(f"the model is {settings.model}")
 
-    monkeypatch.setattr("bot.ground.cuda_device_count", lambda: 1)
+    monkeypatch.setattr("bot.resources.cuda_device_count", lambda: 1)
     monkeypatch.setattr("bot.demo.open_application", opened)
     settings = demo_settings(tmp_path).model_copy(update={"model": None})
     with pytest.raises(OperatorError, match=f"the model is ({SMALL_MODEL}|{RANDOM_MODEL})"):

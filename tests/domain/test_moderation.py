@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.job import Actor
+from bot.domain.message_reference import MessageReference, parse_picture
 from bot.domain.moderation import moderated_guild, parse_duration
-from bot.domain.picture_reference import MessageReference, parse_picture
 from bot.domain.report import checked_report
 from bot.errors import InvalidRequestError, NotAllowedError
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from bot.domain import policy
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Place
 from bot.domain.request import InitImage
 from bot.domain.safety import Rating, SafetyLevel, Spoilers

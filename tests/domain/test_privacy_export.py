@@ -16,10 +16,10 @@ from bot.domain import privacy_export
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.moderation import Block
-from bot.domain.personal import PersonalDefaults
+from bot.domain.preferences import Preferences
 from bot.domain.privacy import REMOVED, KeptJob, LedgerEntry, MemberData, PastBlock
 from bot.domain.privacy_export import ExportFile, ExportWriter
-from bot.domain.quota import Posting, Purse
+from bot.domain.quota import Account, EntryKind
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, job, reply, request
 from tests.fakes import START
 
@@ -27,8 +27,8 @@ MODERATOR = 777_777_777
 IMAGE = StoredImage(index=0, key="2026/01/x.png", seed=7, width=64, height=64, parameters="a cat\nSeed: 7", size_bytes=9)
 POSTING = LedgerEntry(
     posted_at=START,
-    kind=Posting.RESERVE,
-    purse=Purse.DAILY,
+    kind=EntryKind.RESERVE,
+    purse=Account.DAILY,
     day=20_454,
     guild_id=GUILD,
     job_id="0123456789abcdef",
@@ -93,7 +93,7 @@ def test_defaults_credits_blocks_and_deletions_are_told() -> None:
     told = only(
         export_files(
             data(
-                defaults=PersonalDefaults(style="pastel"),
+                defaults=Preferences(style="pastel"),
                 postings=(POSTING,),
                 blocks=(PastBlock(block=block),),
                 deletions=(START,),
@@ -166,7 +166,7 @@ def test_what_is_still_too_large_comes_in_parts_of_which_nothing_is_missing() ->
 
 def test_pages_make_the_same_file_as_all_at_once() -> None:
     jobs = wordy(30)
-    whole = data(*jobs, defaults=PersonalDefaults(style="pastel"), postings=(POSTING,), deletions=(START,))
+    whole = data(*jobs, defaults=Preferences(style="pastel"), postings=(POSTING,), deletions=(START,))
     writer = ExportWriter(10**6)
     pages = (replace(data(), defaults=whole.defaults), data(*jobs[:10]), data(*jobs[10:]), data(postings=whole.postings))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.domain.house_rules import UNCHANGED
-from bot.domain.personal import NO_PREFERENCES, PersonalDefaults, filled
+from bot.domain.guild_settings.settings import UNCHANGED
+from bot.domain.preferences import NO_PREFERENCES, Preferences, filled
 from bot.domain.profile import Catalog, Quality, Style
 from bot.domain.prompt import resolve, to_draft
 from bot.domain.quality import names_of, with_quality
@@ -39,9 +39,7 @@ def ask(profile: Any = FINE, **given: Any) -> GenerationRequest:
     return resolve(Draft(prompt="a cat", seed=1, **given), profile, STYLES)
 
 
-def ask_here(
-    profile: Any = FINE, *, personal: PersonalDefaults = NO_PREFERENCES, max_steps: int | None = None, **given: Any
-) -> Any:
+def ask_here(profile: Any = FINE, *, personal: Preferences = NO_PREFERENCES, max_steps: int | None = None, **given: Any) -> Any:
     """In a server that offers the styles `offered`, as `/anime` asks."""
     offered = given.pop("offered", ())
     settings = replace(UNCHANGED, allowed_styles=frozenset(offered), max_steps=max_steps)
@@ -110,9 +108,9 @@ def test_the_distilled_lora_is_not_taken_twice_where_a_member_named_it(own: dict
 
 
 def test_a_style_by_default_counts_as_the_members_own() -> None:
-    asked = ask_here(quality="draft", personal=PersonalDefaults(style="pastel"))
+    asked = ask_here(quality="draft", personal=Preferences(style="pastel"))
     assert [style.name for style in asked.styles] == ["pastel", "lcm"]
-    bare = ask_here(quality="draft", style="-", personal=PersonalDefaults(style="pastel"))
+    bare = ask_here(quality="draft", style="-", personal=Preferences(style="pastel"))
     assert figures(bare) == (8, 1.5, "LCMScheduler", "lcm")
 
 

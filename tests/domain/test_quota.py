@@ -13,7 +13,7 @@ from bot.domain.quota import (
     UNLIMITED,
     Limits,
     Payment,
-    Standing,
+    Usage,
     counted,
     day_of,
     in_credits,
@@ -76,21 +76,21 @@ def test_a_day_begins_at_midnight_utc_wherever_the_clock_stands() -> None:
 
 
 def test_without_limits_everything_is_paid_from_the_day_and_nothing_from_grants() -> None:
-    assert pay(9, UNLIMITED, Standing(spent=99, granted=5, everywhere=500, waiting=70), now=NOW) == Payment(daily=9, granted=0)
+    assert pay(9, UNLIMITED, Usage(spent=99, granted=5, everywhere=500, waiting=70), now=NOW) == Payment(daily=9, granted=0)
 
 
 @pytest.mark.parametrize(
     ("cost", "standing", "payment"),
     [
-        (3, Standing(), (3, 0)),
-        (3, Standing(spent=4, reserved=3), (3, 0)),
-        (3, Standing(spent=4, reserved=4, granted=1), (2, 1)),
-        (3, Standing(spent=10, granted=3), (0, 3)),
-        (3, Standing(spent=12, granted=3), (0, 3)),  # the allowance was lowered during the day
-        (13, Standing(granted=3), (10, 3)),
+        (3, Usage(), (3, 0)),
+        (3, Usage(spent=4, reserved=3), (3, 0)),
+        (3, Usage(spent=4, reserved=4, granted=1), (2, 1)),
+        (3, Usage(spent=10, granted=3), (0, 3)),
+        (3, Usage(spent=12, granted=3), (0, 3)),  # the allowance was lowered during the day
+        (13, Usage(granted=3), (10, 3)),
     ],
 )
-def test_the_days_allowance_is_used_before_grants(cost: int, standing: Standing, payment: tuple[int, int]) -> None:
+def test_the_days_allowance_is_used_before_grants(cost: int, standing: Usage, payment: tuple[int, int]) -> None:
     assert pay(cost, Limits(daily_credits=10), standing, now=NOW) == Payment(daily=payment[0], granted=payment[1])
 
 
@@ -100,40 +100,40 @@ def test_the_days_allowance_is_used_before_grants(cost: int, standing: Standing,
         (
             4,
             {"daily_credits": 10},
-            Standing(spent=5, reserved=2),
+            Usage(spent=5, reserved=2),
             f"This costs 4 credits, and you have 3 of today's 10 left here; they renew <t:{MIDNIGHT}:R>.",
         ),
         (
             4,
             {"daily_credits": 10},
-            Standing(spent=9, granted=2),
+            Usage(spent=9, granted=2),
             f"This costs 4 credits, and you have 1 of today's 10 and 2 granted left here; they renew <t:{MIDNIGHT}:R>.",
         ),
         (
             1,
             {"daily_credits": 0},
-            Standing(),
+            Usage(),
             f"This costs 1 credit, and you have 0 of today's 0 left here; they renew <t:{MIDNIGHT}:R>.",
         ),
         (
             2,
             {"operator_credits": 20},
-            Standing(everywhere=19),
+            Usage(everywhere=19),
             "This costs 2 credits, and you have 1 of today's 20 left over all servers of this bot; "
             f"they renew <t:{MIDNIGHT}:R>.",
         ),
         (
             2,
             {"operator_credits": 20, "daily_credits": 5},
-            Standing(everywhere=25, granted=7),
+            Usage(everywhere=25, granted=7),
             f"you have 0 of today's 20 left over all servers of this bot; they renew <t:{MIDNIGHT}:R>.",
         ),
-        (1, {"waiting_jobs": 3}, Standing(waiting=3), "You have 3 jobs waiting here, and 3 is the most at once."),
-        (1, {"waiting_jobs": 1, "daily_credits": 0}, Standing(waiting=4), "You have 4 jobs waiting here, and 1 is the most"),
+        (1, {"waiting_jobs": 3}, Usage(waiting=3), "You have 3 jobs waiting here, and 3 is the most at once."),
+        (1, {"waiting_jobs": 1, "daily_credits": 0}, Usage(waiting=4), "You have 4 jobs waiting here, and 1 is the most"),
     ],
 )
 def test_a_refusal_says_the_price_what_is_left_and_when_it_renews(
-    cost: int, limits: dict[str, Any], standing: Standing, said: str
+    cost: int, limits: dict[str, Any], standing: Usage, said: str
 ) -> None:
     with pytest.raises(QuotaError) as refused:
         pay(cost, Limits(**limits), standing, now=NOW)
@@ -143,9 +143,9 @@ def test_a_refusal_says_the_price_what_is_left_and_when_it_renews(
 
 def test_a_refusal_says_what_would_help() -> None:
     with pytest.raises(QuotaError, match=r"Fewer or smaller pictures or fewer steps cost less\.$"):
-        pay(2, Limits(daily_credits=1), Standing(), now=NOW)
+        pay(2, Limits(daily_credits=1), Usage(), now=NOW)
     with pytest.raises(QuotaError, match=r"Wait until one is finished, or cancel one with `/queue show`\.$"):
-        pay(1, Limits(waiting_jobs=0), Standing(), now=NOW)
+        pay(1, Limits(waiting_jobs=0), Usage(), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -153,15 +153,15 @@ def test_a_refusal_says_what_would_help() -> None:
     [{"daily_credits": 5}, {"operator_credits": 5}, {"waiting_jobs": 5}],
 )
 def test_a_limit_may_be_used_up_to_its_last_unit(limits: dict[str, Any]) -> None:
-    assert pay(1, Limits(**limits), Standing(spent=4, everywhere=4, waiting=4), now=NOW) == Payment(daily=1, granted=0)
+    assert pay(1, Limits(**limits), Usage(spent=4, everywhere=4, waiting=4), now=NOW) == Payment(daily=1, granted=0)
     with pytest.raises(QuotaError):
-        pay(1, Limits(**limits), Standing(spent=5, everywhere=5, waiting=5), now=NOW)
+        pay(1, Limits(**limits), Usage(spent=5, everywhere=5, waiting=5), now=NOW)
 
 
 def test_what_is_left_today_is_never_below_nothing() -> None:
-    assert left_today(UNLIMITED, Standing(spent=5)) is None
-    assert left_today(Limits(daily_credits=5), Standing(spent=2, reserved=1)) == 2
-    assert left_today(Limits(daily_credits=5), Standing(spent=9)) == 0
+    assert left_today(UNLIMITED, Usage(spent=5)) is None
+    assert left_today(Limits(daily_credits=5), Usage(spent=2, reserved=1)) == 2
+    assert left_today(Limits(daily_credits=5), Usage(spent=9)) == 0
 
 
 def test_amounts_are_said_with_their_unit() -> None:
@@ -177,11 +177,9 @@ amounts = st.integers(0, 30)
     limits=st.builds(
         Limits, daily_credits=st.none() | amounts, operator_credits=st.none() | amounts, waiting_jobs=st.none() | amounts
     ),
-    standing=st.builds(
-        Standing, spent=amounts, reserved=amounts, granted=amounts, everywhere=amounts, waiting=st.integers(0, 30)
-    ),
+    standing=st.builds(Usage, spent=amounts, reserved=amounts, granted=amounts, everywhere=amounts, waiting=st.integers(0, 30)),
 )
-def test_no_payment_goes_beyond_any_limit(cost: int, limits: Limits, standing: Standing) -> None:
+def test_no_payment_goes_beyond_any_limit(cost: int, limits: Limits, standing: Usage) -> None:
     try:
         paid = pay(cost, limits, standing, now=NOW)
     except QuotaError:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.house_rules import UNCHANGED, GuildSettings
-from bot.domain.lora_tags import tags_in
-from bot.domain.personal import NO_PREFERENCES, NOTHING, filled
+from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
+from bot.domain.infotext.lora_tags import tags_in
+from bot.domain.preferences import NO_PREFERENCES, NOTHING, filled
 from bot.domain.profile import Catalog
 from bot.domain.prompt import resolve
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft, StyleChoice

@@ -16,7 +16,7 @@ from bot.domain.batch_curve import BatchCurve
 from bot.domain.fairness import Share
 from bot.domain.job import Job
 from bot.domain.quota import UNLIMITED
-from bot.inference.turns import Turns
+from bot.inference.engine.batch_scheduler import BatchScheduler
 from bot.storage.database import Database
 from tests.inference.crowd import AREA, Picture, Request
 from tests.storage.samples import NOW, Store, memory_folder, new_job
@@ -61,7 +61,7 @@ async def simulate(crowd: Sequence[Arrival], batch: int) -> dict[str, Waits]:
     several pictures takes as long as each of them alone.
     """
     ids = {member: number for number, member in enumerate(sorted({arrival.member for arrival in crowd}), start=1)}
-    turns: Turns[Request] = Turns(BatchCurve(((1, 1.0),)), AREA)
+    turns: BatchScheduler[Request] = BatchScheduler(BatchCurve(((1, 1.0),)), AREA)
     waits: dict[str, list[tuple[float, float]]] = defaultdict(list)
     asked: dict[str, Arrival] = {}
     drawn: dict[Request, Job] = {}

@@ -12,10 +12,10 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Origin, Place
 from bot.domain.quota import Limits, StepsTaken
 from bot.errors import QuotaError
-from bot.services.proposals import Proposal
-from bot.storage.audit import audit
+from bot.services.request_builder import PreparedJob
+from bot.storage.ledger_audit import audit
 from tests.examples import CHANNEL, GUILD, reply, request
-from tests.services.world import World, open_world
+from tests.services.harness import ServicesHarness, open_world
 from tests.storage.samples import memory_folder
 
 ALLOWANCE, REQUESTS = 3, 4
@@ -25,7 +25,7 @@ LUCK = 20  # the seed
 
 
 @asynccontextmanager
-async def ready_world() -> AsyncGenerator[World]:
+async def ready_world() -> AsyncGenerator[ServicesHarness]:
     """Real services over real SQLite, with an allowance; no cards are shown."""
     with memory_folder() as folder:
         async with open_world(folder) as world:
@@ -34,7 +34,7 @@ async def ready_world() -> AsyncGenerator[World]:
             yield world
 
 
-async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
+async def race(world: ServicesHarness, members: int) -> tuple[Counter[int], Counter[int]]:
     """Every member sends REQUESTS at once, in any order; returns how many were accepted and refused, by member."""
     accepted: Counter[int] = Counter()
     refused: Counter[int] = Counter()
@@ -49,7 +49,7 @@ async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
         user_id = 1 + number % members
         origin = Origin(interaction_id=number, user_id=user_id, guild_id=GUILD, place=HERE)
         try:
-            await world.services.generation.submit(Proposal(request=request(seed=number)), origin, reply())
+            await world.services.generation.submit(PreparedJob(request=request(seed=number)), origin, reply())
         except QuotaError:
             refused[user_id] += 1
         else:
@@ -61,7 +61,7 @@ async def race(world: World, members: int) -> tuple[Counter[int], Counter[int]]:
     return accepted, refused
 
 
-async def play_out(world: World) -> Counter[int]:
+async def play_out(world: ServicesHarness) -> Counter[int]:
     """End every job in one of all ways, some of them after midnight; returns how many were kept or paid for, by member."""
     luck, kept = random.Random(LUCK), Counter[int]()
     world.clock.advance(12 * 3_600 - 60)  # a minute to midnight
@@ -105,7 +105,7 @@ async def check_race(members: int) -> None:
             assert (await world.services.quotas.credits.standing(user_id, GUILD, now=world.clock.now())).everywhere == 0
 
 
-async def totals(world: World) -> dict[int, tuple[int, int]]:
+async def totals(world: ServicesHarness) -> dict[int, tuple[int, int]]:
     """What each member has reserved and spent."""
     sql = "SELECT user_id, SUM(reserved), SUM(spent) FROM ledger GROUP BY user_id"
     rows = await world.database.read(lambda connection: connection.execute(sql).fetchall())

@@ -16,9 +16,9 @@ from bot.errors import GeneratorDeadError
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from tests.faults.device import breakable
+from tests.faults.harness import FaultHarness, open_room
 from tests.faults.judge import judge
 from tests.faults.kinds import TORN, Kind
-from tests.faults.room import Room, open_room
 from tests.inference.conftest import NEARLY_FREE, draw, make_request, pixels
 from tests.tiny_sdxl import (
     LORA_FILE,
@@ -36,7 +36,7 @@ CASE_SECONDS = 600.0  # a loaded machine is slow, and what hangs hangs for ever
 ROUNDING = 3  # levels of 255 by which company may change a picture
 
 
-class House:
+class FaultCase:
     """The tiny model, a style that works and one whose file gets damaged; `generator` is for faults that one survives."""
 
     def __init__(self, folder: Path) -> None:
@@ -80,7 +80,7 @@ def requests(luck: random.Random, victim: int, style: str | None) -> list[Genera
     return wanted
 
 
-async def run_case(house: House, folder: Path, kind: Kind, seed: int) -> None:
+async def run_case(house: FaultCase, folder: Path, kind: Kind, seed: int) -> None:
     """Raises AssertionError for every promise that was broken."""
     luck = random.Random(f"{kind.name} {seed}")
     victim = luck.randrange(MEMBERS)
@@ -108,7 +108,7 @@ def _acquit(problems: list[str]) -> None:
     assert not problems, "\n".join(problems)
 
 
-async def _send(room: Room, wanted: list[GenerationRequest], luck: random.Random) -> None:
+async def _send(room: FaultHarness, wanted: list[GenerationRequest], luck: random.Random) -> None:
     """Some wait already when the worker starts, the others come while it draws."""
     waiting = luck.randint(0, len(wanted))
     for request in wanted[:waiting]:
@@ -129,7 +129,7 @@ def _check_ends(jobs: list[Job], victim: int, sentence: str | None) -> None:
         assert number == victim or job.attempt == 1, "somebody else's work was begun again"
 
 
-async def _check_death(room: Room) -> None:
+async def _check_death(room: FaultHarness) -> None:
     error = await room.death()
     assert isinstance(error, GeneratorDeadError), f"the worker ended with {error!r}"
     statuses = {job.status for job in await room.now()}
@@ -138,7 +138,7 @@ async def _check_death(room: Room) -> None:
     _acquit(await judge(room))
 
 
-async def _check_restart(house: House, room: Room) -> None:
+async def _check_restart(house: FaultCase, room: FaultHarness) -> None:
     """A new process with a sound device draws everything."""
     await room.stop()
     survivor = house.new_generator()
@@ -153,7 +153,7 @@ async def _check_restart(house: House, room: Room) -> None:
         await survivor.close()
 
 
-async def _check_picture(room: Room, generator: DiffusersGenerator, luck: random.Random) -> None:
+async def _check_picture(room: FaultHarness, generator: DiffusersGenerator, luck: random.Random) -> None:
     """Whoever was drawn beside the fault, or in spite of it, got what they would have got without it."""
     job = luck.choice([job for job in await room.now() if job.status is JobStatus.DELIVERED])
     stored = [await room.world.store.read(image.key) for image in await room.world.jobs.images(job.id)]

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.inference.libraries import import_libraries
-from tests.faults.campaign import House
+from bot.inference.torch_import import import_libraries
+from tests.faults.campaign import FaultCase
 
 
 @pytest.fixture(scope="session")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultCase]:
     import_libraries()
-    made = House(tmp_path_factory.mktemp("models"))
+    made = FaultCase(tmp_path_factory.mktemp("models"))
     yield made
     asyncio.run(made.generator.close())

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from bot.domain.request import GenerationRequest
-from bot.inference import decoding, drawing, engine, hangs, preparing, previews
+from bot.inference.denoising.denoising_state import DenoisingState
+from bot.inference.engine import active_request, decoding, engine, preparation, previews, watchdog
 from bot.inference.generator import DiffusersGenerator
-from bot.inference.trajectory import Trajectory
 
 
 class Device:
@@ -31,9 +31,9 @@ class Device:
         self.step = step
         self.hits = 0
         self.released = threading.Event()
-        self.in_call: Sequence[Trajectory] = ()
+        self.in_call: Sequence[DenoisingState] = ()
         self.preparing = self.decoding = False
-        self._victims: list[Trajectory] = []
+        self._victims: list[DenoisingState] = []
         self._handles: list[Any] = []
         self._weights = {name: tensor.clone() for name, tensor in self.vae.state_dict().items()}
         self._upcasts = self.vae.config.force_upcast
@@ -41,7 +41,7 @@ class Device:
 
     @property
     def pipeline(self) -> Any:
-        return self.generator._studio.model.text2img
+        return self.generator._session.model.text2img
 
     @property
     def vae(self) -> Any:
@@ -52,7 +52,7 @@ class Device:
         """Whether a call of the UNet takes the step of the victim's that shall fail, or a later one."""
         return any(self.is_victim(picture) and picture.step >= self.step for picture in self.in_call)
 
-    def is_victim(self, picture: Trajectory) -> bool:
+    def is_victim(self, picture: DenoisingState) -> bool:
         return any(picture is one for one in self._victims)
 
     def hit(self, times: int | None = None) -> bool:
@@ -63,7 +63,7 @@ class Device:
         return True
 
     def _observe(self) -> None:
-        prepare, denoise, decode = preparing.Preparer.prepare, engine.denoise, decoding.decode
+        prepare, denoise, decode = preparation.Preparer.prepare, engine.denoise, decoding.decode
 
         def prepared(preparer: Any, order: Any) -> Any:
             self.preparing = order.request.prompt == self.victim.prompt
@@ -75,7 +75,7 @@ class Device:
                 self._victims.extend(pictures)
             return pictures, fit
 
-        def denoised(unet: Any, pictures: Sequence[Trajectory], *more: Any) -> Any:
+        def denoised(unet: Any, pictures: Sequence[DenoisingState], *more: Any) -> Any:
             self.in_call = pictures
             return denoise(unet, pictures, *more)
 
@@ -83,7 +83,7 @@ class Device:
             self.decoding = any(latents is picture.latents for picture in self._victims)
             return decode(pipeline, latents, *more)
 
-        self.monkeypatch.setattr(preparing.Preparer, "prepare", prepared)
+        self.monkeypatch.setattr(preparation.Preparer, "prepare", prepared)
         self.monkeypatch.setattr(engine, "denoise", denoised)
         self.monkeypatch.setattr(decoding, "decode", decoded)
 
@@ -100,28 +100,28 @@ class Device:
         self._handles.append(self.vae.decoder.register_forward_hook(lambda _, __, pixels: change(pixels)))
 
     def in_scheduler(self, change: Callable[[], None]) -> None:
-        move = Trajectory.move
+        move = DenoisingState.move
 
-        def moved(picture: Trajectory, *outcome: torch.Tensor) -> None:
+        def moved(picture: DenoisingState, *outcome: torch.Tensor) -> None:
             if self.is_victim(picture) and picture.step >= self.step:
                 change()
             move(picture, *outcome)
 
-        self.monkeypatch.setattr(Trajectory, "move", moved)
+        self.monkeypatch.setattr(DenoisingState, "move", moved)
 
     def in_files(self, change: Callable[[], None]) -> None:
-        encode = drawing.encode_png
+        encode = active_request.encode_png
 
         def encoded(image: Any, text: str) -> bytes:
             if self.victim.prompt in text:
                 change()
             return encode(image, text)
 
-        self.monkeypatch.setattr(drawing, "encode_png", encoded)
+        self.monkeypatch.setattr(active_request, "encode_png", encoded)
 
     def in_previews(self, change: Callable[[], None]) -> None:
         self.monkeypatch.setattr(previews, "SHARE", 1.0)  # on a busy machine there would be none
-        self.monkeypatch.setattr(self.generator._studio.model.preview, "look", lambda *_: change())
+        self.monkeypatch.setattr(self.generator._session.model.preview, "look", lambda *_: change())
 
     def overflowing_vae(self) -> None:
         """In float16 everything is infinite behind the first layer; in float32 the norm takes the factor out again."""
@@ -133,7 +133,7 @@ class Device:
     def hang(self) -> None:
         """Never return; and let nobody wait long to find that out."""
         for name in ("HANG_SECONDS", "FIRST_CALLS_SECONDS", "HANGS"):
-            setattr(hangs, name, 0.0)
+            setattr(watchdog, name, 0.0)
         self.released.wait()
 
     def repair(self) -> None:
@@ -142,16 +142,16 @@ class Device:
             handle.remove()
         self.vae.float().load_state_dict(self._weights)
         self.vae.register_to_config(force_upcast=self._upcasts)
-        self.generator._studio.engine._room = None  # a call that did not fit is remembered for good
+        self.generator._session.engine._room = None  # a call that did not fit is remembered for good
 
 
 @contextmanager
 def breakable(generator: DiffusersGenerator, victim: GenerationRequest, step: int) -> Generator[Device]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("bot.inference.drawing.PREVIEW_SECONDS", 0.0)
+        monkeypatch.setattr("bot.inference.engine.active_request.PREVIEW_SECONDS", 0.0)
         monkeypatch.setattr("bot.inference.generator.WATCH_INTERVAL", 0.05)
         for name in ("HANG_SECONDS", "FIRST_CALLS_SECONDS", "HANGS"):
-            monkeypatch.setattr(hangs, name, getattr(hangs, name))  # `hang` changes them
+            monkeypatch.setattr(watchdog, name, getattr(watchdog, name))  # `hang` changes them
         device = Device(generator, monkeypatch, victim, step)
         try:
             yield device

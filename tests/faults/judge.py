@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from bot.domain.job import JobStatus
-from bot.storage.audit import audit
-from tests.faults.room import Room
+from bot.storage.ledger_audit import audit
+from tests.faults.harness import FaultHarness
 from tests.inference.conftest import pixels
-from tests.process.verdict import Books
+from tests.process.campaign_judge import CampaignRecord
 
 FLAT, BLACK = 2.0, 8  # as promised: deviation and brightest level, of 255
 # Nobody cancels here, and nothing is withheld: what fails is a fault of ours and costs nothing.
@@ -20,9 +20,9 @@ POSTINGS = {
 }
 
 
-async def judge(room: Room) -> list[str]:
+async def judge(room: FaultHarness) -> list[str]:
     """Pictures, ledger and files, whatever state the jobs are in."""
-    books = Books.read(room.folder / "pastel.db", room.folder / "images")
+    books = CampaignRecord.read(room.folder / "pastel.db", room.folder / "images")
     return [
         *_pictures(room),
         *_posted(room),
@@ -37,13 +37,13 @@ def is_empty(data: bytes) -> bool:
     return levels.std() <= FLAT or levels.max() <= BLACK
 
 
-def _pictures(room: Room) -> Iterator[str]:
+def _pictures(room: FaultHarness) -> Iterator[str]:
     for path in (room.folder / "images").rglob("*.png"):
         if is_empty(path.read_bytes()):
             yield f"the stored picture {path.name} is flat or black"
 
 
-def _posted(room: Room) -> Iterator[str]:
+def _posted(room: FaultHarness) -> Iterator[str]:
     """Previews too: they are files of a live card. An end is shown once, with all of its pictures or with the reason."""
     finals: Counter[str] = Counter()
     for card in room.world.cards():
@@ -60,7 +60,7 @@ def _posted(room: Room) -> Iterator[str]:
     yield from (f"job {job_id} has shown its end {times} times" for job_id, times in finals.items() if times > 1)
 
 
-def _money(books: Books) -> Iterator[str]:
+def _money(books: CampaignRecord) -> Iterator[str]:
     kinds: defaultdict[str, list[str]] = defaultdict(list)
     for posting in books.ledger:
         kinds[posting["job_id"]].append(posting["kind"])
@@ -69,7 +69,7 @@ def _money(books: Books) -> Iterator[str]:
             yield f"job {job['id']} is {job['status']} and has the postings {kinds[job['id']]}"
 
 
-def _files(books: Books) -> Iterator[str]:
+def _files(books: CampaignRecord) -> Iterator[str]:
     keys = {image["key"] for image in books.images}
     yield from (f"picture {key} has no file" for key in keys - books.files)
     yield from (f"file {name} belongs to no picture" for name in books.files - keys)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import House, run_case
+from tests.faults.campaign import FaultCase, run_case
 from tests.faults.kinds import KINDS, Kind
 
 
@@ -19,7 +19,7 @@ def kind_name(value: object) -> str | None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=kind_name)
 async def test_a_fault_loses_no_job_shows_no_black_picture_and_harms_nobody_else(
-    house: House, tmp_path: Path, kind: Kind
+    house: FaultCase, tmp_path: Path, kind: Kind
 ) -> None:
     await run_case(house, tmp_path, kind, seed=0)
 
@@ -28,6 +28,6 @@ async def test_a_fault_loses_no_job_shows_no_black_picture_and_harms_nobody_else
 @pytest.mark.parametrize("seed", range(100, 120))
 @pytest.mark.parametrize("kind", KINDS, ids=kind_name)
 async def test_twenty_faults_of_each_kind_lose_no_job_show_no_black_picture_and_harm_nobody_else(
-    house: House, tmp_path: Path, kind: Kind, seed: int
+    house: FaultCase, tmp_path: Path, kind: Kind, seed: int
 ) -> None:
     await run_case(house, tmp_path, kind, seed)

@@ -17,7 +17,7 @@ from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
-from bot.inference.libraries import import_libraries
+from bot.inference.torch_import import import_libraries
 from tests.inference.tiny_vit import build_vit
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.fairness import Share
-from bot.inference.turns import Turns
+from bot.inference.engine.batch_scheduler import BatchScheduler
 
 AREA = 64
 FLAT = {1: 1.0, 2: 2.0, 4: 4.0, 8: 8.0, 16: 16.0}  # a call of more pictures gives nothing: a CPU
@@ -74,7 +74,7 @@ class Run:
 def draw(requests: Sequence[Request], curve: dict[int, float], most: int) -> Run:
     """All of them by the engine's rule."""
     times = BatchCurve(tuple((size, seconds) for size, seconds in curve.items() if size <= most))
-    turns: Turns[Request] = Turns(times, AREA)
+    turns: BatchScheduler[Request] = BatchScheduler(times, AREA)
     coming, here, run, now = sorted(requests, key=lambda request: request.at), list[Request](), Run(list(requests)), 0.0
     while coming or here:
         if not here:

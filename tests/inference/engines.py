@@ -13,13 +13,13 @@ from bot.domain.image import GenerationResult
 from bot.domain.profile import ModelSource
 from bot.domain.progress import Progress
 from bot.domain.request import GenerationRequest
-from bot.inference.control import DrawingControl
-from bot.inference.engine import Engine
+from bot.inference.engine.cancellation import CancelToken
+from bot.inference.engine.engine import Engine
+from bot.inference.engine.preparation import Preparer
+from bot.inference.engine.previews import Judge, Previews
 from bot.inference.engine_settings import EngineSettings
-from bot.inference.preparing import Preparer
-from bot.inference.previews import Judge, Previews
-from bot.inference.studio import Studio, open_studio
-from bot.inference.text import PromptEncoder
+from bot.inference.prompts.encoder import PromptEncoder
+from bot.inference.session import ModelSession, open_studio
 from tests.inference.conftest import NEARLY_FREE
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
@@ -40,7 +40,7 @@ class AtOnce(Executor):
 class Ticket:
     """What one request has been told."""
 
-    control: DrawingControl
+    control: CancelToken
     reports: list[Progress] = field(default_factory=list)
     result: GenerationResult | None = None
     error: BaseException | None = None
@@ -62,20 +62,20 @@ class Bench:
 
     def __init__(
         self,
-        studio: Studio,
+        session: ModelSession,
         *,
         batch: int,
         buckets: tuple[int, ...] = (),
         curve: BatchCurve = NEARLY_FREE,
         judge: Judge | None = None,
     ) -> None:
-        self.studio = studio
+        self.session = session
         self.now = 0.0
         self._strangers = itertools.count(1_000)
-        model = studio.model
+        model = session.model
         self.engine = Engine(
             model,
-            studio.adapters,
+            session.adapters,
             Preparer(model, PromptEncoder(model.text2img)),
             AtOnce(),
             FreePreviews(model.preview, judge, model.device, AtOnce()),
@@ -92,7 +92,7 @@ class Bench:
         """A request of a member of its own, unless `member` says whose it is."""
         share = Share(next(self._strangers) if member is None else member)
         reports: list[Progress] = []
-        ticket = Ticket(control=DrawingControl(reports.append, seconds), reports=reports)
+        ticket = Ticket(control=CancelToken(reports.append, seconds), reports=reports)
 
         def answer(result: GenerationResult) -> None:
             assert not ticket.ended
@@ -103,7 +103,7 @@ class Bench:
             ticket.error = error
 
         self.engine.admit(
-            self.studio.drawing(request, self.catalog, init_image, ticket.control, share, answer=answer, fail=fail)
+            self.session.drawing(request, self.catalog, init_image, ticket.control, share, answer=answer, fail=fail)
         )
         return ticket
 
@@ -116,6 +116,6 @@ class Bench:
         raise AssertionError(f"still busy after {most} turns")
 
 
-def open_tiny_studio(models: TinyModels, curve: BatchCurve | None = NEARLY_FREE) -> Studio:
+def open_tiny_studio(models: TinyModels, curve: BatchCurve | None = NEARLY_FREE) -> ModelSession:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     return open_studio(profile, EngineSettings(batch=4, curve=curve), device="cpu", cache_dir=models.cache_dir)

@@ -20,11 +20,11 @@ from PIL import Image
 from bot.domain.profile import ModelSource
 from bot.domain.request import GenerationRequest, InitImage
 from bot.domain.sampler import SAMPLERS
-from bot.inference.adapters import Adapters
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
-from bot.inference.pipelines import load_model
-from bot.inference.studio import Studio, open_studio
+from bot.inference.loading.pipelines import load_model
+from bot.inference.loras.loader import LoraLoader
+from bot.inference.session import ModelSession, open_studio
 from tests.inference.conftest import NEARLY_FREE, draw, make_request, noise_png, pixels
 from tests.inference.fake_graphs import FakeGraphs
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
@@ -76,21 +76,21 @@ class Oracle:
             catalog,
             device="cpu",
             cache_dir=models.cache_dir,
-            make_studio=lambda: self._studio(graphs),
+            make_studio=lambda: self._session(graphs),
         )
         self._rows = 0
         self._pipeline = self._load()
         self._init = noise_png() if kind.with_image else None
 
-    def _studio(self, graphs: FakeGraphs | None) -> Studio:
-        studio = self._plain() if graphs is None else self._graphed(graphs)
+    def _session(self, graphs: FakeGraphs | None) -> ModelSession:
+        session = self._plain() if graphs is None else self._graphed(graphs)
 
         def note(unet: object, inputs: tuple[torch.Tensor, ...]) -> None:
             del unet
             self._rows = max(self._rows, len(inputs[0]))
 
-        studio.model.text2img.unet.register_forward_pre_hook(note)
-        return studio
+        session.model.text2img.unet.register_forward_pre_hook(note)
+        return session
 
     def request(self, sampler: str, **changes: Any) -> GenerationRequest:
         values = {"scheduler": sampler, "num_inference_steps": 6} | dict(self._kind.request) | changes
@@ -132,15 +132,15 @@ class Oracle:
             arguments |= {"width": request.width, "height": request.height}
         return np.asarray(pipeline(**arguments).images[0])
 
-    def _plain(self) -> Studio:
+    def _plain(self) -> ModelSession:
         settings = EngineSettings(batch=8, curve=NEARLY_FREE)
         return open_studio(self.profile, settings, device="cpu", cache_dir=self._models.cache_dir)
 
-    def _graphed(self, graphs: FakeGraphs) -> Studio:
+    def _graphed(self, graphs: FakeGraphs) -> ModelSession:
         model = load_model(self.profile, device="cpu", cache_dir=self._models.cache_dir)
         graphs.unet = model.text2img.unet
         settings = EngineSettings(batch=8, curve=NEARLY_FREE, graphs="on")
-        return Studio(model, Adapters(model.text2img, cache_dir=self._models.cache_dir), settings, backend=graphs)
+        return ModelSession(model, LoraLoader(model.text2img, cache_dir=self._models.cache_dir), settings, backend=graphs)
 
     def _load(self) -> Any:
         from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
@@ -166,7 +166,7 @@ class Oracle:
         return getattr(diffusers, sampler.scheduler).from_config(self._config, **options)
 
     def _encoded(self, prompt: str) -> dict[str, torch.Tensor]:
-        from bot.inference.text import PromptEncoder
+        from bot.inference.prompts.encoder import PromptEncoder
 
         text = PromptEncoder(self._pipeline).encode(prompt, self.profile.negative_prompt)
         return {

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from bot.bench.lanes import EngineLane
+from bot.bench.contestants import EngineContestant
+from bot.bench.torch_side.device import DeviceProbe
+from bot.bench.torch_side.models import BenchModels
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.profile import ModelSource
-from bot.inference.bench.device import DeviceProbe
-from bot.inference.bench.field import Field
 from bot.inference.engine_settings import EngineSettings
-from bot.inference.libraries import import_libraries
-from bot.inference.pipelines import load_model
+from bot.inference.loading.pipelines import load_model
+from bot.inference.torch_import import import_libraries
 from tests.inference.conftest import make_request
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, tiny_profile
 
@@ -29,10 +29,10 @@ async def test_members_of_a_bench_share_calls_of_the_unet(models: TinyModels, mo
         rows.append(len(inputs[0]))
 
     hook = model.text2img.unet.register_forward_pre_hook(note)
-    field = Field(model, EngineSettings())
+    field = BenchModels(model, EngineSettings())
     try:
         await field.generator.load()
-        lane = EngineLane(field.generator)
+        lane = EngineContestant(field.generator)
         await asyncio.gather(*(lane.serve(make_request(seed=seed), lambda _: None) for seed in range(4)))
     finally:
         hook.remove()

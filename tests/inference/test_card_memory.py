@@ -9,15 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from bot.bench.opening import TOKENIZERS, random_profile
+from bot.bench.setup import TOKENIZERS, random_profile
+from bot.bench.torch_side.meta_model import meta_unet, meta_vae
+from bot.bench.torch_side.peak import count_peak_bytes
 from bot.doctor import examine
 from bot.domain.batch_curve import BatchCurve
 from bot.domain.memory_plan import Form, MemoryPlan, plan_memory
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
-from bot.ground import classifier_device, memory_plan
-from bot.inference.bench.meta_model import meta_unet, meta_vae
-from bot.inference.bench.peak import count_peak_bytes
 from bot.inference.card_memory import (
     COPIES,
     DECODING,
@@ -42,16 +41,17 @@ from bot.inference.card_memory import (
 )
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import ADMITTED
-from bot.inference.graph_proof import adopt_graphs
-from bot.inference.libraries import import_libraries
-from bot.inference.merging import layers_of
-from bot.inference.pipelines import LoadedModel, load_model
-from bot.inference.placing import put_in_place
-from bot.inference.preview import LatentPreview
-from bot.inference.text import PromptEncoder
+from bot.inference.loading.latent_preview import LatentPreview
+from bot.inference.loading.pipelines import LoadedModel, load_model
+from bot.inference.loading.placing import put_in_place
+from bot.inference.loras.merging import layers_of
+from bot.inference.measuring.graph_proof import adopt_graphs
+from bot.inference.prompts.encoder import PromptEncoder
+from bot.inference.random_models.sdxl import SDXL_BASE, random_pipeline
+from bot.inference.torch_import import import_libraries
+from bot.resources import classifier_device, memory_plan
 from bot.settings import SHIPPED_DATA, Settings
 from bot.storage.catalog import load_catalog
-from bot.training.random_sdxl import SDXL_BASE, random_pipeline
 from tests.inference.conftest import draw, make_generator, make_request, pixels
 from tests.inference.fake_graphs import FakeGraphs
 from tests.tiny_sdxl import TinyModels, tiny_profile
@@ -223,7 +223,7 @@ async def test_a_model_in_8_bit_and_in_tiles_draws(small_generator):
     drawn = await draw(small_generator, make_request())
 
     assert pixels(drawn.images[0].data).std() > 2
-    assert small_generator._studio.model.text2img.vae.use_tiling  # for the next picture too
+    assert small_generator._session.model.text2img.vae.use_tiling  # for the next picture too
 
 
 async def test_no_call_holds_more_pictures_than_there_is_room_for(small_generator):
@@ -236,7 +236,7 @@ async def test_in_8_bit_styles_are_refused_with_a_sentence(small_generator):
 
 
 async def test_on_a_small_card_fewer_pictures_wait_in_its_memory(small_generator, monkeypatch):
-    engine = small_generator._studio.engine
+    engine = small_generator._session.engine
     assert small_generator.capacity == ADMITTED
 
     monkeypatch.setattr(engine, "kept_bytes", 128 * 2**20)
@@ -280,7 +280,7 @@ def test_a_card_without_room_for_graphs_draws_without_them(models: TinyModels):
     ("given", "there"), [({}, False), ({"graphs": "auto"}, True), ({"graphs": "auto", "compile": True}, False)]
 )
 def test_room_for_graphs_is_kept_only_where_they_are_wanted(monkeypatch, given, there):
-    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: 80 * GIB)
+    monkeypatch.setattr("bot.resources.cuda_memory", lambda index: 80 * GIB)
     plan = memory_plan(Settings.model_construct(device="auto", **given), animagine())
 
     assert (GRAPHS in plan.forms) is there
@@ -288,14 +288,14 @@ def test_room_for_graphs_is_kept_only_where_they_are_wanted(monkeypatch, given, 
 
 @pytest.mark.parametrize(("gib", "device"), [(None, "auto"), (80, "auto"), (8, "cpu")])
 def test_the_classifier_runs_beside_a_gpu_that_has_no_room_for_it(monkeypatch, gib, device):
-    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: None if gib is None else gib * GIB)
+    monkeypatch.setattr("bot.resources.cuda_memory", lambda index: None if gib is None else gib * GIB)
     settings = Settings.model_construct(device="auto")
 
     assert classifier_device(settings, memory_plan(settings, animagine())) == device
 
 
 def test_no_plan_is_made_for_a_cpu_or_for_a_small_model(monkeypatch):
-    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: 8 * GIB)
+    monkeypatch.setattr("bot.resources.cuda_memory", lambda index: 8 * GIB)
 
     assert memory_plan(Settings.model_construct(device="cpu"), animagine()) is None
     assert memory_plan(Settings.model_construct(device="cuda:0"), replace(animagine(), family="pastel")) is None
@@ -316,7 +316,7 @@ def test_no_plan_is_made_for_a_cpu_or_for_a_small_model(monkeypatch):
     ],
 )
 def test_doctor_prints_the_plan(monkeypatch, capsys, tmp_path, gib, expected):
-    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: gib * GIB)
+    monkeypatch.setattr("bot.resources.cuda_memory", lambda index: gib * GIB)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MODEL", "animagine-xl")
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
@@ -329,7 +329,7 @@ def test_doctor_prints_the_plan(monkeypatch, capsys, tmp_path, gib, expected):
 
 
 def test_doctor_prints_what_graphs_take(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr("bot.ground.cuda_memory", lambda index: 80 * GIB)
+    monkeypatch.setattr("bot.resources.cuda_memory", lambda index: 80 * GIB)
     monkeypatch.chdir(tmp_path)
     for name, value in (("MODEL", "animagine-xl"), ("DATA_DIR", str(tmp_path)), ("GRAPHS", "auto")):
         monkeypatch.setenv(name, value)

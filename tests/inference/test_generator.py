@@ -68,7 +68,7 @@ async def test_progress_only_rises_names_the_picture_and_comes_on_the_event_loop
 
 async def test_previews_are_small_webp_pictures(shared_generator: DiffusersGenerator, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = 40  # of some milliseconds, so that the thread of previews comes in time on a busy machine, too
-    monkeypatch.setattr("bot.inference.drawing.PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr("bot.inference.engine.active_request.PREVIEW_SECONDS", 0.0)
     reports = Reports()
     await shared_generator.generate(
         make_request(num_inference_steps=steps), init_image=None, share=Share(1), on_progress=reports
@@ -163,7 +163,7 @@ class TestFaultsOfTheDevice:
         assert len((await draw(shared_generator, make_request())).images) == 1
 
     def failing_decode(self, monkeypatch: pytest.MonkeyPatch, error: Exception, *, times: int) -> list[str]:
-        from bot.inference import decoding
+        from bot.inference.engine import decoding
 
         decode, faults = decoding.decode, list[str]()
 

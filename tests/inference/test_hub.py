@@ -18,10 +18,10 @@ from bot.domain.downloads import DownloadError, Transfer
 from bot.domain.profile import ModelProfile, ModelSource, Style
 from bot.errors import GenerationError, ModelError
 from bot.inference import hub as inference_hub
-from bot.inference.adapters import Adapters
 from bot.inference.hub import HuggingFaceHub, fetch_model
-from bot.inference.loading import check_weights
-from bot.inference.pipelines import load_model
+from bot.inference.loading.model_files import check_weights
+from bot.inference.loading.pipelines import load_model
+from bot.inference.loras.loader import LoraLoader
 from tests.inference.fake_hub import FakeHub, fake_hub, point_at
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, copy_of, hub_folder, pastel_style, tiny_profile
 
@@ -79,7 +79,7 @@ def test_reading_weights_asks_nobody_even_where_they_are_missing(hub: FakeHub, m
         load_model(PROFILE, device="cpu", cache_dir=tmp_path)
     pipeline = load_model(PROFILE, device="cpu", cache_dir=models.cache_dir).text2img
     with pytest.raises(GenerationError, match="is not on this machine"):
-        Adapters(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
+        LoraLoader(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
 
     assert hub.requests == []
 
@@ -149,7 +149,7 @@ def test_a_lora_is_fetched_once_by_a_process_of_its_own_that_says_how_far_it_is(
 
     assert fetch_style(store, style) == []
     pipeline = load_model(PROFILE, device="cpu", cache_dir=models.cache_dir).text2img
-    assert Adapters(pipeline, cache_dir=tmp_path).activate([(style, 1.0)])
+    assert LoraLoader(pipeline, cache_dir=tmp_path).activate([(style, 1.0)])
     assert hub.downloads() == [LORA_FILE]
 
 

@@ -13,18 +13,19 @@ from bot.domain.profile import ModelSource
 from bot.domain.progress import Phase
 from bot.errors import GenerationError, ModelError
 from bot.inference.generator import DiffusersGenerator
-from bot.inference.studio import Studio
+from bot.inference.session import ModelSession
 from tests.inference.conftest import Reports, draw, make_generator, make_request, pixels
 from tests.inference.engines import open_tiny_studio
 from tests.tiny_sdxl import TinyModels, tiny_catalog, tiny_profile
 
 
 async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModels, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bot.inference import engine, studio
+    from bot.inference import session
+    from bot.inference.engine import engine
 
     seen: list[threading.Thread] = []
-    load, once = studio.load_model, engine.denoise
-    monkeypatch.setattr(studio, "load_model", lambda *a, **k: (seen.append(threading.current_thread()), load(*a, **k))[1])
+    load, once = session.load_model, engine.denoise
+    monkeypatch.setattr(session, "load_model", lambda *a, **k: (seen.append(threading.current_thread()), load(*a, **k))[1])
     monkeypatch.setattr(engine, "denoise", lambda *a: (seen.append(threading.current_thread()), once(*a))[1])
     generator = make_generator(models)
     reports = Reports()
@@ -43,7 +44,7 @@ async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModel
 async def test_a_studio_that_somebody_made_is_used_in_place_of_weights_and_made_on_the_thread(models: TinyModels) -> None:
     makers: list[str] = []
 
-    def make() -> Studio:
+    def make() -> ModelSession:
         makers.append(threading.current_thread().name)
         return open_tiny_studio(models)
 
@@ -59,7 +60,7 @@ async def test_a_studio_that_somebody_made_is_used_in_place_of_weights_and_made_
 async def test_cancel_stops_within_one_step_and_the_next_picture_is_unharmed(shared_generator: DiffusersGenerator) -> None:
     before = await draw(shared_generator, make_request())
     reports, third, steps = Reports(), asyncio.Event(), list[int]()
-    unet = shared_generator._studio.model.text2img.unet
+    unet = shared_generator._session.model.text2img.unet
     counting = unet.register_forward_hook(lambda *_: steps.append(1))
 
     def on_progress(progress: Any) -> None:
@@ -102,7 +103,7 @@ async def test_a_cancelled_request_that_still_waits_for_the_thread_is_never_draw
 async def test_the_coroutine_ends_only_when_the_thread_has_let_go_however_often_it_is_cancelled(
     shared_generator: DiffusersGenerator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.inference import engine
+    from bot.inference.engine import engine
 
     entered, release, left = threading.Event(), threading.Event(), threading.Event()
     denoise = engine.denoise
@@ -157,7 +158,7 @@ async def test_closing_stops_the_running_request_and_refuses_later_ones(models: 
 async def test_closing_does_not_wait_for_weights_that_are_still_being_read(
     models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bot.inference import studio
+    from bot.inference import session
 
     reading, release = threading.Event(), threading.Event()
 
@@ -166,7 +167,7 @@ async def test_closing_does_not_wait_for_weights_that_are_still_being_read(
         release.wait()
         raise ModelError("too late")
 
-    monkeypatch.setattr(studio, "load_model", slow)
+    monkeypatch.setattr(session, "load_model", slow)
     monkeypatch.setattr("bot.inference.generator.CLOSE_PATIENCE", 0.0)
     generator = make_generator(models)
     task = asyncio.create_task(generator.load())

@@ -11,11 +11,12 @@ import torch
 
 from bot.domain.fairness import Share
 from bot.errors import GenerationError, GeneratorDeadError
-from bot.inference import engine, generator, studio
-from bot.inference.calls import Call
-from bot.inference.control import DrawingControl
+from bot.inference import generator, session
+from bot.inference.engine import engine
+from bot.inference.engine.cancellation import CancelToken
+from bot.inference.engine.preparation import Preparer
+from bot.inference.engine.thread_future import ThreadFuture
 from bot.inference.generator import DiffusersGenerator
-from bot.inference.preparing import Preparer
 from tests.inference.conftest import draw, make_generator, make_request
 from tests.tiny_sdxl import TinyModels
 
@@ -47,7 +48,7 @@ async def test_a_device_that_is_lost_in_the_text_encoder_ends_every_call(
 async def test_a_device_that_is_lost_while_the_weights_are_loaded_is_said_so(
     models: TinyModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(studio, "load_model", raising(LOST))
+    monkeypatch.setattr(session, "load_model", raising(LOST))
     generator = make_generator(models)
     with pytest.raises(GeneratorDeadError, match="illegal memory access"):
         await generator.load()
@@ -72,7 +73,7 @@ async def test_a_call_that_came_while_the_device_went_is_refused_and_the_thread_
     monkeypatch.setattr(engine, "denoise", raising(LOST))
     with pytest.raises(GeneratorDeadError):
         await draw(generator, make_request())
-    late = Call(DrawingControl(lambda _: None, 60.0))
+    late = ThreadFuture(CancelToken(lambda _: None, 60.0))
     asked = threading.Event()
     empty = generator._inbox.get
 

@@ -19,8 +19,8 @@ from bot.domain.job import VariationStrength
 from bot.domain.prompt import resolve
 from bot.domain.request import UPSCALE, Draft, GenerationRequest, InitImage, NoiseBlend
 from bot.domain.sampler import SAMPLERS
-from bot.ground import SMALL_MODEL
 from bot.inference.generator import DiffusersGenerator
+from bot.resources import SMALL_MODEL
 from bot.settings import SHIPPED_DATA
 from bot.storage.catalog import load_catalog
 from tests.inference.conftest import draw, pixels

@@ -12,7 +12,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 from bot.domain.profile import ClassifierProfile, Licence, ModelSource
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
-from bot.inference.classifier import TransformersClassifier
+from bot.inference.classifier.classifier import TransformersClassifier
 
 SIDE = 16  # pixels
 LABELS = ("drawing", "bare", "neutral")

@@ -3,7 +3,8 @@
 `python -m tests.inference.vary_strengths` draws held-out prompts with each sampler: the picture, its subtle and its strong
 variation (or `--shares`), and two other seeds. It prints medians over the prompts, and the 10th and the 90th percentile.
 
-`--state FOLDER` is that of `python -m bot.training.evaluate`, with a trained classifier: then the table tells how many of the
+`--state FOLDER` is that of `python -m bot.training.mini.evaluation.evaluate`, with a trained classifier: then the
+table tells how many of the
 attributes that the prompt asks for and the picture shows the variation shows too, and how many the other seeds.
 `--sheets FOLDER` writes contact sheets.
 """
@@ -24,16 +25,16 @@ from bot.domain.job import VariationStrength
 from bot.domain.prompt import resolve
 from bot.domain.request import Draft, GenerationRequest, NoiseBlend
 from bot.domain.sampler import SAMPLERS
-from bot.ground import SMALL_MODEL
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
+from bot.resources import SMALL_MODEL
 from bot.settings import SHIPPED_DATA
 from bot.storage.catalog import load_catalog
-from bot.training.classifier import HIDDEN, Classifier, judge, trained_classifier
-from bot.training.evaluate import PLAN
-from bot.training.questions import Question, held_out_questions, trained_labels
-from bot.training.recipe import BUCKETS, SEED
-from bot.training.sheets import labelled_sheet
+from bot.training.mini.evaluation.classifier import HIDDEN, Classifier, judge, trained_classifier
+from bot.training.mini.evaluation.evaluate import PLAN
+from bot.training.mini.evaluation.questions import Question, held_out_questions, trained_labels
+from bot.training.mini.evaluation.sheets import labelled_sheet
+from bot.training.mini.recipe import BUCKETS, SEED
 from tests.inference.conftest import draw, pixels
 
 VARIATION_SEED = 990_000_000

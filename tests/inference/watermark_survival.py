@@ -13,9 +13,9 @@ import numpy as np
 from diffusers.pipelines.stable_diffusion_xl.watermark import WATERMARK_BITS
 from PIL import Image
 
-from bot.inference.image_files import QUALITIES
-from bot.inference.metadata import encode_png, encode_webp
-from bot.inference.watermark import METHOD, Watermark
+from bot.inference.images.codec import QUALITIES
+from bot.inference.images.metadata import encode_png, encode_webp
+from bot.inference.images.watermark import METHOD, Watermark
 
 
 def share_read(image: Image.Image) -> float:

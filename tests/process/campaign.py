@@ -21,8 +21,8 @@ from tests.local_discord.journal import Entry
 from tests.local_discord.messages import Message
 from tests.local_discord.refusals import RefusalError, invalid_token, rate_limited
 from tests.local_discord.server import TOKEN
-from tests.process.house import House
-from tests.process.verdict import Books, judge, sound
+from tests.process.campaign_judge import CampaignRecord, judge, sound
+from tests.process.harness import ProcessHarness
 
 BACKLOG = 6  # cards that may wait at once; members are patient enough that a life finds old work and makes new
 LONGEST_LIFE = 6.0  # seconds until the kill if the awaited moment does not come
@@ -111,7 +111,7 @@ BAD_WEATHER: tuple[tuple[str, str, dict[str, Any]], ...] = (
 class Members:
     """Fires commands and buttons at a random pace while a gateway session is there; the network is bad at times."""
 
-    def __init__(self, house: House, luck: random.Random) -> None:
+    def __init__(self, house: ProcessHarness, luck: random.Random) -> None:
         self._house, self._luck = house, luck
         self.sent = 0
         self.deleted = self.uploads = 0.0
@@ -164,7 +164,7 @@ def _offers(message: Message, label: str) -> bool:
 
 
 async def run_campaign(
-    house: House,
+    house: ProcessHarness,
     lives: int,
     seed: int,
     *,
@@ -196,7 +196,7 @@ async def run_campaign(
     return tally
 
 
-async def _live_until(house: House, moment: Moment, luck: random.Random, longest_life: float) -> bool:
+async def _live_until(house: ProcessHarness, moment: Moment, luck: random.Random, longest_life: float) -> bool:
     """One life; whether its moment came. The kill may come inside the local Discord: after the effect, before the answer."""
     come = asyncio.Event()
     bot = await house.start(connected=False)
@@ -221,15 +221,15 @@ async def _live_until(house: House, moment: Moment, luck: random.Random, longest
     return moment.fits is None or come.is_set()
 
 
-def verdict(house: House) -> list[str]:
+def verdict(house: ProcessHarness) -> list[str]:
     """Every promise that the campaign found broken."""
-    books = Books.read(house.database, house.data / "images")
+    books = CampaignRecord.read(house.database, house.data / "images")
     messages = list(house.local.messages.all.values())
     interactions = list(house.local.interactions.all.values())
     return [*judge(books, messages, interactions), *sound(house.database), *house.local.journal.violations, *_leaks(house)]
 
 
-def _leaks(house: House) -> list[str]:
+def _leaks(house: ProcessHarness) -> list[str]:
     """Secrets and members' words that stand in the bot's log (at INFO, as operators run it)."""
     secrets = {"the bot's token": TOKEN, "a prompt": "hat number"}
     secrets |= {f"the token of interaction {it.id}": it.token for it in house.local.interactions.all.values()}

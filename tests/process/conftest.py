@@ -4,7 +4,7 @@ import pytest
 
 from tests.local_discord.server import LocalDiscord
 from tests.process.bots import ZygoteClient, end
-from tests.process.house import House
+from tests.process.harness import ProcessHarness
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def tiny_model(zygote, tmp_path_factory):
 async def house(zygote, tiny_model, tmp_path):
     """A house whose local Discord is checked at the end; no process outlives the test."""
     async with LocalDiscord() as local:
-        home = House(tmp_path, local, zygote, tiny_model)
+        home = ProcessHarness(tmp_path, local, zygote, tiny_model)
         yield home
         if home.bot is not None:
             await end(home.bot)

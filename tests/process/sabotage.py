@@ -51,7 +51,7 @@ def post_instead_of_editing() -> None:
 
 def charge_in_a_second_transaction() -> None:
     """The result is recorded first and charged a little later."""
-    from bot.storage import endings, ledger
+    from bot.storage import job_outcomes, ledger
     from bot.storage.jobs import SqliteJobs
 
     charge, finish = ledger.charge, SqliteJobs.finish
@@ -63,21 +63,21 @@ def charge_in_a_second_transaction() -> None:
             await self._database.transaction(lambda connection: charge(connection, job_id, now=now))
         return finished
 
-    endings.ledger.charge = lambda *_, **__: None
+    job_outcomes.ledger.charge = lambda *_, **__: None
     SqliteJobs.finish = finish_then_charge
 
 
 def write_no_outbox_entry() -> None:
     """Nobody remembers that a finished card has to be shown."""
-    from bot.storage import endings
+    from bot.storage import job_outcomes
 
-    endings._open_entry = lambda *_, **__: None
+    job_outcomes._open_entry = lambda *_, **__: None
 
 
 def answer_before_storing() -> None:
     """ "thinking…" comes first, the job is stored a little later, and nothing is written down in between."""
     from bot.chat.replies import defer_public, origin_of
-    from cogs import _door
+    from cogs import _submit
 
     async def take_in(generation: Any, interaction: Any, propose: Any) -> None:
         origin = origin_of(interaction)
@@ -85,20 +85,20 @@ def answer_before_storing() -> None:
         await asyncio.sleep(0.3)
         await generation.submit(await propose(origin), origin, reply)
 
-    _door.take_in = take_in
+    _submit.take_in = take_in
 
 
 def hang_in_a_step() -> None:
     """No bug: the first step never ends, as if its kernel hung; and nobody waits long to find that out."""
-    from bot.inference import engine, hangs
+    from bot.inference.engine import engine, watchdog
 
-    hangs.HANG_SECONDS = hangs.FIRST_CALLS_SECONDS = 1.0
+    watchdog.HANG_SECONDS = watchdog.FIRST_CALLS_SECONDS = 1.0
     engine.denoise = lambda *_: threading.Event().wait()
 
 
 def lose_the_device() -> None:
     """No bug: the first step reports what a driver does when its context is gone."""
-    from bot.inference import engine
+    from bot.inference.engine import engine
 
     def denoise(*_: Any) -> None:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")

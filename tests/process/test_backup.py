@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.chat.privacy_view import erase_id
+from bot.chat.views.privacy import erase_id
 from tests.process.test_privacy import found
 
 SECRET = "tattletale"

@@ -3,7 +3,7 @@
 from tests.local_discord.refusals import RefusalError, rate_limited
 from tests.local_discord.world import SEND_MESSAGES, VIEW_CHANNEL
 from tests.process.campaign import verdict
-from tests.process.verdict import pictures_of
+from tests.process.campaign_judge import pictures_of
 
 WAIT = 30.0
 

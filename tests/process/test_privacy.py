@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.chat.privacy_view import erase_id
+from bot.chat.views.privacy import erase_id
 from tests.process.sabotage import stall_erasures
 
 SECRET = "tattletale"

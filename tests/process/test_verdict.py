@@ -8,7 +8,7 @@ import pytest
 from tests.local_discord.interactions import COMMAND, DEFER, MESSAGE, Interaction
 from tests.local_discord.messages import EPHEMERAL, LOADING, Attachment, Message, State
 from tests.local_discord.world import TEXT, Channel, User
-from tests.process.verdict import Books, judge
+from tests.process.campaign_judge import CampaignRecord, judge
 
 JOB = "0123456789abcdef"
 KEY = f"{JOB}/0.png"
@@ -42,7 +42,7 @@ def honest():
 
 
 def judged(jobs, ledger, outbox, images, files, messages):
-    return judge(Books(jobs, ledger, outbox, images, frozenset(files)), messages)
+    return judge(CampaignRecord(jobs, ledger, outbox, images, frozenset(files)), messages)
 
 
 def test_an_honest_history_passes():
@@ -135,7 +135,7 @@ def asked(answer, original=None):
 
 
 def judged_with(interaction, jobs, ledger, outbox, images, files, messages):
-    return judge(Books(jobs, ledger, outbox, images, frozenset(files)), messages, [interaction])
+    return judge(CampaignRecord(jobs, ledger, outbox, images, frozenset(files)), messages, [interaction])
 
 
 def thinking():

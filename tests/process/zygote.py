@@ -46,7 +46,7 @@ def import_all() -> None:
 
 def build_model(folder: str) -> int:
     """The tiny SDXL, in a child so that the zygote stays without threads."""
-    from bot.training.tiny import build_tiny_sdxl
+    from bot.inference.random_models.tiny import build_tiny_sdxl
 
     build_tiny_sdxl(Path(folder))
     return 0

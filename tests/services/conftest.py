@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.services.world import World, open_world
+from tests.services.harness import ServicesHarness, open_world
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncGenerator[World]:
+async def harness(tmp_path: Path) -> AsyncGenerator[ServicesHarness]:
     async with open_world(tmp_path) as opened:
         yield opened

@@ -14,11 +14,11 @@ from bot.domain.eta import EngineSpeed
 from bot.domain.fairness import Share
 from bot.domain.job import Job, JobId
 from bot.domain.progress import Phase, Progress
-from bot.inference.turns import Turns
+from bot.inference.engine.batch_scheduler import BatchScheduler
 from tests.examples import new_job, origin, request
 from tests.fakes import START
 from tests.inference.crowd import AREA, Picture
-from tests.services.world import World
+from tests.services.harness import ServicesHarness
 
 HOUR = 3600.0
 STEP = 0.5  # seconds that a step of one picture takes, as measured
@@ -54,18 +54,18 @@ class Drawing:
 class Hour:
     """Members ask by chance; the engine takes jobs as the queue gives them out, and steps as its order says."""
 
-    world: World
+    harness: ServicesHarness
     batch: int
     chance: random.Random
     now: float = 0.0
     drawings: list[Drawing] = field(default_factory=list)
     told: dict[JobId, tuple[float, float]] = field(default_factory=dict)  # when it was asked, and when it should be ready
     errors: list[float] = field(default_factory=list)
-    turns: Turns[Drawing] = field(init=False)
+    turns: BatchScheduler[Drawing] = field(init=False)
 
     async def run(self, load: float) -> None:
         curve = CURVES[self.batch]
-        self.turns = Turns(curve, AREA)
+        self.turns = BatchScheduler(curve, AREA)
         work = sum(steps * pictures for steps, pictures in SIZES) * SLOWER * curve.seconds(self.batch) / self.batch
         rate = load * len(SIZES) / (work + DECODING * sum(pictures for _, pictures in SIZES))
         coming, number = self.chance.expovariate(rate), 0
@@ -82,23 +82,23 @@ class Hour:
 
     def _pass(self, seconds: float) -> None:
         self.now += seconds
-        self.world.clock.advance(seconds)
+        self.harness.clock.advance(seconds)
 
     async def _ask(self, number: int, steps: int, pictures: int) -> None:
         """A member's request, and what its card says."""
         asked = request(num_inference_steps=steps, num_images=pictures)
         member = origin(number, user_id=1 + self.chance.randrange(40))
         new = new_job(number, request=asked, origin=member)
-        job = (await self.world.jobs.add(new, limits=self.world.limits, now=self.world.clock.now())).job
-        position = await self.world.services.server_queue.estimator.position(job)
+        job = (await self.harness.jobs.add(new, limits=self.harness.limits, now=self.harness.clock.now())).job
+        position = await self.harness.services.server_queue.estimator.position(job)
         assert position is not None
         assert position.done_at is not None, "every waiting card tells a time"
         self.told[job.id] = self.now, (position.done_at - START).total_seconds()
 
     async def _claim(self) -> None:
         while len(self.drawings) < ADMITTED:
-            now = self.world.clock.now()
-            job = await self.world.jobs.claim(now=now, lease_until=now + timedelta(hours=2), batch=self.batch)
+            now = self.harness.clock.now()
+            job = await self.harness.jobs.claim(now=now, lease_until=now + timedelta(hours=2), batch=self.batch)
             if job is None:
                 return
             pictures = [Picture(job.request.num_inference_steps) for _ in range(job.request.num_images)]
@@ -117,7 +117,7 @@ class Hour:
         for drawing in {row.job: None for row in call}:
             steps = drawing.job.request.num_inference_steps * len(drawing.pictures)
             report = Progress(phase=Phase.DENOISING, step=drawing.drawn, steps=steps)
-            self.world.services.live.on_progress(drawing.job, report)
+            self.harness.services.live.on_progress(drawing.job, report)
             if drawing.done:
                 await self._end(drawing)
 
@@ -127,8 +127,8 @@ class Hour:
         self._pass(decoding)
         self.turns.leave(drawing)
         self.drawings.remove(drawing)
-        assert await self.world.jobs.finish(drawing.job.id, drawing.job.attempt, (), now=self.world.clock.now())
-        await self.world.services.live.close(drawing.job.id)
+        assert await self.harness.jobs.finish(drawing.job.id, drawing.job.attempt, (), now=self.harness.clock.now())
+        await self.harness.services.live.close(drawing.job.id)
         asked, ready = self.told[drawing.job.id]
         self.errors.append(abs(ready - self.now) / (self.now - asked))
         await self._claim()
@@ -136,11 +136,11 @@ class Hour:
 
 @pytest.mark.parametrize(("batch", "load"), [(1, 0.5), (1, 0.9), (4, 0.9)])
 async def test_the_times_told_over_a_busy_hour_are_off_by_less_than_thirty_percent(
-    world: World, batch: int, load: float
+    harness: ServicesHarness, batch: int, load: float
 ) -> None:
     megapixels = request().width * request().height / 1e6
-    world.generator.speed = EngineSpeed(curve=CURVES[batch], batch=batch, megapixels=megapixels)
-    hour = Hour(world, batch, random.Random(7))
+    harness.generator.speed = EngineSpeed(curve=CURVES[batch], batch=batch, megapixels=megapixels)
+    hour = Hour(harness, batch, random.Random(7))
 
     await hour.run(load)
 

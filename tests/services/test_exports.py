@@ -13,7 +13,7 @@ from bot.domain.privacy import MemberData
 from bot.errors import InvalidRequestError
 from bot.services import exports
 from bot.services.exports import BUSY, UNDER_WAY, Exports
-from tests.services.world import until
+from tests.services.harness import until
 
 
 @dataclass

@@ -15,7 +15,7 @@ from bot.domain.job import Actor, Job, JobStatus, ReplyTarget
 from bot.errors import GenerationError
 from tests.examples import CHANNEL, MEMBER
 from tests.services.fake_discord import Event, FakeDiscord
-from tests.services.world import World, open_world, until
+from tests.services.harness import ServicesHarness, open_world, until
 
 ENDS = {JobStatus.DELIVERED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.UNDELIVERABLE}
 # Lost answers and dead processes are what doubles a message, so they come up most.
@@ -58,24 +58,24 @@ async def _live_through(
     folder: Path, plans: list[Plan], early: list[Event], events: list[Event], wait: float, steps: list[float]
 ) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)  # crashed tasks are meant to be so
-    async with open_world(folder) as world:
-        discord = FakeDiscord(world.clock, early)
-        world.build(messenger=discord)
-        jobs = [await _ended(world, discord, number, plan) for number, plan in enumerate(plans, start=1)]
-        await world.services.live.stop()
-        world.clock.advance(wait)
+    async with open_world(folder) as harness:
+        discord = FakeDiscord(harness.clock, early)
+        harness.build(messenger=discord)
+        jobs = [await _ended(harness, discord, number, plan) for number, plan in enumerate(plans, start=1)]
+        await harness.services.live.stop()
+        harness.clock.advance(wait)
         discord.events.clear()
         discord.events.extend(events)
 
-        await _deliver(world, discord, jobs, steps)
+        await _deliver(harness, discord, jobs, steps)
 
         for job in jobs:
-            await _check_end(world, discord, job)
+            await _check_end(harness, discord, job)
 
 
-async def _ended(world: World, discord: FakeDiscord, number: int, plan: Plan) -> Job:
+async def _ended(harness: ServicesHarness, discord: FakeDiscord, number: int, plan: Plan) -> Job:
     """A job that has been drawn, failed or cancelled, and not been shown."""
-    now, token = world.clock.now(), f"token-{number}"
+    now, token = harness.clock.now(), f"token-{number}"
     channel_id = CHANNEL + number
     message_id = discord.open_interaction(token, channel_id)
     reply = ReplyTarget(
@@ -84,54 +84,54 @@ async def _ended(world: World, discord: FakeDiscord, number: int, plan: Plan) ->
         token=token,
         token_expires_at=now + timedelta(minutes=14),
     )
-    world.generator.outcomes.clear()
+    harness.generator.outcomes.clear()
     if plan.fails:
-        world.generator.outcomes.append(GenerationError("No luck.", retryable=False))
+        harness.generator.outcomes.append(GenerationError("No luck.", retryable=False))
     if plan.cancelled:
-        job = await world.submit(number, reply=reply)
-        await world.services.generation.cancel(job.id, Actor(user_id=MEMBER))
+        job = await harness.submit(number, reply=reply)
+        await harness.services.generation.cancel(job.id, Actor(user_id=MEMBER))
         return job
-    worker = world.start_worker()
-    job = await world.submit(number, reply=reply)
+    worker = harness.start_worker()
+    job = await harness.submit(number, reply=reply)
 
     async def ended() -> bool:
-        return not (await world.status(job)).is_waiting
+        return not (await harness.status(job)).is_waiting
 
     await until(ended)
-    await world.services.worker.stop(10)
+    await harness.services.worker.stop(10)
     await worker
-    world.build(messenger=discord)
+    harness.build(messenger=discord)
     return job
 
 
-async def _deliver(world: World, discord: FakeDiscord, jobs: list[Job], steps: list[float]) -> None:
+async def _deliver(harness: ServicesHarness, discord: FakeDiscord, jobs: list[Job], steps: list[float]) -> None:
     """Take turns until nothing is left to show; after a crash the services start afresh."""
     for turn in range(200):
         crashes = discord.crashes
-        tried = await world.services.delivery.deliver_due()
+        tried = await harness.services.delivery.deliver_due()
         if discord.crashes > crashes:
-            world.build(messenger=discord)
+            harness.build(messenger=discord)
         for job in jobs:
             assert len(discord.ends(job.id)) <= 1
-        if not any([await world.is_open(job) for job in jobs]):
+        if not any([await harness.is_open(job) for job in jobs]):
             return
-        due = None if tried else await world.outbox.next_due()
-        pause = 0 if due is None else (due - world.clock.now()).total_seconds()
-        world.clock.advance(max(pause, steps[turn % len(steps)]))
+        due = None if tried else await harness.outbox.next_due()
+        pause = 0 if due is None else (due - harness.clock.now()).total_seconds()
+        harness.clock.advance(max(pause, steps[turn % len(steps)]))
     raise AssertionError("delivery did not come to an end")
 
 
-async def _check_end(world: World, discord: FakeDiscord, job: Job) -> None:
-    status = await world.status(job)
+async def _check_end(harness: ServicesHarness, discord: FakeDiscord, job: Job) -> None:
+    status = await harness.status(job)
     assert status in ENDS
     shown = [message.status for message in discord.ends(job.id)]
     expected = JobStatus.SUCCEEDED if status in {JobStatus.DELIVERED, JobStatus.UNDELIVERABLE} else status
-    if await _outcome(world, job) == "delivered":
+    if await _outcome(harness, job) == "delivered":
         assert shown == [expected]
     else:  # given up: the last answers were lost or refusals, so it may be there or not
         assert shown in ([expected], [])
 
 
-async def _outcome(world: World, job: Job) -> str:
+async def _outcome(harness: ServicesHarness, job: Job) -> str:
     query = "SELECT outcome FROM outbox WHERE job_id = ?"
-    return await world.database.read(lambda connection: connection.execute(query, (job.id,)).fetchone()["outcome"])
+    return await harness.database.read(lambda connection: connection.execute(query, (job.id,)).fetchone()["outcome"])

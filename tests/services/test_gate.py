@@ -7,19 +7,19 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.audience import BLOCKED, NO_MESSAGES, OTHER_SERVER, Audience
-from bot.domain.host_rules import HostRules
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import JobStatus, Origin, Place, VariationStrength
 from bot.domain.moderation import Block
+from bot.domain.operator_rules import OperatorRules
+from bot.domain.prompt_rules.young_list import character
 from bot.domain.quota import UNLIMITED, Limits
 from bot.domain.request import Draft, InitImage
 from bot.domain.safety import Rating, SafetyLevel, Showing, Spoilers
-from bot.domain.young_list import character
 from bot.errors import NotAllowedError, NotFoundError, QuotaError
-from bot.services.proposals import Proposal
-from bot.storage.house_rules import SqliteHouseRules
+from bot.services.request_builder import PreparedJob
+from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.moderation import SqliteModeration
-from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.preferences import SqlitePreferences
 from tests.examples import (
     CATALOG,
     CHANNEL,
@@ -34,75 +34,75 @@ from tests.examples import (
     reply,
     request,
 )
-from tests.services.world import World
+from tests.services.harness import ServicesHarness
 
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
 ROLE = 77
 
 
-async def rule(world: World, edit: Callable[[GuildSettings], GuildSettings]) -> None:
-    await SqliteHouseRules(world.database).change(GUILD, edit, by=MODERATOR, now=world.clock.now())
+async def rule(harness: ServicesHarness, edit: Callable[[GuildSettings], GuildSettings]) -> None:
+    await SqliteGuildSettings(harness.database).change(GUILD, edit, by=MODERATOR, now=harness.clock.now())
 
 
-async def block(world: World, *, minutes: float | None = None) -> None:
-    now = world.clock.now()
+async def block(harness: ServicesHarness, *, minutes: float | None = None) -> None:
+    now = harness.clock.now()
     ends_at = None if minutes is None else now + timedelta(minutes=minutes)
     given = Block(guild_id=GUILD, user_id=MEMBER, reason="spam", blocked_by=MODERATOR, blocked_at=now, ends_at=ends_at)
-    await SqliteModeration(world.database).block(given)
+    await SqliteModeration(harness.database).block(given)
 
 
-async def draw(world: World, who: Origin, **draft: object) -> Showing:
+async def draw(harness: ServicesHarness, who: Origin, **draft: object) -> Showing:
     """Ask for a picture, and say how it may be shown."""
-    service = world.services.generation
+    service = harness.services.generation
     proposal = await service.propose(replace(Draft(prompt="a cat"), **draft), who)
     return (await service.submit(proposal, who, reply())).job.showing
 
 
-async def test_a_server_that_changed_nothing_draws_suggestive_pictures_at_most(world: World) -> None:
-    assert await draw(world, origin()) == Showing(rating=Rating.SENSITIVE)
+async def test_a_server_that_changed_nothing_draws_suggestive_pictures_at_most(harness: ServicesHarness) -> None:
+    assert await draw(harness, origin()) == Showing(rating=Rating.SENSITIVE)
 
 
-async def test_without_a_place_nothing_is_drawn(world: World) -> None:
+async def test_without_a_place_nothing_is_drawn(harness: ServicesHarness) -> None:
     with pytest.raises(NotAllowedError, match="which channel"):
-        await draw(world, replace(origin(), place=None))
+        await draw(harness, replace(origin(), place=None))
 
-    assert await world.jobs.counts() == {}
+    assert await harness.jobs.counts() == {}
 
 
-async def test_a_rule_holds_from_the_moment_it_is_made_until_it_is_taken_back(world: World) -> None:
-    await draw(world, origin(1))
-    await rule(world, lambda settings: replace(settings, allowed_channels=frozenset({99})))
+async def test_a_rule_holds_from_the_moment_it_is_made_until_it_is_taken_back(harness: ServicesHarness) -> None:
+    await draw(harness, origin(1))
+    await rule(harness, lambda settings: replace(settings, allowed_channels=frozenset({99})))
     with pytest.raises(NotAllowedError, match="<#99>"):
-        await draw(world, origin(2))
-    await rule(world, lambda _: GuildSettings())
-    await draw(world, origin(3))
+        await draw(harness, origin(2))
+    await rule(harness, lambda _: GuildSettings())
+    await draw(harness, origin(3))
 
-    assert await world.jobs.counts() == {"queued": 2}
+    assert await harness.jobs.counts() == {"queued": 2}
 
 
-async def test_the_rules_of_one_server_do_not_hold_in_another_or_in_direct_messages(world: World) -> None:
-    await rule(world, lambda settings: replace(settings, allowed_roles=frozenset({ROLE})))
+async def test_the_rules_of_one_server_do_not_hold_in_another_or_in_direct_messages(harness: ServicesHarness) -> None:
+    await rule(harness, lambda settings: replace(settings, allowed_roles=frozenset({ROLE})))
 
     with pytest.raises(NotAllowedError, match=f"<@&{ROLE}>"):
-        await draw(world, origin(1))
-    await draw(world, origin(2, guild_id=GUILD + 1))
-    await draw(world, origin(3, guild_id=None))
-    await draw(world, replace(origin(4), role_ids=frozenset({ROLE})))
+        await draw(harness, origin(1))
+    await draw(harness, origin(2, guild_id=GUILD + 1))
+    await draw(harness, origin(3, guild_id=None))
+    await draw(harness, replace(origin(4), role_ids=frozenset({ROLE})))
 
 
-async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(world: World) -> None:
-    await block(world, minutes=5)
+async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(harness: ServicesHarness) -> None:
+    await block(harness, minutes=5)
 
     with pytest.raises(NotAllowedError, match=r"until <t:\d+:f>.* Their reason: spam"):
-        await draw(world, origin(1))
-    await draw(world, origin(2, user_id=OTHER))
-    await draw(world, origin(3, guild_id=None))
+        await draw(harness, origin(1))
+    await draw(harness, origin(2, user_id=OTHER))
+    await draw(harness, origin(3, guild_id=None))
 
 
-async def test_a_blocked_member_gets_no_form_to_fill_in_for_nothing(world: World) -> None:
-    job = await world.delivered(origin=origin(1, user_id=OTHER))
-    generation, findings = world.services.generation, world.services.findings
-    await block(world, minutes=5)
+async def test_a_blocked_member_gets_no_form_to_fill_in_for_nothing(harness: ServicesHarness) -> None:
+    job = await harness.delivered(origin=origin(1, user_id=OTHER))
+    generation, findings = harness.services.generation, harness.services.findings
+    await block(harness, minutes=5)
 
     for question in (generation.remix_draft(job.id, origin()), findings.to_fill_in("a cat", origin())):
         with pytest.raises(NotAllowedError, match="Their reason: spam"):
@@ -111,24 +111,24 @@ async def test_a_blocked_member_gets_no_form_to_fill_in_for_nothing(world: World
     assert (await findings.in_text("a cat", origin())).adoption.draft.prompt == "a cat"
     assert (await findings.to_fill_in("a cat", origin(user_id=OTHER))).prompt == "a cat"
     assert (await findings.to_fill_in("a cat", origin(guild_id=None))).prompt == "a cat"
-    world.clock.advance(5 * 60)
+    harness.clock.advance(5 * 60)
     assert (await generation.remix_draft(job.id, origin())).prompt == job.request.prompt
 
 
-async def test_a_block_that_comes_between_gate_and_queue_still_holds(world: World) -> None:
+async def test_a_block_that_comes_between_gate_and_queue_still_holds(harness: ServicesHarness) -> None:
     """It cancels what waits; a job that slipped in behind it would be drawn."""
-    await block(world)
+    await block(harness)
 
     with pytest.raises(NotAllowedError, match="have blocked you"):
-        await world.jobs.add(new_job(), limits=UNLIMITED, now=world.clock.now())
-    assert await world.jobs.counts() == {}
+        await harness.jobs.add(new_job(), limits=UNLIMITED, now=harness.clock.now())
+    assert await harness.jobs.counts() == {}
 
 
-async def test_a_block_ends_by_itself(world: World) -> None:
-    await block(world, minutes=5)
-    world.clock.advance(5 * 60)
+async def test_a_block_ends_by_itself(harness: ServicesHarness) -> None:
+    await block(harness, minutes=5)
+    harness.clock.advance(5 * 60)
 
-    await draw(world, origin())
+    await draw(harness, origin())
 
 
 @pytest.mark.parametrize(
@@ -142,119 +142,121 @@ async def test_a_block_ends_by_itself(world: World) -> None:
     ],
 )
 async def test_what_a_server_forbids_is_refused_with_a_sentence(
-    world: World, setting: dict[str, object], draft: dict[str, object], sentence: str
+    harness: ServicesHarness, setting: dict[str, object], draft: dict[str, object], sentence: str
 ) -> None:
-    await rule(world, lambda settings: replace(settings, **setting))
+    await rule(harness, lambda settings: replace(settings, **setting))
 
     with pytest.raises(NotAllowedError, match=sentence):
-        await draw(world, origin(), **draft)
-    assert await world.jobs.counts() == {}
+        await draw(harness, origin(), **draft)
+    assert await harness.jobs.counts() == {}
 
 
-async def test_defaults_give_way_to_the_servers_limits(world: World) -> None:
+async def test_defaults_give_way_to_the_servers_limits(harness: ServicesHarness) -> None:
     """A member who chooses nothing is not refused for what they did not choose."""
-    await rule(world, lambda settings: replace(settings, max_pixels=4096, max_steps=3, max_images=1))
-    await SqlitePersonalDefaults(world.database).change(
-        MEMBER, lambda old: replace(old, size="portrait", num_images=4), now=world.clock.now()
+    await rule(harness, lambda settings: replace(settings, max_pixels=4096, max_steps=3, max_images=1))
+    await SqlitePreferences(harness.database).change(
+        MEMBER, lambda old: replace(old, size="portrait", num_images=4), now=harness.clock.now()
     )
 
-    await draw(world, origin())
+    await draw(harness, origin())
 
 
-async def test_sexual_words_need_a_marked_channel_and_a_server_that_wants_them(world: World) -> None:
+async def test_sexual_words_need_a_marked_channel_and_a_server_that_wants_them(harness: ServicesHarness) -> None:
     for number, place in enumerate((Place(channel_id=CHANNEL), ADULT)):
         with pytest.raises(NotAllowedError):
-            await draw(world, replace(origin(number), place=place), prompt="nude")
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED))
+            await draw(harness, replace(origin(number), place=place), prompt="nude")
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED))
     with pytest.raises(NotAllowedError):
-        await draw(world, origin(3), prompt="nude")
+        await draw(harness, origin(3), prompt="nude")
 
-    showing = await draw(world, replace(origin(4), place=ADULT), prompt="nude")
+    showing = await draw(harness, replace(origin(4), place=ADULT), prompt="nude")
 
     assert showing.rating is Rating.EXPLICIT
 
 
-async def test_a_styles_trigger_words_are_judged_like_the_members_own(world: World) -> None:
+async def test_a_styles_trigger_words_are_judged_like_the_members_own(harness: ServicesHarness) -> None:
     catalog = replace(CATALOG, styles={PASTEL.name: replace(PASTEL, trigger_words="nude")})
-    world.build(catalog=catalog)
+    harness.build(catalog=catalog)
 
     with pytest.raises(NotAllowedError):
-        await draw(world, origin(1), style=PASTEL.name)
-    await draw(world, origin(2))
+        await draw(harness, origin(1), style=PASTEL.name)
+    await draw(harness, origin(2))
 
 
-async def test_leaving_clothes_out_is_judged_like_saying_so(world: World) -> None:
+async def test_leaving_clothes_out_is_judged_like_saying_so(harness: ServicesHarness) -> None:
     with pytest.raises(NotAllowedError):
-        await draw(world, origin(1), prompt="1girl, beach", negative_prompt="clothes")
-    await draw(world, origin(2), prompt="1girl, beach", negative_prompt="nude")
+        await draw(harness, origin(1), prompt="1girl, beach", negative_prompt="clothes")
+    await draw(harness, origin(2), prompt="1girl, beach", negative_prompt="nude")
 
 
-async def test_the_operator_is_asked_about_the_member_who_asks(world: World) -> None:
-    await draw(world, origin(1))
-    assert world.asked == origin(1)
-    await world.services.quotas.statement(origin(2, user_id=OTHER))
-    assert world.asked == origin(2, user_id=OTHER)
+async def test_the_operator_is_asked_about_the_member_who_asks(harness: ServicesHarness) -> None:
+    await draw(harness, origin(1))
+    assert harness.asked == origin(1)
+    await harness.services.quotas.statement(origin(2, user_id=OTHER))
+    assert harness.asked == origin(2, user_id=OTHER)
 
 
-async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(world: World) -> None:
-    assert not (await draw(world, origin(1))).spoiler
-    await SqlitePersonalDefaults(world.database).change(MEMBER, lambda old: replace(old, spoiler=True), now=world.clock.now())
-    assert (await draw(world, origin(2))).spoiler
-    assert not (await draw(world, origin(3, user_id=OTHER))).spoiler
-    await rule(world, lambda settings: replace(settings, spoilers=Spoilers.ALWAYS))
-    assert (await draw(world, origin(4, user_id=OTHER))).spoiler
+async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(harness: ServicesHarness) -> None:
+    assert not (await draw(harness, origin(1))).spoiler
+    await SqlitePreferences(harness.database).change(MEMBER, lambda old: replace(old, spoiler=True), now=harness.clock.now())
+    assert (await draw(harness, origin(2))).spoiler
+    assert not (await draw(harness, origin(3, user_id=OTHER))).spoiler
+    await rule(harness, lambda settings: replace(settings, spoilers=Spoilers.ALWAYS))
+    assert (await draw(harness, origin(4, user_id=OTHER))).spoiler
 
 
 @pytest.mark.parametrize("prompt", ["child, park", "1girl, 12 years old", "pip, quokka hill"])
-async def test_a_picture_of_a_child_goes_as_far_as_sensitive_wherever_it_is_asked_for(world: World, prompt: str) -> None:
-    world.build(catalog=replace(CATALOG, young=character("pip", "quokka hill", alone=False)))
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED))
+async def test_a_picture_of_a_child_goes_as_far_as_sensitive_wherever_it_is_asked_for(
+    harness: ServicesHarness, prompt: str
+) -> None:
+    harness.build(catalog=replace(CATALOG, young=character("pip", "quokka hill", alone=False)))
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED))
     who = replace(origin(1), place=ADULT)
 
-    assert (await draw(world, who, prompt=prompt)).rating is Rating.SENSITIVE
-    assert (await draw(world, replace(who, interaction_id=2), prompt="pip")).rating is Rating.EXPLICIT
+    assert (await draw(harness, who, prompt=prompt)).rating is Rating.SENSITIVE
+    assert (await draw(harness, replace(who, interaction_id=2), prompt="pip")).rating is Rating.EXPLICIT
     with pytest.raises(NotAllowedError, match="minors"):
-        await draw(world, replace(who, interaction_id=3), prompt=f"{prompt}, lingerie")
+        await draw(harness, replace(who, interaction_id=3), prompt=f"{prompt}, lingerie")
 
 
-async def test_a_strict_server_keeps_its_rule_for_pictures_of_children(world: World) -> None:
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+async def test_a_strict_server_keeps_its_rule_for_pictures_of_children(harness: ServicesHarness) -> None:
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
 
-    assert (await draw(world, origin(), prompt="child, park")).rating is Rating.GENERAL
-
-
-async def test_a_job_remembers_how_far_its_picture_may_go_so_that_it_can_be_drawn_again(world: World) -> None:
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
-    proposal = await world.services.generation.propose(Draft(prompt="a cat"), origin())
-    job = (await world.services.generation.submit(proposal, origin(), reply())).job
-
-    assert (await world.job(job.id)).request.rating is Rating.GENERAL
+    assert (await draw(harness, origin(), prompt="child, park")).rating is Rating.GENERAL
 
 
-async def test_roles_decide_how_much_a_member_may_use(world: World) -> None:
-    world.limits = Limits(daily_credits=5, operator_credits=9)
-    await rule(world, lambda settings: replace(settings, daily_credits=1, role_credits={ROLE: 2}))
+async def test_a_job_remembers_how_far_its_picture_may_go_so_that_it_can_be_drawn_again(harness: ServicesHarness) -> None:
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+    proposal = await harness.services.generation.propose(Draft(prompt="a cat"), origin())
+    job = (await harness.services.generation.submit(proposal, origin(), reply())).job
 
-    await draw(world, origin(1))
+    assert (await harness.job(job.id)).request.rating is Rating.GENERAL
+
+
+async def test_roles_decide_how_much_a_member_may_use(harness: ServicesHarness) -> None:
+    harness.limits = Limits(daily_credits=5, operator_credits=9)
+    await rule(harness, lambda settings: replace(settings, daily_credits=1, role_credits={ROLE: 2}))
+
+    await draw(harness, origin(1))
     with pytest.raises(QuotaError, match="0 of today's 1"):
-        await draw(world, origin(2))
-    await draw(world, replace(origin(3), role_ids=frozenset({ROLE})))
+        await draw(harness, origin(2))
+    await draw(harness, replace(origin(3), role_ids=frozenset({ROLE})))
     with pytest.raises(QuotaError, match="0 of today's 2"):
-        await draw(world, replace(origin(4), role_ids=frozenset({ROLE})))
+        await draw(harness, replace(origin(4), role_ids=frozenset({ROLE})))
 
 
-async def test_the_quota_card_says_what_the_servers_settings_say(world: World) -> None:
-    await rule(world, lambda settings: replace(settings, daily_credits=1, exempt_roles=frozenset({ROLE})))
+async def test_the_quota_card_says_what_the_servers_settings_say(harness: ServicesHarness) -> None:
+    await rule(harness, lambda settings: replace(settings, daily_credits=1, exempt_roles=frozenset({ROLE})))
 
-    assert (await world.services.quotas.statement(origin())).limits.daily_credits == 1
+    assert (await harness.services.quotas.statement(origin())).limits.daily_credits == 1
     exempt = replace(origin(), role_ids=frozenset({ROLE}))
-    assert (await world.services.quotas.statement(exempt)).limits.daily_credits is None
+    assert (await harness.services.quotas.statement(exempt)).limits.daily_credits is None
 
 
-async def test_a_server_may_keep_pictures_to_those_who_asked_for_them(world: World) -> None:
-    job = await world.delivered()
-    service = world.services.generation
-    await rule(world, lambda settings: replace(settings, others_may_reuse=False))
+async def test_a_server_may_keep_pictures_to_those_who_asked_for_them(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
+    service = harness.services.generation
+    await rule(harness, lambda settings: replace(settings, others_may_reuse=False))
 
     await service.propose_reroll(job.id, origin(2))
     with pytest.raises(NotAllowedError, match="only the member who asked"):
@@ -264,10 +266,10 @@ async def test_a_server_may_keep_pictures_to_those_who_asked_for_them(world: Wor
     await service.details(job.id, origin(5, user_id=OTHER))
 
 
-async def test_a_job_of_another_server_is_unknown_whatever_the_custom_id_says(world: World) -> None:
-    job = await world.delivered()
+async def test_a_job_of_another_server_is_unknown_whatever_the_custom_id_says(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
     stranger = origin(2, user_id=OTHER, guild_id=GUILD + 1)
-    service = world.services.generation
+    service = harness.services.generation
 
     for question in (
         service.propose_reroll(job.id, stranger),
@@ -279,18 +281,18 @@ async def test_a_job_of_another_server_is_unknown_whatever_the_custom_id_says(wo
             await question
 
 
-async def test_a_member_is_offered_the_styles_of_the_server(world: World) -> None:
-    service = world.services.generation
+async def test_a_member_is_offered_the_styles_of_the_server(harness: ServicesHarness) -> None:
+    service = harness.services.generation
     assert [style.name for style in await service.styles(origin())] == ["pastel"]
-    await rule(world, lambda settings: replace(settings, allowed_styles=frozenset({"ink"})))
+    await rule(harness, lambda settings: replace(settings, allowed_styles=frozenset({"ink"})))
     assert await service.styles(origin()) == ()
 
 
-async def test_words_are_judged_whichever_way_they_come_in(world: World) -> None:
+async def test_words_are_judged_whichever_way_they_come_in(harness: ServicesHarness) -> None:
     """Slash command, buttons, form and attachment; a picture of before the rule gives nobody a way around it."""
-    job = await world.delivered(request=request(prompt="a cat"))
-    await rule(world, lambda settings: replace(settings, blocked_words=("cat",)))
-    service = world.services.generation
+    job = await harness.delivered(request=request(prompt="a cat"))
+    await rule(harness, lambda settings: replace(settings, blocked_words=("cat",)))
+    service = harness.services.generation
     harmless = await service.propose(Draft(prompt="a dog"), origin())
 
     for number, proposal in enumerate(
@@ -305,14 +307,14 @@ async def test_words_are_judged_whichever_way_they_come_in(world: World) -> None
     ):
         with pytest.raises(NotAllowedError, match="moderators of this server"):
             await service.submit(proposal, origin(number), reply())
-    assert await world.jobs.counts() == {"delivered": 1}
+    assert await harness.jobs.counts() == {"delivered": 1}
     await service.submit(await service.with_upload(harmless, b"sketch", 0.6), origin(9), reply())
 
 
-async def test_words_that_a_lora_tag_of_an_older_job_took_apart_are_judged_as_they_are_drawn(world: World) -> None:
-    job = await world.delivered(request=request(prompt=f"a c<lo<lora:gone:1>ra:{'x' * 300}:1>at"))
-    await rule(world, lambda settings: replace(settings, blocked_words=("cat",)))
-    service = world.services.generation
+async def test_words_that_a_lora_tag_of_an_older_job_took_apart_are_judged_as_they_are_drawn(harness: ServicesHarness) -> None:
+    job = await harness.delivered(request=request(prompt=f"a c<lo<lora:gone:1>ra:{'x' * 300}:1>at"))
+    await rule(harness, lambda settings: replace(settings, blocked_words=("cat",)))
+    service = harness.services.generation
 
     for number, proposal in enumerate(
         (
@@ -327,13 +329,13 @@ async def test_words_that_a_lora_tag_of_an_older_job_took_apart_are_judged_as_th
 
 
 async def test_a_given_picture_that_would_hardly_change_is_refused_whichever_way_it_comes_in_where_nobody_looks(
-    world: World,
+    harness: ServicesHarness,
 ) -> None:
     """A classifier would look at what comes out; without one, a job of before the rule gives nobody a way around it."""
-    service = world.services.generation
-    older = await world.delivered(request=request(init_image=InitImage(key=await world.upload(b"x"), strength=0.3)))
+    service = harness.services.generation
+    older = await harness.delivered(request=request(init_image=InitImage(key=await harness.upload(b"x"), strength=0.3)))
     fresh = await service.propose(Draft(prompt="a cat"), origin())
-    stored = dict(world.store.files)
+    stored = dict(harness.store.files)
 
     for attempt in (
         lambda: service.with_upload(fresh, b"sketch", 0.3),
@@ -341,17 +343,17 @@ async def test_a_given_picture_that_would_hardly_change_is_refused_whichever_way
         lambda: service.propose_variation(older.id, 0, VariationStrength.STRONG, origin()),
         lambda: service.remix_draft(older.id, origin()),
         lambda: service.propose_remix(older.id, Draft(prompt="a dog"), origin()),
-        lambda: service.submit(Proposal(request=older.request), origin(9), reply()),
+        lambda: service.submit(PreparedJob(request=older.request), origin(9), reply()),
     ):
         with pytest.raises(NotAllowedError, match=r"`strength` of 0\.5 or more"):
             await attempt()
-    assert world.store.files == stored
-    assert await world.jobs.counts() == {"delivered": 1}
+    assert harness.store.files == stored
+    assert await harness.jobs.counts() == {"delivered": 1}
     await service.submit(await service.with_upload(fresh, b"sketch", 0.5), origin(2), reply())
 
 
-async def test_with_a_classifier_a_given_picture_may_stay_nearly_as_it_is(world: World) -> None:
-    service = world.build(profile=CLASSIFIED_PROFILE).generation
+async def test_with_a_classifier_a_given_picture_may_stay_nearly_as_it_is(harness: ServicesHarness) -> None:
+    service = harness.build(profile=CLASSIFIED_PROFILE).generation
     fresh = await service.propose(Draft(prompt="a cat"), origin())
 
     job = (await service.submit(await service.with_upload(fresh, b"sketch", 0.05), origin(), reply())).job
@@ -359,9 +361,9 @@ async def test_with_a_classifier_a_given_picture_may_stay_nearly_as_it_is(world:
     await service.propose_remix(job.id, Draft(prompt="a dog"), origin())
 
 
-async def test_whom_the_host_does_not_serve_gets_one_sentence_and_nothing_is_stored(world: World) -> None:
-    world.host = HostRules(audience=Audience(served_servers=frozenset({GUILD}), blocked_users=frozenset({OTHER})))
-    world.build()
+async def test_whom_the_host_does_not_serve_gets_one_sentence_and_nothing_is_stored(harness: ServicesHarness) -> None:
+    harness.host = OperatorRules(audience=Audience(served_servers=frozenset({GUILD}), blocked_users=frozenset({OTHER})))
+    harness.build()
 
     for who, sentence in (
         (origin(1, OTHER), BLOCKED),
@@ -369,17 +371,17 @@ async def test_whom_the_host_does_not_serve_gets_one_sentence_and_nothing_is_sto
         (origin(3, MEMBER, None), NO_MESSAGES),
     ):
         with pytest.raises(NotAllowedError) as refused:
-            await draw(world, who)
+            await draw(harness, who)
         assert str(refused.value) == sentence
-    assert await world.jobs.backlog() == 0
-    await draw(world, origin(4, MEMBER))
+    assert await harness.jobs.backlog() == 0
+    await draw(harness, origin(4, MEMBER))
 
 
-async def test_what_waits_of_somebody_whom_the_host_blocks_is_not_drawn_and_says_why(world: World) -> None:
-    job = await world.submit()
-    world.host = HostRules(audience=Audience(blocked_users=frozenset({MEMBER})))
-    world.build()
-    world.start_worker()
+async def test_what_waits_of_somebody_whom_the_host_blocks_is_not_drawn_and_says_why(harness: ServicesHarness) -> None:
+    job = await harness.submit()
+    harness.host = OperatorRules(audience=Audience(blocked_users=frozenset({MEMBER})))
+    harness.build()
+    harness.start_worker()
 
-    assert BLOCKED in ((await world.wait_for(JobStatus.FAILED, job)).failure or "")
-    assert world.generator.started == []
+    assert BLOCKED in ((await harness.wait_for(JobStatus.FAILED, job)).failure or "")
+    assert harness.generator.started == []

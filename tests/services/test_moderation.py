@@ -12,9 +12,9 @@ from bot.domain.job import Actor, JobStatus, Origin, Place
 from bot.domain.moderation import Rank
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.services.moderation import Moderation
-from bot.storage import turns
+from bot.storage import fair_turns
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, MODERATOR, OTHER, new_job, origin, reply
-from tests.services.world import World, drawing, until
+from tests.services.harness import ServicesHarness, drawing, until
 
 A_MODERATOR = Actor(user_id=MODERATOR, guild_id=GUILD, manages_messages=True)
 A_MANAGER = Actor(user_id=MODERATOR, guild_id=GUILD, manages_guild=True)
@@ -41,65 +41,67 @@ def asking(interaction_id: int, guild_id: int | None = GUILD) -> Origin:
 
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("actor", STRANGERS)
-async def test_nobody_else_does_any_of_it(world: World, deed: str, actor: Actor) -> None:
-    job = await world.delivered()
+async def test_nobody_else_does_any_of_it(harness: ServicesHarness, deed: str, actor: Actor) -> None:
+    job = await harness.delivered()
 
     with pytest.raises(NotAllowedError, match="manage messages"):
-        await DEEDS[deed](world.services.moderation, actor)
+        await DEEDS[deed](harness.services.moderation, actor)
 
-    assert (await world.job(job.id)).deleted_at is None
-    assert await world.services.moderation.blocks(A_MODERATOR, limit=5) == ()
+    assert (await harness.job(job.id)).deleted_at is None
+    assert await harness.services.moderation.blocks(A_MODERATOR, limit=5) == ()
 
 
 @pytest.mark.parametrize("actor", [A_MODERATOR, A_MANAGER])
-async def test_a_block_takes_effect_at_once_and_its_end_too(world: World, actor: Actor) -> None:
-    await world.services.moderation.block(actor, MEMBER, reason="flood", duration=timedelta(hours=1))
+async def test_a_block_takes_effect_at_once_and_its_end_too(harness: ServicesHarness, actor: Actor) -> None:
+    await harness.services.moderation.block(actor, MEMBER, reason="flood", duration=timedelta(hours=1))
 
     with pytest.raises(NotAllowedError, match="flood"):
-        await world.submit(1, origin=asking(1))
-    await world.submit(2, origin=asking(2, GUILD + 1))
-    world.clock.advance(3600)
-    await world.submit(3, origin=asking(3))
+        await harness.submit(1, origin=asking(1))
+    await harness.submit(2, origin=asking(2, GUILD + 1))
+    harness.clock.advance(3600)
+    await harness.submit(3, origin=asking(3))
 
 
-async def test_a_block_cancels_what_waits_and_what_is_drawn_in_this_server_and_gives_the_credits_back(world: World) -> None:
-    world.generator.gate.clear()
-    world.start_worker()
-    running = await world.submit(1, origin=asking(1))
-    await drawing(world)
-    waiting, elsewhere = await world.submit(2, origin=asking(2)), await world.submit(3, origin=asking(3, GUILD + 1))
-    others = await world.add(4, origin=origin(4, user_id=OTHER))
+async def test_a_block_cancels_what_waits_and_what_is_drawn_in_this_server_and_gives_the_credits_back(
+    harness: ServicesHarness,
+) -> None:
+    harness.generator.gate.clear()
+    harness.start_worker()
+    running = await harness.submit(1, origin=asking(1))
+    await drawing(harness)
+    waiting, elsewhere = await harness.submit(2, origin=asking(2)), await harness.submit(3, origin=asking(3, GUILD + 1))
+    others = await harness.add(4, origin=origin(4, user_id=OTHER))
 
-    blocked = await world.services.moderation.block(A_MODERATOR, MEMBER)
-    await until(lambda: len(world.generator.ended) == 1)
+    blocked = await harness.services.moderation.block(A_MODERATOR, MEMBER)
+    await until(lambda: len(harness.generator.ended) == 1)
 
     assert blocked.cancelled == 2
-    assert [await world.status(job) for job in (running, waiting)] == [JobStatus.CANCELLED] * 2
-    assert JobStatus.CANCELLED not in {await world.status(elsewhere), await world.status(others)}
-    standing = (await world.services.quotas.statement(asking(9))).standing
+    assert [await harness.status(job) for job in (running, waiting)] == [JobStatus.CANCELLED] * 2
+    assert JobStatus.CANCELLED not in {await harness.status(elsewhere), await harness.status(others)}
+    standing = (await harness.services.quotas.statement(asking(9))).standing
     assert (standing.reserved, standing.spent) == (0, 0)
 
 
 async def test_a_block_deals_the_members_line_anew_once_however_much_waited(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(1, 6):
-        await world.submit(number, origin=asking(number))
-    assign, dealt = turns.assign, list[int]()
+        await harness.submit(number, origin=asking(number))
+    assign, dealt = fair_turns.assign, list[int]()
 
     def counted(connection: sqlite3.Connection, user_id: int) -> None:
         dealt.append(user_id)
         assign(connection, user_id)
 
-    monkeypatch.setattr(turns, "assign", counted)
-    blocked = await world.services.moderation.block(A_MODERATOR, MEMBER)
+    monkeypatch.setattr(fair_turns, "assign", counted)
+    blocked = await harness.services.moderation.block(A_MODERATOR, MEMBER)
 
     assert (blocked.cancelled, dealt) == (5, [MEMBER])
 
 
-async def test_nobody_blocks_themselves_a_bot_or_who_manages_the_server(world: World) -> None:
-    world.roster.ranks = {50: Rank.BOT, 51: Rank.MANAGER, 52: Rank.UNKNOWN}
-    moderation = world.services.moderation
+async def test_nobody_blocks_themselves_a_bot_or_who_manages_the_server(harness: ServicesHarness) -> None:
+    harness.member_ranks.ranks = {50: Rank.BOT, 51: Rank.MANAGER, 52: Rank.UNKNOWN}
+    moderation = harness.services.moderation
 
     for user_id, sentence in ((MODERATOR, "yourself"), (50, "bot"), (51, "manage this server")):
         with pytest.raises(UserError, match=sentence):
@@ -109,67 +111,67 @@ async def test_nobody_blocks_themselves_a_bot_or_who_manages_the_server(world: W
     assert [block.user_id for block in await moderation.blocks(A_MODERATOR, limit=5)] == [52]
 
 
-async def test_a_block_with_a_reason_or_length_that_cannot_be_is_refused(world: World) -> None:
+async def test_a_block_with_a_reason_or_length_that_cannot_be_is_refused(harness: ServicesHarness) -> None:
     for options in ({"reason": "x" * 201}, {"duration": timedelta(days=4000)}, {"duration": timedelta(0)}):
         with pytest.raises(InvalidRequestError):
-            await world.services.moderation.block(A_MODERATOR, MEMBER, **options)  # pyright: ignore[reportArgumentType]  # a table
+            await harness.services.moderation.block(A_MODERATOR, MEMBER, **options)  # pyright: ignore[reportArgumentType]  # a table
 
-    assert await world.services.moderation.blocks(A_MODERATOR, limit=5) == ()
+    assert await harness.services.moderation.blocks(A_MODERATOR, limit=5) == ()
 
 
-async def test_a_lifted_block_is_over_and_lifting_none_says_so(world: World) -> None:
-    moderation = world.services.moderation
+async def test_a_lifted_block_is_over_and_lifting_none_says_so(harness: ServicesHarness) -> None:
+    moderation = harness.services.moderation
     await moderation.block(A_MODERATOR, MEMBER)
     with pytest.raises(InvalidRequestError, match="not blocked"):
         await moderation.unblock(ELSEWHERE, MEMBER)
 
     await moderation.unblock(A_MODERATOR, MEMBER)
 
-    await world.submit(1, origin=asking(1))
+    await harness.submit(1, origin=asking(1))
     with pytest.raises(InvalidRequestError, match="not blocked"):
         await moderation.unblock(A_MODERATOR, MEMBER)
 
 
-async def test_a_block_outlives_the_process(world: World) -> None:
-    await world.services.moderation.block(A_MODERATOR, MEMBER)
+async def test_a_block_outlives_the_process(harness: ServicesHarness) -> None:
+    await harness.services.moderation.block(A_MODERATOR, MEMBER)
 
-    world.build()
+    harness.build()
 
     with pytest.raises(NotAllowedError):
-        await world.submit(1, origin=asking(1))
+        await harness.submit(1, origin=asking(1))
 
 
 @pytest.mark.parametrize("way", ["link", "message", "job"])
-async def test_a_picture_is_removed_by_link_message_or_job(world: World, way: str) -> None:
+async def test_a_picture_is_removed_by_link_message_or_job(harness: ServicesHarness, way: str) -> None:
     message_id = 10**17 + 1
-    job = await world.delivered(reply=reply(message_id=message_id))
+    job = await harness.delivered(reply=reply(message_id=message_id))
     named = {"link": LINK.replace(f"/{MESSAGE}", f"/{message_id}"), "message": str(message_id), "job": job.id}
 
-    removed = await world.services.moderation.remove(A_MODERATOR, named[way])
+    removed = await harness.services.moderation.remove(A_MODERATOR, named[way])
 
     assert removed.id == job.id
-    assert (await world.job(job.id)).deleted_at is not None
-    assert world.store.files == {}
-    assert world.messenger.ways[-1] == "delete"
+    assert (await harness.job(job.id)).deleted_at is not None
+    assert harness.store.files == {}
+    assert harness.messenger.ways[-1] == "delete"
 
 
-async def test_pictures_of_other_servers_are_as_good_as_none(world: World) -> None:
-    job = await world.delivered()
+async def test_pictures_of_other_servers_are_as_good_as_none(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
 
     for picture in (job.id, LINK, LINK.replace(f"/{GUILD}/", f"/{GUILD + 1}/"), "f" * 16):
         with pytest.raises(NotFoundError, match="no picture of this server"):
-            await world.services.moderation.remove(ELSEWHERE, picture)
+            await harness.services.moderation.remove(ELSEWHERE, picture)
 
-    assert (await world.job(job.id)).deleted_at is None
+    assert (await harness.job(job.id)).deleted_at is None
 
 
-async def test_a_members_jobs_of_this_server_come_newest_first(world: World) -> None:
-    first, second = await world.add(1), await world.add(2)
-    await world.add(3, origin=origin(3, guild_id=GUILD + 1))
-    await world.add(4, origin=origin(4, user_id=OTHER))
+async def test_a_members_jobs_of_this_server_come_newest_first(harness: ServicesHarness) -> None:
+    first, second = await harness.add(1), await harness.add(2)
+    await harness.add(3, origin=origin(3, guild_id=GUILD + 1))
+    await harness.add(4, origin=origin(4, user_id=OTHER))
 
-    found = await world.services.moderation.recent_jobs(A_MODERATOR, MEMBER, limit=5)
+    found = await harness.services.moderation.recent_jobs(A_MODERATOR, MEMBER, limit=5)
 
     assert [job.id for job in found] == [second.id, first.id]
     assert new_job().request.prompt == found[0].request.prompt
-    assert await world.services.moderation.recent_jobs(ELSEWHERE, OTHER, limit=5) == ()
+    assert await harness.services.moderation.recent_jobs(ELSEWHERE, OTHER, limit=5) == ()

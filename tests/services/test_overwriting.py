@@ -12,12 +12,12 @@ import pytest
 
 from bot.domain.job import Actor
 from bot.errors import FolderError
+from bot.metrics import Metrics
 from bot.services.overwriting import FIRST_PAUSE, LONGEST_PAUSE, LOOK_SECONDS, Overwriting
 from bot.storage.traces import SqliteTraces
-from bot.telemetry import Metrics
 from tests.examples import GUILD, MEMBER, request
 from tests.fakes import FakeClock
-from tests.services.world import World, until
+from tests.services.harness import ServicesHarness, until
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NO_ROOM = FolderError("It needs 3 MiB; 1 are free.")
@@ -175,33 +175,33 @@ async def test_a_stop_ends_a_rewrite_under_way(monkeypatch: pytest.MonkeyPatch) 
     await running
 
 
-async def test_forty_presses_of_one_member_are_one_rewrite(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_forty_presses_of_one_member_are_one_rewrite(harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     rewrites = 0
-    rewrite = world.database.rewrite
+    rewrite = harness.database.rewrite
 
     async def count(*args: object) -> float:
         nonlocal rewrites
         rewrites += 1
         return await rewrite(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(world.database, "rewrite", count)
+    monkeypatch.setattr(harness.database, "rewrite", count)
     secret = "tattletale"
-    await world.delivered(request=request(prompt=secret))
-    answers = [await world.services.privacy.erase(MEMBER, Actor(user_id=MEMBER, guild_id=GUILD)) for _ in range(40)]
-    world.tasks.append(asyncio.create_task(world.services.overwriting.run()))
-    await until(lambda: world.clock.sleeping >= 1)
+    await harness.delivered(request=request(prompt=secret))
+    answers = [await harness.services.privacy.erase(MEMBER, Actor(user_id=MEMBER, guild_id=GUILD)) for _ in range(40)]
+    harness.tasks.append(asyncio.create_task(harness.services.overwriting.run()))
+    await until(lambda: harness.clock.sleeping >= 1)
     assert rewrites == 0
 
     for _ in range(5):
-        world.clock.advance(LOOK_SECONDS)
+        harness.clock.advance(LOOK_SECONDS)
         await asyncio.sleep(0.05)
 
     async def is_over() -> bool:
-        return await SqliteTraces(world.database).oldest() is None
+        return await SqliteTraces(harness.database).oldest() is None
 
     await until(is_over)
     assert False not in answers, "the member was told that it takes longer"
     assert answers[0] is True
     assert rewrites == 1
-    assert secret.encode() not in world.database.path.read_bytes()
-    await world.services.overwriting.stop()
+    assert secret.encode() not in harness.database.path.read_bytes()
+    await harness.services.overwriting.stop()

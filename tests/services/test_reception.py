@@ -24,7 +24,7 @@ from bot.services.generation import Start
 from bot.storage.intakes import SqliteIntakes
 from bot.storage.jobs import SqliteJobs
 from tests.examples import MEMBER, OTHER, new_job, origin, reply
-from tests.services.world import World, fault, until
+from tests.services.harness import ServicesHarness, fault, until
 
 LOST = fault(DeliveryFault.UNAVAILABLE)
 TOO_LATE = fault(DeliveryFault.TOKEN_DEAD)
@@ -72,190 +72,192 @@ def failing(*faults: MessengerError | None) -> FakeAnswer:
     return FakeAnswer(faults=deque(faults))
 
 
-async def take_in(world: World, answer: FakeAnswer, number: int = 1, *, prompt: str = "a hat") -> None:
+async def take_in(harness: ServicesHarness, answer: FakeAnswer, number: int = 1, *, prompt: str = "a hat") -> None:
     who = origin(number)
-    propose = partial(world.services.generation.propose, Draft(prompt=prompt), who)
-    await world.services.generation.take_in(propose, who, NOWHERE, answer)
+    propose = partial(harness.services.generation.propose, Draft(prompt=prompt), who)
+    await harness.services.generation.take_in(propose, who, NOWHERE, answer)
 
 
-async def stored(world: World, number: int = 1) -> Any:
-    ids = await world.database.read(
+async def stored(harness: ServicesHarness, number: int = 1) -> Any:
+    ids = await harness.database.read(
         lambda c: [row["id"] for row in c.execute("SELECT id FROM jobs WHERE interaction_id = ?", (number,))]
     )
-    return await world.job(ids[0]) if ids else None
+    return await harness.job(ids[0]) if ids else None
 
 
-async def spent_and_reserved(world: World) -> tuple[int, int]:
-    return await world.database.read(lambda c: tuple(c.execute("SELECT TOTAL(spent), TOTAL(reserved) FROM ledger").fetchone()))
+async def spent_and_reserved(harness: ServicesHarness) -> tuple[int, int]:
+    return await harness.database.read(
+        lambda c: tuple(c.execute("SELECT TOTAL(spent), TOTAL(reserved) FROM ledger").fetchone())
+    )
 
 
-async def test_the_first_answer_is_the_card_of_a_job_that_is_on_disk_already(world: World):
+async def test_the_first_answer_is_the_card_of_a_job_that_is_on_disk_already(harness: ServicesHarness):
     answer = FakeAnswer()
     seen: list[object] = []
     show = answer.show
 
     async def looking(card: JobCard) -> int | None:
-        seen.append((await world.job(card.job.id)).status)
+        seen.append((await harness.job(card.job.id)).status)
         assert (
-            await world.jobs.claim(now=world.clock.now(), lease_until=world.clock.now() + timedelta(seconds=9), batch=64)
+            await harness.jobs.claim(now=harness.clock.now(), lease_until=harness.clock.now() + timedelta(seconds=9), batch=64)
             is None
         )
         return await show(card)
 
     answer.show = looking  # type: ignore[method-assign]
-    await take_in(world, answer)
+    await take_in(harness, answer)
 
-    job = await stored(world)
+    job = await stored(harness)
     assert seen == [JobStatus.QUEUED]
     assert answer.said == ["card"]
     assert (answer.cards[0].job.id, answer.cards[0].position.ahead) == (job.id, 0)
-    assert (job.reply.message_id, job.shown_at) == (40, world.clock.now())
-    assert world.messenger.calls == []
-    assert (await world.claim()).id == job.id
+    assert (job.reply.message_id, job.shown_at) == (40, harness.clock.now())
+    assert harness.messenger.calls == []
+    assert (await harness.claim()).id == job.id
 
 
-async def test_what_is_refused_gets_no_other_answer_and_no_job(world: World):
-    world.limits = Limits(daily_credits=1)
+async def test_what_is_refused_gets_no_other_answer_and_no_job(harness: ServicesHarness):
+    harness.limits = Limits(daily_credits=1)
     answer = FakeAnswer()
 
-    await take_in(world, answer)
+    await take_in(harness, answer)
     with pytest.raises(QuotaError):
-        await take_in(world, answer, 2)
+        await take_in(harness, answer, 2)
     with pytest.raises(InvalidRequestError):
-        await take_in(world, answer, 3, prompt=" ")
+        await take_in(harness, answer, 3, prompt=" ")
 
     assert answer.said == ["card"]
-    assert await stored(world, 2) is None
+    assert await stored(harness, 2) is None
 
 
-async def test_a_replayed_event_changes_nothing(world: World):
-    await take_in(world, FakeAnswer())
+async def test_a_replayed_event_changes_nothing(harness: ServicesHarness):
+    await take_in(harness, FakeAnswer())
     again = FakeAnswer()
 
-    await take_in(world, again)
+    await take_in(harness, again)
 
     assert again.said == []
-    assert (await world.jobs.waiting(MEMBER, limit=9)).total == 1
+    assert (await harness.jobs.waiting(MEMBER, limit=9)).total == 1
 
 
 @pytest.mark.parametrize("kind", [*sorted(REFUSED_HERE), DeliveryFault.REFUSED])
-async def test_a_first_answer_that_is_refused_for_good_cancels_the_job_at_once(world: World, kind: DeliveryFault):
+async def test_a_first_answer_that_is_refused_for_good_cancels_the_job_at_once(harness: ServicesHarness, kind: DeliveryFault):
     answer = failing(fault(kind))
 
     if kind is DeliveryFault.REFUSED:  # a mistake of ours: it is reported like every bug
         with pytest.raises(MessengerError):
-            await take_in(world, answer)
+            await take_in(harness, answer)
     else:
-        await take_in(world, answer)
+        await take_in(harness, answer)
 
-    job = await stored(world)
+    job = await stored(harness)
     assert job.status is JobStatus.CANCELLED
-    assert (await spent_and_reserved(world)) == (0, 0)
-    assert not await world.is_open(job)
-    assert await world.services.delivery.deliver_due() == 0
-    assert world.messenger.calls == []
+    assert (await spent_and_reserved(harness)) == (0, 0)
+    assert not await harness.is_open(job)
+    assert await harness.services.delivery.deliver_due() == 0
+    assert harness.messenger.calls == []
 
 
-async def test_answered_before_counts_as_answered(world: World):
+async def test_answered_before_counts_as_answered(harness: ServicesHarness):
     """Our own first try came through and only its outcome was lost."""
-    await take_in(world, failing(ANSWERED))
+    await take_in(harness, failing(ANSWERED))
 
-    job = await stored(world)
+    job = await stored(harness)
     assert job.shown_at is not None
-    assert (await world.claim()).id == job.id
-    await until(lambda: world.messenger.ways == ["edit_by_token"])  # which learns the message's id
+    assert (await harness.claim()).id == job.id
+    await until(lambda: harness.messenger.ways == ["edit_by_token"])  # which learns the message's id
 
 
-async def finding_out(world: World) -> None:
+async def finding_out(harness: ServicesHarness) -> None:
     """A round of looking, after the time that a first answer may be on its way."""
-    world.clock.advance(10)
-    await world.services.first_answers.look()
+    harness.clock.advance(10)
+    await harness.services.first_answers.look()
 
 
-async def test_a_lost_outcome_is_found_out_by_the_token(world: World):
-    await take_in(world, failing(LOST))
-    job = await stored(world)
+async def test_a_lost_outcome_is_found_out_by_the_token(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    job = await stored(harness)
     assert (job.status, job.shown_at) == (JobStatus.QUEUED, None)
 
-    await finding_out(world)
+    await finding_out(harness)
 
-    assert (await stored(world)).reply.message_id == 500
-    assert (await world.claim()).id == job.id
-
-
-async def test_a_lost_outcome_is_looked_up_in_the_channel_where_the_token_is_dead(world: World):
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", TOO_LATE)
-    world.messenger.found = 77
-
-    await finding_out(world)
-
-    assert world.messenger.ways[:2] == ["first_answer", "find_post"]
-    assert (await stored(world)).reply.message_id == 77
+    assert (await stored(harness)).reply.message_id == 500
+    assert (await harness.claim()).id == job.id
 
 
-async def test_what_nobody_was_shown_is_cancelled_and_refunded_and_nothing_is_posted(world: World):
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", TOO_LATE)
+async def test_a_lost_outcome_is_looked_up_in_the_channel_where_the_token_is_dead(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", TOO_LATE)
+    harness.messenger.found = 77
 
-    await finding_out(world)
+    await finding_out(harness)
 
-    job = await stored(world)
+    assert harness.messenger.ways[:2] == ["first_answer", "find_post"]
+    assert (await stored(harness)).reply.message_id == 77
+
+
+async def test_what_nobody_was_shown_is_cancelled_and_refunded_and_nothing_is_posted(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", TOO_LATE)
+
+    await finding_out(harness)
+
+    job = await stored(harness)
     assert job.status is JobStatus.CANCELLED
-    assert (await spent_and_reserved(world)) == (0, 0)
-    assert await world.services.delivery.deliver_due() == 0
-    assert world.messenger.ways == ["first_answer", "find_post"]
+    assert (await spent_and_reserved(harness)) == (0, 0)
+    assert await harness.services.delivery.deliver_due() == 0
+    assert harness.messenger.ways == ["first_answer", "find_post"]
 
 
-async def test_an_answer_that_may_still_be_on_its_way_is_waited_for(world: World):
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", TOO_LATE)
+async def test_an_answer_that_may_still_be_on_its_way_is_waited_for(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", TOO_LATE)
 
-    await world.services.first_answers.look()
-    assert (await stored(world)).status is JobStatus.QUEUED
+    await harness.services.first_answers.look()
+    assert (await stored(harness)).status is JobStatus.QUEUED
 
-    await finding_out(world)
-    assert (await stored(world)).reply.message_id == 500
+    await finding_out(harness)
+    assert (await stored(harness)).reply.message_id == 500
 
 
-async def test_an_outage_decides_nothing(world: World):
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", LOST, fault(DeliveryFault.RATE_LIMITED))
+async def test_an_outage_decides_nothing(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", LOST, fault(DeliveryFault.RATE_LIMITED))
 
     for status in (JobStatus.QUEUED, JobStatus.QUEUED):
-        await finding_out(world)
-        assert (await stored(world)).status is status
-    await finding_out(world)
+        await finding_out(harness)
+        assert (await stored(harness)).status is status
+    await finding_out(harness)
 
-    assert (await stored(world)).shown_at is not None
-
-
-async def test_a_deleted_card_was_shown(world: World):
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", fault(DeliveryFault.MESSAGE_GONE))
-
-    await finding_out(world)
-
-    assert (await stored(world)).shown_at is not None
+    assert (await stored(harness)).shown_at is not None
 
 
-async def test_a_start_takes_up_every_job_that_a_kill_left_unanswered(world: World):
-    shown = await world.add(1)
+async def test_a_deleted_card_was_shown(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", fault(DeliveryFault.MESSAGE_GONE))
+
+    await finding_out(harness)
+
+    assert (await stored(harness)).shown_at is not None
+
+
+async def test_a_start_takes_up_every_job_that_a_kill_left_unanswered(harness: ServicesHarness):
+    shown = await harness.add(1)
     new = new_job(2, reply=NOWHERE)
-    unshown = (await world.jobs.add(new, limits=world.limits, now=world.clock.now())).job
-    world.clock.advance(10)
-    world.messenger.fail("first_answer", TOO_LATE)
-    world.build()
-    running = asyncio.create_task(world.services.first_answers.run())
+    unshown = (await harness.jobs.add(new, limits=harness.limits, now=harness.clock.now())).job
+    harness.clock.advance(10)
+    harness.messenger.fail("first_answer", TOO_LATE)
+    harness.build()
+    running = asyncio.create_task(harness.services.first_answers.run())
 
-    await world.wait_for(JobStatus.CANCELLED, unshown)
+    await harness.wait_for(JobStatus.CANCELLED, unshown)
 
-    world.services.first_answers.stop()
+    harness.services.first_answers.stop()
     await running
-    assert await world.status(shown) is JobStatus.QUEUED
+    assert await harness.status(shown) is JobStatus.QUEUED
 
 
-async def test_a_door_that_breaks_leaves_its_job_to_be_found_out(world: World):
+async def test_a_door_that_breaks_leaves_its_job_to_be_found_out(harness: ServicesHarness):
     answer = FakeAnswer()
 
     async def breaks(card: JobCard) -> int | None:
@@ -263,86 +265,86 @@ async def test_a_door_that_breaks_leaves_its_job_to_be_found_out(world: World):
 
     answer.show = breaks  # type: ignore[method-assign]
     with pytest.raises(RuntimeError):
-        await take_in(world, answer)
-    world.messenger.seen = SeenAnswer(message_id=3, is_private=True)  # "Something went wrong on my side"
+        await take_in(harness, answer)
+    harness.messenger.seen = SeenAnswer(message_id=3, is_private=True)  # "Something went wrong on my side"
     await asyncio.sleep(0)
 
-    await finding_out(world)
+    await finding_out(harness)
 
-    assert (await stored(world)).status is JobStatus.CANCELLED
-
-
-async def test_cancelled_meanwhile_and_not_shown_ends_without_a_message(world: World):
-    await take_in(world, failing(LOST))
-    job = await stored(world)
-    assert await world.jobs.cancel(job.id, now=world.clock.now())
-    assert await world.services.delivery.deliver_due() == 0
-    world.messenger.fail("first_answer", TOO_LATE)
-
-    await finding_out(world)
-
-    assert await world.services.delivery.deliver_due() == 0
-    assert await world.outbox.next_due() is None
+    assert (await stored(harness)).status is JobStatus.CANCELLED
 
 
-async def test_cancelled_meanwhile_and_shown_after_all_gets_its_end_at_once(world: World):
-    world.start_delivery()
-    await take_in(world, failing(LOST))
-    job = await stored(world)
-    assert await world.jobs.cancel(job.id, now=world.clock.now())
-    world.services.delivery.wake()
-    await until(lambda: world.clock.sleeping >= 1)  # it has looked, and found nothing that may be shown
+async def test_cancelled_meanwhile_and_not_shown_ends_without_a_message(harness: ServicesHarness):
+    await take_in(harness, failing(LOST))
+    job = await stored(harness)
+    assert await harness.jobs.cancel(job.id, now=harness.clock.now())
+    assert await harness.services.delivery.deliver_due() == 0
+    harness.messenger.fail("first_answer", TOO_LATE)
 
-    await finding_out(world)
+    await finding_out(harness)
 
-    await until(lambda: [card.job.status for card in world.cards()] == [JobStatus.CANCELLED])
+    assert await harness.services.delivery.deliver_due() == 0
+    assert await harness.outbox.next_due() is None
+
+
+async def test_cancelled_meanwhile_and_shown_after_all_gets_its_end_at_once(harness: ServicesHarness):
+    harness.start_delivery()
+    await take_in(harness, failing(LOST))
+    job = await stored(harness)
+    assert await harness.jobs.cancel(job.id, now=harness.clock.now())
+    harness.services.delivery.wake()
+    await until(lambda: harness.clock.sleeping >= 1)  # it has looked, and found nothing that may be shown
+
+    await finding_out(harness)
+
+    await until(lambda: [card.job.status for card in harness.cards()] == [JobStatus.CANCELLED])
 
 
 @pytest.mark.parametrize("answers", [(), (LOST, LOST)], ids=["at the first look", "at the third"])
-async def test_a_clock_that_is_set_back_holds_up_no_first_answer(world: World, answers: tuple[MessengerError, ...]):
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", *answers, TOO_LATE)
+async def test_a_clock_that_is_set_back_holds_up_no_first_answer(harness: ServicesHarness, answers: tuple[MessengerError, ...]):
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", *answers, TOO_LATE)
     for _ in answers:
-        await finding_out(world)
+        await finding_out(harness)
 
-    world.clock.set_back(timedelta(hours=1))
-    await finding_out(world)
+    harness.clock.set_back(timedelta(hours=1))
+    await finding_out(harness)
 
-    assert (await stored(world)).status is JobStatus.CANCELLED
+    assert (await stored(harness)).status is JobStatus.CANCELLED
 
 
 @pytest.mark.parametrize("by", [timedelta(days=365), timedelta(hours=1)], ids=["a year", "an hour"])
-async def test_a_clock_that_is_set_ahead_takes_no_job_back_that_was_shown(world: World, by: timedelta):
+async def test_a_clock_that_is_set_ahead_takes_no_job_back_that_was_shown(harness: ServicesHarness, by: timedelta):
     """In a private thread or a direct message only the token tells, and its answer may still be on its way."""
-    await take_in(world, failing(LOST))
-    world.messenger.fail("first_answer", TOO_LATE)
+    await take_in(harness, failing(LOST))
+    harness.messenger.fail("first_answer", TOO_LATE)
 
-    world.clock.set_ahead(by)
-    await world.services.first_answers.look()
-    assert (await stored(world)).status is JobStatus.QUEUED
-    await finding_out(world)
+    harness.clock.set_ahead(by)
+    await harness.services.first_answers.look()
+    assert (await stored(harness)).status is JobStatus.QUEUED
+    await finding_out(harness)
 
-    assert (await stored(world)).reply.message_id == 500
+    assert (await stored(harness)).reply.message_id == 500
 
 
 class Slow:
     """A disk that holds the writer until `let_go`."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch) -> None:
         self.gate = asyncio.Event()
-        add = world.jobs.add
+        add = harness.jobs.add
 
         async def held(*args: Any, **kwargs: Any) -> Any:
             await self.gate.wait()
             return await add(*args, **kwargs)
 
-        monkeypatch.setattr(world.jobs, "add", held)
-        monkeypatch.setattr(world.services.generation._reception, "_patience", 0.01)
+        monkeypatch.setattr(harness.jobs, "add", held)
+        monkeypatch.setattr(harness.services.generation._reception, "_patience", 0.01)
 
 
-async def slowly(world: World, monkeypatch: pytest.MonkeyPatch, answer: FakeAnswer, *, waited: float = 2.0) -> None:
-    slow = Slow(world, monkeypatch)
-    taking = asyncio.create_task(take_in(world, answer))
+async def slowly(harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch, answer: FakeAnswer, *, waited: float = 2.0) -> None:
+    slow = Slow(harness, monkeypatch)
+    taking = asyncio.create_task(take_in(harness, answer))
     await until(lambda: bool(answer.said))
     assert answer.said == ["patience"]
     answer.waited = waited
@@ -350,33 +352,33 @@ async def slowly(world: World, monkeypatch: pytest.MonkeyPatch, answer: FakeAnsw
     await taking
 
 
-async def test_a_slow_disk_is_said_and_the_card_follows(world: World, monkeypatch: pytest.MonkeyPatch):
+async def test_a_slow_disk_is_said_and_the_card_follows(harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch):
     answer = FakeAnswer()
 
-    await slowly(world, monkeypatch, answer)
+    await slowly(harness, monkeypatch, answer)
 
     assert answer.said == ["patience", "follow-up"]
-    assert (await stored(world)).reply.message_id == 41
+    assert (await stored(harness)).reply.message_id == 41
 
 
-async def test_a_refusal_comes_out_of_a_slow_disk_too(world: World, monkeypatch: pytest.MonkeyPatch):
-    world.limits = Limits(daily_credits=0)
+async def test_a_refusal_comes_out_of_a_slow_disk_too(harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch):
+    harness.limits = Limits(daily_credits=0)
     answer = FakeAnswer()
 
     with pytest.raises(QuotaError):
-        await slowly(world, monkeypatch, answer)
+        await slowly(harness, monkeypatch, answer)
 
     assert answer.said == ["patience"]
 
 
-async def test_after_a_minute_nothing_is_taken(world: World, monkeypatch: pytest.MonkeyPatch):
+async def test_after_a_minute_nothing_is_taken(harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch):
     answer = FakeAnswer()
 
     with pytest.raises(InvalidRequestError, match="nothing was taken"):
-        await slowly(world, monkeypatch, answer, waited=reception.LONGEST_WAIT + 1)
+        await slowly(harness, monkeypatch, answer, waited=reception.LONGEST_WAIT + 1)
 
     assert answer.said == ["patience"]
-    assert (await stored(world)).status is JobStatus.CANCELLED
+    assert (await stored(harness)).status is JobStatus.CANCELLED
 
 
 @pytest.mark.parametrize(
@@ -387,30 +389,30 @@ async def test_after_a_minute_nothing_is_taken(world: World, monkeypatch: pytest
     ],
 )
 async def test_a_sentence_whose_outcome_is_lost(
-    world: World, monkeypatch: pytest.MonkeyPatch, faults: tuple[MessengerError | None, ...], said: list[str]
+    harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch, faults: tuple[MessengerError | None, ...], said: list[str]
 ):
     answer = failing(*faults)
 
-    await slowly(world, monkeypatch, answer)
+    await slowly(harness, monkeypatch, answer)
 
     assert answer.said == said
-    assert (await stored(world)).shown_at is not None
+    assert (await stored(harness)).shown_at is not None
 
 
-async def test_a_private_sentence_is_not_taken_for_the_card(world: World):
+async def test_a_private_sentence_is_not_taken_for_the_card(harness: ServicesHarness):
     """Killed between the sentence and the card: the sentence says that nothing was taken when no card comes."""
-    await take_in(world, failing(LOST))
-    world.messenger.seen = SeenAnswer(message_id=3, is_private=True)
+    await take_in(harness, failing(LOST))
+    harness.messenger.seen = SeenAnswer(message_id=3, is_private=True)
 
-    await finding_out(world)
+    await finding_out(harness)
 
-    assert (await stored(world)).status is JobStatus.CANCELLED
-    assert world.messenger.ways == ["first_answer", "find_post"]
+    assert (await stored(harness)).status is JobStatus.CANCELLED
+    assert harness.messenger.ways == ["first_answer", "find_post"]
 
 
 @pytest.mark.parametrize("with_picture", [False, True])
 async def test_who_sends_many_requests_at_once_lets_another_wait_for_one_of_them_only(
-    world: World, with_picture: bool, monkeypatch: pytest.MonkeyPatch
+    harness: ServicesHarness, with_picture: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is a transaction with a write to the disk, and the writer takes them in the order of coming."""
     at_the_writer: list[int] = []
@@ -437,7 +439,7 @@ async def test_who_sends_many_requests_at_once_lets_another_wait_for_one_of_them
 
     monkeypatch.setattr(SqliteJobs, "add", noting(SqliteJobs.add))
     monkeypatch.setattr(SqliteIntakes, "open", noting(SqliteIntakes.open))
-    generation = world.services.generation
+    generation = harness.services.generation
 
     async def ask(number: int, user_id: int) -> None:
         who = origin(number, user_id)

@@ -8,18 +8,18 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Job, JobStatus, Origin, Place
-from bot.domain.quota import Limits, Standing
+from bot.domain.prompt_rules.young_list import character
+from bot.domain.quota import Limits, Usage
 from bot.domain.request import StyleChoice
 from bot.domain.safety import Rating, SafetyLevel
-from bot.domain.young_list import character
 from bot.errors import ModelError
-from bot.storage.audit import audit
-from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.guild_settings import SqliteGuildSettings
+from bot.storage.ledger_audit import audit
 from tests.examples import CATALOG, CHANNEL, CLASSIFIED_PROFILE, GUILD, MODERATOR, PASTEL, PROFILE, origin, request
 from tests.fakes import FakeClassifier
-from tests.services.world import World, drawing, until
+from tests.services.harness import ServicesHarness, drawing, until
 
 Edit = Callable[[GuildSettings], GuildSettings]
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
@@ -36,172 +36,176 @@ ASKED = request(num_images=2, height=96, more_styles=(StyleChoice(name=PASTEL.na
 
 
 @pytest.fixture
-def classifier(world: World) -> FakeClassifier:
-    world.classifier = FakeClassifier()
-    world.limits = Limits(daily_credits=10)
-    world.build(profile=CLASSIFIED_PROFILE)
-    return world.classifier
+def classifier(harness: ServicesHarness) -> FakeClassifier:
+    harness.classifier = FakeClassifier()
+    harness.limits = Limits(daily_credits=10)
+    harness.build(profile=CLASSIFIED_PROFILE)
+    return harness.classifier
 
 
-async def rule(world: World, edit: Edit) -> None:
-    await SqliteHouseRules(world.database).change(GUILD, edit, by=MODERATOR, now=world.clock.now())
+async def rule(harness: ServicesHarness, edit: Edit) -> None:
+    await SqliteGuildSettings(harness.database).change(GUILD, edit, by=MODERATOR, now=harness.clock.now())
 
 
-async def in_adult_channel(world: World, prompt: str = "green hair") -> Job:
-    await rule(world, ANYTHING)
-    return await world.submit(request=request(prompt=prompt), origin=replace(origin(), place=ADULT))
+async def in_adult_channel(harness: ServicesHarness, prompt: str = "green hair") -> Job:
+    await rule(harness, ANYTHING)
+    return await harness.submit(request=request(prompt=prompt), origin=replace(origin(), place=ADULT))
 
 
-async def refused(world: World, job: Job, why: str, *, drawn: bool) -> None:
+async def refused(harness: ServicesHarness, job: Job, why: str, *, drawn: bool) -> None:
     """The job ends with a reason, cost nothing, counts as nobody's fault, and left nothing."""
-    failed = await world.wait_for(JobStatus.FAILED, job)
-    await until(lambda: any(card.job.status is JobStatus.FAILED for card in world.cards()))
+    failed = await harness.wait_for(JobStatus.FAILED, job)
+    await until(lambda: any(card.job.status is JobStatus.FAILED for card in harness.cards()))
 
     assert failed.failure is not None
     assert failed.failure.startswith("The rules here changed ")
     assert failed.failure.endswith("Nothing was charged.")
     assert why in failed.failure
-    assert (await world.services.quotas.statement(job.origin)).standing == Standing()
-    assert bool(world.generator.started) is drawn
-    assert world.store.files == {}
-    assert [card.files for card in world.cards() if card.files] == []
-    assert await world.jobs.images(job.id) == ()
-    assert await world.database.read(audit) == ()
+    assert (await harness.services.quotas.statement(job.origin)).standing == Usage()
+    assert bool(harness.generator.started) is drawn
+    assert harness.store.files == {}
+    assert [card.files for card in harness.cards() if card.files] == []
+    assert await harness.jobs.images(job.id) == ()
+    assert await harness.database.read(audit) == ()
 
 
 @pytest.mark.parametrize("tightened", TIGHTENED)
-async def test_a_rule_that_was_tightened_while_a_job_waited_keeps_it_from_being_drawn(world: World, tightened: str) -> None:
+async def test_a_rule_that_was_tightened_while_a_job_waited_keeps_it_from_being_drawn(
+    harness: ServicesHarness, tightened: str
+) -> None:
     edit, why = TIGHTENED[tightened]
-    job = await world.submit(request=ASKED)
-    await rule(world, edit)
-    world.start_worker()
-    world.start_delivery()
+    job = await harness.submit(request=ASKED)
+    await rule(harness, edit)
+    harness.start_worker()
+    harness.start_delivery()
 
-    await refused(world, job, why, drawn=False)
+    await refused(harness, job, why, drawn=False)
 
 
 @pytest.mark.parametrize("tightened", TIGHTENED)
-async def test_and_keeps_what_was_drawn_from_being_shown(world: World, tightened: str) -> None:
+async def test_and_keeps_what_was_drawn_from_being_shown(harness: ServicesHarness, tightened: str) -> None:
     edit, why = TIGHTENED[tightened]
-    job = await world.submit(request=ASKED)
-    world.start_worker()
-    await world.wait_for(JobStatus.SUCCEEDED, job)
-    await rule(world, edit)
-    world.start_delivery()
+    job = await harness.submit(request=ASKED)
+    harness.start_worker()
+    await harness.wait_for(JobStatus.SUCCEEDED, job)
+    await rule(harness, edit)
+    harness.start_delivery()
 
-    await refused(world, job, why, drawn=True)
-
-
-async def test_sexual_words_are_asked_about_again(world: World, classifier: FakeClassifier) -> None:
-    job = await in_adult_channel(world, "1girl, nude")
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.MODERATE))
-    world.start_worker()
-    world.start_delivery()
-
-    await refused(world, job, "Nudity and sex are not allowed here", drawn=False)
+    await refused(harness, job, why, drawn=True)
 
 
-async def test_a_picture_is_judged_by_the_rating_that_holds_when_it_is_drawn(world: World, classifier: FakeClassifier) -> None:
+async def test_sexual_words_are_asked_about_again(harness: ServicesHarness, classifier: FakeClassifier) -> None:
+    job = await in_adult_channel(harness, "1girl, nude")
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.MODERATE))
+    harness.start_worker()
+    harness.start_delivery()
+
+    await refused(harness, job, "Nudity and sex are not allowed here", drawn=False)
+
+
+async def test_a_picture_is_judged_by_the_rating_that_holds_when_it_is_drawn(
+    harness: ServicesHarness, classifier: FakeClassifier
+) -> None:
     classifier.verdicts = (Rating.EXPLICIT,)
-    world.generator.gate.clear()
-    job = await in_adult_channel(world)
-    world.start_worker()
-    world.start_delivery()
-    await drawing(world)
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
-    world.generator.gate.set()
+    harness.generator.gate.clear()
+    job = await in_adult_channel(harness)
+    harness.start_worker()
+    harness.start_delivery()
+    await drawing(harness)
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+    harness.generator.gate.set()
 
-    await refused(world, job, "goes further than they allow now", drawn=True)
+    await refused(harness, job, "goes further than they allow now", drawn=True)
 
 
-async def test_a_drawn_picture_is_judged_anew_before_it_is_shown(world: World, classifier: FakeClassifier) -> None:
+async def test_a_drawn_picture_is_judged_anew_before_it_is_shown(harness: ServicesHarness, classifier: FakeClassifier) -> None:
     classifier.verdicts = (Rating.EXPLICIT,)
-    job = await in_adult_channel(world)
-    world.start_worker()
-    await world.wait_for(JobStatus.SUCCEEDED, job)
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
-    world.start_delivery()
+    job = await in_adult_channel(harness)
+    harness.start_worker()
+    await harness.wait_for(JobStatus.SUCCEEDED, job)
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+    harness.start_delivery()
 
-    await refused(world, job, "goes further than they allow now", drawn=True)
+    await refused(harness, job, "goes further than they allow now", drawn=True)
     assert len(classifier.seen) == 2
 
 
 @pytest.mark.parametrize("level", [SafetyLevel.STRICT, SafetyLevel.AGE_RESTRICTED])
 async def test_what_stays_within_the_stricter_rating_is_shown(
-    world: World, classifier: FakeClassifier, level: SafetyLevel
+    harness: ServicesHarness, classifier: FakeClassifier, level: SafetyLevel
 ) -> None:
-    job = await in_adult_channel(world)
-    world.start_worker()
-    await world.wait_for(JobStatus.SUCCEEDED, job)
-    await rule(world, lambda settings: replace(settings, safety=level))
-    world.start_delivery()
+    job = await in_adult_channel(harness)
+    harness.start_worker()
+    await harness.wait_for(JobStatus.SUCCEEDED, job)
+    await rule(harness, lambda settings: replace(settings, safety=level))
+    harness.start_delivery()
 
-    await world.wait_for(JobStatus.DELIVERED, job)
+    await harness.wait_for(JobStatus.DELIVERED, job)
     assert len(classifier.seen) == (2 if level is SafetyLevel.STRICT else 1)
 
 
-async def test_a_second_look_that_fails_shows_nothing(world: World, classifier: FakeClassifier) -> None:
-    job = await in_adult_channel(world)
-    world.start_worker()
-    await world.wait_for(JobStatus.SUCCEEDED, job)
-    await rule(world, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
+async def test_a_second_look_that_fails_shows_nothing(harness: ServicesHarness, classifier: FakeClassifier) -> None:
+    job = await in_adult_channel(harness)
+    harness.start_worker()
+    await harness.wait_for(JobStatus.SUCCEEDED, job)
+    await rule(harness, lambda settings: replace(settings, safety=SafetyLevel.STRICT))
     classifier.fault = ModelError("broken")
-    world.start_delivery()
+    harness.start_delivery()
 
-    failed = await world.wait_for(JobStatus.FAILED, job)
+    failed = await harness.wait_for(JobStatus.FAILED, job)
     assert "could not be checked" in (failed.failure or "")
-    assert world.store.files == {}
-    assert [card.files for card in world.cards() if card.files] == []
+    assert harness.store.files == {}
+    assert [card.files for card in harness.cards() if card.files] == []
 
 
 async def test_rules_that_were_loosened_let_nothing_go_further_than_its_member_was_told(
-    world: World, classifier: FakeClassifier
+    harness: ServicesHarness, classifier: FakeClassifier
 ) -> None:
     classifier.verdicts = (Rating.EXPLICIT,)
-    job = await world.submit(origin=replace(origin(), place=ADULT))
-    await rule(world, ANYTHING)
-    world.start_worker()
+    job = await harness.submit(origin=replace(origin(), place=ADULT))
+    await rule(harness, ANYTHING)
+    harness.start_worker()
 
-    failed = await world.wait_for(JobStatus.FAILED, job)
+    failed = await harness.wait_for(JobStatus.FAILED, job)
     assert "Nothing was charged; that holds for 2 more today" in (failed.failure or "")
 
 
-async def test_a_name_that_an_operator_added_holds_for_what_waits(world: World, classifier: FakeClassifier) -> None:
-    job = await in_adult_channel(world, "pip, quokka hill, lingerie")
+async def test_a_name_that_an_operator_added_holds_for_what_waits(harness: ServicesHarness, classifier: FakeClassifier) -> None:
+    job = await in_adult_channel(harness, "pip, quokka hill, lingerie")
     catalog = replace(CATALOG, young=character("pip", "quokka hill", alone=False))
-    world.build(profile=CLASSIFIED_PROFILE, catalog=catalog)
-    world.start_worker()
-    world.start_delivery()
+    harness.build(profile=CLASSIFIED_PROFILE, catalog=catalog)
+    harness.start_worker()
+    harness.start_delivery()
 
-    await refused(world, job, "never draws minors", drawn=False)
+    await refused(harness, job, "never draws minors", drawn=False)
 
 
 @pytest.mark.parametrize("place", [Place(channel_id=CHANNEL, parent_id=99), Place(channel_id=99), None])
-async def test_a_job_stays_where_it_is_still_allowed(world: World, place: Place | None) -> None:
+async def test_a_job_stays_where_it_is_still_allowed(harness: ServicesHarness, place: Place | None) -> None:
     """In a thread of an allowed channel, in the channel, and where an older version did not keep the place."""
     channel_id = 99 if place is None else place.channel_id
     where = Origin(interaction_id=1, user_id=10, guild_id=GUILD, place=place)
-    job = await world.add(origin=where, reply=replace((await world.add(2)).reply, channel_id=channel_id))
-    await rule(world, lambda settings: replace(settings, allowed_channels=frozenset({99})))
+    job = await harness.add(origin=where, reply=replace((await harness.add(2)).reply, channel_id=channel_id))
+    await rule(harness, lambda settings: replace(settings, allowed_channels=frozenset({99})))
 
-    assert await world.services.worker._bench.recheck.before_drawing(await world.job(job.id)) == await world.job(job.id)
-
-
-async def test_a_model_without_a_classifier_is_taken_at_its_word(world: World) -> None:
-    world.build(profile=PROFILE)
-    job = await in_adult_channel(world, "child, park")
-    world.start_worker()
-    world.start_delivery()
-
-    assert (await world.wait_for(JobStatus.DELIVERED, job)).showing.rating is Rating.SENSITIVE
+    assert await harness.services.worker._bench.recheck.before_drawing(await harness.job(job.id)) == await harness.job(job.id)
 
 
-async def test_cards_wait_no_longer_than_the_clock_that_told_them_to(world: World) -> None:
+async def test_a_model_without_a_classifier_is_taken_at_its_word(harness: ServicesHarness) -> None:
+    harness.build(profile=PROFILE)
+    job = await in_adult_channel(harness, "child, park")
+    harness.start_worker()
+    harness.start_delivery()
+
+    assert (await harness.wait_for(JobStatus.DELIVERED, job)).showing.rating is Rating.SENSITIVE
+
+
+async def test_cards_wait_no_longer_than_the_clock_that_told_them_to(harness: ServicesHarness) -> None:
     """A machine that booted a day ahead, and whose clock is then put right."""
-    world.clock.advance(86_400)
-    job = await world.drawn()
-    world.clock.set_back(timedelta(days=1))
-    world.build()  # a restart
+    harness.clock.advance(86_400)
+    job = await harness.drawn()
+    harness.clock.set_back(timedelta(days=1))
+    harness.build()  # a restart
 
-    assert await world.services.delivery.deliver_due() == 1
-    assert await world.status(job) is JobStatus.DELIVERED
+    assert await harness.services.delivery.deliver_due() == 1
+    assert await harness.status(job) is JobStatus.DELIVERED

@@ -15,12 +15,12 @@ from bot.domain.privacy import REMOVED
 from bot.domain.report import Outcome, ReportMessage, ReportNotice, Step
 from bot.errors import FolderError, UserError
 from bot.services.report_display import ReportDisplay
-from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
 from bot.storage.retention import SqliteRetention
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin, request
-from tests.services.world import World, fault, until
+from tests.services.harness import ServicesHarness, fault, until
 
 REPORTS = 70
 REPORTER = origin(100, user_id=OTHER)
@@ -31,240 +31,246 @@ FOR_GOOD = [DeliveryFault.MESSAGE_GONE, DeliveryFault.CHANNEL_GONE, DeliveryFaul
 
 
 @pytest.fixture
-async def job(world: World) -> Job:
+async def job(harness: ServicesHarness) -> Job:
     """Pictures that moderators were shown in a report."""
-    await set_rules(world, report_channel=REPORTS)
-    return await reported(world)
+    await set_rules(harness, report_channel=REPORTS)
+    return await reported(harness)
 
 
-async def reported(world: World, number: int = 1) -> Job:
-    job = await world.delivered(number, request=request(num_images=2))
-    await world.services.reports.report(job.id, REPORTER, "bloody")
+async def reported(harness: ServicesHarness, number: int = 1) -> Job:
+    job = await harness.delivered(number, request=request(num_images=2))
+    await harness.services.reports.report(job.id, REPORTER, "bloody")
     return job
 
 
-async def set_rules(world: World, **values: int) -> None:
-    rules = SqliteHouseRules(world.database)
-    await rules.change(GUILD, lambda before: replace(before, **values), by=MODERATOR, now=world.clock.now())
+async def set_rules(harness: ServicesHarness, **values: int) -> None:
+    rules = SqliteGuildSettings(harness.database)
+    await rules.change(GUILD, lambda before: replace(before, **values), by=MODERATOR, now=harness.clock.now())
 
 
-async def let_the_time_pass(world: World, **days: int) -> None:
-    await set_rules(world, **days)
-    world.clock.advance(timedelta(days=2).total_seconds())
-    await a_round(world)
+async def let_the_time_pass(harness: ServicesHarness, **days: int) -> None:
+    await set_rules(harness, **days)
+    harness.clock.advance(timedelta(days=2).total_seconds())
+    await a_round(harness)
 
 
-async def a_round(world: World) -> None:
+async def a_round(harness: ServicesHarness) -> None:
     """Of retention, as every hour."""
-    round_trip = asyncio.create_task(world.services.retention.run())
-    await until(lambda: 3600.0 in world.clock.pauses)
+    round_trip = asyncio.create_task(harness.services.retention.run())
+    await until(lambda: 3600.0 in harness.clock.pauses)
     round_trip.cancel()
     await asyncio.wait({round_trip})
 
 
-async def settled(world: World) -> None:
-    await until(lambda: _is_erased(world))
+async def settled(harness: ServicesHarness) -> None:
+    await until(lambda: _is_erased(harness))
 
 
-async def _is_erased(world: World) -> bool:
-    return await SqlitePrivacy(world.database).open() == ()
+async def _is_erased(harness: ServicesHarness) -> bool:
+    return await SqlitePrivacy(harness.database).open() == ()
 
 
 @pytest.mark.parametrize("kind", ["picture_days", "prompt_days"])
 async def test_a_report_loses_what_is_no_longer_kept_and_moderators_can_still_remove_the_card(
-    world: World, job: Job, kind: str
+    harness: ServicesHarness, job: Job, kind: str
 ) -> None:
-    await let_the_time_pass(world, **{kind: 1})
+    await let_the_time_pass(harness, **{kind: 1})
 
-    shown = world.board.only
-    assert (shown.report.is_open, shown.pictures, world.board.edits) == (True, (), 1)
+    shown = harness.board.only
+    assert (shown.report.is_open, shown.pictures, harness.board.edits) == (True, (), 1)
     assert (shown.job.request == REMOVED) == (kind == "prompt_days")
-    assert "delete" not in world.messenger.ways
-    await world.services.reports.block_author(job.id, A_MODERATOR)
-    await world.services.reports.remove(job.id, A_MODERATOR)
-    assert world.board.only.report.outcome is Outcome.REMOVED
-    assert world.messenger.ways[-1] == "delete"
+    assert "delete" not in harness.messenger.ways
+    await harness.services.reports.block_author(job.id, A_MODERATOR)
+    await harness.services.reports.remove(job.id, A_MODERATOR)
+    assert harness.board.only.report.outcome is Outcome.REMOVED
+    assert harness.messenger.ways[-1] == "delete"
 
 
-async def test_a_closed_report_loses_its_words_too(world: World, job: Job) -> None:
-    await world.services.reports.dismiss(job.id, A_MODERATOR)
+async def test_a_closed_report_loses_its_words_too(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.dismiss(job.id, A_MODERATOR)
 
-    await let_the_time_pass(world, prompt_days=1)
+    await let_the_time_pass(harness, prompt_days=1)
 
-    assert world.board.only.job.request == REMOVED
-    assert world.board.only.report.outcome is Outcome.DISMISSED
+    assert harness.board.only.job.request == REMOVED
+    assert harness.board.only.report.outcome is Outcome.DISMISSED
 
 
-async def test_rounds_change_nothing_in_messages_that_are_up_to_date(world: World, job: Job) -> None:
-    await let_the_time_pass(world, prompt_days=1)
-    await a_round(world)
-    await world.services.reports.display.catch_up()
+async def test_rounds_change_nothing_in_messages_that_are_up_to_date(harness: ServicesHarness, job: Job) -> None:
+    await let_the_time_pass(harness, prompt_days=1)
+    await a_round(harness)
+    await harness.services.reports.display.catch_up()
 
-    assert world.board.edits == 1
+    assert harness.board.edits == 1
 
 
 @pytest.mark.parametrize("kind", FOR_GOOD)
 async def test_a_message_that_is_gone_for_good_is_neither_brought_back_nor_tried_again(
-    world: World, job: Job, kind: DeliveryFault
+    harness: ServicesHarness, job: Job, kind: DeliveryFault
 ) -> None:
-    world.board.faults.append(fault(kind))
+    harness.board.faults.append(fault(kind))
 
-    await let_the_time_pass(world, picture_days=1)
-    await a_round(world)
-    await world.services.reports.display.catch_up()
+    await let_the_time_pass(harness, picture_days=1)
+    await a_round(harness)
+    await harness.services.reports.display.catch_up()
 
-    assert (world.board.channels, world.board.edits) == ([REPORTS], 0)
-    assert world.store.files == {}
+    assert (harness.board.channels, harness.board.edits) == ([REPORTS], 0)
+    assert harness.store.files == {}
 
 
 @pytest.mark.parametrize("kind", FOR_THE_MOMENT)
 async def test_what_discord_refuses_for_the_moment_is_taken_out_an_hour_later(
-    world: World, job: Job, kind: DeliveryFault
+    harness: ServicesHarness, job: Job, kind: DeliveryFault
 ) -> None:
-    world.board.faults.append(fault(kind, retry_after=1.0))
-    await let_the_time_pass(world, prompt_days=1)
-    assert world.board.only.pictures
+    harness.board.faults.append(fault(kind, retry_after=1.0))
+    await let_the_time_pass(harness, prompt_days=1)
+    assert harness.board.only.pictures
 
-    await a_round(world)
+    await a_round(harness)
 
-    assert world.board.only.pictures == ()
-    assert world.board.only.job.request == REMOVED
-
-
-async def test_where_discord_refuses_everything_no_further_message_is_tried(world: World, job: Job) -> None:
-    await reported(world, 2)
-    world.board.faults.append(fault(DeliveryFault.RATE_LIMITED))
-
-    await let_the_time_pass(world, picture_days=1)
-    assert world.board.edits == 0
-    await a_round(world)
-
-    assert world.board.edits == 2
-    assert [shown.pictures for shown in world.board.messages.values()] == [(), ()]
+    assert harness.board.only.pictures == ()
+    assert harness.board.only.job.request == REMOVED
 
 
-async def time_is_over(world: World, job: Job) -> None:
-    soon = world.clock.now() + timedelta(days=1)
-    content = await SqliteRetention(world.database).expired(GUILD, before=soon, now=soon, words=False)
+async def test_where_discord_refuses_everything_no_further_message_is_tried(harness: ServicesHarness, job: Job) -> None:
+    await reported(harness, 2)
+    harness.board.faults.append(fault(DeliveryFault.RATE_LIMITED))
+
+    await let_the_time_pass(harness, picture_days=1)
+    assert harness.board.edits == 0
+    await a_round(harness)
+
+    assert harness.board.edits == 2
+    assert [shown.pictures for shown in harness.board.messages.values()] == [(), ()]
+
+
+async def time_is_over(harness: ServicesHarness, job: Job) -> None:
+    soon = harness.clock.now() + timedelta(days=1)
+    content = await SqliteRetention(harness.database).expired(GUILD, before=soon, now=soon, words=False)
     assert content.job_ids == (job.id,)
-    await world.store.delete(content.keys)
-    await SqliteRetention(world.database).remove(content, words=False, now=world.clock.now())
+    await harness.store.delete(content.keys)
+    await SqliteRetention(harness.database).remove(content, words=False, now=harness.clock.now())
 
 
-async def moderator_removes(world: World, job: Job) -> None:
-    await world.store.delete(await world.jobs.mark_deleted(job.id, by=MODERATOR, now=world.clock.now()))
+async def moderator_removes(harness: ServicesHarness, job: Job) -> None:
+    await harness.store.delete(await harness.jobs.mark_deleted(job.id, by=MODERATOR, now=harness.clock.now()))
 
 
-async def member_erases(world: World, job: Job) -> None:
+async def member_erases(harness: ServicesHarness, job: Job) -> None:
     del job
-    privacy = SqlitePrivacy(world.database)
-    erasure = await privacy.begin(MEMBER, now=world.clock.now())
+    privacy = SqlitePrivacy(harness.database)
+    erasure = await privacy.begin(MEMBER, now=harness.clock.now())
     assert erasure is not None
     content = await privacy.content(erasure)
-    await world.store.delete(content.keys)
-    await privacy.remove(erasure, content, now=world.clock.now())
+    await harness.store.delete(content.keys)
+    await privacy.remove(erasure, content, now=harness.clock.now())
 
 
-async def moderator_dismisses(world: World, job: Job) -> None:
-    report = await SqliteReports(world.database).latest(job.id)
+async def moderator_dismisses(harness: ServicesHarness, job: Job) -> None:
+    report = await SqliteReports(harness.database).latest(job.id)
     assert report is not None
-    await SqliteReports(world.database).close(report.id, Outcome.DISMISSED, Step(by=MODERATOR, at=world.clock.now()))
+    await SqliteReports(harness.database).close(report.id, Outcome.DISMISSED, Step(by=MODERATOR, at=harness.clock.now()))
 
 
-Deed = Callable[[World, Job], Awaitable[None]]
+Deed = Callable[[ServicesHarness, Job], Awaitable[None]]
 DEEDS: list[Deed] = [time_is_over, moderator_removes, member_erases, moderator_dismisses]
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_what_was_removed_before_a_crash_is_taken_out_by_the_next_start(world: World, job: Job, deed: Deed) -> None:
-    await deed(world, job)  # and the process dies
-    assert world.board.only.pictures
+async def test_what_was_removed_before_a_crash_is_taken_out_by_the_next_start(
+    harness: ServicesHarness, job: Job, deed: Deed
+) -> None:
+    await deed(harness, job)  # and the process dies
+    assert harness.board.only.pictures
 
-    world.build()
-    await world.services.reports.display.catch_up()
+    harness.build()
+    await harness.services.reports.display.catch_up()
 
-    assert (world.board.only.pictures, world.board.edits) == ((), 1)
+    assert (harness.board.only.pictures, harness.board.edits) == ((), 1)
 
 
-async def test_a_removal_whose_message_discord_refuses_to_change_is_shown_an_hour_later(world: World, job: Job) -> None:
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+async def test_a_removal_whose_message_discord_refuses_to_change_is_shown_an_hour_later(
+    harness: ServicesHarness, job: Job
+) -> None:
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
     with pytest.raises(UserError, match="could not change the message"):
-        await world.services.reports.remove(job.id, A_MODERATOR)
+        await harness.services.reports.remove(job.id, A_MODERATOR)
 
-    await a_round(world)
+    await a_round(harness)
 
-    assert world.board.only.report.outcome is Outcome.REMOVED
-    assert world.board.only.pictures == ()
-
-
-async def test_an_erasure_whose_message_discord_refuses_to_change_is_shown_an_hour_later(world: World, job: Job) -> None:
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
-    await world.services.privacy.erase(MEMBER, OWNER)
-    await settled(world)
-    assert world.board.only.pictures
-
-    await a_round(world)
-
-    assert world.board.only.job.request == REMOVED
-    assert world.board.only.pictures == ()
+    assert harness.board.only.report.outcome is Outcome.REMOVED
+    assert harness.board.only.pictures == ()
 
 
-async def test_a_reason_that_its_reporter_erased_goes_an_hour_later_too(world: World, job: Job) -> None:
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
-    await world.services.privacy.erase(OTHER, Actor(user_id=OTHER, guild_id=GUILD))
-    await settled(world)
+async def test_an_erasure_whose_message_discord_refuses_to_change_is_shown_an_hour_later(
+    harness: ServicesHarness, job: Job
+) -> None:
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+    await harness.services.privacy.erase(MEMBER, OWNER)
+    await settled(harness)
+    assert harness.board.only.pictures
 
-    await a_round(world)
+    await a_round(harness)
 
-    assert [said.reason for said in world.board.only.report.complaints] == [""]
+    assert harness.board.only.job.request == REMOVED
+    assert harness.board.only.pictures == ()
+
+
+async def test_a_reason_that_its_reporter_erased_goes_an_hour_later_too(harness: ServicesHarness, job: Job) -> None:
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+    await harness.services.privacy.erase(OTHER, Actor(user_id=OTHER, guild_id=GUILD))
+    await settled(harness)
+
+    await a_round(harness)
+
+    assert [said.reason for said in harness.board.only.report.complaints] == [""]
 
 
 async def test_a_change_while_the_message_is_being_changed_is_shown_after_it(
-    world: World, job: Job, monkeypatch: pytest.MonkeyPatch
+    harness: ServicesHarness, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit = world.board.edit
+    edit = harness.board.edit
 
     async def meanwhile(message: ReportMessage, notice: ReportNotice) -> None:
         await edit(message, notice)
         if notice.report.is_open:
-            await moderator_dismisses(world, job)
+            await moderator_dismisses(harness, job)
 
-    monkeypatch.setattr(world.board, "edit", meanwhile)
-    await let_the_time_pass(world, picture_days=1)
-    assert world.board.only.report.is_open
+    monkeypatch.setattr(harness.board, "edit", meanwhile)
+    await let_the_time_pass(harness, picture_days=1)
+    assert harness.board.only.report.is_open
 
-    await a_round(world)
+    await a_round(harness)
 
-    assert world.board.only.report.outcome is Outcome.DISMISSED
+    assert harness.board.only.report.outcome is Outcome.DISMISSED
 
 
 async def test_a_folder_that_cannot_be_written_keeps_no_message_as_it_is(
-    world: World, job: Job, monkeypatch: pytest.MonkeyPatch
+    harness: ServicesHarness, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await time_is_over(world, job)
+    await time_is_over(harness, job)
 
     async def refuse(self: object) -> int:
         raise FolderError("The folder cannot be written.")
 
-    monkeypatch.setattr(type(world.services.retention), "enforce", refuse)
-    await a_round(world)
+    monkeypatch.setattr(type(harness.services.retention), "enforce", refuse)
+    await a_round(harness)
 
-    assert world.board.only.pictures == ()
+    assert harness.board.only.pictures == ()
 
 
-async def test_a_program_without_discord_leaves_the_messages_to_one_with_it(world: World, job: Job) -> None:
-    await time_is_over(world, job)
+async def test_a_program_without_discord_leaves_the_messages_to_one_with_it(harness: ServicesHarness, job: Job) -> None:
+    await time_is_over(harness, job)
     display = ReportDisplay(
-        records=SqliteReports(world.database),
-        rules=SqliteHouseRules(world.database),
-        jobs=world.jobs,
-        store=world.store,
-        codec=world.codec,
+        records=SqliteReports(harness.database),
+        rules=SqliteGuildSettings(harness.database),
+        jobs=harness.jobs,
+        store=harness.store,
+        codec=harness.codec,
         board=None,
-        metrics=world.metrics,
+        metrics=harness.metrics,
     )
 
     await display.catch_up()
-    await world.services.reports.display.catch_up()
+    await harness.services.reports.display.catch_up()
 
-    assert world.board.only.pictures == ()
+    assert harness.board.only.pictures == ()

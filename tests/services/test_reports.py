@@ -15,10 +15,10 @@ from bot.domain.report import Outcome, Report, Step
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.services.removal import CARD_STAYS
 from bot.services.reports import Reports
-from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.reports import SqliteReports
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin, request
-from tests.services.world import World, fault
+from tests.services.harness import ServicesHarness, fault
 
 REPORTS, ELSEWHERE = 70, GUILD + 1
 REPORTER = origin(100, user_id=OTHER)
@@ -35,33 +35,35 @@ DEEDS: list[Deed] = [Reports.remove, Reports.block_author, Reports.dismiss]
 
 
 @pytest.fixture
-async def job(world: World) -> Job:
+async def job(harness: ServicesHarness) -> Job:
     """A shown job in a server that has a report channel."""
-    await choose_channel(world, REPORTS)
-    return await world.delivered(request=request(num_images=2))
+    await choose_channel(harness, REPORTS)
+    return await harness.delivered(request=request(num_images=2))
 
 
-async def choose_channel(world: World, channel_id: int | None) -> None:
-    rules = SqliteHouseRules(world.database)
-    await rules.change(GUILD, lambda before: replace(before, report_channel=channel_id), by=MODERATOR, now=world.clock.now())
+async def choose_channel(harness: ServicesHarness, channel_id: int | None) -> None:
+    rules = SqliteGuildSettings(harness.database)
+    await rules.change(GUILD, lambda before: replace(before, report_channel=channel_id), by=MODERATOR, now=harness.clock.now())
 
 
-async def latest(world: World, job: Job) -> Report:
-    report = await SqliteReports(world.database).latest(job.id)
+async def latest(harness: ServicesHarness, job: Job) -> Report:
+    report = await SqliteReports(harness.database).latest(job.id)
     assert report is not None
     return report
 
 
-async def test_a_report_is_kept_and_shown_in_the_report_channel_with_copies_of_the_pictures(world: World, job: Job) -> None:
-    await world.services.reports.check(job.id, REPORTER)
-    await world.services.reports.report(job.id, REPORTER, "  too\nbloody ")
+async def test_a_report_is_kept_and_shown_in_the_report_channel_with_copies_of_the_pictures(
+    harness: ServicesHarness, job: Job
+) -> None:
+    await harness.services.reports.check(job.id, REPORTER)
+    await harness.services.reports.report(job.id, REPORTER, "  too\nbloody ")
 
-    shown = world.board.only
-    assert world.board.channels == [REPORTS]
+    shown = harness.board.only
+    assert harness.board.channels == [REPORTS]
     assert [(complaint.reporter_id, complaint.reason) for complaint in shown.report.complaints] == [(OTHER, "too bloody")]
     assert shown.job.id == job.id
     assert [picture.data for picture in shown.pictures] == [b"PNG of 1000", b"PNG of 1001"]
-    assert (await latest(world, job)).message is not None
+    assert (await latest(harness, job)).message is not None
 
 
 @pytest.mark.parametrize(
@@ -74,272 +76,276 @@ async def test_a_report_is_kept_and_shown_in_the_report_channel_with_copies_of_t
     ],
 )
 async def test_owners_and_strangers_report_nothing(
-    world: World, job: Job, who: Origin, error: type[UserError], sentence: str
+    harness: ServicesHarness, job: Job, who: Origin, error: type[UserError], sentence: str
 ) -> None:
-    for attempt in (world.services.reports.check(job.id, who), world.services.reports.report(job.id, who, "")):
+    for attempt in (harness.services.reports.check(job.id, who), harness.services.reports.report(job.id, who, "")):
         with pytest.raises(error, match=sentence):
             await attempt
 
-    assert world.board.messages == {}
+    assert harness.board.messages == {}
 
 
-async def test_without_a_report_channel_the_member_is_told_whom_to_ask(world: World) -> None:
-    job = await world.delivered()
+async def test_without_a_report_channel_the_member_is_told_whom_to_ask(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
 
     with pytest.raises(NotAllowedError, match=r"no report channel.*moderators"):
-        await world.services.reports.check(job.id, REPORTER)
+        await harness.services.reports.check(job.id, REPORTER)
 
 
-async def test_what_is_gone_cannot_be_reported(world: World, job: Job) -> None:
-    await world.services.generation.delete(job.id, A_MODERATOR)
+async def test_what_is_gone_cannot_be_reported(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.generation.delete(job.id, A_MODERATOR)
 
     for job_id in (job.id, "f" * 16):
         with pytest.raises(NotFoundError):
-            await world.services.reports.report(job_id, REPORTER, "")
+            await harness.services.reports.report(job_id, REPORTER, "")
 
 
-async def test_a_reason_that_no_form_lets_through_is_refused(world: World, job: Job) -> None:
+async def test_a_reason_that_no_form_lets_through_is_refused(harness: ServicesHarness, job: Job) -> None:
     with pytest.raises(InvalidRequestError, match="at most 300"):
-        await world.services.reports.report(job.id, REPORTER, "x" * 301)
+        await harness.services.reports.report(job.id, REPORTER, "x" * 301)
 
-    assert world.board.messages == {}
+    assert harness.board.messages == {}
 
 
-async def test_a_second_reporter_joins_the_report_and_the_same_one_changes_nothing(world: World, job: Job) -> None:
-    reports = world.services.reports
+async def test_a_second_reporter_joins_the_report_and_the_same_one_changes_nothing(harness: ServicesHarness, job: Job) -> None:
+    reports = harness.services.reports
     await reports.report(job.id, REPORTER, "first")
     await reports.report(job.id, origin(101, user_id=77), "second")
     await reports.report(job.id, REPORTER, "again")
 
-    assert world.board.channels == [REPORTS]
-    assert world.board.edits == 1
-    assert [complaint.reason for complaint in world.board.only.report.complaints] == ["first", "second"]
+    assert harness.board.channels == [REPORTS]
+    assert harness.board.edits == 1
+    assert [complaint.reason for complaint in harness.board.only.report.complaints] == ["first", "second"]
 
 
-async def test_reports_of_one_picture_at_the_same_moment_make_one_message(world: World, job: Job) -> None:
+async def test_reports_of_one_picture_at_the_same_moment_make_one_message(harness: ServicesHarness, job: Job) -> None:
     who = [origin(100 + number, user_id=200 + number) for number in range(5)]
 
-    await asyncio.gather(*(world.services.reports.report(job.id, one, "") for one in who))
+    await asyncio.gather(*(harness.services.reports.report(job.id, one, "") for one in who))
 
-    assert len(world.board.only.report.complaints) == 5
+    assert len(harness.board.only.report.complaints) == 5
 
 
-async def test_a_member_reports_five_pictures_an_hour(world: World, job: Job) -> None:
-    others = [await world.add(number) for number in range(2, 7)]
+async def test_a_member_reports_five_pictures_an_hour(harness: ServicesHarness, job: Job) -> None:
+    others = [await harness.add(number) for number in range(2, 7)]
     for other in others:
-        await world.services.reports.report(other.id, REPORTER, "")
+        await harness.services.reports.report(other.id, REPORTER, "")
 
     with pytest.raises(NotAllowedError, match="5 pictures within the last hour"):
-        await world.services.reports.report(job.id, REPORTER, "")
-    world.clock.advance(3601)
-    await world.services.reports.report(job.id, REPORTER, "")
+        await harness.services.reports.report(job.id, REPORTER, "")
+    harness.clock.advance(3601)
+    await harness.services.reports.report(job.id, REPORTER, "")
 
 
 @pytest.mark.parametrize("kind", [DeliveryFault.FORBIDDEN, DeliveryFault.CHANNEL_GONE, DeliveryFault.UNAVAILABLE])
 async def test_a_report_that_cannot_be_shown_is_kept_and_its_member_is_told(
-    world: World, job: Job, kind: DeliveryFault, caplog: pytest.LogCaptureFixture
+    harness: ServicesHarness, job: Job, kind: DeliveryFault, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.board.faults.append(fault(kind))
+    harness.board.faults.append(fault(kind))
 
     with pytest.raises(UserError, match="kept, but"):
-        await world.services.reports.report(job.id, REPORTER, "a secret")
+        await harness.services.reports.report(job.id, REPORTER, "a secret")
 
-    report = await latest(world, job)
+    report = await latest(harness, job)
     assert report.is_open
     assert report.message is None
     assert job.id in caplog.text
     assert "secret" not in caplog.text
-    await world.services.reports.report(job.id, REPORTER, "again")
-    assert world.board.only.report.complaints[0].reason == "a secret"
+    await harness.services.reports.report(job.id, REPORTER, "again")
+    assert harness.board.only.report.complaints[0].reason == "a secret"
 
 
-async def test_what_was_kept_and_not_shown_is_shown_after_the_next_start(world: World, job: Job) -> None:
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+async def test_what_was_kept_and_not_shown_is_shown_after_the_next_start(harness: ServicesHarness, job: Job) -> None:
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
     with pytest.raises(UserError):
-        await world.services.reports.report(job.id, REPORTER, "")
+        await harness.services.reports.report(job.id, REPORTER, "")
 
-    world.build()
-    await world.services.reports.display.catch_up()
-    await world.services.reports.display.catch_up()
+    harness.build()
+    await harness.services.reports.display.catch_up()
+    await harness.services.reports.display.catch_up()
 
-    assert world.board.only.job.id == job.id
+    assert harness.board.only.job.id == job.id
 
 
-async def test_a_message_that_was_deleted_is_posted_again_by_the_next_report(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "first")
-    world.board.faults.append(fault(DeliveryFault.MESSAGE_GONE))
+async def test_a_message_that_was_deleted_is_posted_again_by_the_next_report(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "first")
+    harness.board.faults.append(fault(DeliveryFault.MESSAGE_GONE))
 
-    await world.services.reports.report(job.id, origin(101, user_id=77), "second")
+    await harness.services.reports.report(job.id, origin(101, user_id=77), "second")
 
-    assert len(world.board.channels) == 2
-    assert await latest(world, job) == replace(
-        list(world.board.messages.values())[-1].report, message=(await latest(world, job)).message
+    assert len(harness.board.channels) == 2
+    assert await latest(harness, job) == replace(
+        list(harness.board.messages.values())[-1].report, message=(await latest(harness, job)).message
     )
 
 
-async def test_remove_takes_card_and_pictures_away_and_says_who_did_it(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
+async def test_remove_takes_card_and_pictures_away_and_says_who_did_it(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
 
-    await world.services.reports.remove(job.id, A_MODERATOR)
+    await harness.services.reports.remove(job.id, A_MODERATOR)
 
-    assert (await world.job(job.id)).deleted_at is not None
-    assert world.store.files == {}
-    shown = world.board.only
-    assert (shown.report.outcome, shown.report.closed) == (Outcome.REMOVED, Step(by=MODERATOR, at=world.clock.now()))
+    assert (await harness.job(job.id)).deleted_at is not None
+    assert harness.store.files == {}
+    shown = harness.board.only
+    assert (shown.report.outcome, shown.report.closed) == (Outcome.REMOVED, Step(by=MODERATOR, at=harness.clock.now()))
     assert shown.pictures == ()
 
 
 @pytest.mark.parametrize(("way", "by"), [("delete", MEMBER), ("moderation", MODERATOR), ("erasure", MEMBER)])
 async def test_a_reported_picture_that_goes_another_way_closes_its_report_and_says_so(
-    world: World, job: Job, way: str, by: int
+    harness: ServicesHarness, job: Job, way: str, by: int
 ) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
+    await harness.services.reports.report(job.id, REPORTER, "")
 
     if way == "delete":
-        await world.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
+        await harness.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
     elif way == "moderation":
-        await world.services.moderation.remove(A_MODERATOR, job.id)
+        await harness.services.moderation.remove(A_MODERATOR, job.id)
     else:
-        await world.services.privacy.erase(MEMBER, Actor(user_id=MEMBER))
-        await asyncio.gather(*await world.services.eraser.resume())
+        await harness.services.privacy.erase(MEMBER, Actor(user_id=MEMBER))
+        await asyncio.gather(*await harness.services.eraser.resume())
 
-    shown = world.board.only
-    assert (shown.report.outcome, shown.report.closed) == (Outcome.REMOVED, Step(by=by, at=world.clock.now()))
+    shown = harness.board.only
+    assert (shown.report.outcome, shown.report.closed) == (Outcome.REMOVED, Step(by=by, at=harness.clock.now()))
     assert shown.pictures == ()
-    assert await latest(world, job) == shown.report
+    assert await latest(harness, job) == shown.report
     with pytest.raises(InvalidRequestError, match="already closed"):
-        await world.services.reports.remove(job.id, A_MODERATOR)
+        await harness.services.reports.remove(job.id, A_MODERATOR)
 
 
-async def test_a_report_that_nobody_was_shown_and_whose_picture_is_gone_is_not_shown_any_more(world: World, job: Job) -> None:
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+async def test_a_report_that_nobody_was_shown_and_whose_picture_is_gone_is_not_shown_any_more(
+    harness: ServicesHarness, job: Job
+) -> None:
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
     with pytest.raises(UserError):
-        await world.services.reports.report(job.id, REPORTER, "")
+        await harness.services.reports.report(job.id, REPORTER, "")
 
-    await world.services.generation.delete(job.id, A_MODERATOR)
-    await world.services.reports.display.catch_up()
+    await harness.services.generation.delete(job.id, A_MODERATOR)
+    await harness.services.reports.display.catch_up()
 
-    assert world.board.messages == {}
-    assert not (await latest(world, job)).is_open
-
-
-async def test_a_deletion_is_done_although_the_reports_message_cannot_be_changed(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
-
-    await world.services.generation.delete(job.id, A_MODERATOR)
-
-    assert not (await latest(world, job)).is_open
-    assert world.messenger.ways[-1] == "delete"
+    assert harness.board.messages == {}
+    assert not (await latest(harness, job)).is_open
 
 
-async def test_remove_tells_when_the_reports_message_cannot_be_changed(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+async def test_a_deletion_is_done_although_the_reports_message_cannot_be_changed(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+
+    await harness.services.generation.delete(job.id, A_MODERATOR)
+
+    assert not (await latest(harness, job)).is_open
+    assert harness.messenger.ways[-1] == "delete"
+
+
+async def test_remove_tells_when_the_reports_message_cannot_be_changed(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
 
     with pytest.raises(UserError, match="could not change the message"):
-        await world.services.reports.remove(job.id, A_MODERATOR)
+        await harness.services.reports.remove(job.id, A_MODERATOR)
 
-    assert (await latest(world, job)).outcome is Outcome.REMOVED
-
-
-async def test_a_dismissed_report_stays_dismissed_when_the_picture_goes(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    await world.services.reports.dismiss(job.id, A_MODERATOR)
-
-    await world.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
-
-    assert (await latest(world, job)).outcome is Outcome.DISMISSED
+    assert (await latest(harness, job)).outcome is Outcome.REMOVED
 
 
-async def test_a_card_that_discord_keeps_is_told_and_the_report_closed(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    world.messenger.fail("delete", fault(DeliveryFault.FORBIDDEN))
+async def test_a_dismissed_report_stays_dismissed_when_the_picture_goes(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
+    await harness.services.reports.dismiss(job.id, A_MODERATOR)
+
+    await harness.services.generation.delete(job.id, Actor(user_id=MEMBER, guild_id=GUILD))
+
+    assert (await latest(harness, job)).outcome is Outcome.DISMISSED
+
+
+async def test_a_card_that_discord_keeps_is_told_and_the_report_closed(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
+    harness.messenger.fail("delete", fault(DeliveryFault.FORBIDDEN))
 
     with pytest.raises(UserError, match=CARD_STAYS[:20]):
-        await world.services.reports.remove(job.id, A_MODERATOR)
+        await harness.services.reports.remove(job.id, A_MODERATOR)
 
-    assert world.board.only.report.outcome is Outcome.REMOVED
+    assert harness.board.only.report.outcome is Outcome.REMOVED
 
 
-async def test_block_stops_the_author_and_leaves_the_picture_to_be_removed(world: World, job: Job) -> None:
-    waiting = await world.add(2)
-    await world.services.reports.report(job.id, REPORTER, "")
+async def test_block_stops_the_author_and_leaves_the_picture_to_be_removed(harness: ServicesHarness, job: Job) -> None:
+    waiting = await harness.add(2)
+    await harness.services.reports.report(job.id, REPORTER, "")
 
-    await world.services.reports.block_author(job.id, A_MODERATOR)
+    await harness.services.reports.block_author(job.id, A_MODERATOR)
 
-    (block,) = await world.services.moderation.blocks(A_MODERATOR, limit=5)
+    (block,) = await harness.services.moderation.blocks(A_MODERATOR, limit=5)
     assert (block.user_id, block.reason, block.blocked_by, block.ends_at) == (MEMBER, "report", MODERATOR, None)
-    assert (await world.job(waiting.id)).status == "cancelled"
-    shown = world.board.only.report
+    assert (await harness.job(waiting.id)).status == "cancelled"
+    shown = harness.board.only.report
     assert (shown.is_open, shown.may_block) == (True, False)
-    assert shown.blocked == Step(by=MODERATOR, at=world.clock.now())
-    assert len(world.board.only.pictures) == 2
+    assert shown.blocked == Step(by=MODERATOR, at=harness.clock.now())
+    assert len(harness.board.only.pictures) == 2
     with pytest.raises(InvalidRequestError, match="already blocked"):
-        await world.services.reports.block_author(job.id, A_MODERATOR)
-    await world.services.reports.remove(job.id, A_MODERATOR)
+        await harness.services.reports.block_author(job.id, A_MODERATOR)
+    await harness.services.reports.remove(job.id, A_MODERATOR)
 
 
-async def test_the_author_of_a_removed_picture_can_still_be_blocked(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    await world.services.reports.remove(job.id, A_MODERATOR)
+async def test_the_author_of_a_removed_picture_can_still_be_blocked(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
+    await harness.services.reports.remove(job.id, A_MODERATOR)
 
-    await world.services.reports.block_author(job.id, A_MODERATOR)
+    await harness.services.reports.block_author(job.id, A_MODERATOR)
 
-    assert world.board.only.report.blocked is not None
+    assert harness.board.only.report.blocked is not None
 
 
-async def test_who_manages_the_server_is_not_blocked_by_a_report(world: World, job: Job) -> None:
-    world.roster.ranks = {MEMBER: Rank.MANAGER}
-    await world.services.reports.report(job.id, REPORTER, "")
+async def test_who_manages_the_server_is_not_blocked_by_a_report(harness: ServicesHarness, job: Job) -> None:
+    harness.member_ranks.ranks = {MEMBER: Rank.MANAGER}
+    await harness.services.reports.report(job.id, REPORTER, "")
 
     with pytest.raises(NotAllowedError, match="cannot be blocked"):
-        await world.services.reports.block_author(job.id, A_MODERATOR)
+        await harness.services.reports.block_author(job.id, A_MODERATOR)
 
-    assert (await latest(world, job)).blocked is None
+    assert (await latest(harness, job)).blocked is None
 
 
-async def test_dismiss_leaves_everything_as_it_is_and_ends_the_report(world: World, job: Job) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
+async def test_dismiss_leaves_everything_as_it_is_and_ends_the_report(harness: ServicesHarness, job: Job) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
 
-    await world.services.reports.dismiss(job.id, A_MODERATOR)
+    await harness.services.reports.dismiss(job.id, A_MODERATOR)
 
-    assert (await world.job(job.id)).deleted_at is None
-    assert world.board.only.report.outcome is Outcome.DISMISSED
+    assert (await harness.job(job.id)).deleted_at is None
+    assert harness.board.only.report.outcome is Outcome.DISMISSED
     for deed in DEEDS:
         with pytest.raises(InvalidRequestError, match="already closed"):
-            await deed(world.services.reports, job.id, A_MODERATOR)
+            await deed(harness.services.reports, job.id, A_MODERATOR)
 
 
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("actor", STRANGERS)
-async def test_only_moderators_of_the_jobs_own_server_decide(world: World, job: Job, deed: Deed, actor: Actor) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
+async def test_only_moderators_of_the_jobs_own_server_decide(
+    harness: ServicesHarness, job: Job, deed: Deed, actor: Actor
+) -> None:
+    await harness.services.reports.report(job.id, REPORTER, "")
 
     with pytest.raises(UserError, match=r"manage messages|no such report"):
-        await deed(world.services.reports, job.id, actor)
+        await deed(harness.services.reports, job.id, actor)
 
-    report = await latest(world, job)
+    report = await latest(harness, job)
     assert (report.is_open, report.blocked) == (True, None)
-    assert (await world.job(job.id)).deleted_at is None
+    assert (await harness.job(job.id)).deleted_at is None
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-async def test_a_job_that_nobody_reported_is_not_decided_about(world: World, job: Job, deed: Deed) -> None:
+async def test_a_job_that_nobody_reported_is_not_decided_about(harness: ServicesHarness, job: Job, deed: Deed) -> None:
     with pytest.raises(NotFoundError, match="no such report"):
-        await deed(world.services.reports, job.id, A_MODERATOR)
+        await deed(harness.services.reports, job.id, A_MODERATOR)
 
 
 async def test_what_was_decided_holds_when_the_message_cannot_be_changed_and_the_next_press_mends_it(
-    world: World, job: Job
+    harness: ServicesHarness, job: Job
 ) -> None:
-    await world.services.reports.report(job.id, REPORTER, "")
-    world.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
+    await harness.services.reports.report(job.id, REPORTER, "")
+    harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
 
     with pytest.raises(UserError, match="could not change the message"):
-        await world.services.reports.dismiss(job.id, A_MODERATOR)
-    assert world.board.only.report.is_open
+        await harness.services.reports.dismiss(job.id, A_MODERATOR)
+    assert harness.board.only.report.is_open
     with pytest.raises(InvalidRequestError, match="already closed"):
-        await world.services.reports.dismiss(job.id, A_MODERATOR)
+        await harness.services.reports.dismiss(job.id, A_MODERATOR)
 
-    assert world.board.only.report.outcome is Outcome.DISMISSED
+    assert harness.board.only.report.outcome is Outcome.DISMISSED

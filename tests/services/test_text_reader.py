@@ -5,18 +5,18 @@ import threading
 
 import pytest
 
-from bot.domain.adoption import adopt
+from bot.domain.infotext.importer import import_settings
 from bot.domain.prompt_rules import check_words
 from bot.errors import NotAllowedError, QuotaError
-from bot.services import findings, gate
+from bot.services import gate, settings_import
 from bot.services.text_reader import TRIES_A_MINUTE, TextReader
 from tests.examples import MEMBER, OTHER, origin, request
+from tests.services.harness import ServicesHarness, until
 from tests.services.test_bounds import Time
-from tests.services.world import World, until
 
 
 async def test_a_prompt_that_takes_long_to_judge_does_not_hold_the_event_loop(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reading, released = threading.Event(), threading.Event()
 
@@ -25,7 +25,7 @@ async def test_a_prompt_that_takes_long_to_judge_does_not_hold_the_event_loop(
         assert released.wait(20), "the event loop was held"
 
     monkeypatch.setattr(gate, "check_words", slow)
-    asked = asyncio.create_task(world.submit())
+    asked = asyncio.create_task(harness.submit())
     await until(reading.is_set)
 
     assert not asked.done()
@@ -51,27 +51,27 @@ async def test_tries_have_a_pace_a_member_and_refused_ones_count() -> None:
     await ask(MEMBER, "a cat")
 
 
-async def test_a_member_who_asks_too_fast_is_refused_at_the_door(world: World) -> None:
+async def test_a_member_who_asks_too_fast_is_refused_at_the_door(harness: ServicesHarness) -> None:
     with pytest.raises(QuotaError, match="short time"):  # noqa: PT012 - the try that is one too many
         for _ in range(3 * TRIES_A_MINUTE):
             with pytest.raises(NotAllowedError):
-                await world.submit(request=request(prompt="nude"))
+                await harness.submit(request=request(prompt="nude"))
 
-    assert await world.jobs.counts() == {}
-    await world.submit(2, origin=origin(2, user_id=OTHER))
+    assert await harness.jobs.counts() == {}
+    await harness.submit(2, origin=origin(2, user_id=OTHER))
 
 
 async def test_a_text_that_takes_long_to_parse_does_not_hold_the_event_loop(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
 
     def watched(*given: object) -> object:
         seen.append(threading.current_thread().name)
-        return adopt(*given)  # pyright: ignore[reportArgumentType] # as it was called
+        return import_settings(*given)  # pyright: ignore[reportArgumentType] # as it was called
 
-    monkeypatch.setattr(findings, "adopt", watched)
-    finding = await world.services.findings.in_text("a cat, Steps: 4", origin())
+    monkeypatch.setattr(settings_import, "import_settings", watched)
+    finding = await harness.services.findings.in_text("a cat, Steps: 4", origin())
 
     assert finding.adoption.draft.prompt
     assert all(name.startswith("pastel-texts") for name in seen)

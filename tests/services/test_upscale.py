@@ -6,30 +6,30 @@ from dataclasses import fields, replace
 
 import pytest
 
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Actor, Job, Parent, Relation, VariationStrength
 from bot.domain.request import Draft, InitImage, NoiseBlend
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
-from bot.services import attempt, proposals
-from bot.storage.house_rules import SqliteHouseRules
+from bot.services import attempt, request_builder
+from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, PROFILE, origin, reply, request
-from tests.services.world import World
+from tests.services.harness import ServicesHarness
 
 OWNER = Actor(user_id=MEMBER, guild_id=GUILD)
 OTHERS = Actor(user_id=OTHER, guild_id=GUILD)
 
 
-async def upscale(world: World, job: Job, interaction_id: int = 2, *, index: int = 0, user_id: int = MEMBER) -> Job:
+async def upscale(harness: ServicesHarness, job: Job, interaction_id: int = 2, *, index: int = 0, user_id: int = MEMBER) -> Job:
     """Asked for and drawn."""
     who = origin(interaction_id, user_id=user_id)
-    proposal = await world.services.generation.propose_upscale(job.id, index, who)
-    return await world.draw((await world.services.generation.submit(proposal, who, reply())).job)
+    proposal = await harness.services.generation.propose_upscale(job.id, index, who)
+    return await harness.draw((await harness.services.generation.submit(proposal, who, reply())).job)
 
 
-async def test_an_upscale_draws_over_the_enlarged_picture_with_its_own_seed_words_and_style(world: World) -> None:
-    job = await world.delivered(request=request(num_images=3, style=PASTEL.name, adapter_weight=0.5, height=96))
+async def test_an_upscale_draws_over_the_enlarged_picture_with_its_own_seed_words_and_style(harness: ServicesHarness) -> None:
+    job = await harness.delivered(request=request(num_images=3, style=PASTEL.name, adapter_weight=0.5, height=96))
 
-    proposal = await world.services.generation.propose_upscale(job.id, 2, origin(2))
+    proposal = await harness.services.generation.propose_upscale(job.id, 2, origin(2))
 
     upscaled, init_image = proposal.request, proposal.request.init_image
     assert init_image is not None
@@ -37,22 +37,22 @@ async def test_an_upscale_draws_over_the_enlarged_picture_with_its_own_seed_word
         job.request, seed=1002, num_images=1, width=96, height=144, init_image=init_image
     )
     assert (init_image.strength, init_image.drawn_here, upscaled.is_upscale) == (PROFILE.upscale_strength, True, True)
-    assert world.store.files[init_image.key] == b"PNG of 1002"  # enlarged when it is drawn
+    assert harness.store.files[init_image.key] == b"PNG of 1002"  # enlarged when it is drawn
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.VARIATION, image_index=2)
 
 
-async def test_an_upscale_of_a_variation_takes_none_of_its_noise(world: World) -> None:
+async def test_an_upscale_of_a_variation_takes_none_of_its_noise(harness: ServicesHarness) -> None:
     """What the blends made of the noise stands in the picture already."""
-    job = await world.delivered(request=request(num_images=2, blends=(NoiseBlend(seed=5, strength=0.5),)))
+    job = await harness.delivered(request=request(num_images=2, blends=(NoiseBlend(seed=5, strength=0.5),)))
 
-    proposal = await world.services.generation.propose_upscale(job.id, 1, origin(2))
+    proposal = await harness.services.generation.propose_upscale(job.id, 1, origin(2))
 
     assert (proposal.request.seed, proposal.request.blends) == (1000, ())
 
 
-async def test_how_much_is_drawn_anew_is_the_profiles_to_say(world: World) -> None:
-    service = world.build(profile=replace(PROFILE, upscale_strength=0.1)).generation
-    job = await world.delivered()
+async def test_how_much_is_drawn_anew_is_the_profiles_to_say(harness: ServicesHarness) -> None:
+    service = harness.build(profile=replace(PROFILE, upscale_strength=0.1)).generation
+    job = await harness.delivered()
 
     upscaled = (await service.propose_upscale(job.id, 0, origin(2))).request
 
@@ -60,22 +60,24 @@ async def test_how_much_is_drawn_anew_is_the_profiles_to_say(world: World) -> No
     assert upscaled.init_image.strength == 0.1
 
 
-async def test_an_upscale_is_taken_in_where_nobody_looks_at_pictures_and_drawn_from_the_stored_one(world: World) -> None:
-    job = await world.delivered()
-    service = world.services.generation
+async def test_an_upscale_is_taken_in_where_nobody_looks_at_pictures_and_drawn_from_the_stored_one(
+    harness: ServicesHarness,
+) -> None:
+    job = await harness.delivered()
+    service = harness.services.generation
     proposal = await service.propose_upscale(job.id, 0, origin(2))
-    world.start_worker()
+    harness.start_worker()
 
     upscaled = (await service.submit(proposal, origin(2), reply())).job
-    await world.wait_for(upscaled.status.SUCCEEDED, upscaled)
+    await harness.wait_for(upscaled.status.SUCCEEDED, upscaled)
 
     assert PROFILE.classifier is None
-    assert world.generator.init_images == [b"PNG of 1000 as 96x96"]
+    assert harness.generator.init_images == [b"PNG of 1000 as 96x96"]
 
 
-async def test_a_picture_that_is_not_there_cannot_be_upscaled(world: World) -> None:
-    finished, waiting = await world.delivered(1), await world.add(2)
-    propose = world.services.generation.propose_upscale
+async def test_a_picture_that_is_not_there_cannot_be_upscaled(harness: ServicesHarness) -> None:
+    finished, waiting = await harness.delivered(1), await harness.add(2)
+    propose = harness.services.generation.propose_upscale
 
     for index in (-1, 1, 99):
         with pytest.raises(NotFoundError, match="choose 1 to 1"):
@@ -84,23 +86,23 @@ async def test_a_picture_that_is_not_there_cannot_be_upscaled(world: World) -> N
         await propose(waiting.id, 0, origin())
 
 
-async def test_asking_for_an_upscale_reads_no_file_and_one_that_is_gone_then_fails_for_free(world: World) -> None:
-    job = await world.delivered()
-    service = world.services.generation
+async def test_asking_for_an_upscale_reads_no_file_and_one_that_is_gone_then_fails_for_free(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
+    service = harness.services.generation
     proposal = await service.propose_upscale(job.id, 0, origin(2))
     upscaled = (await service.submit(proposal, origin(2), reply())).job
     await service.delete(job.id, OWNER)
-    world.start_worker()
+    harness.start_worker()
 
-    failed = await world.wait_for(upscaled.status.FAILED, upscaled)
+    failed = await harness.wait_for(upscaled.status.FAILED, upscaled)
 
     assert failed.failure == attempt.ORIGINAL_GONE
-    assert world.generator.started == []
+    assert harness.generator.started == []
 
 
-async def test_an_upscale_is_neither_upscaled_nor_varied(world: World) -> None:
-    upscaled = await upscale(world, await world.delivered())
-    service = world.services.generation
+async def test_an_upscale_is_neither_upscaled_nor_varied(harness: ServicesHarness) -> None:
+    upscaled = await upscale(harness, await harness.delivered())
+    service = harness.services.generation
 
     with pytest.raises(InvalidRequestError, match="is an upscale already"):
         await service.propose_upscale(upscaled.id, 0, origin(3))
@@ -108,21 +110,21 @@ async def test_an_upscale_is_neither_upscaled_nor_varied(world: World) -> None:
         await service.propose_variation(upscaled.id, 0, VariationStrength.SUBTLE, origin(3))
 
 
-async def test_a_reroll_of_an_upscale_draws_the_originals_words_again_at_their_usual_size(world: World) -> None:
-    sketch = InitImage(key=await world.upload(b"sketch"), strength=0.6)
-    job = await world.delivered(request=request(num_images=2, init_image=sketch))
-    upscaled = await upscale(world, job, index=1)
+async def test_a_reroll_of_an_upscale_draws_the_originals_words_again_at_their_usual_size(harness: ServicesHarness) -> None:
+    sketch = InitImage(key=await harness.upload(b"sketch"), strength=0.6)
+    job = await harness.delivered(request=request(num_images=2, init_image=sketch))
+    upscaled = await upscale(harness, job, index=1)
 
-    proposal = await world.services.generation.propose_reroll(upscaled.id, origin(3))
+    proposal = await harness.services.generation.propose_reroll(upscaled.id, origin(3))
 
     assert replace(proposal.request, seed=job.request.seed) == job.request
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.REROLL)
 
 
-async def test_a_remix_of_an_upscale_is_one_of_its_original(world: World) -> None:
-    job = await world.delivered(request=request(num_images=2, height=96))
-    upscaled = await upscale(world, job, index=1)
-    service = world.services.generation
+async def test_a_remix_of_an_upscale_is_one_of_its_original(harness: ServicesHarness) -> None:
+    job = await harness.delivered(request=request(num_images=2, height=96))
+    upscaled = await upscale(harness, job, index=1)
+    service = harness.services.generation
 
     draft = await service.remix_draft(upscaled.id, origin(3))
     proposal = await service.propose_remix(upscaled.id, replace(draft, prompt="a dog"), origin(3))
@@ -132,11 +134,11 @@ async def test_a_remix_of_an_upscale_is_one_of_its_original(world: World) -> Non
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.REMIX)
 
 
-async def test_without_its_original_an_upscale_has_nothing_to_draw_again(world: World) -> None:
-    job = await world.delivered()
-    upscaled = await upscale(world, job)
-    await world.services.generation.delete(job.id, OWNER)
-    service = world.services.generation
+async def test_without_its_original_an_upscale_has_nothing_to_draw_again(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
+    upscaled = await upscale(harness, job)
+    await harness.services.generation.delete(job.id, OWNER)
+    service = harness.services.generation
 
     for use in (
         service.propose_reroll(upscaled.id, origin(3)),
@@ -145,23 +147,25 @@ async def test_without_its_original_an_upscale_has_nothing_to_draw_again(world: 
     ):
         with pytest.raises(NotFoundError) as refused:
             await use
-        assert str(refused.value) == proposals.ORIGINAL_GONE
+        assert str(refused.value) == request_builder.ORIGINAL_GONE
 
 
-async def test_who_cannot_see_the_originals_channel_draws_nothing_from_it_by_way_of_its_upscale(world: World) -> None:
-    job = await world.delivered(reply=reply(channel_id=CHANNEL + 1))
-    upscaled = await upscale(world, job)
+async def test_who_cannot_see_the_originals_channel_draws_nothing_from_it_by_way_of_its_upscale(
+    harness: ServicesHarness,
+) -> None:
+    job = await harness.delivered(reply=reply(channel_id=CHANNEL + 1))
+    upscaled = await upscale(harness, job)
 
     with pytest.raises(NotFoundError, match="made of was deleted"):
-        await world.services.generation.propose_reroll(upscaled.id, origin(3, user_id=OTHER))
+        await harness.services.generation.propose_reroll(upscaled.id, origin(3, user_id=OTHER))
 
 
-async def test_no_member_can_say_that_their_picture_was_drawn_here(world: World) -> None:
+async def test_no_member_can_say_that_their_picture_was_drawn_here(harness: ServicesHarness) -> None:
     """Not with an upload, and not by way of an upscale: what is made of one starts from nothing that was drawn here."""
-    service = world.services.generation
+    service = harness.services.generation
     sketch = await service.with_upload(await service.propose(Draft(prompt="a"), origin()), b"sketch", 0.5)
-    drawn = await world.drawn(2, request=sketch.request)
-    upscaled = await upscale(world, drawn, 3)
+    drawn = await harness.drawn(2, request=sketch.request)
+    upscaled = await upscale(harness, drawn, 3)
 
     made = [
         sketch,
@@ -183,57 +187,57 @@ async def test_no_member_can_say_that_their_picture_was_drawn_here(world: World)
         (GuildSettings(blocked_words=("hat",)), "do not want a word"),
     ],
 )
-async def test_a_servers_rules_hold_for_upscales(world: World, rules: GuildSettings, sentence: str) -> None:
-    job = await world.delivered(request=request(prompt="a hat"))
-    await SqliteHouseRules(world.database).change(GUILD, lambda _: rules, by=MODERATOR, now=world.clock.now())
-    service = world.services.generation
+async def test_a_servers_rules_hold_for_upscales(harness: ServicesHarness, rules: GuildSettings, sentence: str) -> None:
+    job = await harness.delivered(request=request(prompt="a hat"))
+    await SqliteGuildSettings(harness.database).change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
+    service = harness.services.generation
 
     proposal = await service.propose_upscale(job.id, 0, origin(2))
 
     with pytest.raises(NotAllowedError, match=sentence):
         await service.submit(proposal, origin(2), reply())
-    assert await world.jobs.counts() == {"delivered": 1}
+    assert await harness.jobs.counts() == {"delivered": 1}
 
 
-async def test_where_others_may_not_reuse_a_picture_they_may_not_upscale_it(world: World) -> None:
-    job = await world.delivered()
+async def test_where_others_may_not_reuse_a_picture_they_may_not_upscale_it(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
     rules = GuildSettings(others_may_reuse=False)
-    await SqliteHouseRules(world.database).change(GUILD, lambda _: rules, by=MODERATOR, now=world.clock.now())
-    propose = world.services.generation.propose_upscale
+    await SqliteGuildSettings(harness.database).change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
+    propose = harness.services.generation.propose_upscale
 
     with pytest.raises(NotAllowedError, match="only the member who asked"):
         await propose(job.id, 0, origin(2, user_id=OTHER))
     await propose(job.id, 0, origin(2))
 
 
-async def test_the_enlarged_picture_stays_and_goes_with_its_own_job(world: World) -> None:
-    job = await world.delivered()
-    mine, theirs = await upscale(world, job, 2), await upscale(world, job, 3, user_id=OTHER)
+async def test_the_enlarged_picture_stays_and_goes_with_its_own_job(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
+    mine, theirs = await upscale(harness, job, 2), await upscale(harness, job, 3, user_id=OTHER)
     assert mine.request.init_image is not None
     key = mine.request.init_image.key
-    service = world.services.generation
+    service = harness.services.generation
 
     assert theirs.request.init_image == mine.request.init_image
     await service.delete(mine.id, OWNER)
-    assert key in world.store.files
+    assert key in harness.store.files
     await service.delete(job.id, OWNER)
-    assert key not in world.store.files
+    assert key not in harness.store.files
     await service.delete(theirs.id, OTHERS)
-    assert world.store.files == {}
+    assert harness.store.files == {}
 
 
-async def test_an_erasure_of_upscales_leaves_the_pictures_of_others_that_they_enlarged(world: World) -> None:
-    job = await world.delivered()
-    await upscale(world, job, 2, user_id=OTHER)
+async def test_an_erasure_of_upscales_leaves_the_pictures_of_others_that_they_enlarged(harness: ServicesHarness) -> None:
+    job = await harness.delivered()
+    await upscale(harness, job, 2, user_id=OTHER)
 
-    assert await world.services.privacy.erase(OTHER, OTHERS)
+    assert await harness.services.privacy.erase(OTHER, OTHERS)
 
-    assert set(world.store.files) == {image.key for image in await world.jobs.images(job.id)}
+    assert set(harness.store.files) == {image.key for image in await harness.jobs.images(job.id)}
 
 
-async def test_an_erasure_takes_the_enlarged_pictures_along(world: World) -> None:
-    await upscale(world, await world.delivered())
+async def test_an_erasure_takes_the_enlarged_pictures_along(harness: ServicesHarness) -> None:
+    await upscale(harness, await harness.delivered())
 
-    assert await world.services.privacy.erase(MEMBER, OWNER)
+    assert await harness.services.privacy.erase(MEMBER, OWNER)
 
-    assert world.store.files == {}
+    assert harness.store.files == {}

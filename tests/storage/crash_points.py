@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bot.domain.job import JobStatus
 from bot.storage.database import Database
-from tests.storage.lives import LIVES, Life, reachable
+from tests.storage.job_steps import LIVES, Life, reachable
 from tests.storage.samples import Store, assert_sound, memory_folder
 
 KILLED = 9

@@ -18,12 +18,12 @@ from bot.domain.job import JobId, JobStatus
 from bot.domain.privacy import Erasure
 from bot.domain.report import Complaint, ReportMessage
 from bot.storage.database import Database
-from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.preferences import SqlitePreferences
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.reports import SqliteReports
 from bot.storage.traces import SqliteTraces
 from tests.storage.crash_points import KILLED, crash
-from tests.storage.lives import Ack
+from tests.storage.job_steps import Ack
 from tests.storage.samples import NOW, Store, assert_sound, images, listing, memory_folder
 
 MINE, THEIRS = "tattletale", "bystander"  # a word in everything that one member, and another, gave
@@ -78,7 +78,7 @@ async def fill(store: Store) -> None:
     filed = await SqliteReports(store.database).file(complaint, job_id=theirs, guild_id=200, most=5, since=NOW)
     assert filed is not None
     await SqliteReports(store.database).shown(filed.report, ReportMessage(channel_id=5, message_id=6))
-    defaults = SqlitePersonalDefaults(store.database)
+    defaults = SqlitePreferences(store.database)
     await defaults.change(100, lambda before: replace(before, negative_prompt=f"{MINE} always"), now=NOW)
 
 

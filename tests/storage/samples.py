@@ -17,10 +17,10 @@ from bot.domain.job import Job, JobId, NewJob, Origin, Parent, ReplyTarget
 from bot.domain.privacy import REMOVED
 from bot.domain.quota import UNLIMITED, Grant, Limits, price
 from bot.domain.request import GenerationRequest, InitImage
-from bot.storage.audit import audit
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.jobs import SqliteJobs
+from bot.storage.ledger_audit import audit
 from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
 from bot.storage.pauses import SqlitePauses

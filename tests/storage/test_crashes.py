@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.storage.lives import LIVES
+from tests.storage.job_steps import LIVES
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -15,15 +15,15 @@ import pytest
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.moderation import Block
-from bot.domain.personal import PersonalDefaults
+from bot.domain.preferences import Preferences
 from bot.domain.privacy import REMOVED, Holdings, MemberData
-from bot.domain.quota import Limits, Posting, Standing
+from bot.domain.quota import EntryKind, Limits, Usage
 from bot.domain.request import InitImage
 from bot.errors import QuotaError
-from bot.storage import member_data
+from bot.storage import member_export
 from bot.storage.database import Database
 from bot.storage.moderation import SqliteModeration
-from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.preferences import SqlitePreferences
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.rows import job_from_row
 from bot.storage.traces import SqliteTraces
@@ -154,7 +154,7 @@ async def test_what_was_under_way_is_cancelled_and_refunded_and_nothing_else_is_
     await erase(filled.database)
 
     after = await filled.credits.standing(100, 200, now=NOW)
-    assert after == Standing(spent=1, everywhere=1)
+    assert after == Usage(spent=1, everywhere=1)
     with pytest.raises(QuotaError):
         await filled.add(9, limits=Limits(daily_credits=1))
     assert (await filled.jobs.counts()) == {"delivered": 2, "failed": 1, "cancelled": 2}
@@ -330,8 +330,8 @@ async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Sto
         JobStatus.RUNNING,
         JobStatus.QUEUED,
     ]
-    assert {entry.kind for entry in data.postings} == {Posting.GRANT, Posting.RESERVE, Posting.CHARGE, Posting.REFUND}
-    assert data.defaults == PersonalDefaults(negative_prompt=f"{MINE} always")
+    assert {entry.kind for entry in data.postings} == {EntryKind.GRANT, EntryKind.RESERVE, EntryKind.CHARGE, EntryKind.REFUND}
+    assert data.defaults == Preferences(negative_prompt=f"{MINE} always")
     assert [past.block.reason for past in data.blocks] == ["flood"]
     assert [said.reason for said in data.reports] == [f"{MINE} is better"]
     assert THEIRS not in repr(data)
@@ -340,7 +340,7 @@ async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Sto
 async def test_no_page_of_a_member_is_longer_than_the_bound_and_none_of_their_rows_is_missing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member_data, "PAGE", 7)
+    monkeypatch.setattr(member_export, "PAGE", 7)
     for number in range(1, 31):
         await store.add(number, user_id=100 + number % 2)
 
@@ -361,7 +361,7 @@ async def test_nobodys_read_waits_for_an_export_however_long_a_page_takes(
         go_on.wait(30)
         return job_from_row(row)
 
-    monkeypatch.setattr(member_data, "job_from_row", slow)
+    monkeypatch.setattr(member_export, "job_from_row", slow)
     export = asyncio.create_task(everything(filled))
     await asyncio.to_thread(inside.wait, 30)
 
@@ -391,7 +391,7 @@ async def test_holdings_are_counted(filled: Store) -> None:
 async def test_defaults_set_after_the_wish_stay(store: Store) -> None:
     await store.add(1)
     await SqlitePrivacy(store.database).begin(100, now=NOW)
-    defaults = SqlitePersonalDefaults(store.database)
+    defaults = SqlitePreferences(store.database)
     await defaults.change(100, lambda before: replace(before, spoiler=True), now=LATER)
 
     await finish(store.database)

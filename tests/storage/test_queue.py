@@ -8,6 +8,7 @@ import pytest
 
 from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, JobStatus
 from bot.ports import Ahead, Recovery
+from bot.storage.fair_turns import DRAWN, LINE, SERVED
 from bot.storage.ledger import STANDING
 from bot.storage.queue import (
     AHEAD,
@@ -22,7 +23,6 @@ from bot.storage.queue import (
     WITH_LORAS,
     WITHOUT_LORAS,
 )
-from bot.storage.turns import DRAWN, LINE, SERVED
 from tests.storage.samples import LEASE, NOW, Store, images
 
 INSIDE = (

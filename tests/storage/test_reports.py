@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.domain.picture_reference import MessageReference
+from bot.domain.message_reference import MessageReference
 from bot.domain.report import Complaint, Filed, Outcome, ReportMessage, Step
 from bot.storage.moderation import SqliteModeration
 from bot.storage.reports import OUTDATED, SqliteReports

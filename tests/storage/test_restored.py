@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot.domain.moderation import Block
-from bot.domain.personal import PersonalDefaults
+from bot.domain.preferences import Preferences
 from bot.storage.database import Database
 from bot.storage.moderation import SqliteModeration
-from bot.storage.personal import SqlitePersonalDefaults
+from bot.storage.preferences import SqlitePreferences
 from bot.storage.privacy import SqlitePrivacy
 from bot.storage.restore import put_in_place
 from bot.storage.restored import Settled, restored_at, settle
@@ -121,8 +121,8 @@ async def test_an_erasure_after_the_backup_is_begun_again_for_all_that_it_took_i
     async def before(store: Store) -> None:
         await store.succeeded(1, user_id=100)
         await store.succeeded(2, user_id=101)
-        no_hats = PersonalDefaults(negative_prompt="hats")
-        await SqlitePersonalDefaults(store.database).change(100, lambda _: no_hats, now=NOW)
+        no_hats = Preferences(negative_prompt="hats")
+        await SqlitePreferences(store.database).change(100, lambda _: no_hats, now=NOW)
 
     async def after(store: Store) -> None:
         records = SqlitePrivacy(store.database)

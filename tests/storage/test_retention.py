@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.house_rules import GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Job
 from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
 from bot.domain.report import Complaint, ReportMessage
 from bot.domain.request import InitImage
-from bot.storage.house_rules import SqliteHouseRules
+from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.privacy import TO_REMOVE
 from bot.storage.reports import SqliteReports
 from bot.storage.retention import (
@@ -40,7 +40,7 @@ async def delivered(store: Store, number: int = 1, **values: object) -> Job:
 
 
 async def test_times_are_those_that_moderators_set(store: Store) -> None:
-    shelf, rules = SqliteRetention(store.database), SqliteHouseRules(store.database)
+    shelf, rules = SqliteRetention(store.database), SqliteGuildSettings(store.database)
     await rules.change(GUILD, lambda _: GuildSettings(picture_days=7, prompt_days=30), by=1, now=NOW)
     await rules.change(ELSEWHERE, lambda _: GuildSettings(max_steps=20), by=1, now=NOW)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.quota import UNLIMITED, Limits, Standing, day_of
+from bot.domain.quota import UNLIMITED, Limits, Usage, day_of
 from bot.errors import QuotaError
 from bot.storage.database import Database
 from tests.storage.first_schema import EVENING, MORNING, OLD, make
@@ -48,8 +48,8 @@ async def test_what_was_used_before_counts_on_its_own_day_only(old: Store) -> No
     here = await old.credits.standing(100, 200, now=EVENING)
     tomorrow = await old.credits.standing(100, 200, now=MORNING)
 
-    assert here == Standing(spent=3, reserved=5, everywhere=8, waiting=2)
-    assert tomorrow == Standing(waiting=2)
+    assert here == Usage(spent=3, reserved=5, everywhere=8, waiting=2)
+    assert tomorrow == Usage(waiting=2)
     limits = Limits(daily_credits=8)
     with pytest.raises(QuotaError):
         await old.jobs.add(new_job(50), limits=limits, now=EVENING)

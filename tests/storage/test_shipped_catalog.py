@@ -11,8 +11,8 @@ import pytest
 from bot.domain.safety import Rating
 from bot.domain.sampler import SAMPLERS, check_steps
 from bot.errors import InvalidRequestError
-from bot.inference.pins import check_pins
-from bot.inference.weights import file_sha256
+from bot.inference.formats.weights import file_sha256
+from bot.inference.loading.pins import check_pins
 from bot.storage.catalog import load_catalog
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data"

@@ -21,8 +21,8 @@ from bot.domain.quota import Grant, Limits, StepsTaken, day_of
 from bot.errors import NotFoundError, QuotaError
 from bot.storage.database import Database
 from tests.empty_database import begin_at
+from tests.storage.account_model import AccountModel, Bill
 from tests.storage.fair_model import FairModel
-from tests.storage.purse_model import Bill, PurseModel
 from tests.storage.samples import LEASE, NOW, Store, assert_sound, images, memory_folder, new_job
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Repository(RuleBasedStateMachine):
         self.now = NOW
         self.models: dict[str, Model] = {}
         self.fair = FairModel()
-        self.purses = PurseModel()
+        self.purses = AccountModel()
         self.interactions = count(1)
         self.open()
 

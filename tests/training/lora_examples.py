@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from safetensors import safe_open
 
-from bot.training.artist.portrait import random_portrait
-from bot.training.artist.render import draw_portrait
-from bot.training.lora_options import LoraOptions
-from bot.training.tiny import build_tiny_sdxl
+from bot.inference.random_models.tiny import build_tiny_sdxl
+from bot.training.lora.options import LoraOptions
+from bot.training.mini.artist.portrait import random_portrait
+from bot.training.mini.artist.render import draw_portrait
 
 CAPTIONS = ("1girl, smile, night", "1boy, glasses", "1girl, red hair, crown", "1girl, hoodie", "1boy, angry", "1girl, snow")
 

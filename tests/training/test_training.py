@@ -6,19 +6,20 @@ import pytest
 import torch
 from PIL import Image
 
-from bot.training.artist.portrait import Portrait, random_portrait
-from bot.training.artist.render import draw_portrait
-from bot.training.autoencoder import AutoencoderShape, AutoencoderTask, build_autoencoder
+from bot.training.arrays import to_tensor
 from bot.training.checkpoint import read_log
-from bot.training.components import fit_components
-from bot.training.curves import draw_curves
-from bot.training.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at, to_tensor
-from bot.training.denoiser import FACE_WEIGHT, MOUTH_WEIGHT, DenoiserTask, Examples, face_weights
-from bot.training.export import export_pipeline, load_pipeline
-from bot.training.latents import encode_bucket, open_latents
 from bot.training.loop import Schedule, Task, Training, averaged_weights, save_weights
-from bot.training.networks import Denoiser, DenoiserShape, build_tokenizer
-from bot.training.text_encoders import TextTask
+from bot.training.mini.artist.portrait import Portrait, random_portrait
+from bot.training.mini.artist.render import draw_portrait
+from bot.training.mini.autoencoder import AutoencoderShape, AutoencoderTask, build_autoencoder
+from bot.training.mini.components import fit_components
+from bot.training.mini.curves import draw_curves
+from bot.training.mini.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at
+from bot.training.mini.denoiser import FACE_WEIGHT, MOUTH_WEIGHT, DenoiserTask, Examples, face_weights
+from bot.training.mini.export import export_pipeline, load_pipeline
+from bot.training.mini.latents import encode_bucket, open_latents
+from bot.training.mini.networks import Denoiser, DenoiserShape, build_tokenizer
+from bot.training.mini.text_encoders import TextTask
 
 BUCKET = Bucket(width=64, height=64, count=8)
 SMALL_VAE = AutoencoderShape(channels=(8, 8, 16, 16), latent_channels=4, groups=4, sample_size=64)

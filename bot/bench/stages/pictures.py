@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from PIL import Image
 
+from bot.bench.contestants import Contestant, EngineContestant, StockContestant
 from bot.bench.figures import median, percentile
-from bot.bench.lanes import EngineLane, Lane, StockLane
 from bot.bench.probes import resident_bytes
 from bot.bench.serving import closed_loop
 from bot.bench.stages.course import LateError
@@ -24,10 +24,10 @@ from bot.inference.generator import DiffusersGenerator
 from bot.ports import ImageGenerator
 
 if TYPE_CHECKING:
-    from bot.inference.bench.stages.engine_stages import EngineStages
-    from bot.inference.bench.stages.stopwatch import Stopwatch
-    from bot.inference.bench.stages.unet_stages import UnetStages
-    from bot.inference.pipelines import LoadedModel
+    from bot.bench.torch_side.stages.engine_stages import EngineStages
+    from bot.bench.torch_side.stages.stopwatch import Stopwatch
+    from bot.bench.torch_side.stages.unet_stages import UnetStages
+    from bot.inference.loading.pipelines import LoadedModel
 
 GIB = 1024**3
 Line = dict[str, Any]
@@ -63,13 +63,16 @@ class PictureStages:
 
     def alone(self, room: float) -> Iterator[Line]:
         """Seconds to a picture, and whether both draw the same; then what of it is the decoding."""
-        from bot.inference.bench.stock import StockPipeline
+        from bot.bench.torch_side.stock import StockPipeline
 
         thread = ThreadPoolExecutor(1, thread_name_prefix="pastel-bench")
         stock = StockPipeline(self._model)
         with _Timed(room) as timed, timed.opened(self._generator("eager")) as generator:
             try:
-                lanes: dict[str, Lane] = {"stock": StockLane(stock.draw, thread), "engine": EngineLane(generator)}
+                lanes: dict[str, Contestant] = {
+                    "stock": StockContestant(stock.draw, thread),
+                    "engine": EngineContestant(generator),
+                }
                 seconds: dict[str, list[float]] = {name: [] for name in lanes}
                 for turn in range(self._setting.turns + 1):
                     for name, lane in lanes.items():
@@ -104,7 +107,7 @@ class PictureStages:
         with _Timed(room) as timed, timed.opened(self._generator(mode)) as generator:
             opened = time.monotonic() - began
             yield {"opened_s": round(opened, 1), "batch": generator.batch, "mode": mode}
-            lane = EngineLane(generator)
+            lane = EngineContestant(generator)
             for count in members:
                 self._stopwatch.peak_gib()
                 requests = self._setting.workload.requests(max(2, count * self._setting.waves), seed=count)
@@ -127,7 +130,7 @@ class PictureStages:
         """Returns a generator as the bot makes it, with what the stage before measured as its curve."""
         from dataclasses import replace
 
-        from bot.inference.bench.shared import shared_generator
+        from bot.bench.torch_side.shared import shared_generator
 
         settings = replace(
             self._setting.engine,

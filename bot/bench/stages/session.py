@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.bench.opening import open_model
 from bot.bench.options import CPU_STEPS, BenchOptions
 from bot.bench.session import make_folder, say
+from bot.bench.setup import open_model
 from bot.bench.stages.course import Course, Record, Stage
 from bot.bench.stages.pictures import PictureSetting, PictureStages
 from bot.bench.stages.plot import draw_stages
 from bot.bench.stages.tables import stage_lines
 from bot.bench.workload import Workload
 from bot.errors import FolderError
-from bot.ground import engine_settings
 from bot.log import set_up_logging
+from bot.resources import engine_settings
 from bot.settings import Settings
 
 if TYPE_CHECKING:
-    from bot.inference.pipelines import LoadedModel
+    from bot.inference.loading.pipelines import LoadedModel
 
 GPU_TRIALS, GPU_WAVES = 6, 2
 CPU_WAVES = 1
@@ -69,10 +69,10 @@ def run_stages(model: LoadedModel, record: Record, stages: Sequence[Stage], *, l
 
 def _stages(model: LoadedModel, settings: Settings, options: BenchOptions) -> list[Stage]:
     """In the order of what they tell; seconds as estimated for an H200, times two to three."""
-    from bot.inference.bench.stages.device_stages import DeviceStages
-    from bot.inference.bench.stages.engine_stages import EngineStages
-    from bot.inference.bench.stages.stopwatch import Stopwatch
-    from bot.inference.bench.stages.unet_stages import UnetStages
+    from bot.bench.torch_side.stages.device_stages import DeviceStages
+    from bot.bench.torch_side.stages.engine_stages import EngineStages
+    from bot.bench.torch_side.stages.stopwatch import Stopwatch
+    from bot.bench.torch_side.stages.unet_stages import UnetStages
 
     setting = _picture_setting(model, settings, options)
     trials = GPU_TRIALS if model.device.type == "cuda" and not options.is_quick else options.trials

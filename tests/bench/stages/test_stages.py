@@ -9,25 +9,25 @@ import torch
 from PIL import Image
 
 from bot.__main__ import main
-from bot.bench.opening import TOKENIZERS, open_field, open_model, random_profile
 from bot.bench.options import STAGE_MEMBERS, BenchOptions
 from bot.bench.plot import COLOURS
+from bot.bench.setup import TOKENIZERS, open_field, open_model, random_profile
 from bot.bench.stages.course import NEEDS_CUDA, NO_TIME, LateError
 from bot.bench.stages.pictures import PictureSetting, PictureStages
 from bot.bench.stages.plot import draw_stages
 from bot.bench.stages.tables import COLUMNS, stage_lines
+from bot.bench.torch_side.linear_shapes import LinearShape, linear_shapes
+from bot.bench.torch_side.stages.device_stages import DeviceStages
+from bot.bench.torch_side.stages.engine_stages import EngineStages
+from bot.bench.torch_side.stages.stopwatch import Stopwatch
+from bot.bench.torch_side.stages.unet_stages import ROWS, UnetStages
 from bot.bench.workload import Workload
-from bot.inference.bench.linear_shapes import LinearShape, linear_shapes
-from bot.inference.bench.stages.device_stages import DeviceStages
-from bot.inference.bench.stages.engine_stages import EngineStages
-from bot.inference.bench.stages.stopwatch import Stopwatch
-from bot.inference.bench.stages.unet_stages import ROWS, UnetStages
 from bot.inference.engine_settings import EngineSettings
-from bot.inference.libraries import import_libraries
-from bot.inference.pipelines import LoadedModel
-from bot.inference.preview import LatentPreview
+from bot.inference.loading.latent_preview import LatentPreview
+from bot.inference.loading.pipelines import LoadedModel
+from bot.inference.random_models.sdxl import SDXL_BASE, random_pipeline
+from bot.inference.torch_import import import_libraries
 from bot.settings import Settings
-from bot.training.random_sdxl import SDXL_BASE, random_pipeline
 
 CUDA_STAGES = {"graphs", "attention", "kernels", "fp8", "compiled", "graphed_company", "compiled_company"}
 

@@ -1,0 +1,23 @@
+"""The bot's generator on a model that somebody else loaded, so that weights lie in memory once."""
+
+from __future__ import annotations
+
+from bot.domain.profile import Catalog
+from bot.inference.engine_settings import EngineSettings
+from bot.inference.generator import DiffusersGenerator
+from bot.inference.loading.pipelines import LoadedModel
+from bot.inference.loras.loader import LoraLoader
+from bot.inference.session import ModelSession
+
+
+def shared_generator(model: LoadedModel, settings: EngineSettings) -> DiffusersGenerator:
+    """A generator that reads no weights. With a `compile_cache` the model's UNet and decoder are compiled in place, for whoever
+    else draws on them too.
+    """
+    profile = model.profile
+    return DiffusersGenerator(
+        profile,
+        Catalog(profiles={profile.name: profile}),
+        engine=settings,
+        make_studio=lambda: ModelSession(model, LoraLoader(model.text2img), settings),
+    )

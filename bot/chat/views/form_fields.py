@@ -1,0 +1,82 @@
+"""Fields of a form: how they are made, and how what was put into them is read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+from discord import SelectOption, TextStyle, ui
+
+from bot.chat.cards.markdown import shorten
+from bot.chat.replies import Interaction
+from bot.domain.profile import ModelProfile, Style
+from bot.domain.request import MAX_IMAGES, MAX_PROMPT_LENGTH
+
+NO_STYLE = "-"
+MAX_OPTIONS = 25  # Discord's limit of a select
+OPTION_LENGTH = 100
+
+Named = Sequence[tuple[str, str]]
+"""Options as value and label."""
+
+
+def text_field(label: str, name: str, value: str, *, required: bool, hint: str | None = None) -> ui.Label[Any]:
+    """A field of several lines for a prompt; `value` is cut to what it holds, `hint` stands below the label."""
+    field: ui.TextInput[Any] = ui.TextInput(
+        custom_id=name,
+        style=TextStyle.paragraph,
+        default=value[:MAX_PROMPT_LENGTH] or None,
+        required=required,
+        max_length=MAX_PROMPT_LENGTH,
+    )
+    return ui.Label(text=label, description=hint, component=field)
+
+
+def choice_field(label: str, name: str, options: Named, chosen: str) -> ui.Label[Any]:
+    """A select with `chosen` already chosen; at most as many options as Discord takes, the chosen one among them."""
+    select: ui.Select[Any] = ui.Select(custom_id=name, options=_select_options(options, chosen))
+    return ui.Label(text=label, component=select)
+
+
+def size_options(profile: ModelProfile) -> Named:
+    return [(size.name, f"{size.name} · {size.width} × {size.height}") for size in profile.sizes]
+
+
+def style_options(styles: Sequence[Style]) -> Named:
+    return [(NO_STYLE, "No style"), *((style.name, style.title) for style in styles)]
+
+
+def count_options() -> Named:
+    return [(str(count), "1 picture" if count == 1 else f"{count} pictures") for count in range(1, MAX_IMAGES + 1)]
+
+
+def given_values(interaction: Interaction) -> dict[str, str]:
+    """What was submitted, by field. Nothing of it is checked: members can send what no field offers."""
+    data = cast("dict[str, Any]", interaction.data)
+    return dict(_values(data.get("components", [])))
+
+
+def given_count(given: dict[str, str], name: str) -> int | None:
+    """The field's number; None for what is none."""
+    value = given.get(name, "")
+    return int(value) if value.isdecimal() and len(value) <= 2 else None
+
+
+def _select_options(options: Named, chosen: str) -> list[SelectOption]:
+    shown = list(options[:MAX_OPTIONS])
+    if beyond := [option for option in options[MAX_OPTIONS:] if option[0] == chosen]:
+        shown[-1:] = beyond
+    return [SelectOption(label=shorten(label, OPTION_LENGTH), value=value, default=value == chosen) for value, label in shown]
+
+
+def _values(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The fields by custom id; labels hold one component, rows several, selects their choices as a list."""
+    for component in components:
+        if "component" in component:
+            yield from _values([component["component"]])
+        yield from _values(component.get("components", []))
+        name = component.get("custom_id")
+        if isinstance(name, str):
+            chosen: object = next(iter(component.get("values", [])), component.get("value"))
+            if isinstance(chosen, str):
+                yield name, chosen

@@ -1,0 +1,65 @@
+"""Waiting jobs as a message: a member's own, or a server's for those who manage it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import discord
+from discord import ui
+
+from bot.chat.actions import Action
+from bot.chat.cards.buttons import button
+from bot.chat.cards.card import PINK
+from bot.chat.cards.text import place, words
+from bot.domain.job import JobId
+from bot.domain.queue import Pause, QueueEntry, QueueOverview
+
+MAX_SHOWN = 10  # each takes 3 of Discord's 40 components
+PROMPT_LENGTH = 120
+EMPTY = "You have nothing waiting. Start something with `/anime`."
+SERVER_EMPTY = "Nothing waits in this server."
+
+
+def queue_view(overview: QueueOverview) -> ui.LayoutView:
+    """A member's jobs: one line each with a button that cancels it, in the order in which they are drawn."""
+    lines = [(entry, place(entry.job, entry.position)) for entry in overview.entries]
+    return _view("### Your queue" if lines else EMPTY, lines, overview.total)
+
+
+def server_queue_view(overview: QueueOverview) -> ui.LayoutView:
+    """The same of a server, with whose they are and whether the queue stands still."""
+    heading = ["### This server's queue" if overview.entries else SERVER_EMPTY]
+    if overview.pause is not None:
+        heading.append(_paused(overview.pause))
+    lines = [(entry, f"<@{entry.job.origin.user_id}> · {place(entry.job, entry.position)}") for entry in overview.entries]
+    return _view("\n".join(heading), lines, overview.total)
+
+
+def struck_out(message: discord.Message, job_id: JobId) -> ui.LayoutView:
+    """The list that `message` shows, with that job's button dead and saying that it is cancelled."""
+    view = ui.LayoutView.from_message(message, timeout=None)
+    for item in view.walk_children():
+        if isinstance(item, ui.Button) and (item.custom_id or "").endswith(f":{job_id}"):
+            item.disabled, item.label, item.emoji = True, "Cancelled", None
+    return view
+
+
+def _view(heading: str, lines: Sequence[tuple[QueueEntry, str]], total: int) -> ui.LayoutView:
+    view = ui.LayoutView(timeout=None)
+    if not lines:
+        view.add_item(ui.TextDisplay(heading))
+        return view
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(heading), accent_colour=PINK)
+    for entry, line in lines[:MAX_SHOWN]:
+        text = f"**{words(entry.job.request.prompt, PROMPT_LENGTH)}**\n-# {line}"
+        container.add_item(ui.Section(text, accessory=button(entry.job.id, Action.CANCEL)))
+    if total > MAX_SHOWN:
+        container.add_item(ui.TextDisplay(f"-# and {total - MAX_SHOWN:,} more"))
+    view.add_item(container)
+    return view
+
+
+def _paused(pause: Pause) -> str:
+    when = discord.utils.format_dt(pause.paused_at, "R")
+    return f"⏸️ Paused by <@{pause.paused_by}> {when}; `/queue resume` lets it go on."

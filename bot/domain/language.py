@@ -1,0 +1,23 @@
+"""The languages that Pastel speaks, by Discord's names for them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """A catalogue under `bot/locales`; English needs none. The values are Discord's locales (reference: Locales)."""
+
+    ENGLISH = "en"
+    JAPANESE = "ja"
+    CHINESE = "zh-CN"
+    KOREAN = "ko"
+    GERMAN = "de"
+
+
+def language_of(locale: str | None) -> Language:
+    """Returns the language for one of Discord's locales, such as `en-GB` or `ja`; English for those without a catalogue."""
+    try:
+        return Language(locale or "")
+    except ValueError:
+        return Language.ENGLISH

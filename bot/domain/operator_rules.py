@@ -1,0 +1,28 @@
+"""What whoever hosts the bot decides, for all servers and for direct messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.domain.audience import EVERYBODY, Audience
+from bot.domain.privacy import FOR_GOOD, KeepingTimes
+
+NO_ROOM = (
+    "My disk is almost full, so I take nothing new for now; what waits is kept and goes on later. "
+    "Tell whoever hosts me, and try again when there is room."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorRules:
+    """`keeping`: the longest that pictures and words are kept; servers may keep them for less, and direct messages have this
+    alone. `min_free_bytes`: with less room on the disk nothing is taken in or drawn; 0 never looks.
+    """
+
+    audience: Audience = EVERYBODY
+    keeping: KeepingTimes = FOR_GOOD
+    min_free_bytes: int = 0
+
+
+NO_HOST_RULES = OperatorRules()
+"""Of a host who has said nothing."""

@@ -1,0 +1,48 @@
+"""Between the thread that draws and the task that waits for it: progress comes out, a stop goes in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from bot.domain.progress import Progress
+from bot.errors import GenerationError
+
+
+class RequestCancelledError(Exception):
+    """The waiting task was cancelled, or the generator closes; nobody wants the pictures."""
+
+
+class CancelToken:
+    """One request's control. `check`, `spend` and `report` belong to the drawing thread, `stop` to any.
+
+    `seconds` is how long may be drawn for the request in all; while others are drawn, none of it is used up.
+    """
+
+    def __init__(self, report: Callable[[Progress], None], seconds: float) -> None:
+        self._report = report
+        self._seconds = seconds
+        self._spent = 0.0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def spend(self, seconds: float) -> None:
+        """So long was drawn for the request, be it with others. On the drawing thread."""
+        self._spent += seconds
+
+    def check(self) -> None:
+        """Raises DrawingStoppedError, or GenerationError when the time is used up. Called at every step."""
+        if self._stopped.is_set():
+            raise RequestCancelledError
+        if self._spent > self._seconds:
+            raise GenerationError(
+                f"This took longer than {self._seconds / 60:.0f} minutes and was stopped. "
+                "Ask for fewer steps, fewer images or a smaller size.",
+                retryable=False,
+            )
+
+    def report(self, progress: Progress) -> None:
+        if not self._stopped.is_set():
+            self._report(progress)

@@ -1,0 +1,170 @@
+"""Half-drawn pictures on their way to members: made and judged beside the drawing, on a thread of low priority."""
+
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import logging
+import statistics
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import torch
+from PIL import Image
+
+from bot.domain.progress import Phase
+from bot.domain.safety import Rating
+from bot.inference.engine.active_request import ActiveRequest
+from bot.inference.faults import is_device_lost
+from bot.inference.loading.latent_preview import LatentPreview, Look, encoded
+from bot.inference.streams import LAST
+from bot.pools import stand_back
+
+SHARE = 0.03  # of the drawing time that previews may cost while others wait
+NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and a whole one that nobody wants
+REMEMBERED = 16  # durations
+SAVED = 4  # previews that a quiet time may save up for a busy one
+
+Judge = Callable[[Image.Image], Rating | None]
+"""Rates one picture on the calling thread; None while it cannot."""
+
+logger = logging.getLogger(__name__)
+
+
+def nobody_judges(image: Image.Image) -> Rating | None:
+    """The judge where a model has a classifier that nobody built: nothing is shown."""
+    del image
+
+
+class PreviewBudget:
+    """Previews earn SHARE of the time that is drawn, and cost what the last ones took. Used from both threads."""
+
+    def __init__(self, typical: Callable[[Sequence[float]], float] = statistics.median) -> None:
+        """`typical` makes one cost of the last ones."""
+        self._typical = typical
+        self._earned = 0.0
+        self._taken: deque[float] = deque(maxlen=REMEMBERED)
+        self._lock = threading.Lock()
+
+    def drew(self, seconds: float) -> None:
+        """The model has worked for so long."""
+        with self._lock:
+            self._earned = min(self._earned + SHARE * seconds, SAVED * self._cost())
+
+    def take(self, *, others_wait: bool, first: bool) -> bool:
+        """Whether another preview may be made; it is paid for then. While nobody waits it costs nobody anything. Of a drawing
+        that has been shown already it has to leave enough for the `first` of another.
+        """
+        with self._lock:
+            cost = self._cost()
+            if others_wait and self._earned < (cost if first else 2 * cost):
+                return False
+            self._earned = max(0.0, self._earned - cost)
+            return True
+
+    def took(self, seconds: float) -> None:
+        """A preview has taken so much of the device."""
+        with self._lock:
+            self._taken.append(seconds)
+
+    def _cost(self) -> float:
+        return self._typical(self._taken) if self._taken else 0.0
+
+
+class Previews:
+    """Makes one preview at a time, of each drawing the newest only. `offer` and `drew` belong to the drawing thread.
+
+    `judge` rates what is about to be shown; None where the model has no classifier. `close` waits for the preview under way.
+    """
+
+    def __init__(
+        self, renderer: LatentPreview, judge: Judge | None, device: torch.device, thread: Executor | None = None
+    ) -> None:
+        self._renderer = renderer
+        self._judge = judge
+        # a preview on a GPU waits for the drawing, which has precedence: the quickest one tells what they cost
+        self._budget = PreviewBudget(statistics.median if device.type == "cpu" else min)
+        self._thread = thread or ThreadPoolExecutor(
+            1, thread_name_prefix="pastel-previews", initializer=stand_back, initargs=(NICENESS,)
+        )
+        self._device = device
+        self._stream = torch.cuda.Stream(device, priority=LAST) if device.type == "cuda" else None
+        self._newest: dict[ActiveRequest, Look] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def judged(self) -> bool:
+        """Whether a classifier looks at them first, which wants to see more than a blur."""
+        return self._judge is not None
+
+    def drew(self, seconds: float) -> None:
+        """A call of the model took so long."""
+        self._budget.drew(seconds)
+
+    def offer(self, drawing: ActiveRequest, *, others_wait: bool) -> None:
+        """Show how far a drawing is, if it is time and there is time."""
+        picture = drawing.next_preview(judged=self.judged)
+        if picture is None or not self._budget.take(others_wait=others_wait, first=not drawing.was_shown):
+            return
+        drawing.previewed()
+        try:
+            look = self._renderer.look(picture.predicted)
+        except Exception as error:
+            if is_device_lost(error):
+                raise
+            _complain(error)
+            return
+        with self._lock:
+            waits = drawing in self._newest
+            self._newest[drawing] = look
+        if not waits:
+            self._thread.submit(self._make_next)
+
+    def close(self) -> None:
+        with self._lock:
+            self._newest.clear()
+        self._thread.shutdown()
+
+    def _make_next(self) -> None:
+        with self._lock:
+            if not self._newest:
+                return
+            drawing = next(iter(self._newest))
+            look = self._newest.pop(drawing)
+        if drawing.ended:
+            return
+        try:
+            self._make(drawing, look)
+        except Exception as error:  # noqa: BLE001  # what cannot be made or judged is not shown
+            _complain(error)
+
+    def _make(self, drawing: ActiveRequest, look: Look) -> None:
+        image = look.image()
+        if image is None:  # it would be black; the picture is refused when it is decoded
+            return
+        began = self._clock()
+        rating = self._rated(image)
+        preview = None if self.judged and rating is None else encoded(image)
+        self._budget.took(self._clock() - began)
+        if preview is not None and not drawing.ended and drawing.undecoded:
+            drawing.control.report(drawing.progress(Phase.DENOISING, preview=preview, rating=rating))
+
+    def _rated(self, image: Image.Image) -> Rating | None:
+        if self._judge is None:
+            return None
+        if self._stream is None:
+            return self._judge(image)
+        with torch.cuda.stream(self._stream):
+            return self._judge(image)
+
+    def _clock(self) -> float:
+        """Seconds of this thread's own work: on a CPU those that it does not wait for a core; a GPU works for it meanwhile."""
+        return time.thread_time() if self._device.type == "cpu" else time.perf_counter()
+
+
+def _complain(error: Exception) -> None:
+    logger.warning("A preview could not be made: %s", (str(error).strip() or type(error).__name__).splitlines()[0])

@@ -1,0 +1,72 @@
+"""A GPU works behind the thread that feeds it; this keeps the distance short, and says how long each call took."""
+
+# torch is partly unannotated.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from bot.inference.transfers import Mark, new_mark
+
+CALLS_AHEAD = 1  # enough to launch a call while the one before runs; more, and a cancel would come that many too late
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _UnderWay:
+    began: Mark
+    ended: Mark
+    took: Callable[[float], None]
+
+    def tell(self) -> None:
+        """Once the GPU is through."""
+        self.took(self.began.elapsed_time(self.ended) / 1000)
+
+
+class StreamThrottle:
+    """What the device is given in a `call` runs behind the thread. On a CPU, where nothing does, it only looks at the clock."""
+
+    def __init__(self, mark: Callable[[], Mark] | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mark = mark
+        self._clock = clock
+        self._under_way: deque[_UnderWay] = deque()
+
+    @classmethod
+    def on(cls, device: torch.device, clock: Callable[[], float] = time.monotonic) -> StreamThrottle:
+        return cls((lambda: new_mark(timed=True)) if device.type == "cuda" else None, clock)
+
+    @contextmanager
+    def call(self, took: Callable[[float], None]) -> Generator[None]:
+        """Have the device given one call; then wait until at most CALLS_AHEAD are under way. `took` hears how many seconds the
+        device was at this one when that is known: on a GPU after a later call or `drain`. It is not told of a call that raised.
+        """
+        if self._mark is None:
+            began = self._clock()
+            yield
+            took(self._clock() - began)
+            return
+        begin = self._marked(self._mark)
+        yield
+        self._under_way.append(_UnderWay(began=begin, ended=self._marked(self._mark), took=took))
+        while len(self._under_way) > CALLS_AHEAD:
+            self._under_way[0].ended.synchronize()
+            self._under_way.popleft().tell()
+
+    def drain(self) -> None:
+        """Wait until all is done that was launched."""
+        if self._mark is None:
+            return
+        self._marked(self._mark).synchronize()
+        while self._under_way:
+            self._under_way.popleft().tell()
+
+    def _marked(self, make: Callable[[], Mark]) -> Mark:
+        mark = make()
+        mark.record()
+        return mark

@@ -1,0 +1,1 @@
+"""What weight files hold, judged by their headers. Nothing here imports torch."""

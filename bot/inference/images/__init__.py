@@ -1,0 +1,1 @@
+"""Picture files: decoded, encoded, and the text inside them."""

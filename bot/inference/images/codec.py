@@ -1,0 +1,163 @@
+"""Picture files in and out, with Pillow, on threads of their own."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePath
+
+from PIL import Image, ImageOps
+from PIL.Image import Resampling
+
+from bot.domain.image import ImageFile, Upload
+from bot.domain.infotext.json_notes import looks_like_json
+from bot.domain.infotext.reader import parse
+from bot.errors import InvalidRequestError
+from bot.inference.images.embedded_texts import notes_in
+from bot.inference.images.metadata import encode_webp, read_parameters
+from bot.inference.images.normalization import FORMATS, eight_bits, on_white, opened
+from bot.pools import Pool
+
+MAX_UPLOAD_BYTES = 10 * 1024 * 1024
+MAX_UPLOAD_PIXELS = 16_800_000  # Pillow itself only warns from 89 million on
+STRANGERS_THREADS = 2  # the largest file that is taken needs about 150 MB while it is read
+STRANGERS_NICENESS = 5  # where the cores are busy, what is drawn comes first, and an upload still gets a quarter of a core
+OWN_THREADS = 2
+MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
+MAX_JSON_BYTES = 250_000  # as UTF-8: what is read back from the file that it is shown in (cogs/_uploads)
+QUALITIES = (90, 80, 70)
+SHRINK = 0.8
+MIN_SIDE = 64
+
+
+class PillowCodec:
+    """Implements ports.ImageCodec. Strangers' files have threads apart from those for our own: nobody's upload, however many
+    and however large, holds a finished picture up.
+    """
+
+    def __init__(self) -> None:
+        self._strangers = Pool("strangers-files", STRANGERS_THREADS, niceness=STRANGERS_NICENESS)
+        self._own = Pool("own-files", OWN_THREADS)
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+        # a warning for each odd field of Exif, which may have 65,535 of them, would be as many lines in the log
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+    async def read_upload(self, data: bytes, *, width: int, height: int) -> Upload:
+        return await self._strangers.run(_read_upload, data, width, height)
+
+    async def read_parameters(self, data: bytes) -> str | None:
+        return await self._strangers.run(_read_parameters, data)
+
+    async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
+        if len(file.data) <= max_bytes:
+            return file
+        return await self._own.run(_fit, file, max_bytes)
+
+    async def close(self) -> None:
+        """Waits for the files that are being read or made smaller."""
+        await self._strangers.close()
+        await self._own.close()
+
+
+def _read_upload(data: bytes, width: int, height: int) -> Upload:
+    with _opened(data) as image:
+        try:
+            fitted = on_white(_covering(image, width, height))
+            buffer = io.BytesIO()
+            fitted.save(buffer, "PNG")
+        except Exception as error:  # whatever a hostile file makes Pillow raise means the same
+            raise InvalidRequestError("The image is damaged or incomplete. Save it anew and try again.") from error
+    return Upload(width=width, height=height, data=buffer.getvalue())
+
+
+def _read_parameters(data: bytes) -> str | None:
+    """The first text that somebody here understands; else the first of those that do not stand there by chance.
+
+    Each has a bound (`bot.inference.images.png_chunks`), and pixels are decoded only to look for a text in an alpha channel.
+    """
+    unread: str | None = None
+    too_long = 0
+    with _opened(data) as image:
+        for note in notes_in(data, image):
+            if _is_too_long(note.text):
+                too_long = too_long or len(note.text)
+                continue
+            found = parse(note.text)
+            if found.is_understood and (note.is_sure or found.has_more_than_words):
+                return note.text
+            if not found.is_understood and unread is None:
+                unread = note.text
+    if unread is None and too_long:
+        raise InvalidRequestError(f"This picture carries {too_long:,} characters of text, which is too much to be settings.")
+    return unread
+
+
+def _is_too_long(text: str) -> bool:
+    """What has many characters may still be JSON, in which programs write more than what was drawn."""
+    return len(text) > MAX_PARAMETERS and not (looks_like_json(text) and len(text.encode(errors="replace")) <= MAX_JSON_BYTES)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Only the header is read here, so that its size can be judged before memory is spent."""
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise InvalidRequestError(
+            f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
+        )
+    try:
+        image = opened(data)
+        width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidRequestError(_too_large()) from error
+    except Exception as error:
+        raise InvalidRequestError("This file is not a PNG, JPEG or WebP image. Attach one of these.") from error
+    if width * height > MAX_UPLOAD_PIXELS:
+        image.close()
+        raise InvalidRequestError(_too_large(f" ({width} × {height} pixels)"))
+    return image
+
+
+def _too_large(detail: str = "") -> str:
+    return f"The image is too large{detail}; at most {MAX_UPLOAD_PIXELS / 1e6:g} megapixels are possible. Make it smaller."
+
+
+def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
+    """`image` upright, with the pixels that cover `width` x `height` around its centre, in that size.
+
+    No more than the file's own pixels and one copy are in memory at once: Pillow decodes a JPEG in a half or a quarter of its
+    size where that suffices, and transparency and colours are seen to in the small picture.
+    """
+    longer = max(width, height)
+    image.draft(None, (longer, longer))  # before it is turned, so either side may become the longer one
+    image = eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA").convert("RGBa")  # so that no colour of what is seen through bleeds into its surroundings
+    elif image.mode not in {"RGB", "L"}:
+        image = image.convert("RGB")
+    ImageOps.exif_transpose(image, in_place=True)
+    scale = min(image.width / width, image.height / height)
+    left, upper = (image.width - width * scale) / 2, (image.height - height * scale) / 2
+    box = (left, upper, left + width * scale, upper + height * scale)
+    small = image.resize((width, height), Resampling.LANCZOS, box=box, reducing_gap=2.0)
+    return small.convert("RGBA") if small.mode == "RGBa" else small
+
+
+def _fit(file: ImageFile, max_bytes: int) -> ImageFile:
+    with Image.open(io.BytesIO(file.data), formats=FORMATS) as own:
+        parameters, image = read_parameters(own), own.convert("RGB")
+    data = file.data
+    for smaller, quality in _ever_smaller(image):
+        data = encode_webp(smaller, parameters, quality)
+        if len(data) <= max_bytes:
+            break
+    return replace(file, name=PurePath(file.name).with_suffix(".webp").name, data=data)
+
+
+def _ever_smaller(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
+    """First lower qualities, then fewer pixels."""
+    for quality in QUALITIES:
+        yield image, quality
+    while min(image.size) > MIN_SIDE:
+        image = image.resize((round(image.width * SHRINK), round(image.height * SHRINK)), Resampling.LANCZOS)
+        yield image, QUALITIES[-1]

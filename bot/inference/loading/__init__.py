@@ -1,0 +1,1 @@
+"""From a profile's files to a loaded model on its device."""

@@ -1,0 +1,1 @@
+"""LoRAs: read from their files and merged into a loaded model."""

@@ -1,0 +1,138 @@
+"""LoRAs on a loaded model: found, checked, loaded once, and weighted for each request."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot.domain.fairness import LORAS_AT_ONCE
+from bot.domain.profile import Style
+from bot.errors import GenerationError
+from bot.inference.formats.lora_keys import LoraFormatError
+from bot.inference.formats.loras import plan_adapter
+from bot.inference.formats.model_layers import COMPONENTS
+from bot.inference.formats.weights import WeightsError, file_sha256, read_header
+from bot.inference.loading.model_files import style_file
+from bot.inference.loading.pins import check_pin
+from bot.inference.loras.files import read_factors
+from bot.inference.loras.merging import Factor, MergedWeights, layers_of
+
+MAX_LOADED = LORAS_AT_ONCE  # LoRAs of SDXL have 50 to 800 MB
+AUTO_V3_DIGITS = 12
+Stamp = tuple[int, int]  # nanoseconds of the last change, and bytes
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedLora:
+    """A LoRA that was read. `hash` is what A1111 and Civitai know the file by."""
+
+    hash: str
+    factors: tuple[Factor, ...]
+
+
+class LoraLoader:
+    """The LoRAs of one model; both of its pipelines share the weights. Belongs to the drawing thread.
+
+    `copies_beside`: what weights were without LoRAs is kept on the device (`MergedWeights`).
+    """
+
+    def __init__(self, pipeline: Any, *, cache_dir: Path | None = None, copies_beside: bool = True) -> None:
+        self._pipeline = pipeline
+        self._cache_dir = cache_dir
+        self._loaded: OrderedDict[Path, LoadedLora] = OrderedDict()
+        self._refused: dict[tuple[Path, str | None], tuple[str, Stamp | None]] = {}
+        self._layers = layers_of(pipeline)
+        self._merged = MergedWeights(pipeline, copies_beside=copies_beside)
+
+    def activate(self, styles: Sequence[tuple[Style, float]], components: Sequence[str] = COMPONENTS) -> tuple[LoadedLora, ...]:
+        """Have these LoRAs in the components and no others; those of weight 0 are left out, and without any it is the bare
+        model, bit for bit. A request is read with its LoRAs in the text encoders alone, while the UNet has those of a step.
+
+        Raises GenerationError with a sentence for the member, and what was active stays; where memory runs out, the bare model.
+        """
+        chosen = [(self._load(style), weight) for style, weight in styles if weight]
+        self._merged.apply([(adapter.factors, weight) for adapter, weight in chosen], components)
+        return tuple(adapter for adapter, _ in chosen)
+
+    def _load(self, style: Style) -> LoadedLora:
+        path = self._find(style)
+        if path not in self._loaded:
+            self._loaded[path] = self._read(style, path)
+            if len(self._loaded) > MAX_LOADED:
+                self._loaded.popitem(last=False)
+        self._loaded.move_to_end(path)
+        return self._loaded[path]
+
+    def _read(self, style: Style, path: Path) -> LoadedLora:
+        """A file that was refused is not read again, until it is another one."""
+        key, stamp = (path, style.sha256), _stamp(path)
+        if stamp is not None and self._refused.get(key, ("", None))[1] == stamp:
+            raise _unusable(style, self._refused[key][0])
+        try:
+            return self._opened(style, path)
+        except (WeightsError, LoraFormatError) as error:
+            reason = f"its file {path.name} {error}"
+            self._refused[key] = reason, stamp
+            logger.warning("A style cannot be used: %s.", reason)
+            raise _unusable(style, reason) from error
+
+    def _opened(self, style: Style, path: Path) -> LoadedLora:
+        header = read_header(path)
+        plan = plan_adapter(header, self._layers)
+        if style.sha256 is not None:
+            check_pin(path, style.sha256)
+        factors = read_factors(path, plan, self._pipeline.unet.device)
+        if plan.strangers:
+            count = len(plan.strangers)
+            logger.warning("The LoRA %s: %d of its %d parts fit the model.", path.name, len(factors), len(factors) + count)
+        if plan.embeddings:
+            logger.warning("The LoRA %s: embeddings bundled with it are left out (%d).", path.name, len(plan.embeddings))
+        return LoadedLora(hash=file_sha256(path, skip_header=True)[:AUTO_V3_DIGITS], factors=factors)
+
+    def _find(self, style: Style) -> Path:
+        path = style_file(style, self._cache_dir)
+        if path is None:
+            raise (
+                self._no_such_file(style)
+                if self._known_files(style)
+                else _unusable(style, f"{style.repo} is not on this machine")
+            )
+        return path
+
+    def _no_such_file(self, style: Style) -> GenerationError:
+        names = ", ".join(self._known_files(style)) or "no .safetensors file at all"
+        return _unusable(style, f"{style.repo} has no file {style.weight_name}; it has {names}")
+
+    def _known_files(self, style: Style) -> list[str]:
+        """Those of the repo's .safetensors files that are in the cache."""
+        from huggingface_hub import scan_cache_dir
+        from huggingface_hub.errors import CacheNotFound
+
+        try:
+            repos = scan_cache_dir(self._cache_dir).repos
+        except CacheNotFound:
+            return []
+        snapshots = (revision for repo in repos if repo.repo_id == style.repo for revision in repo.revisions)
+        return sorted({file.file_name for one in snapshots for file in one.files if file.file_name.endswith(".safetensors")})
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """By which a file is known again; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _unusable(style: Style, reason: str) -> GenerationError:
+    return GenerationError(
+        f"The style `{style.title}` cannot be used: {reason}. Choose another style, and tell whoever runs this bot.",
+        retryable=False,
+    )

@@ -1,0 +1,1 @@
+"""SDXL models with random weights, built without a network."""

@@ -1,0 +1,1 @@
+"""The samplers' arithmetic, one step of many pictures at once."""

@@ -1,0 +1,1 @@
+"""Training of a LoRA on an operator's own pictures."""

@@ -1,0 +1,1 @@
+"""How the small model that ships was made. A running bot never imports it."""

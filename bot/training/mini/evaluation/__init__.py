@@ -1,0 +1,1 @@
+"""How well the small model follows its prompts."""
