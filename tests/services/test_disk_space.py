@@ -136,6 +136,6 @@ async def test_a_request_with_a_file_that_was_let_in_before_is_stored_all_the_sa
     harness.store.free = MARK - 1
 
     with pytest.raises(NotFoundError):  # its intake is not there, and so it was taken back: the disk kept nobody from looking
-        await harness.services.generation._admission.submit(
+        await harness.services.generation._submitter.submit(
             PreparedJob(request=new.request), new.origin, new.reply, from_intake=True
         )

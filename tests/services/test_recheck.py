@@ -188,7 +188,7 @@ async def test_a_job_stays_where_it_is_still_allowed(harness: ServicesHarness, p
     job = await harness.add(origin=where, reply=replace((await harness.add(2)).reply, channel_id=channel_id))
     await rule(harness, lambda settings: replace(settings, allowed_channels=frozenset({99})))
 
-    assert await harness.services.worker._bench.recheck.before_drawing(await harness.job(job.id)) == await harness.job(job.id)
+    assert await harness.services.worker._deps.recheck.before_drawing(await harness.job(job.id)) == await harness.job(job.id)
 
 
 async def test_a_model_without_a_classifier_is_taken_at_its_word(harness: ServicesHarness) -> None:
