@@ -95,7 +95,7 @@ class TerminalMessenger:
             self._picture = card.files[0].data
             self.ended.set()
         elif card.job.status in {JobStatus.FAILED, JobStatus.CANCELLED}:
-            self._failure = card.job.failure or "The job was cancelled."
+            self._failure = str(card.job.failure or "The job was cancelled.")
             self.ended.set()
         return HERE.message_id or 0
 

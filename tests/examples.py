@@ -102,6 +102,7 @@ def job(**changes: Any) -> Job:
         request=request(),
         origin=origin(),
         reply=reply(),
+        price=1,
         created_at=START,
     )
     return replace(values, **changes)

@@ -65,7 +65,7 @@ def test_a_picture_that_cannot_be_checked_is_not_shown(judge, tmp_path, capsys):
 
     printed = capsys.readouterr().err
     assert code == 2
-    assert "pastel: What this shows could not be checked (error" in printed
+    assert "pastel: I couldn't check what this shows (error" in printed
     assert printed.count("could not be checked [error") == 1
     assert PROMPT not in printed
     assert not (tmp_path / "a.png").exists()

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bot.domain.safety import Rating
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedImage:
-    """One finished picture: `data` is a PNG with its metadata, `parameters` the A1111 text inside it."""
+    """One finished picture: `data` is a PNG with its metadata, `parameters` the A1111 text inside it.
+
+    `rating` is what the classifier said of it, once it was asked.
+    """
 
     seed: int
     width: int
     height: int
     parameters: str
     data: bytes = field(repr=False)
+    rating: Rating | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +32,10 @@ class GenerationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """A picture on disk. `key` is its address in the image store, `index` its place in the job (from 0)."""
+    """A picture on disk. `key` is its address in the image store, `index` its place in the job (from 0).
+
+    `rating` is what the classifier said of it; None where none looked.
+    """
 
     index: int
     key: str
@@ -35,6 +44,7 @@ class StoredImage:
     height: int
     parameters: str
     size_bytes: int
+    rating: Rating | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

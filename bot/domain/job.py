@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from bot.domain.language import Language
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import STRICTEST, Showing
 from bot.domain.sampler import Sampler
 from bot.errors import NotAllowedError
+from bot.messages import Message, message
 
 MAX_ATTEMPTS = 3  # a job that killed the process three times is poison
-INTERRUPTED = (
-    f"Drawing this was interrupted {MAX_ATTEMPTS} times, so it was given up; it costs nothing. "
-    "Try again with fewer images or a smaller size."
+INTERRUPTED = message(
+    "I was interrupted {count} times while drawing this, so I gave up. You weren't charged. "
+    "Try fewer pictures or a smaller size.",
+    count=MAX_ATTEMPTS,
 )
 TOKEN_LIFE = timedelta(minutes=14)  # Discord says 15; one is kept back for clocks and retries
 DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)  # from where ids count
@@ -61,11 +64,18 @@ ALLOWED_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
 
 
 class Relation(StrEnum):
-    """How a job came out of its parent."""
+    """How a job came out of its parent. The database knows each as a row of `relations`."""
 
     REROLL = "reroll"
     VARIATION = "variation"
     REMIX = "remix"
+    UPSCALE = "upscale"
+
+
+class Visibility(StrEnum):
+    """Who may see a job's card. The database knows each as a row of `visibilities`."""
+
+    PUBLIC = "public"
 
 
 class VariationStrength(StrEnum):
@@ -81,7 +91,7 @@ class VariationStrength(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parent:
-    """Provenance. `image_index` is the parent's picture (from 0) that a variation started from."""
+    """Provenance. `image_index` is the parent's picture (from 0) that a variation or an upscale started from."""
 
     job_id: JobId
     relation: Relation
@@ -120,7 +130,7 @@ class Origin:
 
     `role_ids`, `place` and `sight` decide what the member may do at this moment. Only the place is kept with a job, for rules
     that are tightened while it waits. Without a place nothing is allowed. `sight` says of a channel of the server whether they
-    can see it, or moderate the server; False where that is not known.
+    can see it, or moderate the server; False where that is not known. `language` is that of a public card there.
     """
 
     interaction_id: int
@@ -129,6 +139,7 @@ class Origin:
     role_ids: frozenset[int] = field(default=frozenset(), compare=False)
     place: Place | None = field(default=None, compare=False)
     sight: Callable[[int], bool] = field(default=_sees_nothing, compare=False, repr=False)
+    language: Language | None = field(default=None, compare=False)
 
     def asked_at(self, received_at: datetime) -> datetime:
         """When they asked, by Discord's clock, which nobody here can step; `received_at` where no Discord was asked."""
@@ -162,13 +173,18 @@ class ReplyTarget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job about to be stored. `from_intake`: it was written down when it was asked for, and only counts if it still is."""
+    """A job about to be stored. `from_intake`: it was written down when it was asked for, and only counts if it still is.
+
+    Without a `language` its card speaks English.
+    """
 
     request: GenerationRequest
     origin: Origin
     reply: ReplyTarget
     parent: Parent | None = None
     showing: Showing = STRICTEST
+    language: Language | None = None
+    visibility: Visibility = Visibility.PUBLIC
     from_intake: bool = False
 
 
@@ -178,9 +194,10 @@ class Job:
 
     `attempt` counts claims and is the fence: a worker's writes carry it and change nothing once another claimed the job.
     `aborts` counts the claims that a shutdown took back; they are not held against the job.
-    `failure` is the sentence that the member sees. `paid` is what it cost, in credits; None while it waits or runs. `shown_at`
-    is when the card was the interaction's answer, or turned out to be; until then nobody may have been shown the job, so it is
-    neither drawn nor posted. `weight` is the member's share of the engine when the job came.
+    `failure` is the sentence that the member sees, in the `language` of the card (None: English). `price` is what was reserved
+    for it, in credits, and `paid` what it cost in the end; None while it waits or runs. `shown_at` is when the card was the
+    interaction's answer, or turned out to be; until then nobody may have been shown the job, so it is neither drawn nor posted.
+    `weight` is the member's share of the engine when the job came.
     """
 
     id: JobId
@@ -188,11 +205,14 @@ class Job:
     request: GenerationRequest
     origin: Origin
     reply: ReplyTarget
+    price: int
     parent: Parent | None = None
     showing: Showing = STRICTEST
+    language: Language | None = None
+    visibility: Visibility = Visibility.PUBLIC
     attempt: int = 0
     aborts: int = 0
-    failure: str | None = None
+    failure: Message | None = None
     weight: float = 1.0
     created_at: datetime
     started_at: datetime | None = None

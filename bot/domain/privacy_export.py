@@ -151,7 +151,10 @@ def _job(kept: KeptJob) -> dict[str, Any]:
         else {"how": parent.relation.value, "id": parent.job_id if kept.came_of_own else None},
         "highest_rating": job.showing.rating.value,
         "hidden_behind_a_click": job.showing.spoiler,
-        "why_it_failed": job.failure,
+        "visible_to": job.visibility.value,
+        "language": None if job.language is None else job.language.value,
+        "price": job.price,
+        "why_it_failed": None if job.failure is None else str(job.failure),
         "pictures": [_image(image) for image in kept.images],
     }
 
@@ -176,6 +179,7 @@ def _image(image: StoredImage) -> dict[str, Any]:
         "height": image.height,
         "bytes": image.size_bytes,
         "parameters": image.parameters,
+        "rating": None if image.rating is None else image.rating.value,
     }
 
 

@@ -5,32 +5,43 @@ from __future__ import annotations
 from bot.domain.quota import FREE_WITHHELD, in_credits
 from bot.domain.safety import Rating
 from bot.errors import GenerationError
-
-_BEYOND = "What came out goes further than is allowed here, so it is not shown and was not kept. "
-_CURE = " Change the prompt, then try again."
+from bot.messages import Message, counted, message
 
 
 class WithheldError(GenerationError):
     """The classifier says that a picture goes further than it may: as far as `rating`."""
 
     def __init__(self, rating: Rating) -> None:
-        super().__init__(f"The pictures go as far as {rating}, which is not allowed here.", retryable=False)
+        super().__init__("The pictures go as far as {rating}, which isn't allowed here.", rating=rating, retryable=False)
         self.rating = rating
 
 
 class TightenedError(GenerationError):
     """The rules became stricter than a job that was taken in under them; the sentence says in what."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: Message) -> None:
         super().__init__(sentence, retryable=False)
 
 
-def withheld(count: int, credits: int) -> str:
+def withheld(count: int, credits: int) -> Message:
     """Why the `count`-th job of the day is not shown, and what it costs: nothing up to FREE_WITHHELD, its price after that."""
     if count > FREE_WITHHELD:
-        return (
-            f"{_BEYOND}It costs {in_credits(credits)}, because {FREE_WITHHELD} of yours were withheld for nothing today.{_CURE}"
+        return message(
+            "The result wasn't suitable for this channel, so I deleted it. It costs {price}, because {free} like it were free "
+            "today. Try a different prompt.",
+            price=in_credits(credits),
+            free=FREE_WITHHELD,
         )
     left = FREE_WITHHELD - count
-    next_ones = f"that holds for {left} more today" if left else "the next one today costs its price"
-    return f"{_BEYOND}Nothing was charged; {next_ones}.{_CURE}"
+    if left == 0:
+        return message(
+            "The result wasn't suitable for this channel, so I deleted it. You weren't charged, but you will be for the next "
+            "one like it today. Try a different prompt."
+        )
+    return counted(
+        "The result wasn't suitable for this channel, so I deleted it. You weren't charged, and the next one like it today is "
+        "free, too. Try a different prompt.",
+        "The result wasn't suitable for this channel, so I deleted it. You weren't charged, and the next {count} like it today "
+        "are free, too. Try a different prompt.",
+        left,
+    )

@@ -11,6 +11,7 @@ from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
 from bot.domain.job import INTERRUPTED, Job, JobId, NewJob
 from bot.domain.quota import Limits, StepsTaken
+from bot.messages import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class JobRepository(Protocol):
         """QUEUED jobs that may be claimed but for their files and name one of these styles (None: all), oldest first."""
         ...
 
-    async def fail_waiting(self, job_id: JobId, reason: str, *, now: datetime) -> bool:
+    async def fail_waiting(self, job_id: JobId, reason: Message, *, now: datetime) -> bool:
         """FAILED, from QUEUED, with the sentence to show and the refund; False when it did not wait."""
         ...
 
@@ -97,7 +98,7 @@ class JobRepository(Protocol):
         """SUCCEEDED, with its pictures and the charge."""
         ...
 
-    async def fail(self, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
+    async def fail(self, job_id: JobId, attempt: int, reason: Message, *, now: datetime) -> bool:
         """FAILED, with the sentence to show and the refund."""
         ...
 
@@ -105,7 +106,7 @@ class JobRepository(Protocol):
         """FAILED, because the pictures go too far; refunded FREE_WITHHELD times a day and member, charged from then on."""
         ...
 
-    async def keep_back(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+    async def keep_back(self, job_id: JobId, reason: Message, *, now: datetime) -> tuple[str, ...] | None:
         """FAILED in place of SUCCEEDED, with the sentence to show and the whole refund, before anything was shown.
 
         Returns the keys of the files to remove; None when it is not SUCCEEDED (any more).
@@ -127,7 +128,7 @@ class JobRepository(Protocol):
         """The same for all that a member has waiting in a server, refunded whole, in several transactions; returns which."""
         ...
 
-    async def recover(self, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
+    async def recover(self, *, now: datetime, expired_only: bool, sentence: Message = INTERRUPTED) -> Recovery:
         """Put RUNNING jobs back, or fail with the sentence those whose tries are used up.
 
         When a process or its device has died (`expired_only=False`) every RUNNING job is an orphan; later only expired leases

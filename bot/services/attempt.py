@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ from bot.domain.quota import StepsTaken
 from bot.domain.request import GenerationRequest
 from bot.domain.withholding import WithheldError
 from bot.errors import DiskFullError, FolderError, GenerationError, GeneratorDeadError, NotFoundError, OperatorError, UserError
+from bot.messages import Message, message, translatable
 from bot.metrics import Metrics
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, JobRepository
 from bot.services.disk_space import DiskSpace
@@ -30,13 +31,17 @@ from bot.services.wakeup import Sleep
 LEASE = timedelta(seconds=30)
 HEARTBEAT = 7.0  # seconds; a lease survives three that fail
 
-DEVICE_LOST = "The graphics card stopped working while drawing this. Nothing was charged; try again in a few minutes."
-DISK_FULL = (
-    "The pictures were drawn but could not be saved, because this bot's disk is full or cannot be written. "
-    "Nothing was charged. Tell whoever hosts the bot, then try again."
+DEVICE_LOST = message("My graphics card stopped working while drawing this. You weren't charged. Try again in a few minutes.")
+DISK_FULL = message(
+    "I drew your pictures but couldn't save them, because my disk is full or can't be written. You weren't charged. "
+    "Tell whoever hosts me, then try again."
 )
-ORIGINAL_GONE = "The picture that this was to enlarge was deleted meanwhile, so nothing was drawn. It costs nothing."
-UPLOAD_GONE = "The picture that this was to start from is no longer stored. Attach it again and send the request anew."
+ORIGINAL_GONE = message("The picture to upscale was deleted in the meantime, so I drew nothing. You weren't charged.")
+UPLOAD_GONE = message("The picture to start from is no longer stored. Attach it again and send your request once more.")
+BROKE = translatable(
+    "Something went wrong while drawing this (error `{incident}`). You weren't charged. Try again; if it happens again, tell "
+    "whoever hosts me the error's number."
+)
 
 log = logging.getLogger(__name__)
 
@@ -145,8 +150,9 @@ class Attempt:
         await self._deps.safety_check.prepare(self.job)
         share = Share(self.job.origin.user_id, self.job.weight)
         result = await self._deps.generator.generate(request, init_image=init_image, share=share, on_progress=self._on_progress)
-        await self._deps.recheck.check_drawn(asked, [image.data for image in result.images])
-        return result
+        ratings = await self._deps.recheck.check_drawn(asked, [image.data for image in result.images])
+        rated = (replace(image, rating=rating) for image, rating in zip(result.images, ratings, strict=True))
+        return replace(result, images=tuple(rated))
 
     async def _start(self, request: GenerationRequest, key: str) -> bytes:
         """The picture to start from, in the request's size: that of an upscale, or of a remix in another size, differs."""
@@ -178,14 +184,11 @@ class Attempt:
         if isinstance(error, WithheldError):
             return await self._withhold()
         if isinstance(error, GenerationError) and error.retryable:
-            return await self._retry_or_fail(str(error))
+            return await self._retry_or_fail(error.sentence)
         if isinstance(error, UserError):
-            return await self._fail(str(error))
+            return await self._fail(error.sentence)
         incident = log_incident(log, self._deps.metrics, f"Job {self.job.id} broke", error, about=self.job.request)
-        return await self._retry_or_fail(
-            f"Something went wrong while drawing this (error `{incident}`). Nothing was charged. Try again; if it happens "
-            "again, tell whoever hosts this bot the error's number."
-        )
+        return await self._retry_or_fail(message(BROKE, incident=incident))
 
     async def _conclude_abort(self) -> str:
         reason = self._abort_reason or AbortReason.SHUTDOWN
@@ -233,14 +236,14 @@ class Attempt:
         bench.on_ended()
         return "succeeded"
 
-    async def _retry_or_fail(self, reason: str) -> str:
+    async def _retry_or_fail(self, reason: Message) -> str:
         if self.job.tries >= MAX_ATTEMPTS:
             return await self._fail(reason)
         job = self.job
         await self._write("put back", self._deps.jobs.put_back(job.id, job.attempt, aborted=False))
         return "retried"
 
-    async def _fail(self, reason: str) -> str:
+    async def _fail(self, reason: Message) -> str:
         job, bench = self.job, self._deps
         await self._write("fail", bench.jobs.fail(job.id, job.attempt, reason, now=bench.clock.now()))
         bench.on_ended()
@@ -277,6 +280,7 @@ def _stored(index: int, key: str, image: GeneratedImage) -> StoredImage:
         height=image.height,
         parameters=image.parameters,
         size_bytes=len(image.data),
+        rating=image.rating,
     )
 
 

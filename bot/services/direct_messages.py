@@ -49,5 +49,5 @@ class DirectMessages:
             message_id = await self.card_sender.show_directly(job, images, channel_id, HERE.format(place=place))
             return ShownDirectly(channel_id=channel_id, message_id=message_id)
         sentence = NOT_HERE if images else FAILED
-        await self.messenger.tell(channel_id, sentence.format(place=place, failure=job.failure or ""), nonce=job.id)
+        await self.messenger.tell(channel_id, sentence.format(place=place, failure=str(job.failure or "")), nonce=job.id)
         return None

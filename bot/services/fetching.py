@@ -14,6 +14,7 @@ from bot.domain.job import Job, JobId
 from bot.domain.profile import Style
 from bot.domain.progress import Phase, Progress
 from bot.errors import ModelError
+from bot.messages import Message, counted
 from bot.metrics import Metrics
 from bot.ports import Clock, JobRepository
 from bot.services.error_ids import log_incident
@@ -25,8 +26,6 @@ SHOWN = 64  # cards of jobs that wait for files; more wait as well, and show the
 LOOK_INTERVAL = 15.0  # seconds between looks at the queue that nobody asked for
 CARD_INTERVAL = 2.5  # seconds between two looks at who waits for the model
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0  # seconds before a file is tried again, doubled at every failure
-
-UNUSABLE = "The style `{title}` cannot be used now: {fault}. Choose another style, or try again {when}."
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ class _Failure:
 
     times: int
     until: float
-    sentence: str
+    sentence: Message
 
 
 class Fetcher:
@@ -241,8 +240,7 @@ class Fetcher:
     async def _fail(self, name: str, style: Style, error: DownloadError) -> None:
         times = self._failures[name].times + 1 if name in self._failures else 1
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (times - 1))
-        when = "in a minute" if pause < 60 else f"in {pause / 60:.0f} minutes"
-        sentence = UNUSABLE.format(title=style.title, fault=error.fault, when=when)
+        sentence = _unusable(style.title, error.fault, pause)
         failure = self._failures[name] = _Failure(times=times, until=self._bench.timer() + pause, sentence=sentence)
         self._wanted.pop(name, None)
         while waiting := [job for job in await self._bench.jobs.waiting_for((name,), limit=SHOWN) if name in _drawn_with(job)]:
@@ -264,6 +262,17 @@ class Fetcher:
         """Their place in the queue."""
         for job in jobs:
             await self._bench.live.show(job)
+
+
+def _unusable(title: str, fault: str, pause: float) -> Message:
+    minutes = max(1, round(pause / 60))
+    return counted(
+        "I can't use the style `{title}` right now: {fault}. Choose another style, or try again in a minute.",
+        "I can't use the style `{title}` right now: {fault}. Choose another style, or try again in {count} minutes.",
+        minutes,
+        title=title,
+        fault=fault,
+    )
 
 
 def _drawn_with(job: Job) -> frozenset[str]:

@@ -8,15 +8,17 @@ from dataclasses import dataclass, replace
 
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobStatus, Place
+from bot.domain.safety import Rating
 from bot.domain.withholding import TightenedError, WithheldError
 from bot.errors import GenerationError, NotAllowedError, NotFoundError
+from bot.messages import Message, message, translatable
 from bot.ports import Clock, ImageStore, JobRepository
 from bot.services.gate import Gate
 from bot.services.safety_check import SafetyCheck
 
-NOT_DRAWN = "The rules here changed while this waited, so it was not drawn. {why} Nothing was charged."
-NOT_SHOWN = "The rules here changed before this could be shown, so it was not kept. {why} Nothing was charged."
-BEYOND = "What came out goes further than they allow now."
+NOT_DRAWN = translatable("The rules here changed while this waited, so I didn't draw it. {why} You weren't charged.")
+NOT_SHOWN = translatable("The rules here changed before I could show this, so I deleted it. {why} You weren't charged.")
+BEYOND = message("What came out goes further than they allow now.")
 
 log = logging.getLogger(__name__)
 
@@ -35,19 +37,20 @@ class Recheck:
         """Returns the job as it may be shown now. Raises TightenedError with the reason where it may not be drawn any more."""
         return await self._limited(job, NOT_DRAWN)
 
-    async def check_drawn(self, job: Job, pictures: list[bytes]) -> None:
-        """Look at what was drawn. Raises TightenedError, WithheldError, and GenerationError where the look failed.
+    async def check_drawn(self, job: Job, pictures: list[bytes]) -> tuple[Rating | None, ...]:
+        """Look at what was drawn; returns the ratings. Raises TightenedError, WithheldError, and GenerationError where the look
+        failed.
 
         What goes further than the member was told is withheld; what only goes further than is allowed by now is no fault of
         theirs.
         """
         limited = await self._limited(job, NOT_SHOWN)
         try:
-            await self.safety_check.check(limited, pictures)
+            return await self.safety_check.check(limited, pictures)
         except WithheldError as withheld:
             if withheld.rating.is_beyond(job.showing.rating):
                 raise
-            raise TightenedError(NOT_SHOWN.format(why=BEYOND)) from None
+            raise TightenedError(message(NOT_SHOWN, why=BEYOND)) from None
 
     async def before_showing(self, job: Job, images: tuple[StoredImage, ...]) -> Job:
         """Returns the job to show: itself, or FAILED with the whole refund and without files where it goes too far by now.
@@ -61,7 +64,7 @@ class Recheck:
             if job.showing.rating.is_beyond(limited.showing.rating):
                 await self._look_again(limited, images)
         except GenerationError as error:
-            return await self._kept_back(job, str(error))
+            return await self._kept_back(job, error.sentence)
         return job
 
     async def allows_directly(self, job: Job, images: tuple[StoredImage, ...]) -> bool:
@@ -79,7 +82,7 @@ class Recheck:
         try:
             rating = await self.gate.allowed_still(job)
         except NotAllowedError as error:
-            raise TightenedError(sentence.format(why=error)) from None
+            raise TightenedError(message(sentence, why=error.sentence)) from None
         return replace(job, showing=replace(job.showing, rating=rating))
 
     async def _look_again(self, job: Job, images: tuple[StoredImage, ...]) -> None:
@@ -91,9 +94,9 @@ class Recheck:
         try:
             await self.safety_check.check(job, pictures)
         except WithheldError:
-            raise TightenedError(NOT_SHOWN.format(why=BEYOND)) from None
+            raise TightenedError(message(NOT_SHOWN, why=BEYOND)) from None
 
-    async def _kept_back(self, job: Job, reason: str) -> Job:
+    async def _kept_back(self, job: Job, reason: Message) -> Job:
         keys = await self.jobs.keep_back(job.id, reason, now=self.clock.now())
         if keys is not None:
             log.info("Job %s is not shown, because rules were tightened", job.id)

@@ -100,7 +100,7 @@ class RequestBuilder:
         init_image = InitImage(key=image.key, strength=self.profile.upscale_strength, drawn_here=True)
         return PreparedJob(
             request=replace(request, init_image=init_image),
-            parent=Parent(job_id=job.id, relation=Relation.VARIATION, image_index=image_index),
+            parent=Parent(job_id=job.id, relation=Relation.UPSCALE, image_index=image_index),
         )
 
     async def remix_draft(self, job_id: JobId, origin: Origin) -> Draft:

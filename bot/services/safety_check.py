@@ -13,6 +13,7 @@ from bot.domain.progress import Progress
 from bot.domain.safety import Rating
 from bot.domain.withholding import WithheldError
 from bot.errors import GenerationError
+from bot.messages import translatable
 from bot.metrics import Metrics
 from bot.ports import PictureClassifier
 from bot.services.error_ids import log_incident
@@ -21,9 +22,9 @@ from bot.services.wakeup import Sleep
 LOOK_SECONDS = 30.0  # for all pictures of a job; a ViT of 384 pixels takes about a second each on two CPU cores
 LOAD_SECONDS = 900.0  # for the classifier's weights, which the first start downloads
 
-UNCHECKED = (
-    "What this shows could not be checked (error `{incident}`), so it is not shown and was not kept. Nothing was charged. "
-    "Try again in a few minutes; if it happens again, tell whoever hosts this bot the error's number."
+UNCHECKED = translatable(
+    "I couldn't check what this shows (error `{incident}`), so I deleted it. You weren't charged. Try again in a few minutes; "
+    "if it happens again, tell whoever hosts me the error's number."
 )
 
 log = logging.getLogger(__name__)
@@ -69,13 +70,13 @@ class SafetyCheck:
         except Exception as error:
             raise self._unchecked(job, error) from error
 
-    async def check(self, job: Job, pictures: Sequence[bytes]) -> None:
-        """Return if all pictures may be shown where the job belongs.
+    async def check(self, job: Job, pictures: Sequence[bytes]) -> tuple[Rating | None, ...]:
+        """Returns each picture's rating if all may be shown where the job belongs; None for each where nobody looks.
 
-        Raises WithheldError if not, GenerationError where the look failed.
+        Raises WithheldError if one may not, GenerationError where the look failed.
         """
         if not self._needed:
-            return
+            return (None,) * len(pictures)
         try:
             ratings = await self._within(LOOK_SECONDS, self._present().ratings(pictures))
             if len(ratings) != len(pictures):
@@ -86,6 +87,7 @@ class SafetyCheck:
         if beyond := [rating for rating in ratings if rating.is_beyond(limit)]:
             log.info("Job %s: %d of %d pictures are beyond %s; withheld", job.id, len(beyond), len(pictures), limit)
             raise WithheldError(max(beyond, key=tuple(Rating).index))
+        return tuple(ratings)
 
     def _present(self) -> PictureClassifier:
         if self._classifier is None:
@@ -94,7 +96,7 @@ class SafetyCheck:
 
     def _unchecked(self, job: Job, error: Exception) -> GenerationError:
         incident = log_incident(log, self._metrics, f"Pictures of job {job.id} could not be checked", error, about=job.request)
-        return GenerationError(UNCHECKED.format(incident=incident), retryable=False)
+        return GenerationError(UNCHECKED, incident=incident, retryable=False)
 
     async def _within(self, seconds: float, work: Awaitable[Value]) -> Value:
         """Raises TimeoutError. `work` is not waited for after that: it may be what hangs."""

@@ -103,7 +103,14 @@ class Submitter:
     async def _admitted(self, proposal: PreparedJob, origin: Origin, reply: ReplyTarget) -> tuple[NewJob, Limits]:
         permit = await self._gate.admit(proposal.request, origin)
         request = replace(proposal.request, rating=permit.showing.rating)
-        new = NewJob(request=request, origin=origin, reply=reply, parent=proposal.parent, showing=permit.showing)
+        new = NewJob(
+            request=request,
+            origin=origin,
+            reply=reply,
+            parent=proposal.parent,
+            showing=permit.showing,
+            language=origin.language,
+        )
         return new, permit.limits
 
     async def _add_with_file(self, new: NewJob, upload: bytes, limits: Limits) -> Submission:

@@ -10,6 +10,7 @@ from typing import Final
 from bot.domain.job import INTERRUPTED, Job, JobId, JobStatus
 from bot.domain.quota import StepsTaken
 from bot.errors import GeneratorDeadError, OperatorError
+from bot.messages import Message
 from bot.services.attempt import DEVICE_LOST, LEASE, AbortReason, Attempt, AttemptDeps
 from bot.services.error_ids import log_incident
 from bot.services.wakeup import WakeUp, rest
@@ -166,7 +167,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # the next turn may succeed
             log_incident(log, self._deps.metrics, "Recovery failed", error)
 
-    async def _recover(self, *, expired_only: bool, sentence: str = INTERRUPTED) -> None:
+    async def _recover(self, *, expired_only: bool, sentence: Message = INTERRUPTED) -> None:
         now = self._deps.clock.now()
         recovery = await self._deps.jobs.recover(now=now, expired_only=expired_only, sentence=sentence)
         for job_id in recovery.requeued:

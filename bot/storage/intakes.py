@@ -16,7 +16,7 @@ from bot.errors import NotFoundError, QuotaError
 from bot.storage.database import Database
 from bot.storage.jobs import check_new
 from bot.storage.members import remember_user
-from bot.storage.rows import from_micros, to_micros
+from bot.storage.rows import from_micros, language_from, to_micros
 
 TOO_MANY = f"I am still reading {MAX_INTAKES} pictures of yours. Wait until their cards appear, then send this one again."
 
@@ -28,11 +28,11 @@ OPEN_OF_MEMBER = "SELECT COUNT(*) FROM intakes WHERE user_id = ?"
 OPEN = """--sql
 INSERT INTO intakes (
     interaction_id, user_id, guild_id, role_ids, channel_id, parent_channel_id, age_restricted, application_id, token,
-    token_expires_at, upload_limit, request, url, asked_at
+    token_expires_at, upload_limit, request, url, asked_at, language
 )
 VALUES (
     :interaction_id, :user_id, :guild_id, :role_ids, :channel_id, :parent_channel_id, :age_restricted, :application_id, :token,
-    :token_expires_at, :upload_limit, :request, :url, :asked_at
+    :token_expires_at, :upload_limit, :request, :url, :asked_at, :language
 )
 """
 
@@ -91,6 +91,7 @@ def _row(intake: Intake) -> dict[str, Any]:
         "request": json.dumps(intake.request.to_dict(), ensure_ascii=False, allow_nan=False),
         "url": intake.url,
         "asked_at": to_micros(intake.asked_at),
+        "language": origin.language,
     }
 
 
@@ -107,7 +108,12 @@ def intake_from_row(row: sqlite3.Row) -> Intake:
     )
     origin = Origin(interaction_id=row["interaction_id"], user_id=row["user_id"], guild_id=row["guild_id"])
     return Intake(
-        origin=replace(origin, role_ids=frozenset(json.loads(row["role_ids"])), place=place),
+        origin=replace(
+            origin,
+            role_ids=frozenset(json.loads(row["role_ids"])),
+            place=place,
+            language=language_from(row["language"]),
+        ),
         reply=reply,
         request=GenerationRequest.from_dict(json.loads(row["request"])),
         url=row["url"],

@@ -12,23 +12,27 @@ from bot.domain.job import JobId, JobStatus, made_at
 from bot.domain.quota import FREE_WITHHELD, StepsTaken, price_of_steps
 from bot.domain.request import GenerationRequest
 from bot.domain.withholding import withheld
+from bot.messages import Message
 from bot.storage import fair_turns, ledger
-from bot.storage.rows import image_row, to_micros
+from bot.storage.rows import failure_row, image_row, to_micros
 
 END_ATTEMPT = """--sql
 UPDATE jobs
-SET status = :status, failure = :failure, finished_at = :now, lease_until = NULL
+SET status = :status, failure = :failure, failure_args = :failure_args, finished_at = :now, lease_until = NULL
 WHERE id = :id AND status = 'running' AND attempt = :attempt
 """
 
 WHOSE = "SELECT user_id, interaction_id FROM jobs WHERE id = ?"
 CANCELLABLE = "SELECT user_id, request, status, attempt FROM jobs WHERE id = ? AND status IN ('queued', 'running')"
 CANCEL = "UPDATE jobs SET status = 'cancelled', finished_at = :now, lease_until = NULL WHERE id = :id"
-KEEP_BACK = "UPDATE jobs SET status = 'failed', failure = :failure WHERE id = :id AND status = 'succeeded'"
-SAY_WHY = "UPDATE jobs SET failure = :failure WHERE id = :id"
+KEEP_BACK = """--sql
+UPDATE jobs SET status = 'failed', failure = :failure, failure_args = :failure_args
+WHERE id = :id AND status = 'succeeded'
+"""
+SAY_WHY = "UPDATE jobs SET failure = :failure, failure_args = :failure_args WHERE id = :id"
 FAIL_WAITING = """--sql
 UPDATE jobs
-SET status = 'failed', failure = :failure, finished_at = :now
+SET status = 'failed', failure = :failure, failure_args = :failure_args, finished_at = :now
 WHERE id = :id AND status = 'queued'
 RETURNING user_id
 """
@@ -43,8 +47,8 @@ LIMIT :limit
 """
 
 ADD_IMAGE = """--sql
-INSERT INTO images (job_id, image_index, key, seed, width, height, parameters, size_bytes)
-VALUES (:job_id, :image_index, :key, :seed, :width, :height, :parameters, :size_bytes)
+INSERT INTO images (job_id, image_index, key, seed, width, height, parameters, size_bytes, rating)
+VALUES (:job_id, :image_index, :key, :seed, :width, :height, :parameters, :size_bytes, :rating)
 """
 
 OPEN_ENTRY = """--sql
@@ -64,7 +68,7 @@ def finish(
     return True
 
 
-def fail(connection: sqlite3.Connection, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
+def fail(connection: sqlite3.Connection, job_id: JobId, attempt: int, reason: Message, *, now: datetime) -> bool:
     """FAILED, if the attempt still holds the job."""
     if not _end_attempt(connection, job_id, attempt, JobStatus.FAILED, reason, now):
         return False
@@ -86,22 +90,22 @@ def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now
         ledger.charge(connection, job_id, now=now)
     else:
         ledger.refund(connection, job_id, now=now)
-    connection.execute(SAY_WHY, {"id": job_id, "failure": withheld(count, credits)})
+    connection.execute(SAY_WHY, {"id": job_id, **failure_row(withheld(count, credits))})
     return True
 
 
-def keep_back(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+def keep_back(connection: sqlite3.Connection, job_id: JobId, reason: Message, *, now: datetime) -> tuple[str, ...] | None:
     """FAILED with the whole refund, if its pictures wait to be shown; returns the keys of their files, which nobody needs."""
-    if connection.execute(KEEP_BACK, {"id": job_id, "failure": reason}).rowcount != 1:
+    if connection.execute(KEEP_BACK, {"id": job_id, **failure_row(reason)}).rowcount != 1:
         return None
     ledger.refund(connection, job_id, now=now)
     rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
     return tuple(row["key"] for row in rows)
 
 
-def fail_waiting(connection: sqlite3.Connection, job_id: JobId, reason: str, *, now: datetime) -> bool:
+def fail_waiting(connection: sqlite3.Connection, job_id: JobId, reason: Message, *, now: datetime) -> bool:
     """FAILED, if it waited."""
-    failed = connection.execute(FAIL_WAITING, {"id": job_id, "failure": reason, "now": to_micros(now)}).fetchall()
+    failed = connection.execute(FAIL_WAITING, {"id": job_id, **failure_row(reason), "now": to_micros(now)}).fetchall()
     if not failed:
         return False
     _open_entry(connection, job_id, now)
@@ -162,9 +166,10 @@ def _owed(row: sqlite3.Row, taken: StepsTaken | None) -> int:
 
 
 def _end_attempt(
-    connection: sqlite3.Connection, job_id: JobId, attempt: int, status: JobStatus, failure: str | None, now: datetime
+    connection: sqlite3.Connection, job_id: JobId, attempt: int, status: JobStatus, failure: Message | None, now: datetime
 ) -> bool:
-    values = {"id": job_id, "attempt": attempt, "status": status, "failure": failure, "now": to_micros(now)}
+    why = {"failure": None, "failure_args": None} if failure is None else failure_row(failure)
+    values = {"id": job_id, "attempt": attempt, "status": status, **why, "now": to_micros(now)}
     if connection.execute(END_ATTEMPT, values).rowcount != 1:
         return False
     _open_entry(connection, job_id, now)

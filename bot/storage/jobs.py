@@ -13,6 +13,7 @@ from bot.domain.job import INTERRUPTED, Job, JobId, NewJob, Origin, new_job_id
 from bot.domain.quota import Limits, Payment, StepsTaken
 from bot.domain.report import Step
 from bot.errors import NotAllowedError, NotFoundError
+from bot.messages import Message
 from bot.ports import Ahead, Recovery, Submission, Waiting
 from bot.storage import fair_turns, first_answers, job_outcomes, ledger, queue
 from bot.storage.database import Database
@@ -30,14 +31,13 @@ ADD = """--sql
 INSERT INTO jobs (
     id, interaction_id, user_id, guild_id, status, request, work, channel_id, message_id, application_id, token,
     token_expires_at, upload_limit, parent_id, parent_relation, parent_image_index, created_at, weight,
-    rating, spoiler, shown_at, age_restricted, parent_channel_id
+    rating, spoiler, shown_at, age_restricted, parent_channel_id, language, visibility
 )
 VALUES (
     :id, :interaction_id, :user_id, :guild_id, :status, :request, :work, :channel_id, :message_id, :application_id, :token,
     :token_expires_at, :upload_limit, :parent_id, :parent_relation, :parent_image_index, :created_at, :weight,
-    :rating, :spoiler, :shown_at, :age_restricted, :parent_channel_id
+    :rating, :spoiler, :shown_at, :age_restricted, :parent_channel_id, :language, :visibility
 )
-RETURNING *
 """
 
 # The order needs only the index; whole rows are read for those that are listed.
@@ -143,7 +143,7 @@ class SqliteJobs:
             lambda connection: tuple(job_from_row(row) for row in connection.execute(WAITING_FOR, values))
         )
 
-    async def fail_waiting(self, job_id: JobId, reason: str, *, now: datetime) -> bool:
+    async def fail_waiting(self, job_id: JobId, reason: Message, *, now: datetime) -> bool:
         return await self._database.transaction(
             lambda connection: job_outcomes.fail_waiting(connection, job_id, reason, now=now)
         )
@@ -158,7 +158,7 @@ class SqliteJobs:
             lambda connection: job_outcomes.finish(connection, job_id, attempt, images, now=now)
         )
 
-    async def fail(self, job_id: JobId, attempt: int, reason: str, *, now: datetime) -> bool:
+    async def fail(self, job_id: JobId, attempt: int, reason: Message, *, now: datetime) -> bool:
         return await self._database.transaction(
             lambda connection: job_outcomes.fail(connection, job_id, attempt, reason, now=now)
         )
@@ -169,7 +169,7 @@ class SqliteJobs:
     async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
         return await self._database.transaction(lambda connection: job_outcomes.withhold(connection, job_id, attempt, now=now))
 
-    async def keep_back(self, job_id: JobId, reason: str, *, now: datetime) -> tuple[str, ...] | None:
+    async def keep_back(self, job_id: JobId, reason: Message, *, now: datetime) -> tuple[str, ...] | None:
         return await self._database.transaction(lambda connection: job_outcomes.keep_back(connection, job_id, reason, now=now))
 
     async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
@@ -187,7 +187,7 @@ class SqliteJobs:
             cancelled += portion
         return tuple(cancelled)
 
-    async def recover(self, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
+    async def recover(self, *, now: datetime, expired_only: bool, sentence: Message = INTERRUPTED) -> Recovery:
         return await self._database.transaction(
             lambda connection: queue.recover(connection, now=now, expired_only=expired_only, sentence=sentence)
         )
@@ -262,11 +262,12 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     if origin.guild_id is not None:
         remember_guild(connection, origin.guild_id, now=now)
     fair_turns.end_idle_time(connection)
-    rows = connection.execute(ADD, {**new_job_row(new, new_job_id(), now), "weight": limits.weight}).fetchall()
-    job = job_from_row(rows[0])
-    ledger.reserve(connection, job, payment, now=now)
+    job_id = new_job_id()
+    connection.execute(ADD, {**new_job_row(new, job_id, now), "weight": limits.weight})
+    ledger.reserve(connection, job_id, origin, payment, now=now)
     fair_turns.assign(connection, origin.user_id)
-    return Submission(job=job, created=True)
+    added = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()  # with the price that the ledger wrote
+    return Submission(job=job_from_row(added), created=True)
 
 
 def _drawn(row: sqlite3.Row) -> DrawnJob:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime
 
-from bot.domain.job import Job, JobId, NewJob
+from bot.domain.job import JobId, NewJob, Origin
 from bot.domain.quota import Account, EntryKind, Grant, Limits, Payment, Usage, day_of, pay, price
 from bot.storage.rows import to_micros
 
@@ -95,17 +95,17 @@ def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: d
     return pay(price(new.request), limits, held, now=asked_at)
 
 
-def reserve(connection: sqlite3.Connection, job: Job, payment: Payment, *, now: datetime) -> None:
+def reserve(connection: sqlite3.Connection, job_id: JobId, origin: Origin, payment: Payment, *, now: datetime) -> None:
     """Set the price aside, from the purse of the day on which the job was asked for."""
     for purse, credits in ((Account.DAILY, payment.daily), (Account.GRANTED, payment.granted)):
         if credits:
             values = {
-                "user_id": job.origin.user_id,
-                "guild_id": job.origin.guild_id,
+                "user_id": origin.user_id,
+                "guild_id": origin.guild_id,
                 "purse": purse,
-                "day": day_of(job.origin.asked_at(now)),
+                "day": day_of(origin.asked_at(now)),
                 "kind": EntryKind.RESERVE,
-                "job_id": job.id,
+                "job_id": job_id,
                 "credits": credits,
                 "now": to_micros(now),
             }

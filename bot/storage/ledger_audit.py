@@ -10,7 +10,7 @@ from collections.abc import Iterator
 JOBS = """--sql
 WITH postings AS (
     SELECT
-        jobs.seq, jobs.id, status, paid,
+        jobs.seq, jobs.id, status, jobs.price AS said, paid,
         TOTAL(IIF(kind = 'reserve', reserved, 0)) AS price, TOTAL(reserved) AS reserved, TOTAL(spent) AS spent,
         TOTAL(ledger.user_id <> jobs.user_id OR ledger.guild_id IS NOT jobs.guild_id) AS strangers
     FROM jobs LEFT JOIN ledger ON job_id = jobs.id
@@ -18,6 +18,7 @@ WITH postings AS (
 )
 SELECT id, status FROM postings
 WHERE price = 0
+    OR said IS NOT CAST(price AS INTEGER)
     OR reserved <> IIF(status IN ('queued', 'running'), price, 0)
     OR NOT CASE
         WHEN status IN ('succeeded', 'delivered') THEN spent = price

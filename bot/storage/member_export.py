@@ -20,7 +20,7 @@ from bot.storage.rows import from_micros, image_from_row, job_from_row
 PAGE = 100  # rows; of jobs with the longest prompts and four pictures each that is 2 MB, and 20 ms
 
 MEMBER = "SELECT first_seen_at FROM users WHERE id = ?"
-DEFAULTS = "SELECT document FROM personal_defaults WHERE user_id = ?"
+DEFAULTS = "SELECT document FROM preferences WHERE user_id = ?"
 INTAKES = "SELECT * FROM intakes WHERE user_id = ? ORDER BY asked_at"
 IMAGES = "SELECT * FROM images WHERE job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id, image_index"
 

@@ -12,14 +12,14 @@ from bot.storage.database import Database
 from bot.storage.members import remember_user
 from bot.storage.rows import to_micros
 
-GET = "SELECT document FROM personal_defaults WHERE user_id = ?"
+GET = "SELECT document FROM preferences WHERE user_id = ?"
 
 SET = """--sql
-INSERT INTO personal_defaults (user_id, document, changed_at) VALUES (:user_id, :document, :now)
+INSERT INTO preferences (user_id, document, changed_at) VALUES (:user_id, :document, :now)
 ON CONFLICT (user_id) DO UPDATE SET document = excluded.document, changed_at = excluded.changed_at
 """
 
-FORGET = "DELETE FROM personal_defaults WHERE user_id = ?"
+FORGET = "DELETE FROM preferences WHERE user_id = ?"
 
 
 class SqlitePreferences:

@@ -25,7 +25,7 @@ SELECT
     (SELECT COUNT(*) FROM jobs WHERE user_id = :user_id AND words_removed_at IS NULL) AS requests,
     (SELECT COUNT(*) FROM images JOIN jobs ON id = job_id WHERE user_id = :user_id) AS pictures,
     (SELECT COUNT(*) FROM blocks WHERE user_id = :user_id) AS blocks,
-    EXISTS (SELECT 1 FROM personal_defaults WHERE user_id = :user_id) AS has_defaults
+    EXISTS (SELECT 1 FROM preferences WHERE user_id = :user_id) AS has_defaults
 """
 
 # What an erasure would remove. A wish for nothing is not written down, however often somebody presses.
@@ -33,7 +33,7 @@ ANYTHING = """--sql
 SELECT
     EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NULL)
     OR EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NOT NULL AND channel_id <> 0)
-    OR EXISTS (SELECT 1 FROM personal_defaults WHERE user_id = :user_id)
+    OR EXISTS (SELECT 1 FROM preferences WHERE user_id = :user_id)
     OR EXISTS (SELECT 1 FROM complaints WHERE reporter_id = :user_id AND reason <> '')
     OR EXISTS (SELECT 1 FROM intakes WHERE user_id = :user_id)
 """
@@ -47,7 +47,7 @@ RETURNING *
 """
 TRACES = "UPDATE erasures SET leaves_traces = 1 WHERE id = :id AND leaves_traces = 0"
 FORGET_INTAKES = "DELETE FROM intakes WHERE user_id = :user_id"
-FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id"
+FORGET_DEFAULTS = "DELETE FROM preferences WHERE user_id = :user_id"
 
 # What Discord may just be shown. The member's among the open entries, and not the other way round.
 BEING_SHOWN = """--sql

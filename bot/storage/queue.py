@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from bot.domain.fairness import have_room
 from bot.domain.job import INTERRUPTED, MAX_ATTEMPTS, Job, JobId
 from bot.domain.request import GenerationRequest, StyleChoice
+from bot.messages import Message
 from bot.ports import Ahead, Recovery
 from bot.storage import fair_turns
 from bot.storage.job_outcomes import fail
@@ -165,7 +166,7 @@ def put_back(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, abo
     return connection.execute(PUT_BACK, {"id": job_id, "attempt": attempt, "aborted": int(aborted)}).rowcount == 1
 
 
-def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool, sentence: str = INTERRUPTED) -> Recovery:
+def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool, sentence: Message = INTERRUPTED) -> Recovery:
     """Put orphans back on the queue; fail with `sentence` whose last try this was.
 
     A lease that lasts longer than any is one of a clock that was set back since: it has run out.

@@ -59,7 +59,7 @@ WHERE EXISTS (SELECT 1 FROM users WHERE id = :user_id) AND NOT EXISTS (
 )
 ON CONFLICT (user_id) WHERE erased_at IS NULL DO UPDATE SET up_to = MAX(up_to, excluded.up_to), leaves_traces = 1
 """
-FORGET_DEFAULTS = "DELETE FROM personal_defaults WHERE user_id = :user_id AND changed_at <= IFNULL(:erased_at, changed_at)"
+FORGET_DEFAULTS = "DELETE FROM preferences WHERE user_id = :user_id AND changed_at <= IFNULL(:erased_at, changed_at)"
 
 # So that moderators are not shown a report a second time.
 REPORTED = """--sql

@@ -82,7 +82,8 @@ WHERE id IN (SELECT value FROM json_each(:ids)) AND pictures_removed_at IS NULL
 REMOVE_WORDS = """--sql
 UPDATE jobs SET
     words_removed_at = :now, deleted_at = COALESCE(deleted_at, :now),
-    request = :removed, failure = IIF(failure IS NULL, NULL, :failed), token = NULL, token_expires_at = NULL,
+    request = :removed, failure = IIF(failure IS NULL, NULL, :failed), failure_args = NULL, template = NULL, language = NULL,
+    token = NULL, token_expires_at = NULL,
     parent_id = NULL, parent_relation = NULL, parent_image_index = NULL, rating = 'general', spoiler = 0
 WHERE id IN (SELECT value FROM json_each(:ids)) AND words_removed_at IS NULL
 """

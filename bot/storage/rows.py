@@ -9,9 +9,11 @@ from typing import Any, overload
 
 from bot.domain.delivery import DeliveryFault, OutboxEntry
 from bot.domain.image import StoredImage
-from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Place, Relation, ReplyTarget
+from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Place, Relation, ReplyTarget, Visibility
+from bot.domain.language import Language
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating, Showing
+from bot.messages import Message, from_json, to_json
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -55,6 +57,8 @@ def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
         "shown_at": None if reply.message_id is None else to_micros(now),
         "rating": new.showing.rating,
         "spoiler": int(new.showing.spoiler),
+        "language": new.language,
+        "visibility": new.visibility,
         "age_restricted": None if place is None else int(place.age_restricted),
         "parent_channel_id": None if place is None else place.parent_id,
     }
@@ -72,9 +76,12 @@ def job_from_row(row: sqlite3.Row) -> Job:
         reply=_reply(row),
         parent=_parent(row),
         showing=Showing(rating=Rating(row["rating"]), spoiler=bool(row["spoiler"])),
+        language=language_from(row["language"]),
+        visibility=Visibility(row["visibility"]),
         attempt=row["attempt"],
         aborts=row["aborts"],
-        failure=row["failure"],
+        failure=None if row["failure"] is None else from_json(row["failure"], row["failure_args"]),
+        price=row["price"],
         paid=row["paid"],
         weight=row["weight"],
         created_at=from_micros(row["created_at"]),
@@ -84,6 +91,16 @@ def job_from_row(row: sqlite3.Row) -> Job:
         shown_at=_time(row["shown_at"]),
         deleted_at=_time(row["deleted_at"]),
     )
+
+
+def failure_row(failure: Message) -> dict[str, str]:
+    """The columns that say why a job failed."""
+    return {"failure": failure.template, "failure_args": to_json(failure)}
+
+
+def language_from(stored: str | None) -> Language | None:
+    """The language; None for English, and for one that another version spoke."""
+    return Language(stored) if stored in set(Language) else None
 
 
 def _place(row: sqlite3.Row) -> Place | None:
@@ -104,6 +121,7 @@ def image_row(job_id: JobId, image: StoredImage) -> dict[str, Any]:
         "height": image.height,
         "parameters": image.parameters,
         "size_bytes": image.size_bytes,
+        "rating": image.rating,
     }
 
 
@@ -117,6 +135,7 @@ def image_from_row(row: sqlite3.Row) -> StoredImage:
         height=row["height"],
         parameters=row["parameters"],
         size_bytes=row["size_bytes"],
+        rating=None if row["rating"] is None else Rating(row["rating"]),
     )
 
 

@@ -73,7 +73,7 @@ LISTS_SET  = ( _NONE,        _NONE,       _NONE,       _ALL,        _OWN,       
 
 NEW_JOB = frozenset({"jobs", "ledger"})
 SETTING = frozenset({"guild_settings", "settings_changes"})
-DEFAULTS = frozenset({"personal_defaults"})
+DEFAULTS = frozenset({"preferences"})
 PAUSES = frozenset({"queue_pauses"})
 BLOCKS = frozenset({"blocks"})
 CANCELS = frozenset({"jobs", "ledger", "outbox"})

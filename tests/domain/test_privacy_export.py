@@ -15,11 +15,13 @@ import pytest
 from bot.domain import privacy_export
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobStatus, Parent, Relation
+from bot.domain.language import Language
 from bot.domain.moderation import Block
 from bot.domain.preferences import Preferences
 from bot.domain.privacy import REMOVED, KeptJob, LedgerEntry, MemberData, PastBlock
 from bot.domain.privacy_export import ExportFile, ExportWriter
 from bot.domain.quota import Account, EntryKind
+from bot.messages import counted
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, job, reply, request
 from tests.fakes import START
 
@@ -72,6 +74,8 @@ def test_a_request_is_told_with_everything_that_belongs_to_it() -> None:
         request=request(prompt="a cat", negative_prompt="dogs", seed=7),
         started_at=START + timedelta(seconds=1),
         finished_at=START + timedelta(seconds=3),
+        language=Language.JAPANESE,
+        price=3,
     )
 
     (told,) = only(export_files(data(delivered), 10**6))["requests"]
@@ -84,7 +88,18 @@ def test_a_request_is_told_with_everything_that_belongs_to_it() -> None:
     )
     assert (told["request"]["prompt"], told["request"]["negative_prompt"], told["request"]["seed"]) == ("a cat", "dogs", 7)
     assert (told["asked_at"], told["ended_at"]) == ("2026-01-01T12:00:00+00:00", "2026-01-01T12:00:03+00:00")
-    assert told["pictures"] == [{"number": 1, "seed": 7, "width": 64, "height": 64, "bytes": 9, "parameters": "a cat\nSeed: 7"}]
+    assert (told["price"], told["language"], told["visible_to"], told["why_it_failed"]) == (3, "ja", "public", None)
+    assert told["pictures"] == [
+        {"number": 1, "seed": 7, "width": 64, "height": 64, "bytes": 9, "parameters": "a cat\nSeed: 7", "rating": None}
+    ]
+
+
+def test_why_it_failed_is_told_in_english() -> None:
+    failed = job(status=JobStatus.FAILED, failure=counted("{count} step failed.", "{count} steps failed.", 2))
+
+    (told,) = only(export_files(data(failed), 10**6))["requests"]
+
+    assert told["why_it_failed"] == "2 steps failed."
 
 
 def test_defaults_credits_blocks_and_deletions_are_told() -> None:

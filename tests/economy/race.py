@@ -12,6 +12,7 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Origin, Place
 from bot.domain.quota import Limits, StepsTaken
 from bot.errors import QuotaError
+from bot.messages import message
 from bot.services.request_builder import PreparedJob
 from bot.storage.ledger_audit import audit
 from tests.examples import CHANNEL, GUILD, reply, request
@@ -74,7 +75,7 @@ async def play_out(world: ServicesHarness) -> Counter[int]:
             assert await world.jobs.cancel(job.id, now=now, taken=taken)
             kept[user_id] += whole
         elif way == 1:
-            assert await world.jobs.fail(job.id, job.attempt, "A reason.", now=now)
+            assert await world.jobs.fail(job.id, job.attempt, message("A reason."), now=now)
         elif way == 2 and job.attempt < 2:
             await world.jobs.recover(now=now, expired_only=False)  # as after a crash
         else:

@@ -123,7 +123,7 @@ def _check_ends(jobs: list[Job], victim: int, sentence: str | None) -> None:
     for number, job in enumerate(jobs):
         if number == victim and sentence is not None:
             assert job.status is JobStatus.FAILED, f"the victim is {job.status}"
-            assert sentence in (job.failure or ""), f"the victim heard {job.failure!r}, not {sentence!r}"
+            assert sentence in str(job.failure), f"the victim heard {job.failure!r}, not {sentence!r}"
         else:
             assert job.status is JobStatus.DELIVERED, f"{'the victim' if number == victim else 'somebody else'}: {job.failure}"
         assert number == victim or job.attempt == 1, "somebody else's work was begun again"

@@ -12,6 +12,7 @@ from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Job, JobStatus, Place
 from bot.domain.operator_rules import OperatorRules
 from bot.domain.safety import Rating, SafetyLevel, Showing
+from bot.messages import message
 from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, MEMBER, MESSAGE, new_job, origin, reply
 from tests.fakes import DIRECT, FakeClassifier
@@ -172,7 +173,7 @@ async def test_what_a_host_draws_in_some_servers_only_is_not_shown_by_direct_mes
 async def test_a_failure_is_told_by_direct_message_too_and_a_cancelled_job_is_not(harness: ServicesHarness) -> None:
     failed, cancelled = await harness.add(1, reply=reply(token=None)), await harness.add(2, reply=reply(token=None))
     claimed = await harness.claim()
-    await harness.jobs.fail(failed.id, claimed.attempt, "No luck.", now=harness.clock.now())
+    await harness.jobs.fail(failed.id, claimed.attempt, message("No luck."), now=harness.clock.now())
     await harness.jobs.cancel(cancelled.id, now=harness.clock.now())
     harness.messenger.fail("edit_by_id", *[fault(DeliveryFault.CHANNEL_GONE)] * 2)
 

@@ -9,6 +9,7 @@ import pytest
 
 from bot.domain.delivery import PATIENCE, DeliveryFault
 from bot.domain.job import Job, JobStatus, Parent, Relation
+from bot.messages import message
 from bot.services.card_sender import FILES_LOST, TOO_LARGE
 from bot.services.patience import MAX_REFUSALS
 from tests.examples import CHANNEL, GUILD, MEMBER, MESSAGE, reply, request
@@ -70,13 +71,13 @@ async def test_the_card_shows_pictures_titles_and_the_link_to_its_parent(harness
 async def test_a_failure_and_a_cancellation_are_shown_the_same_way(harness: ServicesHarness) -> None:
     failed, cancelled = await harness.add(1), await harness.add(2)
     claimed = await harness.claim()
-    await harness.jobs.fail(failed.id, claimed.attempt, "No luck.", now=harness.clock.now())
+    await harness.jobs.fail(failed.id, claimed.attempt, message("No luck."), now=harness.clock.now())
     await harness.jobs.cancel(cancelled.id, now=harness.clock.now())
 
     assert await harness.services.delivery.deliver_due() == 2
 
     shown = {card.job.id: card for card in harness.cards()}
-    assert shown[failed.id].job.failure == "No luck."
+    assert shown[failed.id].job.failure == message("No luck.")
     assert shown[cancelled.id].job.status is JobStatus.CANCELLED
     assert await harness.status(failed) is JobStatus.FAILED
     assert not await harness.is_open(failed)

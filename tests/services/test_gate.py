@@ -383,5 +383,5 @@ async def test_what_waits_of_somebody_whom_the_host_blocks_is_not_drawn_and_says
     harness.build()
     harness.start_worker()
 
-    assert BLOCKED in ((await harness.wait_for(JobStatus.FAILED, job)).failure or "")
+    assert BLOCKED in str((await harness.wait_for(JobStatus.FAILED, job)).failure)
     assert harness.generator.started == []

@@ -9,6 +9,7 @@ import pytest
 
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Job, JobStatus
+from bot.messages import message
 from bot.services.live_cards import BLOCKED_PAUSE, EDIT_INTERVAL
 from tests.examples import CHANNEL, reply
 from tests.fakes import START, progress
@@ -110,7 +111,7 @@ async def test_no_progress_edit_comes_after_the_final_card(harness: ServicesHarn
     harness.clock.advance(EDIT_INTERVAL)
     harness.services.live.on_progress(job, progress(job.request, 2))
     await until(lambda: len(harness.messenger.calls) == 2)  # the slow edit is in flight
-    await harness.jobs.fail(job.id, job.attempt, "No luck.", now=harness.clock.now())
+    await harness.jobs.fail(job.id, job.attempt, message("No luck."), now=harness.clock.now())
 
     turn = asyncio.create_task(harness.services.delivery.deliver_due())
     await asyncio.wait({turn}, timeout=0.2)  # it would be long done if it did not wait for the edit in flight

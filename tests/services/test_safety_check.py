@@ -14,6 +14,7 @@ from bot.domain.job import Actor, Job, JobStatus, Place
 from bot.domain.quota import Limits, Usage
 from bot.domain.safety import Rating, SafetyLevel, Showing
 from bot.errors import GenerationError, ModelError
+from bot.messages import message
 from bot.services.safety_check import LOAD_SECONDS, LOOK_SECONDS, UNCHECKED
 from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.ledger_audit import audit
@@ -140,7 +141,7 @@ async def test_one_picture_beyond_the_limit_withholds_the_whole_job(
     failed = await withheld(harness, await submit(harness), counted=1)
 
     assert failed.failure == withholding.withheld(1, 1)
-    assert "that holds for 2 more today" in failed.failure
+    assert "the next 2 like it today are free" in str(failed.failure)
     assert len(harness.generator.started) == 1
     assert logged(caplog) == []
 
@@ -156,7 +157,7 @@ async def test_a_classifier_that_throws_withholds_and_is_told_once_in_the_log(
     (line,) = logged(caplog)
     incident = re.search(r"\[error ([0-9a-f]{8})\]", line)
     assert incident is not None
-    assert failed.failure == UNCHECKED.format(incident=incident[1])
+    assert failed.failure == message(UNCHECKED, incident=incident[1])
     assert f"Pictures of job {failed.id} could not be checked" in line
     assert "CUDA error near" in line
     assert len(harness.generator.started) == 1
@@ -171,7 +172,7 @@ async def test_a_classifier_that_cannot_load_withholds_before_anything_is_drawn(
 
     failed = await withheld(harness, await submit(harness))
 
-    assert "could not be checked" in str(failed.failure)
+    assert "couldn't check" in str(failed.failure)
     assert harness.generator.started == []
     assert len(logged(caplog)) == 1
     assert not running.done()
@@ -184,7 +185,7 @@ async def test_a_classifier_that_nobody_built_withholds(harness: ServicesHarness
 
     failed = await withheld(harness, await submit(harness))
 
-    assert "could not be checked" in str(failed.failure)
+    assert "couldn't check" in str(failed.failure)
     assert "MissingClassifierError" in logged(caplog)[0]
 
 
@@ -201,7 +202,7 @@ async def test_a_classifier_that_hangs_withholds_after_its_time(
     harness.clock.advance(1)
     failed = await withheld(harness, job)
 
-    assert "could not be checked" in str(failed.failure)
+    assert "couldn't check" in str(failed.failure)
     assert "did not answer within 30 s" in logged(caplog)[0]
     assert len(harness.generator.started) == 1
 
@@ -216,7 +217,7 @@ async def test_weights_that_never_arrive_withhold_too(
 
     harness.clock.advance(LOAD_SECONDS)
 
-    assert "could not be checked" in str((await withheld(harness, job)).failure)
+    assert "couldn't check" in str((await withheld(harness, job)).failure)
 
 
 async def test_a_rating_too_few_or_too_many_is_a_fault(
@@ -227,7 +228,7 @@ async def test_a_rating_too_few_or_too_many_is_a_fault(
 
     failed = await withheld(harness, await submit(harness))
 
-    assert "could not be checked" in str(failed.failure)
+    assert "couldn't check" in str(failed.failure)
     assert "3 ratings for 2 pictures" in logged(caplog)[0]
 
 
@@ -277,7 +278,7 @@ async def test_a_picture_that_was_never_drawn_is_not_looked_at(harness: Services
     harness.start_worker()
     job = await submit(harness)
 
-    assert (await harness.wait_for(JobStatus.FAILED, job)).failure == "No."
+    assert (await harness.wait_for(JobStatus.FAILED, job)).failure == message("No.")
     assert classifier.seen == []
 
 
@@ -390,7 +391,7 @@ async def test_what_is_withheld_costs_nothing_three_times_a_day_and_then_its_pri
         job = await harness.submit(number, origin=origin(number, guild_id=guild_id))
         failed = await harness.wait_for(JobStatus.FAILED, job)
         assert failed.failure is not None
-        assert ("Nothing was charged" in failed.failure) is (failed.paid == 0)
+        assert ("You weren't charged" in str(failed.failure)) is (failed.paid == 0)
         paid.append(failed.paid)
     harness.clock.advance(24 * 3_600)
     next_day = await harness.wait_for(JobStatus.FAILED, await harness.submit(9))

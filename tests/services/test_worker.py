@@ -8,6 +8,7 @@ import pytest
 
 from bot.domain.job import MAX_ATTEMPTS, Actor, JobStatus
 from bot.errors import GenerationError
+from bot.messages import message
 from bot.services.worker import IDLE_INTERVAL, UPKEEP_INTERVAL
 from tests.examples import MEMBER, reply, request
 from tests.services.harness import ServicesHarness, drawing, outcomes, until
@@ -62,7 +63,7 @@ async def test_a_failure_that_may_pass_is_tried_three_times_and_then_shown(harne
 
     failed = await harness.wait_for(JobStatus.FAILED, job)
 
-    assert failed.failure == "It did not work."
+    assert failed.failure == message("It did not work.")
     assert len(harness.generator.started) == MAX_ATTEMPTS
     assert harness.store.files == {}
 
@@ -84,7 +85,7 @@ async def test_a_failure_that_must_repeat_is_not_repeated(harness: ServicesHarne
 
     failed = await harness.wait_for(JobStatus.FAILED, job)
 
-    assert failed.failure == "This does not fit into memory."
+    assert failed.failure == message("This does not fit into memory.")
     assert len(harness.generator.started) == 1
 
 
@@ -105,7 +106,7 @@ async def test_an_unexpected_error_is_logged_without_the_prompt_and_shown_with_i
     assert not [message for message in records if "private" in message]
     number = errors[-1].split("[error ")[1].split("]")[0]
     assert failed.failure is not None
-    assert f"`{number}`" in failed.failure
+    assert f"`{number}`" in str(failed.failure)
     assert harness.metrics.registry.get_sample_value("pastel_errors_total") == MAX_ATTEMPTS
 
 

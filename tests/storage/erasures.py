@@ -17,6 +17,7 @@ from pathlib import Path
 from bot.domain.job import JobId, JobStatus
 from bot.domain.privacy import Erasure
 from bot.domain.report import Complaint, ReportMessage
+from bot.messages import message
 from bot.storage.database import Database
 from bot.storage.preferences import SqlitePreferences
 from bot.storage.privacy import SqlitePrivacy
@@ -69,7 +70,7 @@ async def fill(store: Store) -> None:
             job = await store.claim()
             await store.jobs.set_message(job.id, channel_id=301, message_id=302 + number)
             if number == 2:
-                await store.jobs.fail(job.id, job.attempt, f"No {word}.", now=NOW)
+                await store.jobs.fail(job.id, job.attempt, message(f"No {word}."), now=NOW)
             else:
                 await store.jobs.finish(job.id, job.attempt, images(job), now=NOW)
             await store.outbox.delivered(job.id, channel_id=301, message_id=302 + number, now=NOW)

@@ -9,7 +9,7 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.job import ALLOWED_MOVES, Job, JobId, JobStatus
 from bot.domain.quota import Limits, StepsTaken
 from bot.storage.outbox import SqliteOutbox
-from tests.storage.samples import LEASE, NOW, Store, images, new_job
+from tests.storage.samples import LEASE, NOW, REASON, Store, images, new_job
 
 Ack = Callable[[JobId, JobStatus], None]
 Life = Callable[[Store, int, Ack], Awaitable[None]]
@@ -70,7 +70,7 @@ async def fail(store: Store, number: int, ack: Ack) -> None:
     if job.status is JobStatus.QUEUED:
         job = await store.claim()
         ack(job.id, job.status)
-        await store.jobs.fail(job.id, job.attempt, "A reason.", now=LATER)
+        await store.jobs.fail(job.id, job.attempt, REASON, now=LATER)
         ack(job.id, JobStatus.FAILED)
     await show(store, job.id)
     ack(job.id, JobStatus.FAILED)
@@ -103,7 +103,7 @@ async def keep_back(store: Store, number: int, ack: Ack) -> None:
         job = await store.claim()
         await store.jobs.finish(job.id, job.attempt, images(job), now=LATER)
         ack(job.id, JobStatus.SUCCEEDED)
-    await store.jobs.keep_back(job.id, "A reason.", now=LATER)
+    await store.jobs.keep_back(job.id, REASON, now=LATER)
     ack(job.id, JobStatus.FAILED)
     await show(store, job.id)
 

@@ -24,7 +24,7 @@ from bot.domain.job import MAX_ATTEMPTS, Job, JobStatus
 from bot.domain.quota import UNLIMITED
 from bot.storage.database import Database
 from tests.storage.crash_points import assert_kept
-from tests.storage.samples import NOW, Store, assert_file_sound, images, memory_folder, new_job
+from tests.storage.samples import NOW, REASON, Store, assert_file_sound, images, memory_folder, new_job
 
 KILLS_A_FILE = 25  # then a new file, so that checking does not take longer and longer
 SHORTEST, LONGEST = 0.002, 0.04  # seconds of work before the kill
@@ -63,7 +63,7 @@ class Worker:
             assert await jobs.finish(job.id, job.attempt, images(job), now=NOW)
             self._ack(job, JobStatus.SUCCEEDED)
         elif choice < 0.75 or job.tries >= MAX_ATTEMPTS:
-            assert await jobs.fail(job.id, job.attempt, "A reason.", now=NOW)
+            assert await jobs.fail(job.id, job.attempt, REASON, now=NOW)
             self._ack(job, JobStatus.FAILED)
         elif choice < 0.9:
             assert await jobs.cancel(job.id, now=NOW)

@@ -17,6 +17,7 @@ from bot.domain.job import Job, JobId, NewJob, Origin, Parent, ReplyTarget
 from bot.domain.privacy import REMOVED
 from bot.domain.quota import UNLIMITED, Grant, Limits, price
 from bot.domain.request import GenerationRequest, InitImage
+from bot.messages import message
 from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.jobs import SqliteJobs
@@ -29,6 +30,7 @@ NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 ANY_BATCH = 64  # a place for every job
 LEASE = timedelta(seconds=30)
 TOKEN = "a-secret-of-discord"
+REASON = message("A reason.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ import pytest
 
 from bot.domain.job import JobStatus
 from bot.domain.quota import price
-from tests.storage.samples import NOW, Store, images
+from bot.messages import message
+from tests.storage.samples import NOW, REASON, Store, images
 
 LATER = NOW + timedelta(seconds=9)
 
@@ -43,11 +44,11 @@ async def test_a_charge_is_what_was_set_aside_though_the_price_list_changed(
 async def test_a_failed_job_keeps_its_reason_and_is_refunded(store: Store) -> None:
     job = await store.running()
 
-    assert await store.jobs.fail(job.id, 1, "Not enough memory. Choose a smaller size.", now=LATER)
+    assert await store.jobs.fail(job.id, 1, message("Not enough memory. Choose a smaller size."), now=LATER)
 
     failed = await store.get(job.id)
     assert (failed.status, failed.finished_at) == (JobStatus.FAILED, LATER)
-    assert failed.failure == "Not enough memory. Choose a smaller size."
+    assert failed.failure == message("Not enough memory. Choose a smaller size.")
     cost = price(job.request)
     assert await store.postings(job.id) == {"reserve": (cost, 0), "refund": (-cost, 0)}
     assert [entry.job_id for entry in await store.outbox.due(now=LATER, limit=9)] == [job.id]
@@ -90,7 +91,7 @@ async def test_a_cancelled_job_cannot_be_finished_by_its_worker(store: Store) ->
     await store.jobs.cancel(job.id, now=LATER)
 
     assert not await store.jobs.finish(job.id, 1, images(job), now=LATER)
-    assert not await store.jobs.fail(job.id, 1, "A reason.", now=LATER)
+    assert not await store.jobs.fail(job.id, 1, REASON, now=LATER)
     assert not await store.jobs.put_back(job.id, 1, aborted=True)
     assert not await store.jobs.extend_lease(job.id, 1, lease_until=LATER)
 
@@ -102,7 +103,7 @@ async def test_a_job_ends_once(store: Store) -> None:
     job = await store.succeeded()
 
     assert not await store.jobs.finish(job.id, 1, images(job), now=LATER)
-    assert not await store.jobs.fail(job.id, 1, "A reason.", now=LATER)
+    assert not await store.jobs.fail(job.id, 1, REASON, now=LATER)
     assert not await store.jobs.cancel(job.id, now=LATER)
     assert not await store.jobs.cancel("0" * 16, now=LATER)
 

@@ -16,7 +16,7 @@ from bot.storage import ledger
 from bot.storage.database import Database
 from bot.storage.ledger_audit import audit
 from bot.storage.privacy import SqlitePrivacy
-from tests.storage.samples import NOW, Store, images, new_job
+from tests.storage.samples import NOW, REASON, Store, images, new_job
 
 EVENING = NOW.replace(hour=23, minute=59, second=59)
 MORNING = EVENING + timedelta(seconds=2)
@@ -79,7 +79,7 @@ async def test_what_is_charged_stays_used_and_what_is_refunded_can_be_used_again
     kept, failed, cancelled = [await store.add(number, limits=THREE) for number in (1, 2, 3)]
     await finish(store, kept)
     await store.claim()
-    await store.jobs.fail(failed.id, 1, "A reason.", now=NOW)
+    await store.jobs.fail(failed.id, 1, REASON, now=NOW)
     await store.jobs.cancel(cancelled.id, now=NOW)
 
     assert await standing(store) == Usage(spent=1, everywhere=1)
@@ -149,7 +149,7 @@ async def test_a_refund_after_midnight_goes_back_to_the_day_it_came_from(store: 
         await store.jobs.cancel(job.id, now=MORNING)
     elif ending == "fail":
         claimed = await store.claim(MORNING)
-        await store.jobs.fail(job.id, claimed.attempt, "A reason.", now=MORNING)
+        await store.jobs.fail(job.id, claimed.attempt, REASON, now=MORNING)
     else:
         await finish(store, job, MORNING)
         await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=MORNING)

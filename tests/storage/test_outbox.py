@@ -9,7 +9,7 @@ from bot.domain.delivery import DeliveryFault
 from bot.domain.job import Job, JobStatus
 from bot.domain.quota import price
 from bot.errors import NotFoundError
-from tests.storage.samples import NOW, TOKEN, Store, listing
+from tests.storage.samples import NOW, REASON, TOKEN, Store, listing
 
 LATER = NOW + timedelta(minutes=1)
 NOBODY = "0" * 16
@@ -20,7 +20,7 @@ async def ended(store: Store, how: str, number: int = 1) -> Job:
         return await store.succeeded(number)
     job = await store.running(number)
     if how == "failed":
-        await store.jobs.fail(job.id, 1, "A reason.", now=NOW)
+        await store.jobs.fail(job.id, 1, REASON, now=NOW)
     else:
         await store.jobs.cancel(job.id, now=NOW)
     return await store.get(job.id)

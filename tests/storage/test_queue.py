@@ -23,7 +23,7 @@ from bot.storage.queue import (
     WITH_LORAS,
     WITHOUT_LORAS,
 )
-from tests.storage.samples import LEASE, NOW, Store, images
+from tests.storage.samples import LEASE, NOW, REASON, Store, images
 
 INSIDE = (
     "(subquery-2)",
@@ -100,7 +100,7 @@ async def test_a_stale_attempt_changes_nothing(store: Store, operation: str) -> 
     calls = {
         "extend_lease": lambda: store.jobs.extend_lease(stale.id, stale.attempt, lease_until=NOW + timedelta(hours=1)),
         "finish": lambda: store.jobs.finish(stale.id, stale.attempt, images(stale), now=NOW),
-        "fail": lambda: store.jobs.fail(stale.id, stale.attempt, "A reason.", now=NOW),
+        "fail": lambda: store.jobs.fail(stale.id, stale.attempt, REASON, now=NOW),
         "put_back": lambda: store.jobs.put_back(stale.id, stale.attempt, aborted=True),
     }
 

@@ -140,7 +140,7 @@ async def test_an_erasure_after_the_backup_is_begun_again_for_all_that_it_took_i
         assert await records.open() == (100,)
         assert erasure is not None
         assert erasure.requested_at == LATER
-        assert await store.scalar("SELECT COUNT(*) FROM personal_defaults") == 0
+        assert await store.scalar("SELECT COUNT(*) FROM preferences") == 0
         assert await store.scalar("SELECT COUNT(*) FROM jobs WHERE words_removed_at IS NULL AND user_id = 100") == 0
         assert await store.scalar("SELECT COUNT(*) FROM jobs WHERE words_removed_at IS NULL AND user_id = 101") == 1
 

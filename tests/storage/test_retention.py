@@ -24,7 +24,7 @@ from bot.storage.retention import (
     SqliteRetention,
 )
 from tests.storage.conftest import Store
-from tests.storage.samples import NOW, images
+from tests.storage.samples import NOW, REASON, images
 
 GUILD, ELSEWHERE = 200, 201
 UPLOAD = InitImage(key=f"uploads/{'a' * 64}.png", strength=0.5)
@@ -74,7 +74,7 @@ async def test_what_still_has_to_be_shown_is_kept(store: Store, words: bool) -> 
     shelf = SqliteRetention(store.database)
     await store.succeeded(1)
     failed = await store.running(2)
-    await store.jobs.fail(failed.id, failed.attempt, "A reason.", now=NOW)
+    await store.jobs.fail(failed.id, failed.attempt, REASON, now=NOW)
 
     assert (await shelf.expired(GUILD, before=NOW + timedelta(days=9), now=NOW + timedelta(days=9), words=words)).job_ids == ()
 

@@ -17,7 +17,7 @@ from bot.domain.delivery import DeliveryFault
 from bot.errors import FolderError
 from bot.storage import copying, rewriting
 from bot.storage.database import Database
-from tests.storage.samples import LEASE, NOW, Store, assert_file_sound, images, listing
+from tests.storage.samples import LEASE, NOW, REASON, Store, assert_file_sound, images, listing
 
 OPEN = ["pastel.db", "pastel.db-shm", "pastel.db-wal"]
 
@@ -57,7 +57,7 @@ async def everything_that_happens(store: Store) -> None:
     await store.jobs.mark_deleted(first.id, by=first.origin.user_id, now=NOW)
     second = await store.claim()
     await store.jobs.extend_lease(second.id, second.attempt, lease_until=NOW + LEASE * 2)
-    await store.jobs.fail(second.id, second.attempt, "A reason.", now=NOW)
+    await store.jobs.fail(second.id, second.attempt, REASON, now=NOW)
     await store.outbox.retry(second.id, now=NOW, at=NOW + timedelta(seconds=9), fault=DeliveryFault.UNAVAILABLE)
     third = await store.claim()
     await store.jobs.put_back(third.id, third.attempt, aborted=True)

@@ -14,7 +14,7 @@ from bot.domain.quota import UNLIMITED, Limits, Usage, day_of
 from bot.errors import QuotaError
 from bot.storage.database import Database
 from tests.storage.first_schema import EVENING, MORNING, OLD, make
-from tests.storage.samples import LEASE, Store, assert_file_sound, assert_sound, new_job
+from tests.storage.samples import LEASE, REASON, Store, assert_file_sound, assert_sound, new_job
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ async def test_what_waited_is_drawn_in_turns_and_newcomers_find_their_place(old:
     order: list[int] = []
     while (job := await old.jobs.claim(now=MORNING, lease_until=MORNING + LEASE, batch=64)) is not None:
         order.append(job.origin.interaction_id)
-        await old.jobs.fail(job.id, job.attempt, "A reason.", now=MORNING + timedelta(seconds=1))
+        await old.jobs.fail(job.id, job.attempt, REASON, now=MORNING + timedelta(seconds=1))
 
     # what ran when the old program ended; then whoever would end first if all members drew at once: 4 has four pictures
     assert order == [8, 10, newcomer.origin.interaction_id, 9, 11, 4, 5]

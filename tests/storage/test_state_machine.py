@@ -23,7 +23,7 @@ from bot.storage.database import Database
 from tests.empty_database import begin_at
 from tests.storage.account_model import AccountModel, Bill
 from tests.storage.fair_model import FairModel
-from tests.storage.samples import LEASE, NOW, Store, assert_sound, images, memory_folder, new_job
+from tests.storage.samples import LEASE, NOW, REASON, Store, assert_sound, images, memory_folder, new_job
 
 T = TypeVar("T")
 
@@ -160,7 +160,7 @@ class Repository(RuleBasedStateMachine):
         calls = {
             "heartbeat": lambda: jobs.extend_lease(job_id, attempt, lease_until=self.now + 2 * LEASE),
             "finish": lambda: jobs.finish(job_id, attempt, pictures, now=self.now),
-            "fail": lambda: jobs.fail(job_id, attempt, "A reason.", now=self.now),
+            "fail": lambda: jobs.fail(job_id, attempt, REASON, now=self.now),
             "withhold": lambda: jobs.withhold(job_id, attempt, now=self.now),
             "put back": lambda: jobs.put_back(job_id, attempt, aborted=False),
             "abort": lambda: jobs.put_back(job_id, attempt, aborted=True),

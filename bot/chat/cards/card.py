@@ -18,6 +18,7 @@ from bot.chat.actions import Action
 from bot.chat.cards import text as card_text
 from bot.chat.cards.buttons import picture_rows, row
 from bot.chat.cards.markdown import shorten, visible
+from bot.chat.translation import rendered
 from bot.domain.card import JobCard
 from bot.domain.job import JobStatus
 from bot.domain.request import MAX_IMAGES
@@ -69,7 +70,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
         case JobStatus.SUCCEEDED | JobStatus.DELIVERED | JobStatus.UNDELIVERABLE:
             yield from _finished(card, files)
         case JobStatus.FAILED:
-            yield ui.TextDisplay(f"⚠️ {card_text.sentence(card.job.failure or 'The pictures could not be made.')}")
+            yield ui.TextDisplay(f"⚠️ {card_text.sentence(rendered(card.job.failure or 'The pictures could not be made.'))}")
             yield row(card.job.id, *_again(card), Action.DETAILS, Action.DELETE)
         case JobStatus.CANCELLED:
             yield ui.TextDisplay(card_text.cancelled(card.job))

@@ -12,14 +12,19 @@ from bot.domain.card import JobCard, ParentLink, QueuePosition
 from bot.domain.downloads import MEGABYTE, Transfer
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
-from bot.domain.quota import counted, in_credits, price
+from bot.domain.quota import counted, in_credits
 
 TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
 NAME_LENGTH = 60  # characters of a model's or a style's title
 NOTE_LENGTH = 600
 BAR_CELLS = 20
 
-_RELATIONS = {Relation.REROLL: "reroll", Relation.VARIATION: "variation", Relation.REMIX: "remix"}
+_RELATIONS = {
+    Relation.REROLL: "reroll",
+    Relation.VARIATION: "variation",
+    Relation.REMIX: "remix",
+    Relation.UPSCALE: "upscale",
+}
 
 
 def title(job: Job) -> str:
@@ -37,7 +42,7 @@ def author(card: JobCard) -> str:
     by = f"by <@{card.job.origin.user_id}>"
     if card.job.parent is None:
         return f"-# {by}"
-    return f"-# {by} · {_provenance(card.job, card.job.parent, card.parent)}"
+    return f"-# {by} · {_provenance(card.job.parent, card.parent)}"
 
 
 def facts(card: JobCard) -> str:
@@ -59,10 +64,9 @@ def facts(card: JobCard) -> str:
 
 def cost(job: Job) -> str:
     """What the job cost, where it ended, else what it will; and its price beside that, where it is another."""
-    whole = price(job.request)
     if job.paid == 0:
         return "costs nothing"
-    return in_credits(whole) if job.paid in {None, whole} else f"{job.paid:,} of {in_credits(whole)}"
+    return in_credits(job.price) if job.paid in {None, job.price} else f"{job.paid:,} of {in_credits(job.price)}"
 
 
 def cancelled(job: Job) -> str:
@@ -74,7 +78,7 @@ def queued(card: JobCard) -> str:
     """The place in the queue, or what has to come first, and the styles and the price."""
     transfer = card.progress.transfer if card.progress else None
     line = f"⏳ {place(card.job, card.position)}" if transfer is None else f"📥 {fetching(transfer)}"
-    return f"{line}\n-# {' · '.join((*_styles(card), in_credits(price(card.job.request))))}"
+    return f"{line}\n-# {' · '.join((*_styles(card), in_credits(card.job.price)))}"
 
 
 def fetching(transfer: Transfer) -> str:
@@ -131,8 +135,8 @@ def _styles(card: JobCard) -> list[str]:
     return [f"{words(title, NAME_LENGTH)} × {style.weight:g}" for title, style in chosen]
 
 
-def _provenance(job: Job, parent: Parent, link: ParentLink | None) -> str:
-    name = "upscale" if job.request.is_upscale else _RELATIONS[parent.relation]
+def _provenance(parent: Parent, link: ParentLink | None) -> str:
+    name = _RELATIONS[parent.relation]
     of = "" if parent.image_index is None else f" picture {parent.image_index + 1}"
     if link is None:
         return f"{name} of{of or ' an earlier job'}"

@@ -17,6 +17,7 @@ from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import JobStatus, Parent, Relation
 from bot.domain.progress import Phase, Progress
 from bot.domain.request import MAX_SEED, InitImage, NoiseBlend, StyleChoice
+from bot.messages import message
 from tests import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -147,7 +148,16 @@ def test_a_variation_links_to_its_parent():
 
 def upscale(status: JobStatus = JobStatus.DELIVERED) -> JobCard:
     large = examples.request(width=96, height=96, init_image=InitImage(key="k", strength=0.3, drawn_here=True))
-    return card(status, job=replace(card(status).job, request=large, parent=PARENT), parent=LINK)
+    parent = replace(PARENT, relation=Relation.UPSCALE)
+    return card(status, job=replace(card(status).job, request=large, parent=parent), parent=LINK)
+
+
+def test_a_card_says_the_price_that_was_reserved_whatever_the_same_request_would_cost_now():
+    job = replace(card().job, price=7)
+
+    assert " · 7 credits" in text(render(card(job=job)))
+    assert "7 credits" in text(render(card(job=replace(job, status=JobStatus.QUEUED))))
+    assert "3 of 7 credits" in text(render(card(job=replace(job, paid=3))))
 
 
 def test_an_upscale_is_called_one_and_offers_nothing_that_needs_a_picture_of_usual_size():
@@ -176,7 +186,7 @@ def test_every_picture_can_be_varied_and_upscaled(pictures: int, offered: list[i
 
 
 def test_a_failed_card_shows_the_sentence_and_offers_another_try():
-    job = replace(card(JobStatus.FAILED).job, failure="Out of memory. Choose a smaller size.")
+    job = replace(card(JobStatus.FAILED).job, failure=message("Out of memory. Choose a smaller size."))
 
     rendered = render(card(JobStatus.FAILED, files=(), job=job))
 
@@ -237,7 +247,7 @@ JOBS = st.builds(
     ),
     REQUESTS,
     st.sampled_from(JobStatus),
-    st.none() | st.text(max_size=3000),
+    st.none() | st.text(max_size=3000).map(message),
     st.none() | st.just(PARENT),
 )
 FILES = st.lists(
@@ -288,7 +298,7 @@ def test_every_card_keeps_discords_limits(drawn: JobCard):
 @pytest.mark.parametrize("status", JobStatus)
 def test_the_longest_words_fit_too(status: JobStatus):
     signs = "*" * 2000
-    job = replace(card(status).job, request=examples.request(prompt=signs, num_images=4), failure=signs, parent=PARENT)
+    job = replace(card(status).job, request=examples.request(prompt=signs, num_images=4), failure=message(signs), parent=PARENT)
 
     rendered = render(card(status, 4, job=job, model_title=signs, style_titles=(signs,), note=signs, parent=LINK))
 
