@@ -1,10 +1,10 @@
-# make setup | run | demo | test | messages | crash-test | quota-test | fault-test | mutation-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
+# make setup | run | demo | quick | test | messages | crash-test | quota-test | fault-test | mutation-test. All make .venv first, with nothing but Python 3.11+ and the package registry.
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.pastel-installed
 
-.PHONY: setup run demo test lint messages crash-test quota-test fault-test mutation-test clean
+.PHONY: setup run demo quick test lint messages crash-test quota-test fault-test mutation-test clean
 
 setup: $(STAMP)
 
@@ -23,7 +23,12 @@ demo: setup
 	@$(PY) -m bot demo
 
 test: lint
-	$(PY) -m pytest -n 3 --dist worksteal
+	$(PY) -m pytest -n 3 --dist worksteal --durations=15
+
+# While you work: what needs no torch (an import of it fails here), no process of its own and no long search; under a minute.
+quick: setup
+	$(PY) -m pytest -n 2 --dist worksteal -p tests.without_torch -m 'not campaign and not gpu and not slow' \
+		tests/domain tests/services tests/storage tests/chat tests/meta tests/test_messages.py tests/test_settings.py
 
 # Brings the message catalogues up to date and lists what is not translated yet.
 messages: setup

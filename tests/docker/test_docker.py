@@ -1,4 +1,4 @@
-"""README's Docker section, step by step, without Docker: build, `--env-file .env`, start, health check, stop."""
+"""The manual's Docker section, step by step, without Docker: build, `--env-file .env`, start, health check, stop."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ def image(root):
     return built
 
 
-@pytest.mark.parametrize("text", [FILLED, ALL_EMPTY], ids=["as README says", "with every line there and empty"])
+@pytest.mark.parametrize("text", [FILLED, ALL_EMPTY], ids=["as the manual says", "with every line there and empty"])
 def test_what_the_env_file_leaves_open_is_as_the_image_says(image, monkeypatch, text):
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)

@@ -134,6 +134,7 @@ class Hour:
         await self._claim()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("batch", "load"), [(1, 0.5), (1, 0.9), (4, 0.9)])
 async def test_the_times_told_over_a_busy_hour_are_off_by_less_than_thirty_percent(
     harness: ServicesHarness, batch: int, load: float

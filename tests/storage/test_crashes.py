@@ -11,6 +11,7 @@ import pytest
 
 from tests.storage.job_steps import LIVES
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 
 

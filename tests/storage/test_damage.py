@@ -118,6 +118,7 @@ def test_a_schema_that_is_no_longer_text_is_refused(path: Path) -> None:
     assert isinstance(refusal(path), DatabaseError)
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_is_refused_or_harms_nothing(sound: Path, tmp_path: Path) -> None:
     chance, data = random.Random(14), sound.read_bytes()
     path = tmp_path / "pastel.db"

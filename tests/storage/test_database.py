@@ -182,6 +182,7 @@ async def test_a_transaction_left_open_is_found_ended_and_reported(store: Store,
     assert [record.message for record in caplog.records] == ["a transaction was left open and is rolled back"]
 
 
+@pytest.mark.slow
 async def test_random_cancellations_leave_no_transaction_open(store: Store) -> None:
     """Callers are cancelled while their transaction waits, runs or has just ended; those that were not must have written."""
     chance = random.Random(20)
@@ -221,6 +222,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_an_error_after_opening_does_not_keep_the_process_alive(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", FAILING_START, str(tmp_path / "pastel.db")], timeout=60, check=False)
 

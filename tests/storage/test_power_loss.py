@@ -58,6 +58,7 @@ async def lost_tails(cuts: int) -> int:
     return len(states)
 
 
+@pytest.mark.slow
 async def test_a_lost_tail_of_the_log_loses_the_last_transactions_only() -> None:
     assert await lost_tails(60) > 20
 

@@ -119,6 +119,7 @@ async def test_after_an_erasure_no_byte_of_what_the_member_gave_is_left_and_othe
     assert await rows_of(filled, 101) == theirs
 
 
+@pytest.mark.slow
 async def test_no_trace_is_left_in_the_gaps_of_a_file_with_a_history(store: Store) -> None:
     """Rows of all lengths that were changed many times: SQLite's secure_delete alone leaves some of this behind."""
     chance = random.Random(5)
@@ -423,6 +424,7 @@ async def test_a_log_that_somebody_reads_is_not_taken_for_empty(filled: Store) -
     assert filled.database.path.with_name("pastel.db-wal").stat().st_size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [pytest.param(11), pytest.param(1, marks=pytest.mark.campaign)])
 def test_a_crash_before_any_statement_of_an_erasure_leaves_nothing_behind_in_the_end(every: int) -> None:
     assert int(program("erasures", every)) > 150

@@ -109,6 +109,7 @@ async def test_every_table_has_a_key_by_which_a_changed_row_is_found_in_the_copy
     assert [table for table, key in (await store.database.read(keys)).items() if not key] == []
 
 
+@pytest.mark.slow
 async def test_nobody_notices_a_rewrite_under_a_load_of_readers_and_writers(store: Store) -> None:
     for number in range(1, 200):
         await store.add(number)

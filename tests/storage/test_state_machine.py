@@ -308,7 +308,7 @@ class Repository(RuleBasedStateMachine):
         assert sorted(waiting) == sorted(i for i, model in self.models.items() if model.status.is_waiting)
 
 
-TestRepository = Repository.TestCase
+TestRepository = pytest.mark.slow(Repository.TestCase)
 TestRepository.settings = settings(
     max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
