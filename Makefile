@@ -27,8 +27,8 @@ test: lint
 
 # While you work: what needs no torch (an import of it fails here), no process of its own and no long search; under a minute.
 quick: setup
-	$(PY) -m pytest -n 2 --dist worksteal -p tests.without_torch -m 'not campaign and not gpu and not slow' \
-		tests/domain tests/services tests/storage tests/chat tests/meta tests/test_messages.py tests/test_settings.py
+	$(PY) -m pytest -n 2 --dist worksteal -p tests.without_torch --hypothesis-profile=quick \
+		-m 'not campaign and not gpu and not slow' tests/domain tests/services tests/storage tests/chat tests/meta tests/test_messages.py tests/test_settings.py
 
 # Brings the message catalogues up to date and lists what is not translated yet.
 messages: setup

@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded; the sui
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("pastel", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("pastel"), max_examples=20)  # `make quick`
 settings.load_profile("pastel")
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,5 +132,9 @@ def test_every_module_of_the_table_of_moves_is_where_it_says():
         assert (ROOT / folder / f"{name}.py").exists(), f"{name_of(CONTRIBUTING)} says that {name}.py is in {folder}."
 
 
-def git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+def test_the_hooks_before_a_commit_run_the_linter_of_make_test():
+    rev = re.search(r"^    rev: v(\S+)", (ROOT / ".pre-commit-config.yaml").read_text(), re.MULTILINE)
+
+    assert rev is not None
+    for page in ("pyproject.toml", "constraints.txt"):
+        assert f"ruff=={rev[1]}" in (ROOT / page).read_text(), f".pre-commit-config.yaml and {page} differ about ruff."
