@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.domain.guild_settings.settings import MAX_DAYS
+from bot.domain.guild_settings.definitions import MAX_DAYS
 from bot.errors import SettingsError
 from bot.paths import as_in_a_shell
 from bot.setting_sources import Environment, Unclear, hand_over, unreadable_lines

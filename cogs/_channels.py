@@ -6,6 +6,7 @@ from discord import AppCommandOptionType, ChannelType
 from discord.app_commands import AppCommandChannel, AppCommandThread, Transform, Transformer, TransformerError
 
 from bot.chat.replies import Interaction
+from bot.chat.settings.controls import DRAWN_IN, POSTED_IN
 
 
 class ChannelId(Transformer):
@@ -33,18 +34,5 @@ class ChannelId(Transformer):
         return str(value.id)
 
 
-PostedIn = Transform[str, ChannelId(ChannelType.text, ChannelType.news)]
-DrawnIn = Transform[  # a category would allow nothing
-    str,
-    ChannelId(
-        ChannelType.text,
-        ChannelType.news,
-        ChannelType.voice,
-        ChannelType.stage_voice,
-        ChannelType.forum,
-        ChannelType.media,
-        ChannelType.news_thread,
-        ChannelType.private_thread,
-        ChannelType.public_thread,
-    ),
-]
+PostedIn = Transform[str, ChannelId(*POSTED_IN)]
+DrawnIn = Transform[str, ChannelId(*DRAWN_IN)]

@@ -7,14 +7,16 @@ from typing import Any, cast
 
 import discord
 
+from bot.chat.actions import HISTORY, THEME, SettingsPress
 from bot.chat.replies import Interaction, actor_of, answer, defer_silently, show_form
 from bot.chat.settings.changes import NOTHING_CHANGED, change_lines, history_view
 from bot.chat.settings.controls import Offer, chosen_edit
 from bot.chat.settings.forms import setting_form, submitted_edit
-from bot.chat.settings.items import HISTORY, THEME, SettingsPress
 from bot.chat.settings.panel import panel
-from bot.chat.settings.text import Theme, in_words
+from bot.chat.settings.values import in_words
+from bot.chat.translation import _
 from bot.domain.guild_settings.audit_log import Edit, Revision
+from bot.domain.guild_settings.definitions import Group
 from bot.domain.guild_settings.serialization import to_values
 from bot.errors import InvalidRequestError
 from bot.services.guild_settings import GuildSettingsService
@@ -30,9 +32,9 @@ class Panel:
 
     async def show(self, interaction: Interaction, page: str, notice: str | None = None) -> None:
         """A page in place of what was answered so far; an unknown one is the first."""
-        theme = Theme(page) if page in set(Theme) else Theme.ACCESS
+        group = Group(page) if page in set(Group) else Group.ACCESS
         values = to_values(await self._rules.read(actor_of(interaction)))
-        await answer(interaction, panel(theme, values, self._offer(interaction), notice))
+        await answer(interaction, panel(group, values, self._offer(interaction), notice))
 
     async def used(self, interaction: Interaction, press: SettingsPress) -> None:
         """A select, a button, or a form that was sent."""
@@ -58,7 +60,7 @@ class Panel:
         try:
             notice = _told(await self._rules.revise(actor_of(interaction), edit()))
         except InvalidRequestError as error:
-            notice = f"⚠️ {in_words(str(error))}"
+            notice = _("⚠️ {problem}", problem=in_words(error.sentence))
         await self.show(interaction, press.page, notice)
 
     async def _older(self, interaction: Interaction, press: SettingsPress) -> None:
@@ -73,4 +75,6 @@ class Panel:
 
 
 def _told(revision: Revision) -> str:
-    return f"✅ {change_lines(revision.changes, NOTICE_LENGTH)}" if revision.changes else NOTHING_CHANGED
+    if not revision.changes:
+        return _(NOTHING_CHANGED)
+    return f"✅ {change_lines(revision.changes, NOTICE_LENGTH)}"

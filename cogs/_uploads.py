@@ -8,7 +8,7 @@ import aiohttp
 import discord
 
 from bot.chat.attachments import MAX_BYTES, READ_LIMIT, UNREADABLE
-from bot.domain.guild_settings.serialization import MAX_FILE_BYTES, NO_SETTINGS_FILE
+from bot.domain.guild_settings.serialization import MAX_FILE_BYTES
 from bot.errors import InvalidRequestError
 
 MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
@@ -64,8 +64,10 @@ async def read_settings_file(attachment: discord.Attachment) -> bytes:
     """The bytes of a file of settings. Raises InvalidRequestError for one that is too large, by what Discord says of it."""
     if attachment.size > MAX_FILE_BYTES:
         raise InvalidRequestError(
-            f"That file has {attachment.size / 1024:,.0f} KiB; at most {MAX_FILE_BYTES // 1024} KiB are possible. "
-            f"{NO_SETTINGS_FILE}"
+            "That file is {size:,.0f} KiB, and a settings file is {most} KiB at most. "
+            "Attach the JSON file that `/settings export` gives you.",
+            size=attachment.size / 1024,
+            most=MAX_FILE_BYTES // 1024,
         )
     return await _read(attachment, MAX_FILE_BYTES, UNREADABLE_FILE)
 

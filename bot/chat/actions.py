@@ -1,15 +1,14 @@
-"""What a button or a form asks for, and its custom id: an action and a job id, nothing else."""
+"""What a button, a select or a form asks for, read from its custom id, so that it works for good and needs no memory."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import ClassVar, Self
 
 from bot.domain.job import JobId
 
-CUSTOM_ID = re.compile(r"pastel:(?P<action>[a-z]+)(?P<image>[0-9]?):(?P<job_id>[0-9a-f]{16})")
 REMIX_FORM = "remixed"
 REPORT_FORM = "reported"
 # The buttons of a report, for the moderators of the job's server.
@@ -18,6 +17,8 @@ ERASE = "erase"  # the confirmation of `/privacy delete`; in place of a job id i
 PROFILE, PROFILE_FORM = "profile", "profiled"  # `/profile`: its button and its form; about whoever presses
 FOUND, FOUND_FORM = "found", "adopted"  # settings read from a picture: the button and the form that draws with them
 NO_JOB = "0" * 16  # stands where a button or form is about no job
+THEME = "theme"  # in place of a setting: the select that turns the panel's page
+HISTORY = "history"  # in place of a page: the button for older changes, with the number of the oldest that is shown
 
 
 class Action(StrEnum):
@@ -34,32 +35,70 @@ class Action(StrEnum):
     UPSCALE = "upscale"
 
 
+class CustomId:
+    """What a custom id says. Nothing in it is checked: members can send any custom id they like.
+
+    Old messages keep theirs for good, so a `PATTERN` must go on reading what it has ever read.
+    """
+
+    __slots__ = ()
+    PATTERN: ClassVar[re.Pattern[str]]
+
+    @classmethod
+    def parse(cls, custom_id: str) -> Self | None:
+        """Returns what it says; None for a custom id of another family."""
+        match = cls.PATTERN.fullmatch(custom_id)
+        return cls._of(match) if match else None
+
+    @classmethod
+    def _of(cls, match: re.Match[str]) -> Self:
+        return cls(**match.groupdict())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
-    """A pressed button or a submitted form. Nothing in it is checked: members can send any custom id they like.
+class Press(CustomId):
+    """A pressed button or a submitted form, mostly about a job.
 
     `action` is a word, not always one that we know; `image` counts from 1.
     """
+
+    PATTERN = re.compile(r"pastel:(?P<action>[a-z]+)(?P<image>[0-9]?):(?P<job_id>[0-9a-f]{16})")
 
     action: str
     job_id: JobId
     image: int | None = None
 
     @classmethod
-    def parse(cls, custom_id: str) -> Self | None:
-        """None for a custom id that is not one of ours."""
-        match = CUSTOM_ID.fullmatch(custom_id)
-        return cls.of(match) if match else None
-
-    @classmethod
-    def of(cls, match: re.Match[str]) -> Self:
-        """Read a match of CUSTOM_ID."""
+    def _of(cls, match: re.Match[str]) -> Self:
         image = match["image"]
         return cls(action=match["action"], job_id=match["job_id"], image=int(image) if image else None)
 
     @property
     def custom_id(self) -> str:
         return f"pastel:{self.action}{'' if self.image is None else self.image}:{self.job_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsPress(CustomId):
+    """A select that was used, a pressed button or a submitted form of the settings panel."""
+
+    PATTERN = re.compile(r"pastel-settings:(?P<page>[a-z]+):(?P<setting>[a-z_]+|[0-9]{1,18})")
+
+    page: str
+    setting: str
+
+    @property
+    def custom_id(self) -> str:
+        return f"pastel-settings:{self.page}:{self.setting}"
+
+
+AnyPress = Press | SettingsPress
+ANY_CUSTOM_ID = re.compile(f"{Press.PATTERN.pattern}|{SettingsPress.PATTERN.pattern}")
+
+
+def press_of(custom_id: str) -> AnyPress | None:
+    """Returns what the custom id says; None for one that is not ours."""
+    return Press.parse(custom_id) or SettingsPress.parse(custom_id)
 
 
 def is_card_of(custom_id: str, job_id: JobId) -> bool:

@@ -13,11 +13,10 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.chat import errors, replies
-from bot.chat.actions import ERASE, Press
+from bot.chat.actions import ERASE, AnyPress, Press, SettingsPress, press_of
 from bot.chat.command_sync import Registration
-from bot.chat.job_buttons import JobButton
+from bot.chat.pressed_item import PressedItem
 from bot.chat.replies import Interaction
-from bot.chat.settings.items import SettingsItem, SettingsPress
 from bot.chat.shards import PacedShardedBot
 from bot.chat.stale_interactions import StaleInteractions
 from bot.domain.audience import EVERYBODY, Audience
@@ -141,19 +140,18 @@ class PastelBot(PacedShardedBot):
         """Raises NotAllowedError for whom the operator does not serve where they ask."""
         self._audience.check(user_id=interaction.user.id, guild_id=interaction.guild_id)
 
-    async def press(self, interaction: Interaction, press: Press) -> None:
-        """A button was pressed."""
-        await self._handle(self._actions.get(press.action), interaction, press)
-
-    async def press_setting(self, interaction: Interaction, press: SettingsPress) -> None:
-        """A part of the settings panel was used."""
-        await self._handle(self._settings_handler, interaction, press)
+    async def press(self, interaction: Interaction, press: AnyPress) -> None:
+        """Hand a button that was pressed, or a select that was used, to whoever answers it."""
+        if isinstance(press, SettingsPress):
+            await self._handle(self._settings_handler, interaction, press)
+        else:
+            await self._handle(self._actions.get(press.action), interaction, press)
 
     async def setup_hook(self) -> None:
         self._has_logged_in = True
         for name in self._extension_names:
             await self.load_extension(name)
-        self.add_dynamic_items(JobButton, SettingsItem)
+        self.add_dynamic_items(PressedItem)
         if self.application_id is None:
             raise RuntimeError("discord.py knows no application id after the login")
         await self._registration.settle(self.application_id)
@@ -190,13 +188,13 @@ class PastelBot(PacedShardedBot):
         What is nobody's is refused here: Discord would only say that the interaction failed.
         """
         custom_id = str(cast("dict[str, Any]", interaction.data or {}).get("custom_id", ""))
-        press, setting = Press.parse(custom_id), SettingsPress.parse(custom_id)
+        press = press_of(custom_id)
         is_form = interaction.type is discord.InteractionType.modal_submit
-        if is_form and press:
+        if is_form and isinstance(press, Press):
             await self._handle(self._forms.get(press.action), interaction, press)
-        elif is_form and setting:
-            await self.press_setting(interaction, setting)
-        elif is_form or (interaction.type is discord.InteractionType.component and not press and not setting):
+        elif is_form and press:
+            await self.press(interaction, press)
+        elif is_form or (interaction.type is discord.InteractionType.component and not press):
             await self._handle(None, interaction, custom_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:

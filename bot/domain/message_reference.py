@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from bot.domain.guild_settings.settings import MAX_ID
+from bot.domain.guild_settings.kinds import MAX_ID
 from bot.domain.job import JobId
 from bot.errors import InvalidRequestError
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from bot.domain.guild_settings.settings import MAX_STYLE_NAME, GuildSettings
+from bot.domain.guild_settings.kinds import MAX_STYLE_NAME
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.infotext.lora_tags import taken_out
 from bot.domain.profile import Catalog, ImageSize, ModelProfile
 from bot.domain.quality import with_quality

@@ -8,21 +8,25 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.guild_settings.audit_log import Edit, Revision, TrailEntry, TrailPage
+from bot.domain.guild_settings.definitions import SETTINGS
 from bot.domain.guild_settings.edits import overwrite, reset
+from bot.domain.guild_settings.kinds import RoleNumbers, Roles, Style, Styles
 from bot.domain.guild_settings.serialization import export_text
-from bot.domain.guild_settings.settings import SETTING_NAMES, GuildSettings, known_setting
+from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Actor
 from bot.domain.privacy import KeepingTimes
-from bot.domain.profile import Catalog, ModelProfile, Style
-from bot.domain.quota import counted
+from bot.domain.profile import Catalog, ModelProfile
+from bot.domain.profile import Style as ModelStyle
 from bot.domain.style_tags import check_left_out
 from bot.errors import InvalidRequestError
+from bot.messages import counted, translatable
 from bot.ports import Clock
 
+MAX_OFFERED = 20  # styles, in a sentence
 PAGE_LENGTH = 8  # changes; so many fit into one message of Discord's with their values
-EVERYBODY_IS_NO_ROLE = (
-    "@everyone is no role to choose: every member has it. An empty list of roles lets everybody in, "
-    "and the daily credits for everybody are a setting of their own."
+EVERYBODY_IS_NO_ROLE = translatable(
+    "You can't choose @everyone, since every member has that role. To let everybody draw, leave the list of roles empty. "
+    "To give everybody credits, use the daily credits."
 )
 
 
@@ -68,7 +72,7 @@ class GuildSettingsService:
     clock: Clock
 
     @property
-    def styles(self) -> tuple[Style, ...]:
+    def styles(self) -> tuple[ModelStyle, ...]:
         """What the model can be combined with."""
         return self.catalog.styles_for(self.profile)
 
@@ -97,7 +101,7 @@ class GuildSettingsService:
 
     async def restore(self, actor: Actor, name: str | None = None) -> Revision:
         """Let the setting of that name be as in the beginning; None: all of them."""
-        return await self.revise(actor, reset(SETTING_NAMES if name is None else (known_setting(name),)))
+        return await self.revise(actor, reset(None if name is None else (name,)))
 
     async def history(self, actor: Actor, *, older_than: int | None = None) -> TrailPage:
         """What became of the settings, newest first."""
@@ -122,36 +126,42 @@ class GuildSettingsService:
         right = self.posting.lacking_right(guild_id, chosen)
         if right is not None:
             raise InvalidRequestError(
-                f"I could not post reports in <#{chosen}>: I lack **{right}** there. Allow it, then choose the channel again."
+                "I can't post reports in {channel}: I need **{right}** there. Allow it, then choose the channel again.",
+                channel=f"<#{chosen}>",
+                right=right,
             )
 
     def _check_days(self, before: GuildSettings, after: GuildSettings) -> None:
         """Times that stood there before the host set a shorter one stay; the shorter one holds all the same."""
-        for name, kind, most in (
-            ("picture_days", "pictures", self.longest.picture_days),
-            ("prompt_days", "prompts", self.longest.word_days),
-        ):
+        for name, most in (("picture_days", self.longest.picture_days), ("prompt_days", self.longest.word_days)):
             days: int | None = getattr(after, name)
             if most is not None and days is not None and days > most and days != getattr(before, name):
                 raise InvalidRequestError(
-                    f"My host keeps {kind} for {counted(most, 'day')} at most, so `{name}` can be 1 to {most}. "
-                    "Without a number it is as many days as my host says."
+                    counted(
+                        "My host deletes these after {count} day at the latest, so {setting} can only be 1. "
+                        "Leave the number out to use my host's limit.",
+                        "My host deletes these after {count:,} days at the latest, so {setting} can be 1 to {count:,}. "
+                        "Leave the number out to use my host's limit.",
+                        most,
+                        setting=f"`{name}`",
+                    )
                 )
 
     def _check_styles(self, before: GuildSettings, after: GuildSettings) -> None:
-        for name in sorted(_style_names(after) - _style_names(before)):
-            if name not in self.catalog.styles:
-                known = ", ".join(f"`{style.name}`" for style in self.styles[:20]) or "none for this model"
-                raise InvalidRequestError(f"There is no style of that name. Available: {known}.")
+        if any(name not in self.catalog.styles for name in _style_names(after) - _style_names(before)):
+            if not self.styles:
+                raise InvalidRequestError("I don't know that style, and I have none for this model.")
+            titles = ", ".join(f"**{style.title}**" for style in self.styles[:MAX_OFFERED])
+            raise InvalidRequestError("I don't know that style. You can use {styles}.", styles=titles)
 
 
 def _style_names(settings: GuildSettings) -> frozenset[str]:
-    named = settings.allowed_styles
-    return named if settings.default_style is None else named | {settings.default_style}
+    single = {getattr(settings, setting.name) for setting in SETTINGS.values() if isinstance(setting.kind, Style)}
+    listed = (getattr(settings, setting.name) for setting in SETTINGS.values() if isinstance(setting.kind, Styles))
+    return frozenset(single - {None}).union(*listed)
 
 
 def _role_ids(settings: GuildSettings) -> Iterator[frozenset[int]]:
-    yield settings.allowed_roles
-    yield settings.exempt_roles
-    yield frozenset(settings.role_credits)
-    yield frozenset(settings.role_priorities)
+    for name, setting in SETTINGS.items():
+        if isinstance(setting.kind, Roles | RoleNumbers):
+            yield frozenset(getattr(settings, name))

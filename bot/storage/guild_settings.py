@@ -39,7 +39,7 @@ NEWEST = 2**63 - 1
 
 
 class SqliteGuildSettings:
-    """Implements services.house_rules.HouseRulesRepository."""
+    """Implements services.guild_settings.GuildSettingsRepository."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -66,7 +66,7 @@ class SqliteGuildSettings:
 
 def _get(connection: sqlite3.Connection, guild_id: int) -> GuildSettings:
     row = connection.execute(GET, (guild_id,)).fetchone()
-    return UNCHANGED if row is None else from_values(json.loads(row["document"]))
+    return UNCHANGED if row is None else from_values(json.loads(row["document"]), UNCHANGED)
 
 
 def _set(connection: sqlite3.Connection, guild_id: int, settings: GuildSettings, now: datetime) -> None:

@@ -4,15 +4,17 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import discord
 import pytest
 import simcord
 
-from bot.chat.actions import Press
+from bot.chat.actions import NO_JOB, AnyPress, Press, SettingsPress, press_of
 from bot.chat.client import PastelBot
 from bot.chat.command_sync import LOOK_PAUSE, Registration, payload_hash, sync_if_changed
 from bot.chat.extensions import EXTENSIONS
+from bot.chat.pressed_item import PressedItem
 from bot.errors import DatabaseError
 from bot.metrics import Metrics
 from bot.storage.database import Database
@@ -322,3 +324,25 @@ def test_a_custom_id_holds_action_picture_and_job_and_nothing_else():
 
     assert press.custom_id == "pastel:subtle3:0123456789abcdef"
     assert Press.parse(press.custom_id) == press
+
+
+@pytest.mark.parametrize(
+    ("custom_id", "press"),
+    [
+        ("pastel:reroll:0123456789abcdef", Press(action="reroll", job_id="0123456789abcdef")),
+        ("pastel:upscale4:0123456789abcdef", Press(action="upscale", job_id="0123456789abcdef", image=4)),
+        ("pastel:profile:0000000000000000", Press(action="profile", job_id=NO_JOB)),
+        ("pastel-settings:limits:max_steps", SettingsPress(page="limits", setting="max_steps")),
+        ("pastel-settings:access:theme", SettingsPress(page="access", setting="theme")),
+        ("pastel-settings:history:1234", SettingsPress(page="history", setting="1234")),
+    ],
+)
+async def test_the_custom_ids_of_old_messages_are_read_as_ever(custom_id: str, press: AnyPress):
+    button = discord.ui.Button[Any](custom_id=custom_id)
+    match = PressedItem.__discord_ui_compiled_template__.fullmatch(custom_id)
+    assert match is not None
+
+    item = await PressedItem.from_custom_id(Mock(spec_set=discord.Interaction), button, match)
+
+    assert press_of(custom_id) == item.press == press
+    assert press.custom_id == custom_id

@@ -17,14 +17,13 @@ from simcord.backend import serializers
 from simcord.enums import InteractionType
 from simcord.interactions import build_options, nest_options, walk_to_subcommand
 
-from bot.chat.actions import NO_JOB, Press
+from bot.chat.actions import HISTORY, NO_JOB, Press, SettingsPress
 from bot.chat.client import PastelBot
 from bot.chat.settings.controls import Offer
-from bot.chat.settings.forms import FORM_SETTINGS
-from bot.chat.settings.items import HISTORY, SettingsPress
+from bot.chat.settings.forms import has_form
 from bot.chat.settings.panel import panel
-from bot.chat.settings.text import SETTING_TEXTS, Theme
 from bot.chat.views.privacy import erase_id
+from bot.domain.guild_settings.definitions import SETTINGS, Group
 from bot.domain.guild_settings.serialization import to_values
 from bot.domain.guild_settings.settings import UNCHANGED
 from tests.cogs.two_servers import FOUND_TEXT, TwoServers, Visitor, Who, picture
@@ -43,7 +42,7 @@ def every_door(bot: PastelBot) -> set[str]:
         *(f"press {action}" for action in bot._actions),
         *(f"form {action}" for action in bot._forms),
         *(f"panel {custom_id.split(':')[2]}" for custom_id in _panel_ids()),
-        *(f"panel form {name}" for name in FORM_SETTINGS),
+        *(f"panel form {name}" for name in SETTINGS if has_form(name)),
         *(["panel history"] if bot._settings_handler else []),
     }
 
@@ -55,15 +54,15 @@ def _commands(bot: PastelBot) -> Iterator[str]:
                 yield f"menu {command.name}"
             elif isinstance(command, app_commands.Command):
                 yield f"/{command.qualified_name}"
-                typed = [option.name for option in command.parameters if option.autocomplete]
+                typed = [option.display_name for option in command.parameters if option.autocomplete]
                 yield from (f"typing /{command.qualified_name} {name}" for name in typed)
 
 
 def _panel_ids() -> Iterator[str]:
     offer = Offer(styles=(), sizes=(), known=frozenset())
     values = {**to_values(UNCHANGED), "allowed_styles": ["pastel"]}
-    for theme in Theme:
-        for item in panel(theme, values, offer).walk_children():
+    for group in Group:
+        for item in panel(group, values, offer).walk_children():
             if custom_id := getattr(item, "custom_id", None):
                 yield custom_id
 
@@ -124,7 +123,7 @@ async def submit(
 
 async def _panel(servers: TwoServers, visitor: Visitor, part: str, given: dict[str, Any]) -> simcord.InteractionResult:
     name = part.removeprefix("form ")
-    page = SETTING_TEXTS[name].theme if name in SETTING_TEXTS else Theme.ACCESS
+    page = SETTINGS[name].group if name in SETTINGS else Group.ACCESS
     custom_id = SettingsPress(page=page, setting=name).custom_id
     if name == "history":
         custom_id = SettingsPress(page=HISTORY, setting="9999").custom_id

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-from bot.chat.actions import Press
-from bot.chat.settings.items import SettingsPress
-from bot.chat.settings.text import SETTING_TEXTS, Theme
+from bot.chat.actions import Press, SettingsPress
+from bot.domain.guild_settings.definitions import SETTINGS, Group
 from tests.cogs.entry_points import custom_id_of
 from tests.cogs.two_servers import TwoServers, Visitor
 
@@ -20,7 +19,7 @@ def edited_custom_ids(servers: TwoServers, visitor: Visitor, count: int) -> Iter
     chance = random.Random(7)
     bot = servers.harness.bot
     true_ones = [custom_id_of(servers, action) for action in (*bot._actions, *bot._forms)]
-    true_ones += [SettingsPress(page=page, setting=name).custom_id for page in Theme for name in (*SETTING_TEXTS, "theme")]
+    true_ones += [SettingsPress(page=page, setting=name).custom_id for page in Group for name in (*SETTINGS, "theme")]
     edits: tuple[Callable[[random.Random, str], str], ...] = (_other_job, _one_digit, _other_word, _one_letter, _number)
     while count:
         custom_id = chance.choice(true_ones)

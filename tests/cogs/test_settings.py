@@ -14,9 +14,10 @@ import simcord
 from discord.app_commands import AppCommandChannel, TransformerError
 
 from bot.chat.settings.changes import NOTHING_CHANGED
+from bot.domain.guild_settings.definitions import SETTINGS
 from bot.domain.guild_settings.edits import assign
 from bot.domain.guild_settings.serialization import MAX_FILE_BYTES, to_values
-from bot.domain.guild_settings.settings import SETTING_NAMES, UNCHANGED, GuildSettings
+from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
 from bot.domain.job import Actor
 from bot.services.guild_settings import PAGE_LENGTH
 from cogs._channels import ChannelId
@@ -85,6 +86,7 @@ LINES = [
     Line(command="safety", options={"level": "strict"}, setting="safety", before="moderate", after="strict"),
     Line(command="spoilers", options={"pictures": "always"}, setting="spoilers", before="never", after="always"),
     Line(command="reuse", options={"who": "False"}, setting="others_may_reuse", before=True, after=False),
+    *optional("language", "language", "language", "ko"),
     *optional("reports", "channel", "report_channel", "channel"),
     Line(command="reset", options={"setting": "max_steps"}, setting="max_steps", before=20, after=None),
 ]
@@ -160,7 +162,7 @@ async def test_the_command_keeps_within_discords_limits_and_is_for_servers_and_t
     assert payload["contexts"] == [0]
     assert payload["default_member_permissions"] == 1 << 5
     assert set(leaves(payload)) == {line.command for line in LINES} | {*OTHERS, "import"}
-    assert {line.setting for line in LINES} == set(SETTING_NAMES)
+    assert {line.setting for line in LINES} == set(SETTINGS)
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -225,7 +227,7 @@ async def test_a_channel_that_is_not_allowed_refuses_the_very_next_prompt(desk: 
     [
         ("styles default", {"style": "watercolour"}, "no style of that name"),
         ("styles allow", {"style": "pixel"}, "no style of that name"),
-        ("words add", {"word": "!!"}, "letters or digits"),
+        ("words add", {"word": "!!"}, "a letter or a digit"),
     ],
 )
 async def test_what_cannot_be_set_is_refused_with_a_sentence(desk: Desk, command: str, options: dict[str, Any], reason: str):
@@ -238,7 +240,7 @@ async def test_what_cannot_be_set_is_refused_with_a_sentence(desk: Desk, command
 async def test_everyone_is_refused_as_a_role(desk: Desk):
     result = await desk.slash("roles add", role=desk.harness.guild.default_role)
 
-    assert "everyone is no role" in texts(result.response)
+    assert "can't choose" in texts(result.response)
     assert await desk.settings() == UNCHANGED
 
 
@@ -247,7 +249,7 @@ async def test_the_default_style_must_be_among_the_allowed_ones(desk: Desk):
     await desk.put("default_style", "pastel")
     result = await desk.slash("import", file=("settings.json", b'{"pastel_settings": 1, "default_style": "pixel"}'))
 
-    assert "not among the allowed styles" in texts(result.response)
+    assert "one of the allowed styles" in texts(result.response)
     assert await desk.value("default_style") == "pastel"
 
 
@@ -303,16 +305,16 @@ async def test_an_exported_file_is_imported_again_and_says_what_it_changed(desk:
 
     assert file.filename == "pastel-settings.json"
     assert await desk.settings() == before
-    assert "**Daily credits:** as my host set it → 7 credits" in texts(result.response)
-    assert set(json.loads(data)) == {"pastel_settings", *SETTING_NAMES}
+    assert "**Daily credits:** host default → 7 credits" in texts(result.response)
+    assert set(json.loads(data)) == {"pastel_settings", *SETTINGS}
 
 
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"hello", "no file of Pastel's settings"),
+        (b"hello", "isn't a Pastel settings file"),
         (b'{"pastel_settings": 1, "max_steps": 5, "max_images": 9}', "max_images"),
-        (b"x" * (MAX_FILE_BYTES + 1), "at most 64 KiB"),
+        (b"x" * (MAX_FILE_BYTES + 1), "64 KiB at most"),
     ],
 )
 async def test_a_file_with_a_fault_is_refused_with_a_sentence_and_changes_nothing(desk: Desk, data: bytes, reason: str):

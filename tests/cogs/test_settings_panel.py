@@ -12,7 +12,8 @@ from simcord.backend.models.channel import Overwrite
 from simcord.components import walk_components
 from simcord.enums import OverwriteType
 
-from bot.chat.settings.text import Theme, names_of
+from bot.chat.settings.pages import GROUP_TEXTS
+from bot.domain.guild_settings.definitions import SETTINGS, Group, settings_in
 from bot.domain.guild_settings.edits import assign
 from bot.domain.guild_settings.serialization import to_values
 from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
@@ -73,12 +74,12 @@ def panel(harness: SimcordHarness) -> Panel:
 async def test_the_panel_turns_its_pages_in_place(panel: Panel):
     await panel.open()
 
-    for theme in Theme:
-        said = await panel.select("theme", theme.value)
-        assert "## Settings of this server" in said
+    for group in Group:
+        said = await panel.select("theme", group.value)
+        assert "## Server settings" in said
         (chosen,) = [option for option in panel.part("theme")["options"] if option.get("default")]
-        assert chosen["label"] == theme.heading
-        assert {custom_id.split(":")[2] for custom_id in custom_ids(panel.message)} == {"theme", *names_of(theme)}
+        assert chosen["label"] == GROUP_TEXTS[group].heading
+        assert {custom_id.split(":")[2] for custom_id in custom_ids(panel.message)} == {"theme", *settings_in(group)}
     assert panel.harness.bot._connection._view_store._views == {}
 
 
@@ -110,14 +111,15 @@ async def test_channel_and_role_selects_change_where_and_who(panel: Panel, resta
         ("default_style", "pastel", "pastel", "no style → pastel"),
         ("allowed_styles", "pastel", frozenset({"pastel"}), "every style → pastel"),
         ("safety", "strict", "strict", "→ Strict"),
-        ("spoilers", "always", "always", "→ every picture"),
-        ("others_may_reuse", "False", False, "→ only whoever asked for it"),
+        ("spoilers", "always", "always", "→ Every picture"),
+        ("language", "ja", "ja", "same as in Discord → 日本語"),
+        ("others_may_reuse", "False", False, "→ Only its owner"),
     ],
 )
 async def test_option_selects_change_their_setting_and_show_it_chosen(
     panel: Panel, name: str, value: str, stored: Any, told: str
 ):
-    await panel.open(next(theme for theme in Theme if name in names_of(theme)))
+    await panel.open(SETTINGS[name].group)
 
     said = await panel.select(name, value)
 
@@ -127,10 +129,10 @@ async def test_option_selects_change_their_setting_and_show_it_chosen(
     assert chosen == [value]
 
 
-@pytest.mark.parametrize("name", ["max_pixels", "max_images", "default_style"])
+@pytest.mark.parametrize("name", ["max_pixels", "max_images", "default_style", "language"])
 async def test_the_option_for_nothing_takes_a_value_back(panel: Panel, name: str):
-    await panel.put(name, {"max_pixels": 5_000, "max_images": 4, "default_style": "pastel"}[name])
-    await panel.open(next(theme for theme in Theme if name in names_of(theme)))
+    await panel.put(name, {"max_pixels": 5_000, "max_images": 4, "default_style": "pastel", "language": "de"}[name])
+    await panel.open(SETTINGS[name].group)
 
     await panel.select(name, "-")
 
@@ -153,7 +155,7 @@ async def test_the_report_channel_is_set_and_taken_back(panel: Panel):
 
     said = await panel.select("report_channel", panel.gallery)
 
-    assert f"none, so reports reach nobody → <#{panel.gallery.id}>" in said
+    assert f"none → <#{panel.gallery.id}>" in said
     assert (await panel.settings()).report_channel == panel.gallery.id
     await panel.select("report_channel")
     assert (await panel.settings()).report_channel is None
@@ -162,15 +164,15 @@ async def test_the_report_channel_is_set_and_taken_back(panel: Panel):
 @pytest.mark.parametrize(
     ("name", "number", "told"),
     [
-        ("daily_credits", "1,000", "as my host set it → 1,000 credits"),
-        ("waiting_jobs", "2", "as many as my host allows → 2 jobs"),
+        ("daily_credits", "1,000", "host default → 1,000 credits"),
+        ("waiting_jobs", "2", "host default → 2 requests"),
         ("max_steps", " 20 ", "up to 60 → 20 steps"),
-        ("picture_days", "1", "as my host decides → 1 day"),
-        ("prompt_days", "30", "as my host decides → 30 days"),
+        ("picture_days", "1", "host default → 1 day"),
+        ("prompt_days", "30", "host default → 30 days"),
     ],
 )
 async def test_forms_change_numbers_and_an_empty_field_takes_them_back(panel: Panel, name: str, number: str, told: str):
-    await panel.open(next(theme for theme in Theme if name in names_of(theme)))
+    await panel.open(SETTINGS[name].group)
 
     said = await panel.submit(name, number=number)
 
@@ -238,7 +240,7 @@ async def test_a_form_that_was_opened_before_a_restart_still_works(panel: Panel)
 
 @pytest.mark.parametrize(
     ("number", "reason"),
-    [("many", "no whole number"), ("61", "**Most steps** must be"), ("-1", "no whole number")],
+    [("many", "enter a whole number"), ("61", "**Most steps** must be"), ("-1", "enter a whole number")],
 )
 async def test_what_cannot_be_set_is_said_on_the_panel_which_shows_what_holds(panel: Panel, number: str, reason: str):
     await panel.open("limits")

@@ -8,9 +8,10 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.guild_settings.definitions import SETTINGS
 from bot.domain.guild_settings.edits import assign, exclude, give_role, include
 from bot.domain.guild_settings.serialization import MAX_FILE_BYTES
-from bot.domain.guild_settings.settings import SETTING_NAMES, UNCHANGED
+from bot.domain.guild_settings.settings import UNCHANGED
 from bot.domain.job import Actor, Origin, Place
 from bot.domain.operator_rules import OperatorRules
 from bot.domain.privacy import FOR_GOOD, KeepingTimes
@@ -145,7 +146,7 @@ async def test_lists_and_roles_change_one_by_one(rules: GuildSettingsService):
 async def test_a_style_that_nobody_has_is_refused(rules: GuildSettingsService, name: str):
     value = "watercolour" if name == "default_style" else ["pastel", "watercolour"]
 
-    with pytest.raises(InvalidRequestError, match=r"no style of that name. Available: `pastel`"):
+    with pytest.raises(InvalidRequestError, match=r"I don't know that style\. You can use \*\*Pastel Anime\*\*"):
         await rules.revise(MANAGER, assign(name, value))
 
     assert await rules.read(MANAGER) == UNCHANGED
@@ -160,7 +161,7 @@ async def test_a_style_that_was_removed_from_the_disk_does_not_stop_other_change
     await poorer.revise(MANAGER, assign("max_steps", 20))
     await poorer.revise(MANAGER, exclude("allowed_styles", "pastel"))
 
-    with pytest.raises(InvalidRequestError, match="Available: none"):
+    with pytest.raises(InvalidRequestError, match="none for this model"):
         await poorer.revise(MANAGER, assign("default_style", "pastel"))
 
 
@@ -180,7 +181,7 @@ def test_a_style_is_found_by_its_title_too(rules: GuildSettingsService):
     ],
 )
 async def test_everyone_is_refused_as_a_role_since_discord_names_it_for_no_member(rules: GuildSettingsService, edit):
-    with pytest.raises(InvalidRequestError, match="@everyone is no role"):
+    with pytest.raises(InvalidRequestError, match="You can't choose @everyone"):
         await rules.revise(MANAGER, edit)
 
     assert await rules.read(MANAGER) == UNCHANGED
@@ -232,7 +233,7 @@ async def test_one_setting_or_all_of_them_go_back_to_the_beginning(rules: GuildS
     assert (settings.max_steps, settings.safety) == (None, SafetyLevel.STRICT)
     await rules.restore(MANAGER)
     assert await rules.read(MANAGER) == UNCHANGED
-    with pytest.raises(InvalidRequestError, match="no setting of that name"):
+    with pytest.raises(InvalidRequestError, match="have a setting called that"):
         await rules.restore(MANAGER, "colour")
 
 
@@ -245,7 +246,7 @@ async def test_an_exported_file_imports_into_another_server(rules: GuildSettings
 
     assert await rules.read(ELSEWHERE) == await rules.read(MANAGER)
     assert [change.setting for change in revision.changes] == ["role_credits", "blocked_words"]
-    assert set(json.loads(file)) == {"pastel_settings", *SETTING_NAMES}
+    assert set(json.loads(file)) == {"pastel_settings", *SETTINGS}
 
 
 async def test_a_file_changes_only_what_it_names(rules: GuildSettingsService):
@@ -302,13 +303,13 @@ async def test_no_server_keeps_things_longer_than_the_host(harness: ServicesHarn
     rules = harness.build().guild_settings
 
     for edit, sentence in (
-        (assign("picture_days", 11), "My host keeps pictures for 10 days at most, so `picture_days` can be 1 to 10."),
-        (assign("prompt_days", 31), "My host keeps prompts for 30 days at most, so `prompt_days` can be 1 to 30."),
+        (assign("picture_days", 11), "My host deletes these after 10 days at the latest, so `picture_days` can be 1 to 10."),
+        (assign("prompt_days", 31), "My host deletes these after 30 days at the latest, so `prompt_days` can be 1 to 30."),
     ):
         with pytest.raises(InvalidRequestError) as refused:
             await rules.revise(MANAGER, edit)
         assert str(refused.value).startswith(sentence)
-    with pytest.raises(InvalidRequestError, match="My host keeps pictures"):
+    with pytest.raises(InvalidRequestError, match="My host deletes these"):
         await rules.load(MANAGER, b'{"pastel_settings": 1, "picture_days": 11}')
 
     await rules.revise(MANAGER, assign("picture_days", 10))

@@ -9,82 +9,102 @@ from typing import Any, cast
 import discord
 from discord import ButtonStyle, ui
 
+from bot.chat.actions import HISTORY, SettingsPress
 from bot.chat.cards.card import GREY, PINK
-from bot.chat.settings.items import HISTORY, SettingsPress
-from bot.chat.settings.text import Theme, names_of, shown, title
+from bot.chat.settings.pages import GROUP_TEXTS, HEADING
+from bot.chat.settings.values import Values, shown, title
+from bot.chat.translation import _, plural
 from bot.domain.guild_settings.audit_log import Change, Revision, TrailEntry, TrailPage
+from bot.domain.guild_settings.definitions import settings_in
+from bot.messages import translatable
 
 FILE_NAME = "pastel-settings.json"
-NOTHING_CHANGED = "Nothing changed: it was so already."
-NO_HISTORY = "Nobody has changed a setting of this server yet. `/settings panel` is the place to begin."
-EXPORTED = (
-    "All settings of this server; `/settings import` takes them back. "
-    "Channels and roles stand in it by their ids, so for another server leave those lines out."
+NOTHING_CHANGED = translatable("Nothing to change: that's already set.")
+NO_HISTORY = translatable("Nobody has changed a setting of this server yet. Start with `/settings panel`.")
+EXPORTED = translatable(
+    "These are all the settings of this server. `/settings import` takes them back. "
+    "Channels and roles are stored by their ids, so leave those lines out for another server."
 )
-SEE_CHANGES = "-# `/settings history` shows who changed what, `/settings reset` takes it back"
+SEE_CHANGES = translatable("-# `/settings history` shows who changed what, `/settings reset` takes it back")
 MANY = 6  # items before and after; from here on, what came and went is easier to read
 MAX_LINES = 3_400  # characters; Discord takes 4,000 in one message, and the rest of it needs some
 ROOM_IN_LINE, ROOM_IN_HISTORY, ROOM_IN_LIST = 200, 100, 110
 
 
 def change_lines(changes: Sequence[Change], room: int = MAX_LINES) -> str:
-    """A line for each setting that changed, before → after; as many as there is room for."""
+    """Returns a line for each setting that changed, before → after; as many as there is room for."""
     lines: list[str] = []
     for change in changes:
-        line = f"**{title(change.setting)}:** {before_and_after(change, ROOM_IN_LINE)}"
+        line = change_line(change, ROOM_IN_LINE)
         if lines and len("\n".join([*lines, line])) > room:
-            return "\n".join([*lines, f"-# and {len(changes) - len(lines)} more; see `/settings history`"])
+            left = len(changes) - len(lines)
+            more = plural("-# and {count} more; see `/settings history`", "-# and {count} more; see `/settings history`", left)
+            return "\n".join([*lines, more])
         lines.append(line)
     return "\n".join(lines)
 
 
-def before_and_after(change: Change, room: int) -> str:
-    """Both values; of long lists, what was added and what was removed."""
+def change_line(change: Change, room: int) -> str:
+    """Returns both values; of long lists, what was added and what was removed."""
+    name, called = change.setting, title(change.setting)
     before, after = _items(change.before), _items(change.after)
     if before is None or after is None or len(before) + len(after) < MANY:
-        return f"{shown(change.setting, change.before, room)} → {shown(change.setting, change.after, room)}"
+        values = {"before": shown(name, change.before, room), "after": shown(name, change.after, room)}
+        return _("**{title}:** {before} → {after}", title=called, **values)
     added, removed = _without(change.after, change.before), _without(change.before, change.after)
-    parts = [f"added {shown(change.setting, added, room)}"] if added else []
-    parts += [f"removed {shown(change.setting, removed, room)}"] if removed else []
-    return f"{len(before)} → {len(after)} ({'; '.join(parts)})"
+    counts = {"title": called, "before": len(before), "after": len(after)}
+    if not removed:
+        return _("**{title}:** {before} → {after} (added {added})", added=shown(name, added, room), **counts)
+    if not added:
+        return _("**{title}:** {before} → {after} (removed {removed})", removed=shown(name, removed, room), **counts)
+    return _(
+        "**{title}:** {before} → {after} (added {added}; removed {removed})",
+        added=shown(name, added, room),
+        removed=shown(name, removed, room),
+        **counts,
+    )
 
 
 def changed_view(revision: Revision) -> ui.LayoutView:
-    """The answer to a command that changes something."""
+    """Returns the answer to a command that changes something."""
     if not revision.changes:
-        return _view(ui.TextDisplay(NOTHING_CHANGED), colour=GREY)
-    return _view(ui.TextDisplay(change_lines(revision.changes)), ui.TextDisplay(SEE_CHANGES))
+        return _view(ui.TextDisplay(_(NOTHING_CHANGED)), colour=GREY)
+    return _view(ui.TextDisplay(change_lines(revision.changes)), ui.TextDisplay(_(SEE_CHANGES)))
 
 
-def all_settings_view(values: dict[str, Any]) -> ui.LayoutView:
-    """Every setting in a line, by theme."""
-    parts: list[ui.Item[Any]] = [ui.TextDisplay("## Settings of this server")]
-    for theme in Theme:
-        lines = [f"**{title(name)}:** {shown(name, values[name], ROOM_IN_LIST)}" for name in names_of(theme)]
-        parts.append(ui.TextDisplay("\n".join([f"### {theme.emoji} {theme.heading}", *lines])))
+def all_settings_view(values: Values) -> ui.LayoutView:
+    """Returns every setting in a line, by page."""
+    parts: list[ui.Item[Any]] = [ui.TextDisplay(_(HEADING))]
+    for group, text in GROUP_TEXTS.items():
+        lines = [
+            _("**{title}:** {value}", title=title(name), value=shown(name, values[name], ROOM_IN_LIST))
+            for name in settings_in(group)
+        ]
+        parts.append(ui.TextDisplay("\n".join([f"### {text.emoji} {_(text.heading)}", *lines])))
     return _view(*parts)
 
 
 def history_view(page: TrailPage) -> ui.LayoutView:
-    """Who changed what, and when; newest first, with a button that goes on."""
+    """Returns who changed what, and when; newest first, with a button for older changes."""
     if not page.entries:
-        return _view(ui.TextDisplay(NO_HISTORY), colour=GREY)
-    parts: list[ui.Item[Any]] = [ui.TextDisplay("## What changed"), *map(_told, page.entries)]
+        return _view(ui.TextDisplay(_(NO_HISTORY)), colour=GREY)
+    parts: list[ui.Item[Any]] = [ui.TextDisplay(_("## What changed")), *map(_told, page.entries)]
     if page.older_than is not None:
         custom_id = SettingsPress(page=HISTORY, setting=str(page.older_than)).custom_id
-        parts.append(ui.ActionRow(ui.Button(label="Older", style=ButtonStyle.secondary, custom_id=custom_id)))
+        parts.append(ui.ActionRow(ui.Button(label=_("Older"), style=ButtonStyle.secondary, custom_id=custom_id)))
     return _view(*parts)
 
 
 def export_view(text: str) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
-    """The settings as a file."""
+    """Returns the settings as a file."""
     file = discord.File(io.BytesIO(text.encode()), filename=FILE_NAME)
-    return _view(ui.TextDisplay(EXPORTED), ui.File(file)), (file,)
+    return _view(ui.TextDisplay(_(EXPORTED)), ui.File(file)), (file,)
 
 
 def _told(entry: TrailEntry) -> ui.TextDisplay[Any]:
-    line = f"**{title(entry.change.setting)}:** {before_and_after(entry.change, ROOM_IN_HISTORY)}"
-    return ui.TextDisplay(f"{line}\n-# by <@{entry.changed_by}> {discord.utils.format_dt(entry.changed_at, 'f')}")
+    when = discord.utils.format_dt(entry.changed_at, "f")
+    by = _("-# by {member} {when}", member=f"<@{entry.changed_by}>", when=when)
+    return ui.TextDisplay(f"{change_line(entry.change, ROOM_IN_HISTORY)}\n{by}")
 
 
 def _items(value: Any) -> list[Any] | None:

@@ -1,289 +1,261 @@
-"""A server's settings in words: what each is called and does, and its value as moderators read it.
+"""The words of a server's settings: what each is called and does, how its value is said, and its commands; a row each.
 
-Values come as in JSON (see bot.domain.guild_settings.serialization), as the audit log keeps them. What moderators wrote is
-escaped.
+Templates, put into the reader's language where they are shown.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from math import isqrt
-from typing import Any, cast
 
-from bot.chat.cards.text import words
-from bot.domain.guild_settings.settings import MAX_PRIORITY
-from bot.domain.quota import counted, in_credits
+from bot.domain.guild_settings.definitions import MAX_PRIORITY
+from bot.domain.language import Language
 from bot.domain.request import MAX_IMAGES, MAX_STEPS
 from bot.domain.safety import SafetyLevel, Spoilers
-
-ROOM = 500  # characters of one value; five of them and their explanations fit into a message
-STYLE_LENGTH, WORD_LENGTH = 60, 60
-
-
-class Theme(StrEnum):
-    """The pages of the panel."""
-
-    ACCESS = "access"
-    ALLOWANCES = "allowances"
-    LIMITS = "limits"
-    STYLES = "styles"
-    SAFETY = "safety"
-    SHOWING = "showing"
-
-    @property
-    def heading(self) -> str:
-        return _THEMES[self][0]
-
-    @property
-    def emoji(self) -> str:
-        return _THEMES[self][1]
-
-    @property
-    def summary(self) -> str:
-        """What stands on the page, in a few words."""
-        return _THEMES[self][2]
-
-
-_THEMES: Mapping[Theme, tuple[str, str, str]] = {
-    Theme.ACCESS: ("Where and who", "📍", "Channels and roles"),
-    Theme.ALLOWANCES: ("Allowances", "🪙", "Credits a day, waiting jobs, priorities"),
-    Theme.LIMITS: ("Limits", "📏", "Size, steps and number of pictures"),
-    Theme.STYLES: ("Styles", "🎨", "Styles, and what is always left out"),
-    Theme.SAFETY: ("Safety", "🛡️", "How far pictures may go, words, reports"),
-    Theme.SHOWING: ("Showing and keeping", "🖼️", "Spoilers, reuse, how long things are kept"),
-}
-
-Shown = Callable[[Any, int], str]
-"""A value that is set, in so many characters or a little more."""
+from bot.messages import Message, counted, message, translatable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingText:
-    """`unset` stands for a value that is empty or None."""
+    """`unset` stands for a value that is empty or None, `empty` says what an empty field of the form means, if not that.
 
-    theme: Theme
+    `number` says a number with its unit, which is the `label` of the form's field. `choices` names the values of a list, by
+    themselves as texts. `commands` are what follows `/settings`, with a description: one that sets the value, or for lists
+    those that add to it, take from it and clear it; `option` is what they call the value.
+    """
+
     title: str
-    meaning: str = ""
-    unset: str = "none"
-    shown: Shown = lambda value, _: str(value)
+    meaning: Message | None = None
+    unset: Message = field(default_factory=lambda: message("none"))
+    empty: Message | None = None
+    label: str = ""
+    hint: Message | None = None
+    number: Callable[[int], Message] = lambda value: Message(str(value))
+    choices: Mapping[str, str] = field(default_factory=dict[str, str])
+    commands: tuple[tuple[str, str], ...]
+    option: str
 
 
-def shown(name: str, value: Any, room: int = ROOM) -> str:
-    """A setting's value in about `room` characters; of a setting that is no more, what was stored."""
-    text = SETTING_TEXTS.get(name)
-    if text is None:
-        return words(json.dumps(value, ensure_ascii=False), room // 2)
-    if value is None or value in ("", [], {}):
-        return text.unset
-    return text.shown(value, room)
+def _credits(number: int) -> Message:
+    return counted("{count:,} credit", "{count:,} credits", number)
 
 
-def title(name: str) -> str:
-    """What people call the setting."""
-    text = SETTING_TEXTS.get(name)
-    return words(name, STYLE_LENGTH) if text is None else text.title
+def _days(number: int) -> Message:
+    return counted("{count:,} day", "{count:,} days", number)
 
 
-def in_words(sentence: str) -> str:
-    """A refusal with the settings called as people call them; files of settings know them by their names."""
-    for name, text in SETTING_TEXTS.items():
-        sentence = sentence.replace(f"`{name}`", f"**{text.title}**")
-    return sentence
-
-
-def joined(items: Sequence[str], room: int) -> str:
-    """As many of `items` as fit, and how many more there are; the first one always."""
-    kept: list[str] = []
-    for item in items:
-        if kept and len(", ".join([*kept, item])) > room:
-            return f"{', '.join(kept)} and {len(items) - len(kept)} more"
-        kept.append(item)
-    return ", ".join(kept)
-
-
-def names_of(theme: Theme) -> list[str]:
-    """The settings of a page, in their order."""
-    return [name for name, text in SETTING_TEXTS.items() if text.theme is theme]
-
-
-def pixels(number: int) -> str:
-    """An amount of pixels, and the square that has as many."""
+def pixels(number: int) -> Message:
+    """Returns an amount of pixels, and the square that has as many."""
     side = isqrt(number)
-    return f"{side} × {side} pixels, or as many" if side * side == number else f"{number:,} pixels"
+    if side * side == number:
+        return message("{side} × {side} pixels, or as many", side=side)
+    return counted("{count:,} pixel", "{count:,} pixels", number)
 
 
-def _list_of(shape: Callable[[str], str]) -> Shown:
-    return lambda value, room: joined([shape(str(item)) for item in cast("list[Any]", value)], room)
+def _role_list(path: str) -> tuple[tuple[str, str], ...]:
+    return (
+        (f"{path} add", translatable("Add a role to the list")),
+        (f"{path} remove", translatable("Remove a role from the list")),
+        (f"{path} clear", translatable("Empty the list")),
+    )
 
-
-def _numbers(unit: Callable[[int], str]) -> Shown:
-    def listed(value: Any, room: int) -> str:
-        given = cast("dict[str, int]", value)
-        return joined([f"<@&{role_id}> {unit(number)}" for role_id, number in given.items()], room)
-
-    return listed
-
-
-def _one_of(names: Mapping[str, str]) -> Shown:
-    return lambda value, _: names.get(str(value), words(str(value), STYLE_LENGTH))
-
-
-def _uncapitalised(names: Mapping[str, str]) -> Mapping[str, str]:
-    """As they stand behind a title, where the other values begin small too."""
-    return {value: name[:1].lower() + name[1:] for value, name in names.items()}
-
-
-def _days(value: Any, _: int) -> str:
-    return counted(int(value), "day")
-
-
-_CHANNELS = _list_of(lambda item: f"<#{item}>")
-_ROLES = _list_of(lambda item: f"<@&{item}>")
-
-SAFETY_NAMES: Mapping[str, str] = {
-    SafetyLevel.STRICT: "Strict: for everybody, in every channel",
-    SafetyLevel.MODERATE: "Moderate: suggestive at most, nothing sexual",
-    SafetyLevel.AGE_RESTRICTED: "Adult in age-restricted channels, else moderate",
-}
-SPOILER_NAMES: Mapping[str, str] = {
-    Spoilers.NEVER: "Only for members who want it",
-    Spoilers.AGE_RESTRICTED: "In age-restricted channels",
-    Spoilers.ALWAYS: "Every picture",
-}
-REUSE_NAMES: Mapping[str, str] = {"True": "Everybody", "False": "Only whoever asked for it"}
 
 SETTING_TEXTS: Mapping[str, SettingText] = {
     "allowed_channels": SettingText(
-        theme=Theme.ACCESS,
-        title="Allowed channels",
-        meaning="Where I draw. A thread counts as its channel.",
-        unset="every channel",
-        shown=_CHANNELS,
+        title=translatable("Allowed channels"),
+        meaning=message("Where I draw. Threads count as part of their channel."),
+        unset=message("every channel"),
+        commands=(
+            ("channels add", translatable("Only let me draw in the channels you add")),
+            ("channels remove", translatable("Remove a channel; with none left, I draw everywhere")),
+            ("channels clear", translatable("Let me draw in every channel")),
+        ),
+        option="channel",
     ),
     "allowed_roles": SettingText(
-        theme=Theme.ACCESS,
-        title="Allowed roles",
-        meaning="Who may draw: members with one of these roles.",
-        unset="everybody",
-        shown=_ROLES,
+        title=translatable("Allowed roles"),
+        meaning=message("Who can draw: members with one of these roles."),
+        unset=message("everybody"),
+        commands=_role_list("roles"),
+        option="role",
     ),
     "daily_credits": SettingText(
-        theme=Theme.ALLOWANCES,
-        title="Daily credits",
-        meaning="For each member. 1 credit is one 1024 × 1024 picture of 28 steps.",
-        unset="as my host set it",
-        shown=lambda value, _: in_credits(int(value)),
+        title=translatable("Daily credits"),
+        meaning=message("For each member. 1 credit ≈ one 1024 × 1024 picture at 28 steps."),
+        unset=message("host default"),
+        label=translatable("Credits a day"),
+        number=_credits,
+        commands=(("allowance everybody", translatable("Credits a day for each member; leave out for the host default")),),
+        option="credits",
     ),
     "role_credits": SettingText(
-        theme=Theme.ALLOWANCES,
-        title="Daily credits of roles",
-        meaning="A member with several of them has the largest.",
-        shown=_numbers(in_credits),
+        title=translatable("Daily credits of roles"),
+        meaning=message("Members with several roles get the highest."),
+        empty=message("no credits of its own"),
+        label=translatable("Credits a day"),
+        number=_credits,
+        commands=(
+            ("allowance role", translatable("Give a role credits of its own; members get the highest of their roles")),
+            ("allowance remove", translatable("Remove a role's own credits")),
+            ("allowance clear", translatable("Remove the credits of all roles")),
+        ),
+        option="credits",
     ),
     "exempt_roles": SettingText(
-        theme=Theme.ALLOWANCES,
-        title="Roles without a daily limit",
-        meaning="The limit over all servers still holds, if my host set one.",
-        shown=_ROLES,
+        title=translatable("Roles without a daily limit"),
+        meaning=message("My host's limit across all servers still applies, if there is one."),
+        commands=_role_list("exempt"),
+        option="role",
     ),
     "waiting_jobs": SettingText(
-        theme=Theme.ALLOWANCES,
-        title="Waiting jobs",
-        meaning="How many a member may have in the queue here.",
-        unset="as many as my host allows",
-        shown=lambda value, _: counted(int(value), "job"),
+        title=translatable("Waiting requests"),
+        meaning=message("How many a member can have in the queue here."),
+        unset=message("host default"),
+        label=translatable("Requests"),
+        number=lambda value: counted("{count} request", "{count} requests", value),
+        commands=(("limit waiting", translatable("How many requests a member can have waiting; leave out for no limit here")),),
+        option="most",
     ),
     "role_priorities": SettingText(
-        theme=Theme.ALLOWANCES,
-        title="Priority of roles",
-        meaning=f"1 to {MAX_PRIORITY}. With 3, members get three turns for one of the others.",
-        unset="the same for everybody",
-        shown=_numbers(str),
+        title=translatable("Priority of roles"),
+        meaning=message("1 to {most}. With 3, they get three turns for everyone else's one.", most=MAX_PRIORITY),
+        unset=message("the same for everybody"),
+        empty=message("no priority"),
+        label=translatable("Priority"),
+        commands=(
+            ("priority role", translatable("How many turns a role gets for everyone else's one")),
+            ("priority remove", translatable("Remove a role's priority")),
+            ("priority clear", translatable("Remove the priority of all roles")),
+        ),
+        option="turns",
     ),
     "max_pixels": SettingText(
-        theme=Theme.LIMITS,
-        title="Largest picture",
-        unset="every size that the model offers",
-        shown=lambda value, _: pixels(int(value)),
+        title=translatable("Largest picture"),
+        unset=message("every size that the model offers"),
+        number=pixels,
+        commands=(("limit size", translatable("How many pixels a picture can have; leave out for no limit here")),),
+        option="most",
     ),
     "max_steps": SettingText(
-        theme=Theme.LIMITS,
-        title="Most steps",
-        meaning="More steps take longer and may be finer.",
-        unset=f"up to {MAX_STEPS}",
-        shown=lambda value, _: counted(int(value), "step"),
+        title=translatable("Most steps"),
+        meaning=message("More steps take longer and can add detail."),
+        unset=message("up to {most}", most=MAX_STEPS),
+        empty=message("no limit here"),
+        label=translatable("Steps"),
+        number=lambda value: counted("{count} step", "{count} steps", value),
+        commands=(("limit steps", translatable("How many steps a picture can have; leave out for no limit here")),),
+        option="most",
     ),
     "max_images": SettingText(
-        theme=Theme.LIMITS,
-        title="Most pictures at once",
-        unset=f"up to {MAX_IMAGES}",
-        shown=lambda value, _: counted(int(value), "picture"),
+        title=translatable("Most pictures at once"),
+        unset=message("up to {most}", most=MAX_IMAGES),
+        number=lambda value: counted("{count} picture", "{count} pictures", value),
+        commands=(("limit pictures", translatable("How many pictures to draw at once; leave out for no limit here")),),
+        option="most",
     ),
     "default_style": SettingText(
-        theme=Theme.STYLES,
-        title="Default style",
-        meaning="For members who choose none.",
-        unset="no style",
-        shown=lambda value, _: words(str(value), STYLE_LENGTH),
+        title=translatable("Default style"),
+        meaning=message("Used when a member doesn't choose one."),
+        unset=message("no style"),
+        commands=(("styles default", translatable("The style for members who don't choose one; leave out for no style")),),
+        option="style",
     ),
     "allowed_styles": SettingText(
-        theme=Theme.STYLES,
-        title="Allowed styles",
-        meaning="What may be chosen, beside no style at all.",
-        unset="every style",
-        shown=_list_of(lambda item: words(item, STYLE_LENGTH)),
+        title=translatable("Allowed styles"),
+        meaning=message("Styles members can choose."),
+        unset=message("every style"),
+        commands=(
+            ("styles allow", translatable("Only let members choose the styles you allow")),
+            ("styles disallow", translatable("Remove a style; with none left, members can choose all")),
+            ("styles allow-all", translatable("Let members choose every style")),
+        ),
+        option="style",
     ),
     "default_negative_prompt": SettingText(
-        theme=Theme.STYLES,
-        title="Default negative prompt",
-        meaning="What to leave out for members who say nothing about it.",
-        unset="nothing",
-        shown=lambda value, room: words(str(value), room // 2),  # escaping can double it
+        title=translatable("Left out by default"),
+        meaning=message("Used when a member doesn't set their own."),
+        unset=message("nothing"),
+        label=translatable("Leave out"),
+        hint=message("Tags, like lowres, bad hands. Empty = nothing."),
+        commands=(("negative-prompt", translatable("What to leave out for members who don't set their own")),),
+        option="text",
     ),
     "safety": SettingText(
-        theme=Theme.SAFETY,
-        title="Safety level",
-        meaning="At every level, prompts that sexualise minors are refused.",
-        shown=_one_of(SAFETY_NAMES),
+        title=translatable("Safety level"),
+        meaning=message("Prompts that sexualise minors are refused at every level."),
+        choices={
+            SafetyLevel.STRICT: translatable("Strict: for everybody, in every channel"),
+            SafetyLevel.MODERATE: translatable("Moderate: suggestive at most, nothing sexual"),
+            SafetyLevel.AGE_RESTRICTED: translatable("Adult content in age-restricted channels, moderate elsewhere"),
+        },
+        commands=(("safety", translatable("How far pictures may go")),),
+        option="level",
     ),
     "blocked_words": SettingText(
-        theme=Theme.SAFETY,
-        title="Blocked words",
-        meaning="Prompts with one of them are refused.",
-        shown=_list_of(lambda item: words(item, WORD_LENGTH)),
+        title=translatable("Blocked words"),
+        meaning=message("Prompts with one of these are refused."),
+        label=translatable("Words"),
+        commands=(
+            ("words add", translatable("Refuse prompts with this word or phrase")),
+            ("words remove", translatable("Allow this word or phrase again")),
+            ("words clear", translatable("Block no words")),
+        ),
+        option="word",
     ),
     "report_channel": SettingText(
-        theme=Theme.SAFETY,
-        title="Report channel",
-        meaning="Where I post what members report.",
-        unset="none, so reports reach nobody",
-        shown=lambda value, _: f"<#{value}>",
+        title=translatable("Report channel"),
+        meaning=message("Where I post what members report. Without one, nobody sees reports."),
+        commands=(("reports", translatable("Where I post what members report; leave out for nowhere")),),
+        option="channel",
+    ),
+    "language": SettingText(
+        title=translatable("Language"),
+        meaning=message("The language of the cards. Default: your server's language in Discord."),
+        unset=message("same as in Discord"),
+        choices={
+            Language.ENGLISH: "English",
+            Language.JAPANESE: "日本語",
+            Language.CHINESE: "简体中文",
+            Language.KOREAN: "한국어",
+            Language.GERMAN: "Deutsch",
+        },
+        commands=(("language", translatable("The language of the cards; leave out for your server's language in Discord")),),
+        option="language",
     ),
     "spoilers": SettingText(
-        theme=Theme.SHOWING,
-        title="Pictures hidden behind a click",
-        shown=_one_of(_uncapitalised(SPOILER_NAMES)),
+        title=translatable("Spoilers"),
+        meaning=message("Which pictures are hidden until you click them."),
+        choices={
+            Spoilers.NEVER: translatable("Members decide"),
+            Spoilers.AGE_RESTRICTED: translatable("In age-restricted channels"),
+            Spoilers.ALWAYS: translatable("Every picture"),
+        },
+        commands=(("spoilers", translatable("Which pictures are hidden until you click them")),),
+        option="pictures",
     ),
     "others_may_reuse": SettingText(
-        theme=Theme.SHOWING,
-        title="Who may reroll, vary and remix a picture",
-        shown=_one_of(_uncapitalised(REUSE_NAMES)),
+        title=translatable("Who can use a picture's buttons"),
+        choices={"True": translatable("Everybody"), "False": translatable("Only its owner")},
+        commands=(("reuse", translatable("Who can reroll, vary and remix a picture")),),
+        option="who",
     ),
     "picture_days": SettingText(
-        theme=Theme.SHOWING,
-        title="Delete pictures after",
-        meaning="On my side. The message in Discord stays.",
-        unset="as my host decides",
-        shown=_days,
+        title=translatable("Delete pictures after"),
+        meaning=message("On my side. The message in Discord stays."),
+        unset=message("host default"),
+        label=translatable("Days"),
+        number=_days,
+        commands=(("keep pictures", translatable("How many days I keep pictures; leave out for the host default")),),
+        option="days",
     ),
     "prompt_days": SettingText(
-        theme=Theme.SHOWING,
-        title="Delete prompts after",
-        meaning="The picture on my side goes with its prompt.",
-        unset="as my host decides",
-        shown=_days,
+        title=translatable("Delete prompts after"),
+        meaning=message("I delete the picture on my side with its prompt."),
+        unset=message("host default"),
+        label=translatable("Days"),
+        number=_days,
+        commands=(("keep prompts", translatable("How many days I keep prompts and pictures; leave out for the host default")),),
+        option="days",
     ),
 }

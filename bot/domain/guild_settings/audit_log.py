@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain.guild_settings.serialization import to_values
-from bot.domain.guild_settings.settings import SETTING_NAMES, GuildSettings
+from bot.domain.guild_settings.settings import GuildSettings
 
 Edit = Callable[[GuildSettings], GuildSettings]
 """Makes new settings out of those that hold at that moment; pure, since it runs inside a transaction."""
@@ -50,6 +50,6 @@ class TrailPage:
 
 
 def changes(before: GuildSettings, after: GuildSettings) -> tuple[Change, ...]:
-    """What is different, a setting each."""
+    """Returns what is different, a setting each."""
     old, new = to_values(before), to_values(after)
-    return tuple(Change(setting=name, before=old[name], after=new[name]) for name in SETTING_NAMES if old[name] != new[name])
+    return tuple(Change(setting=name, before=old[name], after=new[name]) for name in new if old[name] != new[name])

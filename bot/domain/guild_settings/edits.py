@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bot.domain.guild_settings.audit_log import Edit
+from bot.domain.guild_settings.definitions import SETTINGS
 from bot.domain.guild_settings.serialization import from_values, import_text, to_values
-from bot.domain.guild_settings.settings import SETTING_NAMES, GuildSettings, restored
+from bot.domain.guild_settings.settings import GuildSettings, restored
 
 
 def assign(name: str, value: Any) -> Edit:
@@ -35,9 +36,9 @@ def give_role(name: str, role_id: str, number: int | None) -> Edit:
     return edit
 
 
-def reset(names: Iterable[str] = SETTING_NAMES) -> Edit:
-    """Let these settings be as in the beginning."""
-    wanted = tuple(names)
+def reset(names: Iterable[str] | None = None) -> Edit:
+    """Let these settings be as in the beginning; None: all of them."""
+    wanted = tuple(SETTINGS if names is None else names)
     return lambda settings: restored(settings, wanted)
 
 

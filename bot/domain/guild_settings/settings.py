@@ -7,37 +7,16 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from bot.domain.quota import MAX_GRANT, Limits
-from bot.domain.request import MAX_IMAGES, MAX_STEPS, check_range, clean_prompt
+from bot.domain.guild_settings.definitions import SETTINGS, known_setting
+from bot.domain.language import Language
+from bot.domain.quota import Limits
 from bot.domain.safety import SafetyLevel, Spoilers
 from bot.errors import InvalidRequestError
 
-MAX_LISTED = 25  # Discord's select holds so many channels, roles or styles
-MAX_STYLE_NAME = 100  # characters; the value of a choice
-MAX_WORDS, MAX_WORD_LENGTH = 100, 60
-MAX_ALLOWANCE = MAX_GRANT  # credits a day
-MAX_WAITING = 50  # jobs
-MAX_PRIORITY = 10
-MIN_PIXELS, MAX_PIXELS = 64 * 64, 4096 * 4096
-MAX_DAYS = 3650
-MAX_ID = 2**63 - 1  # Discord's snowflakes
-
-RoleNumbers = Mapping[int, int]
-"""Numbers by role id, in the order of the ids; cannot be changed."""
-
-_RANGES = {
-    "daily_credits": (0, MAX_ALLOWANCE),
-    "waiting_jobs": (1, MAX_WAITING),
-    "max_pixels": (MIN_PIXELS, MAX_PIXELS),
-    "max_steps": (1, MAX_STEPS),
-    "max_images": (1, MAX_IMAGES),
-    "report_channel": (1, MAX_ID),
-    "picture_days": (1, MAX_DAYS),
-    "prompt_days": (1, MAX_DAYS),
-}
+NumbersByRole = Mapping[int, int]
 
 
-def _no_numbers() -> RoleNumbers:
+def _no_numbers() -> NumbersByRole:
     return MappingProxyType({})
 
 
@@ -63,6 +42,7 @@ class GuildSettings:
     safety: how far pictures may go.
     blocked_words: words that this server does not want in prompts.
     report_channel: where reports are posted. None: reports reach nobody.
+    language: of public cards. None: the server's language in Discord.
     spoilers: which pictures are hidden behind a click.
     others_may_reuse: whether members may reroll, vary and remix the pictures of others.
     picture_days, prompt_days: after how many days pictures and prompts are deleted. None: they are kept.
@@ -71,10 +51,10 @@ class GuildSettings:
     allowed_channels: frozenset[int] = frozenset()
     allowed_roles: frozenset[int] = frozenset()
     daily_credits: int | None = None
-    role_credits: RoleNumbers = field(default_factory=_no_numbers)
+    role_credits: NumbersByRole = field(default_factory=_no_numbers)
     exempt_roles: frozenset[int] = frozenset()
     waiting_jobs: int | None = None
-    role_priorities: RoleNumbers = field(default_factory=_no_numbers)
+    role_priorities: NumbersByRole = field(default_factory=_no_numbers)
     max_pixels: int | None = None
     max_steps: int | None = None
     max_images: int | None = None
@@ -84,23 +64,20 @@ class GuildSettings:
     safety: SafetyLevel = SafetyLevel.MODERATE
     blocked_words: tuple[str, ...] = ()
     report_channel: int | None = None
+    language: Language | None = None
     spoilers: Spoilers = Spoilers.NEVER
     others_may_reuse: bool = True
     picture_days: int | None = None
     prompt_days: int | None = None
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            number: int | None = getattr(self, name)
-            if number is not None:
-                check_range(name, number, low, high)
-        for name in ("allowed_channels", "allowed_roles", "exempt_roles"):
-            _check_ids(name, getattr(self, name))
-        self._set("role_credits", _checked_numbers("role_credits", self.role_credits, 0, MAX_ALLOWANCE))
-        self._set("role_priorities", _checked_numbers("role_priorities", self.role_priorities, 1, MAX_PRIORITY))
-        self._set("default_negative_prompt", clean_prompt(self.default_negative_prompt, "default negative prompt"))
-        self._set("blocked_words", _checked_words(self.blocked_words))
-        self._check_styles()
+        for name in (setting.name for setting in fields(self)):
+            object.__setattr__(self, name, SETTINGS[name].kind.checked(name, getattr(self, name)))
+        if not self.offers(self.default_style):
+            raise InvalidRequestError(
+                "The default style `{style}` isn't one of the allowed styles. Allow it, or choose another.",
+                style=self.default_style or "",
+            )
 
     def offers(self, style: str | None) -> bool:
         """Whether members may choose the style of that name; no style is always possible."""
@@ -123,36 +100,15 @@ class GuildSettings:
             return None
         return _largest(self.role_credits, role_ids, everybodys)
 
-    def _check_styles(self) -> None:
-        _check_count("allowed_styles", self.allowed_styles)
-        for name in (*self.allowed_styles, *([] if self.default_style is None else [self.default_style])):
-            if not name.strip() or not name.isprintable() or len(name) > MAX_STYLE_NAME:
-                raise InvalidRequestError(
-                    f"The name of a style has 1 to {MAX_STYLE_NAME} visible characters. Choose one from the list."
-                )
-        if not self.offers(self.default_style):
-            raise InvalidRequestError(
-                f"The default style `{self.default_style}` is not among the allowed styles. Allow it, or choose another."
-            )
-
-    def _set(self, name: str, value: object) -> None:
-        object.__setattr__(self, name, value)
-
 
 def restored(settings: GuildSettings, names: Iterable[str]) -> GuildSettings:
-    """`settings` with those of `names` as they were in the beginning. Raises InvalidRequestError for an unknown name."""
-    defaults: dict[str, Any] = {name: getattr(UNCHANGED, known_setting(name)) for name in names}
+    """Returns `settings` with those of `names` as in the beginning. Raises InvalidRequestError for an unknown name."""
+    beginning = type(settings)()
+    defaults: dict[str, Any] = {name: getattr(beginning, known_setting(name).name) for name in names}
     return replace(settings, **defaults)
 
 
-def known_setting(name: str) -> str:
-    """`name`, if there is such a setting. Raises InvalidRequestError."""
-    if name not in SETTING_NAMES:
-        raise InvalidRequestError("There is no setting of that name. Choose one from the list.")
-    return name
-
-
-def _largest(numbers: RoleNumbers, role_ids: Collection[int], everybodys: int) -> int:
+def _largest(numbers: NumbersByRole, role_ids: Collection[int], everybodys: int) -> int:
     return max([everybodys, *(number for role_id, number in numbers.items() if role_id in role_ids)])
 
 
@@ -161,40 +117,5 @@ def _smaller(first: int | None, second: int | None) -> int | None:
     return min(given) if given else None
 
 
-def _check_count(name: str, values: Collection[object], most: int = MAX_LISTED) -> None:
-    if len(values) > most:
-        raise InvalidRequestError(f"`{name}` holds at most {most}; you gave {len(values):,}. Leave some out.")
-
-
-def _check_ids(name: str, ids: Collection[int]) -> None:
-    _check_count(name, ids)
-    if not all(1 <= number <= MAX_ID for number in ids):
-        raise InvalidRequestError(f"`{name}` holds something that is no id of Discord's. Choose from the list.")
-
-
-def _checked_numbers(name: str, numbers: RoleNumbers, low: int, high: int) -> RoleNumbers:
-    _check_ids(name, numbers)
-    for number in numbers.values():
-        check_range(name, number, low, high)
-    return MappingProxyType(dict(sorted(numbers.items())))
-
-
-def _checked_words(words: Iterable[str]) -> tuple[str, ...]:
-    """Each word once, whatever its case, on one line."""
-    kept: dict[str, str] = {}
-    for word in words:
-        line = clean_prompt(word, "blocked word")
-        if len(line) > MAX_WORD_LENGTH or not any(char.isalnum() for char in line):
-            raise InvalidRequestError(
-                f"A blocked word has 1 to {MAX_WORD_LENGTH} characters, letters or digits among them. "
-                f"Change or leave out `{line[:MAX_WORD_LENGTH]}`."
-            )
-        kept.setdefault(line.casefold(), line)
-    _check_count("blocked_words", kept, MAX_WORDS)
-    return tuple(kept.values())
-
-
 UNCHANGED = GuildSettings()
 """What holds in a server that has changed nothing, and in direct messages."""
-
-SETTING_NAMES: tuple[str, ...] = tuple(setting.name for setting in fields(GuildSettings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,24 +11,21 @@ from typing import Any
 import pytest
 from discord import ui
 
-from bot.chat.settings.changes import all_settings_view, change_lines, changed_view, history_view
+from bot.chat.actions import SettingsPress
+from bot.chat.settings.changes import all_settings_view, change_lines, changed_view, export_view, history_view
 from bot.chat.settings.controls import Offer, chosen_edit, select_for
-from bot.chat.settings.forms import FORM_SETTINGS, setting_form
-from bot.chat.settings.items import SettingsPress
+from bot.chat.settings.forms import has_form, setting_form
 from bot.chat.settings.panel import panel
-from bot.chat.settings.text import SETTING_TEXTS, Theme, joined, names_of, shown
+from bot.chat.settings.text import SETTING_TEXTS
+from bot.chat.settings.values import in_words, joined, shown
+from bot.chat.translation import rendered
 from bot.domain.guild_settings.audit_log import Change, Revision, TrailEntry, TrailPage, changes
+from bot.domain.guild_settings.definitions import MAX_ALLOWANCE, SETTINGS, Group, settings_in
+from bot.domain.guild_settings.edits import assign
+from bot.domain.guild_settings.kinds import MAX_LISTED, MAX_STYLE_NAME, MAX_WORD_LENGTH, MAX_WORDS
 from bot.domain.guild_settings.serialization import to_values
-from bot.domain.guild_settings.settings import (
-    MAX_ALLOWANCE,
-    MAX_LISTED,
-    MAX_STYLE_NAME,
-    MAX_WORD_LENGTH,
-    MAX_WORDS,
-    SETTING_NAMES,
-    UNCHANGED,
-    GuildSettings,
-)
+from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
+from bot.domain.language import Language
 from bot.domain.request import MAX_PROMPT_LENGTH
 from bot.domain.safety import SafetyLevel, Spoilers
 from bot.errors import InvalidRequestError
@@ -54,6 +52,7 @@ LARGEST = GuildSettings(
     safety=SafetyLevel.AGE_RESTRICTED,
     blocked_words=tuple(f"@everyone {number:03}{'*' * (MAX_WORD_LENGTH - 13)}" for number in range(MAX_WORDS)),
     report_channel=max(IDS),
+    language=Language.CHINESE,
     spoilers=Spoilers.AGE_RESTRICTED,
     others_may_reuse=False,
     picture_days=3650,
@@ -89,29 +88,30 @@ def payloads(components: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
             yield component["accessory"]
 
 
-@pytest.mark.parametrize("theme", Theme)
+@pytest.mark.parametrize("group", Group)
 @pytest.mark.parametrize(("settings", "offer"), [(UNCHANGED, SMALL_OFFER), (UNCHANGED, OFFER), (LARGEST, OFFER)])
-def test_every_page_keeps_within_discords_limits(theme: Theme, settings: GuildSettings, offer: Offer):
+def test_every_page_keeps_within_discords_limits(group: Group, settings: GuildSettings, offer: Offer):
     largest_notice = change_lines(changes(UNCHANGED, LARGEST), 700)
 
-    view = panel(theme, to_values(settings), offer, largest_notice)
+    view = panel(group, to_values(settings), offer, largest_notice)
 
     check_limits(view)
     assert "@everyone" not in texts(view)
 
 
 def test_every_setting_stands_on_one_page_and_can_be_changed_there():
-    assert sorted(name for theme in Theme for name in names_of(theme)) == sorted(SETTING_NAMES)
+    assert [name for group in Group for name in settings_in(group)] == list(SETTINGS) == list(SETTING_TEXTS)
     values = to_values(UNCHANGED)
-    by_select = {name for name in SETTING_NAMES if select_for(name, f"pastel-settings:a:{name}", values, OFFER)}
-    assert by_select | FORM_SETTINGS == set(SETTING_NAMES)
-    assert not by_select & FORM_SETTINGS
+    by_select = {name for name in SETTINGS if select_for(name, f"pastel-settings:a:{name}", values, OFFER)}
+    by_form = {name for name in SETTINGS if has_form(name)}
+    assert by_select | by_form == set(SETTINGS)
+    assert not by_select & by_form
 
 
 def test_a_model_without_styles_has_nothing_to_choose_among_them():
     offer = replace(SMALL_OFFER, styles=())
 
-    check_limits(panel(Theme.STYLES, to_values(UNCHANGED), offer))
+    check_limits(panel(Group.STYLES, to_values(UNCHANGED), offer))
     assert select_for("allowed_styles", "x", to_values(UNCHANGED), offer) is None
 
 
@@ -124,7 +124,7 @@ def test_a_chosen_style_that_is_gone_stays_on_the_list_so_that_it_can_be_taken_o
     assert [(option.value, option.default) for option in select.options] == [("pastel", True), ("lost", True)]
 
 
-@pytest.mark.parametrize("name", sorted(FORM_SETTINGS))
+@pytest.mark.parametrize("name", [name for name in SETTINGS if has_form(name)])
 @pytest.mark.parametrize("settings", [UNCHANGED, LARGEST])
 def test_every_form_keeps_within_discords_limits_and_loses_nothing_that_was_set(name: str, settings: GuildSettings):
     payload = setting_form(SettingsPress(page="safety", setting=name), to_values(settings)).to_dict()
@@ -212,3 +212,83 @@ def test_a_choice_that_no_select_offers_is_refused(name: str, chosen: list[str])
 @pytest.mark.parametrize("custom_id", ["pastel-settings:a:", "pastel-settings:A:b", f"pastel-settings:history:{'9' * 19}", "x"])
 def test_other_custom_ids_are_not_ours(custom_id: str):
     assert SettingsPress.parse(custom_id) is None
+
+
+class Marks(gettext.NullTranslations):
+    """A language that puts every template between marks."""
+
+    def gettext(self, message: str) -> str:
+        return f"«{message}»"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return f"«{msgid1 if n == 1 else msgid2}»"
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every language is that one, from now on: what was put into words before it shows no marks."""
+    monkeypatch.setattr("bot.chat.translation._catalogue", lambda language: Marks())
+
+
+def said_in(payload: dict[str, Any]) -> Iterator[str]:
+    """What people read of a component, but for values that only the server or the model has words for."""
+    for part in payloads([payload]):
+        yield from (part[key] for key in ("content", "title", "label", "description", "placeholder") if part.get(key))
+        yield from (option["description"] for option in part.get("options", []) if option.get("description"))
+        if "component" in part:
+            yield from said_in(part["component"])
+
+
+@pytest.mark.usefixtures("marked")
+@pytest.mark.parametrize("group", Group)
+def test_a_page_is_put_into_the_language_of_whoever_looks_when_it_is_shown(group: Group):
+    view = panel(group, to_values(LARGEST), OFFER, change_lines(changes(UNCHANGED, LARGEST), 700))
+
+    said = [text for part in view.to_components() for text in said_in(part)]
+
+    assert len(said) > 5
+    assert all("«" in text for text in said), said
+    for name in settings_in(group):
+        assert any(f"«{SETTING_TEXTS[name].title}»" in text for text in said)
+
+
+@pytest.mark.usefixtures("marked")
+@pytest.mark.parametrize("name", [name for name in SETTINGS if has_form(name)])
+def test_a_form_is_put_into_the_language_of_whoever_opens_it(name: str):
+    form = setting_form(SettingsPress(page="safety", setting=name), to_values(UNCHANGED)).to_dict()
+
+    said = [form["title"], *(text for label in form["components"] for text in said_in(label))]
+
+    assert len(said) >= 3
+    assert all("«" in text for text in said), said
+
+
+@pytest.mark.usefixtures("marked")
+def test_answers_and_the_history_are_put_into_the_language_of_whoever_asked():
+    revision = Revision(settings=LARGEST, changes=changes(UNCHANGED, LARGEST))
+    entries = tuple(
+        TrailEntry(id=number, changed_by=5, changed_at=START, change=change)
+        for number, change in enumerate(revision.changes[:8])
+    )
+    views = [
+        changed_view(revision),
+        changed_view(Revision(settings=UNCHANGED, changes=())),
+        all_settings_view(to_values(LARGEST)),
+        history_view(TrailPage(entries=entries, older_than=1)),
+        history_view(TrailPage(entries=(), older_than=None)),
+        export_view("{}")[0],
+    ]
+
+    said = [line for view in views for line in texts(view).splitlines() if line]
+
+    assert len(said) > 40
+    assert all("«" in line for line in said), said
+
+
+@pytest.mark.usefixtures("marked")
+def test_a_refusal_on_the_panel_calls_the_setting_by_its_title_in_the_language_of_whoever_asked():
+    with pytest.raises(InvalidRequestError) as refused:
+        assign("max_steps", 100)(UNCHANGED)
+
+    assert str(refused.value).startswith("`max_steps` must be")
+    assert rendered(in_words(refused.value.sentence)) == "«**«Most steps»** must be between 1 and 60. You gave 100.»"

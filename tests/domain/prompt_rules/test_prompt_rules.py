@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.domain.guild_settings.settings import MAX_WORDS
+from bot.domain.guild_settings.kinds import MAX_WORDS
 from bot.domain.prompt_rules import Rule, broken_rule, check_words
 from bot.domain.request import MAX_PROMPT_LENGTH
 from bot.errors import NotAllowedError
