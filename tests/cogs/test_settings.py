@@ -312,7 +312,7 @@ async def test_an_exported_file_is_imported_again_and_says_what_it_changed(desk:
     [
         (b"hello", "no file of Pastel's settings"),
         (b'{"pastel_settings": 1, "max_steps": 5, "max_images": 9}', "max_images"),
-        (b"x" * (MAX_FILE_BYTES + 1), "at most 64 KiB"),
+        (b"x" * (MAX_FILE_BYTES + 1), "up to 64 KiB"),
     ],
 )
 async def test_a_file_with_a_fault_is_refused_with_a_sentence_and_changes_nothing(desk: Desk, data: bytes, reason: str):
