@@ -15,7 +15,7 @@ async def test_a_member_sees_their_credits_alone(harness: SimcordHarness):
     said = texts(result.response)
     assert "**4 of 5 left today**" in said
     assert "0 used today · 1 reserved" in said
-    assert "**Waiting:** 1 of 3 jobs" in said
+    assert "**In the queue:** 1 of 3" in said
 
 
 async def test_a_refusal_is_for_the_members_eyes_only_and_leaves_no_card(harness: SimcordHarness):
