@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 ACK_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)  # Discord's limit is 3 s
@@ -38,3 +40,8 @@ class Metrics:
         self.pictures = Gauge("pastel_pictures", "Stored pictures and uploads, as of the last hourly look", registry=r)
         self.picture_bytes = Gauge("pastel_picture_bytes", "Their bytes, as of the last hourly look", registry=r)
         self.errors = Counter("pastel_errors", "Unexpected errors logged with an id", registry=r)
+
+    def incident(self) -> str:
+        """Counts an unexpected error and returns the short id under which it is logged and told."""
+        self.errors.inc()
+        return secrets.token_hex(4)

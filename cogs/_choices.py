@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from discord.app_commands import Choice
 
 from bot.chat.cards.markdown import shorten
+from bot.chat.command_translator import filled
+from bot.chat.limits import MAX_OPTIONS, OPTION_LENGTH
+from bot.chat.views.choice_labels import quality_text, size_label, size_text
 from bot.domain.profile import ModelProfile, Style
 from bot.domain.quality import names_of
-
-MAX_CHOICES = 25  # Discord's limit
-NAME_LENGTH = 100  # of a choice
 
 
 def style_choices(styles: Sequence[Style], current: str) -> list[Choice[str]]:
@@ -21,23 +21,26 @@ def style_choices(styles: Sequence[Style], current: str) -> list[Choice[str]]:
     fitting.sort(key=lambda style: not style.title.casefold().startswith(typed))
     return [
         Choice(
-            name=shorten(f"{style.title} – {style.description}" if style.description else style.title, NAME_LENGTH),
+            name=shorten(f"{style.title} – {style.description}" if style.description else style.title, OPTION_LENGTH),
             value=style.name,
         )
-        for style in fitting[:MAX_CHOICES]
+        for style in fitting[:MAX_OPTIONS]
     ]
 
 
-def size_choices(profile: ModelProfile, current: str = "") -> list[Choice[str]]:
-    """The model's sizes by name and pixels, those that hold what was typed."""
+def size_choices(profile: ModelProfile) -> list[Choice[str]]:
+    """The model's sizes by name and pixels, for a command's fixed list."""
+    return [Choice(name=filled(size_text(size)), value=size.name) for size in profile.sizes[:MAX_OPTIONS]]
+
+
+def typed_size_choices(profile: ModelProfile, current: str) -> list[Choice[str]]:
+    """Those of the model's sizes whose name or label, in the member's language, holds what was typed."""
     typed = current.strip().casefold()
-    labels = [(size.name, f"{size.name} · {size.width} × {size.height}") for size in profile.sizes]
-    return [Choice(name=label, value=name) for name, label in labels if typed in label.casefold()][:MAX_CHOICES]
+    labels = [(size.name, size_label(size)) for size in profile.sizes]
+    fitting = [(name, label) for name, label in labels if typed in f"{name} {label}".casefold()]
+    return [Choice(name=shorten(label, OPTION_LENGTH), value=name) for name, label in fitting[:MAX_OPTIONS]]
 
 
 def quality_choices(profile: ModelProfile) -> list[Choice[str]]:
     """The model's qualities by name and steps."""
-    steps = {name: quality.num_inference_steps for name, quality in profile.quality.items()}
-    return [
-        Choice(name=f"{name} · {steps.get(name, profile.num_inference_steps)} steps", value=name) for name in names_of(profile)
-    ]
+    return [Choice(name=filled(quality_text(name, profile)), value=name) for name in names_of(profile)]

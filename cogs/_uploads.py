@@ -10,6 +10,7 @@ import discord
 from bot.chat.attachments import MAX_BYTES, READ_LIMIT, UNREADABLE
 from bot.domain.guild_settings.serialization import MAX_FILE_BYTES
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 
 MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
@@ -18,9 +19,9 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 MAX_TEXT_BYTES = 300_000  # 50,000 characters, which is as much of a picture's text as is read at all
 TEXT_LIMIT = 1.5  # seconds; what is read this way decides about a first answer
 
-UNREADABLE_TEXT = "I could not fetch the settings from Discord. Use **Read settings** on the picture again."
-NO_PICTURE = "There is no PNG, JPEG or WebP picture attached to that message."
-UNREADABLE_FILE = "I could not fetch your file from Discord. Please attach it again."
+UNREADABLE_TEXT = translatable("I couldn't get the settings from Discord. Use **Read settings** on the picture again.")
+NO_PICTURE = translatable("There's no PNG, JPEG or WebP picture in that message.")
+UNREADABLE_FILE = translatable("I couldn't get your file from Discord. Please attach it again.")
 
 
 def picture_in(message: discord.Message) -> discord.Attachment:
@@ -36,16 +37,18 @@ def check_upload(attachment: discord.Attachment) -> None:
     """Raises InvalidRequestError for what is too large or no picture by Discord's own account."""
     if attachment.size > MAX_BYTES:
         raise InvalidRequestError(
-            f"That picture has {attachment.size / 2**20:.1f} MiB; at most {MAX_BYTES // 2**20} MiB are possible. "
-            "Make it smaller and try again."
+            "That picture is {size:.1f} MiB, and I can take up to {limit} MiB. Make it smaller and try again.",
+            size=attachment.size / 2**20,
+            limit=MAX_BYTES // 2**20,
         )
     kind = _kind(attachment)
     if kind and kind not in TYPES:
-        raise InvalidRequestError("I can start from a PNG, JPEG or WebP picture only. Attach one of these.")
+        raise InvalidRequestError("I can only start from a PNG, JPEG or WebP picture. Attach one of those.")
     if (attachment.width or 0) * (attachment.height or 0) > MAX_PIXELS:
         raise InvalidRequestError(
-            f"That picture has {attachment.width} × {attachment.height} pixels, which is too many. "
-            "Make it smaller and try again."
+            "That picture has {width} × {height} pixels, which is too many. Make it smaller and try again.",
+            width=attachment.width or 0,
+            height=attachment.height or 0,
         )
 
 

@@ -8,19 +8,23 @@ from typing import Any
 
 import discord
 from discord import app_commands, ui
+from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot import __version__
 from bot.chat.cards.card import PINK
+from bot.chat.cards.markdown import link, small
 from bot.chat.cards.text import words
 from bot.chat.client import PastelBot
+from bot.chat.limits import MESSAGE_LENGTH
 from bot.chat.replies import answer
+from bot.chat.translation import _, plural
 from bot.domain.profile import Licence
 from bot.services.generation import GenerationService
 
-MAX_STYLES_TEXT = 2_500  # characters; Discord takes 4,000 in one message
+MAX_STYLES_TEXT = MESSAGE_LENGTH - 1_500  # characters; the other lines need some
 TITLE_LENGTH = 80
-OWN_LICENCE = "free software under the [MIT licence](https://opensource.org/license/mit)"
+OWN_LICENCE = Licence(name="MIT", url="https://opensource.org/license/mit")
 
 
 async def setup(bot: PastelBot) -> None:
@@ -34,7 +38,7 @@ class About(commands.Cog):
         self._generation = generation
         self._source = source
 
-    @app_commands.command(name="about", description="Version, model, licences and source of this bot")
+    @app_commands.command(name="about", description=locale_str("Version, model, licences and source code"))
     async def about(self, interaction: discord.Interaction) -> None:
         texts = (ui.TextDisplay[Any]("\n".join(lines)) for lines in (self._bot(), self._model(), self._styles()) if lines)
         view = ui.LayoutView(timeout=None)
@@ -42,15 +46,17 @@ class About(commands.Cog):
         await answer(interaction, view)
 
     def _bot(self) -> list[str]:
-        source = f" · [source]({self._source})" if self._source else ""
-        return [f"## Pastel {__version__}", f"A bot that draws anime, self-hosted; {OWN_LICENCE}{source}"]
+        licence = _linked(OWN_LICENCE.name, OWN_LICENCE.url)
+        about = _("A self-hosted anime drawing bot. Free and open source ({licence}).", licence=licence)
+        source = [link(_("Source code"), self._source)] if self._source else []
+        return [f"## Pastel {__version__}", " · ".join((about, *source))]
 
     def _model(self) -> list[str]:
         profile = self._generation.profile
         loras = self._generation.catalog.quality_styles(profile)
         return [
-            f"**Model:** {_linked(profile.title, profile.url)} · {_licence(profile.licence)}",
-            *(f"**For drafts:** {_linked(style.title, style.url)} · {_licence(style.licence)}" for style in loras),
+            _("**Model:** {name}", name=_entry(profile.title, profile.url, profile.licence)),
+            *(_("**For drafts:** {name}", name=_entry(style.title, style.url, style.licence)) for style in loras),
         ]
 
     def _styles(self) -> list[str]:
@@ -59,13 +65,18 @@ class About(commands.Cog):
     def _style_lines(self) -> Iterator[str]:
         styles = self._generation.catalog.styles_for(self._generation.profile)
         if styles:
-            yield "**Styles**"
+            yield _("**Styles**")
         room = MAX_STYLES_TEXT
         for number, style in enumerate(styles):
-            line = f"- {_linked(style.title, style.url)} · {_licence(style.licence)}"
+            line = f"- {_entry(style.title, style.url, style.licence)}"
             room -= len(line)
             if room < 0:
-                yield f"-# and {len(styles) - number} more; `/anime` offers them all"
+                more = plural(
+                    "and {count} more. `/anime` offers them all",
+                    "and {count} more. `/anime` offers them all",
+                    len(styles) - number,
+                )
+                yield small(more)
                 return
             yield line
 
@@ -80,10 +91,10 @@ def source_url() -> str | None:
     return next((url.strip() for name, _, url in named if name.strip().casefold() == "source"), None)
 
 
-def _licence(licence: Licence) -> str:
-    return f"licence {_linked(licence.name, licence.url)}"
+def _entry(title: str, url: str, licence: Licence) -> str:
+    return f"{_linked(title, url)} · {_linked(licence.name, licence.url)}"
 
 
 def _linked(title: str, url: str) -> str:
     text = words(title, TITLE_LENGTH)
-    return f"[{text}]({url})" if url.startswith("https://") else text
+    return link(text, url) if url.startswith("https://") else text

@@ -6,11 +6,14 @@ from typing import Any, cast
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
+from bot.chat.attachments import MAX_BYTES
 from bot.chat.client import PastelBot
+from bot.chat.command_translator import filled
 from bot.chat.replies import origin_of
+from bot.chat.views.choice_labels import size_text
 from bot.domain.job import Origin
 from bot.domain.profile import QualityName
 from bot.domain.prompt import chosen_style
@@ -28,6 +31,7 @@ from bot.domain.request import (
     StyleChoice,
 )
 from bot.errors import InvalidRequestError
+from bot.messages import message
 from bot.services.generation import GenerationService, Start
 from bot.services.request_builder import PreparedJob
 from cogs._choices import quality_choices, size_choices, style_choices
@@ -64,20 +68,26 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         return style_choices(await generation.styles(origin_of(interaction)), current)
 
     @app_commands.describe(
-        prompt="What to draw: tags or words, such as 1girl, green hair, beanie, night",
-        negative_prompt="What to leave out",
-        size=f"Default: {profile.default_size}",
-        images="How many pictures at once (default 1)",
-        seed="The same seed with the same words gives the same picture (default: random)",
-        steps=f"More steps take longer and may be finer (default {profile.num_inference_steps})",
-        quality="Draft is quick, best takes its time (default standard); steps and guidance of your own win",
-        guidance_scale=f"How closely to follow the prompt (default {profile.guidance_scale:g})",
-        style="A style on top of the model; type to search",
-        style_weight="How strongly the style shows (default: its own)",
-        second_style="Another style beside the first; type to search",
-        second_style_weight="How strongly the second style shows (default: its own)",
-        image="A picture to start from (PNG, JPEG or WebP, up to 10 MiB)",
-        strength=f"How much of your picture may change (default {DEFAULT_STRENGTH:g})",
+        prompt=locale_str("What to draw: tags or words, such as 1girl, green hair, beanie, night"),
+        negative_prompt=locale_str("What to leave out of the picture"),
+        size=filled(message("Default: {size}", size=size_text(profile.size(None)))),
+        images=locale_str("How many pictures to draw (default 1)"),
+        seed=locale_str("Same seed + same prompt = same picture (default: random)"),
+        steps=filled(
+            message(
+                "More steps take longer and can add detail (1 to {limit}, default {count})",
+                limit=MAX_STEPS,
+                count=profile.num_inference_steps,
+            )
+        ),
+        quality=locale_str("Draft is quick, best is slow. Your own steps and guidance come first"),
+        guidance_scale=filled(message("How closely to follow your prompt (default {scale:g})", scale=profile.guidance_scale)),
+        style=locale_str("A style on top of the model. Type to search"),
+        style_weight=filled(message("How strong the style is (0 to {limit:g})", limit=MAX_ADAPTER_WEIGHT)),
+        second_style=locale_str("A second style next to the first. Type to search"),
+        second_style_weight=filled(message("How strong the second style is (0 to {limit:g})", limit=MAX_ADAPTER_WEIGHT)),
+        image=filled(message("A picture to start from (PNG, JPEG or WebP, up to {limit} MiB)", limit=MAX_BYTES // 2**20)),
+        strength=filled(message("How much of your picture may change (default {strength:g})", strength=DEFAULT_STRENGTH)),
     )
     @app_commands.choices(size=size_choices(profile), quality=quality_choices(profile))
     @app_commands.autocomplete(style=styles, second_style=styles)
@@ -113,13 +123,15 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         )
         await draw(generation, interaction, draft, image, strength)
 
-    return app_commands.Command(name="anime", description="Draw an anime picture from your words", callback=anime)
+    return app_commands.Command(name="anime", description=locale_str("Draw an anime picture from your words"), callback=anime)
 
 
 def _more_styles(generation: GenerationService, name: str | None, weight: float | None) -> tuple[StyleChoice, ...]:
     if name is None or not name.strip():
         if weight is not None:
-            raise InvalidRequestError("`second_style_weight` needs a `second_style`. Choose one, or leave the weight out.")
+            raise InvalidRequestError(
+                "`second_style_weight` only works with a `second_style`. Choose one, or leave the weight out."
+            )
         return ()
     return (chosen_style(name, weight, generation.profile, generation.catalog),)
 
@@ -141,7 +153,7 @@ async def draw(
 
     if image is None:
         if strength is not None:
-            raise InvalidRequestError("`strength` needs an `image` to start from. Attach one, or leave the strength out.")
+            raise InvalidRequestError("`strength` only works with an `image`. Attach one, or leave `strength` out.")
         await take_in(generation, interaction, propose)
         return
     check_upload(image)

@@ -106,5 +106,5 @@ class Results(commands.Cog):
 def _index(press: Press) -> int:
     """Which picture it is about, from 0."""
     if not press.image:
-        raise NotFoundError("This button names no picture. Use one of the newest card.")
+        raise NotFoundError("This button is out of date. Use the ones on a newer card.")
     return press.image - 1

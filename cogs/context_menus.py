@@ -16,14 +16,15 @@ from bot.chat.replies import Interaction, answer, defer_ephemeral, origin_of, sh
 from bot.chat.views.imported_settings import adopted, found_form, found_view, text_on
 from bot.chat.views.remix_form import Offer
 from bot.errors import NotFoundError
+from bot.messages import translatable
 from bot.services.generation import GenerationService
 from bot.services.settings_import import SettingsImport
 from bot.services.uploads import UploadPlaces
 from cogs._submit import take_in
 from cogs._uploads import check_upload, picture_in, read_found_text, read_upload
 
-NO_CARD = "This works on my own messages with a picture from `/anime`. Open the menu of one of those."
-NO_FINDING = "I cannot find the settings on that message any more. Use **Read settings** on the picture again."
+NO_CARD = translatable("This only works on pictures I made. Open the menu of one of those.")
+NO_FINDING = translatable("I can't find the settings on that message any more. Use **Read settings** on the picture again.")
 
 
 async def setup(bot: PastelBot) -> None:
@@ -31,7 +32,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class ContextMenus(commands.Cog):
-    """Remix, Details and Report are the buttons of those names, pressed from elsewhere; L 2.7.1 allows five menus in all."""
+    """Remix, Details and Report do what those buttons do. discord.py 2.7.1 allows five menus in all."""
 
     def __init__(self, bot: PastelBot, generation: GenerationService, findings: SettingsImport, places: UploadPlaces) -> None:
         self._bot = bot

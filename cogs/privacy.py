@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import discord
 from discord import app_commands
+from discord.app_commands import locale_str
 from discord.ext import commands
 
 from bot.chat.actions import ERASE, Press
@@ -19,7 +20,7 @@ async def setup(bot: PastelBot) -> None:
     await bot.add_cog(Privacy(bot, bot.require(PrivacyService)))
 
 
-class Privacy(commands.GroupCog, group_name="privacy", group_description="What is stored about you"):
+class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_str("What I keep about you")):
     """Everything is for the member's eyes only, and about themselves only."""
 
     def __init__(self, bot: PastelBot, privacy: PrivacyService) -> None:
@@ -29,7 +30,7 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description="What i
     async def cog_load(self) -> None:
         self._bot.on_action(ERASE, self.erase)
 
-    @app_commands.command(name="show", description="What I keep of you, for how long, and who sees it")
+    @app_commands.command(name="show", description=locale_str("What I keep about you, for how long, and who can see it"))
     async def show(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
         guild_id = interaction.guild_id
@@ -37,7 +38,7 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description="What i
         times = await self._privacy.times(guild_id)
         await answer(interaction, privacy_view(holdings, times, in_server=guild_id is not None))
 
-    @app_commands.command(name="export", description="Everything that is stored about you, as a file")
+    @app_commands.command(name="export", description=locale_str("Everything I keep about you, as a file"))
     async def export(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
         answered = False
@@ -51,7 +52,7 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description="What i
                     await interaction.followup.send(view=view, files=list(attachments), ephemeral=True, allowed_mentions=NOBODY)
                 answered = True
 
-    @app_commands.command(name="delete", description="Delete everything that is stored about you, after one more question")
+    @app_commands.command(name="delete", description=locale_str("Delete everything I keep about you (asks first)"))
     async def delete(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
         holdings = await self._privacy.holdings(interaction.user.id)

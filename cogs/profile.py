@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import discord
 from discord import app_commands
-from discord.app_commands import Choice, Range
+from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
 from bot.chat.actions import PROFILE, PROFILE_FORM, Press
+from bot.chat.cards.markdown import shorten
 from bot.chat.client import PastelBot
+from bot.chat.limits import MAX_OPTIONS, OPTION_LENGTH
 from bot.chat.replies import Interaction, answer, defer_ephemeral, defer_silently, origin_of, show_form
+from bot.chat.translation import _
 from bot.chat.views.preferences import NO_STYLE_AT_ALL, profile_form, profile_view, wanted
 from bot.chat.views.remix_form import Offer
 from bot.domain.preferences import NONE_AT_ALL, Preferences, edit_of
 from bot.domain.request import MAX_IMAGES
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 from bot.services.generation import GenerationService
 from bot.services.preferences import PreferencesService
-from cogs._choices import MAX_CHOICES, size_choices, style_choices
+from cogs._choices import style_choices, typed_size_choices
 
-NOTHING_GIVEN = "Say what to change, for example `/profile set size:`, or press **Change** under `/profile show`."
-SAVED, FORGOTTEN = "-# ✅ Saved", "-# ✅ Forgotten; everything is as the server and the model have it"
+NOTHING_GIVEN = translatable(
+    "Tell me what to change, for example `/profile set size:`, or press **Change** in `/profile show`."
+)
+SAVED = translatable("Saved")
+FORGOTTEN = translatable("Reset. You're back to the server's and the model's defaults")
 
 
 async def setup(bot: PastelBot) -> None:
     await bot.add_cog(Profile(bot, bot.require(PreferencesService), bot.require(GenerationService)))
 
 
-class Profile(commands.GroupCog, group_name="profile", group_description="Your own defaults for /anime"):
+class Profile(commands.GroupCog, group_name="profile", group_description=locale_str("Your own defaults for /anime")):
     """Everything is for the member's eyes only, and about whoever asks: the custom ids name nobody."""
 
     def __init__(self, bot: PastelBot, preferences: PreferencesService, generation: GenerationService) -> None:
@@ -39,18 +46,18 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
         self._bot.on_action(PROFILE, self.open_form)
         self._bot.on_form(PROFILE_FORM, self.save_form)
 
-    @app_commands.command(name="show", description="Show your own defaults, and change them in a form")
+    @app_commands.command(name="show", description=locale_str("Show your defaults, and change them in a form"))
     async def show(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
         await self._answer(interaction, await self._preferences.of(interaction.user.id))
 
-    @app_commands.command(name="set", description="Set some of your own defaults; what you leave out stays as it is")
+    @app_commands.command(name="set", description=locale_str("Set some of your defaults. What you leave out stays the same"))
     @app_commands.describe(
-        style="Your style; none for no style at all, - for the server's",
-        size="Your size; - for the model's",
-        negative_prompt="What your pictures leave out; none for nothing at all, - for the server's",
-        pictures="How many pictures at once",
-        spoiler="Hide your pictures behind a click",
+        style=locale_str("Your style. Type none for no style at all, - for the server default"),
+        size=locale_str("Your size. Type - for the model default"),
+        negative_prompt=locale_str("What to leave out. Type none for nothing at all, - for the server default"),
+        pictures=locale_str("How many pictures to draw"),
+        spoiler=locale_str("Hide your pictures behind a spoiler"),
     )
     async def set(
         self,
@@ -70,16 +77,17 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
     @set.autocomplete("style")
     async def styles(self, interaction: discord.Interaction, current: str) -> list[Choice[str]]:
         chosen = style_choices(await self._generation.styles(origin_of(interaction)), current)
-        if current.strip().casefold() in NO_STYLE_AT_ALL.casefold():
-            chosen.insert(0, Choice(name=NO_STYLE_AT_ALL, value=NONE_AT_ALL))
-        return chosen[:MAX_CHOICES]
+        no_style = shorten(_(NO_STYLE_AT_ALL), OPTION_LENGTH)
+        if current.strip().casefold() in no_style.casefold():
+            chosen.insert(0, Choice(name=no_style, value=NONE_AT_ALL))
+        return chosen[:MAX_OPTIONS]
 
     @set.autocomplete("size")
     async def sizes(self, interaction: discord.Interaction, current: str) -> list[Choice[str]]:
         del interaction
-        return size_choices(self._generation.profile, current)
+        return typed_size_choices(self._generation.profile, current)
 
-    @app_commands.command(name="reset", description="Forget your own defaults")
+    @app_commands.command(name="reset", description=locale_str("Reset your defaults"))
     async def reset(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
         await self._answer(interaction, await self._preferences.reset(interaction.user.id), FORGOTTEN)
@@ -97,5 +105,6 @@ class Profile(commands.GroupCog, group_name="profile", group_description="Your o
         await defer_silently(interaction)
         await self._answer(interaction, await self._preferences.change(interaction.user.id, wanted(interaction)), SAVED)
 
-    async def _answer(self, interaction: Interaction, defaults: Preferences, note: str = "") -> None:
-        await answer(interaction, profile_view(defaults, self._generation.profile, self._generation.catalog, note=note))
+    async def _answer(self, interaction: Interaction, defaults: Preferences, note: str | None = None) -> None:
+        told = _(note) if note else ""
+        await answer(interaction, profile_view(defaults, self._generation.profile, self._generation.catalog, note=told))

@@ -8,6 +8,7 @@ from bot.chat.actions import REPORT_BLOCK, REPORT_DISMISS, REPORT_FORM, REPORT_R
 from bot.chat.client import PastelBot
 from bot.chat.member_ranks import server_actor_of
 from bot.chat.replies import Interaction, answer, defer_ephemeral, defer_silently, notice, origin_of, show_form
+from bot.chat.translation import _
 from bot.chat.views.report import THANKS, reason_of, report_form
 from bot.services.reports import Reports as ReportService
 
@@ -38,7 +39,7 @@ class Reports(commands.Cog):
     async def report(self, interaction: Interaction, press: Press) -> None:
         await defer_ephemeral(interaction)
         await self._reports.report(press.job_id, origin_of(interaction), reason_of(interaction))
-        await answer(interaction, notice(THANKS))
+        await answer(interaction, notice(_(THANKS)))
 
     async def remove(self, interaction: Interaction, press: Press) -> None:
         await defer_silently(interaction)

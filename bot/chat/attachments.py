@@ -9,10 +9,11 @@ import aiohttp
 import discord
 
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 
 MAX_BYTES: Final = 10 * 1024 * 1024
 READ_LIMIT: Final = 30.0  # seconds
-UNREADABLE = "I could not fetch the picture from Discord. Please try it again, or attach the picture anew."
+UNREADABLE = translatable("I couldn't get your picture from Discord. Try again, or attach it once more.")
 
 
 class DiscordAttachments:

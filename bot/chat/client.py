@@ -15,12 +15,16 @@ from discord.ext import commands
 from bot.chat import errors, replies
 from bot.chat.actions import ERASE, AnyPress, Press, SettingsPress, press_of
 from bot.chat.command_sync import Registration
+from bot.chat.command_translator import CommandTranslator
 from bot.chat.pressed_item import PressedItem
 from bot.chat.replies import Interaction
 from bot.chat.shards import PacedShardedBot
 from bot.chat.stale_interactions import StaleInteractions
+from bot.chat.translation import speak
 from bot.domain.audience import EVERYBODY, Audience
+from bot.domain.language import language_of
 from bot.errors import NotAllowedError, NotFoundError
+from bot.messages import translatable
 from bot.metrics import Metrics
 from bot.ports import MetaRepository
 
@@ -28,7 +32,7 @@ log = logging.getLogger(__name__)
 
 MAX_RATELIMIT_WAIT = 60.0  # seconds; beyond it discord.py raises instead of sleeping, and the outbox waits
 OWN_DATA = "privacy"  # the command that stays open to whoever is not served: what is kept of them is theirs all the same
-NOT_OFFERED = "I do not offer this any more, so nothing happened. `/help` says what I do now."
+NOT_OFFERED = translatable("I don't offer this any more, so nothing happened. `/help` shows what I can do.")
 GUILD_READY_TIMEOUT = 2.0  # seconds after the last server before READY counts; discord.py's own default
 
 T = TypeVar("T")
@@ -42,9 +46,13 @@ class PastelTree(app_commands.CommandTree["PastelBot"]):
     """Commands, with our error sink, without interactions that came too late, and for those alone who are served."""
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
-        """discord.py asks before commands, menus and completions alike; an error here would reach nobody."""
+        """discord.py asks before commands, menus and completions alike, in the task that then runs them.
+
+        An error here would reach nobody.
+        """
         if replies.is_late(interaction):
             return False
+        speak(language_of(interaction.locale.value))
         if cast("dict[str, Any]", interaction.data or {}).get("name") == OWN_DATA:
             return True
         try:
@@ -152,6 +160,7 @@ class PastelBot(PacedShardedBot):
         for name in self._extension_names:
             await self.load_extension(name)
         self.add_dynamic_items(PressedItem)
+        await self.tree.set_translator(CommandTranslator())
         if self.application_id is None:
             raise RuntimeError("discord.py knows no application id after the login")
         await self._registration.settle(self.application_id)
@@ -216,6 +225,7 @@ class PastelBot(PacedShardedBot):
     ) -> None:
         if replies.is_late(interaction):
             return
+        speak(language_of(interaction.locale.value))
         try:
             if not (isinstance(press, Press) and press.action == ERASE):
                 self.check_served(interaction)

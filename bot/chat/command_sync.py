@@ -102,7 +102,7 @@ async def sync_if_changed(tree: Tree, application_id: int, meta: MetaRepository 
 
     `meta` None: always (a Discord that forgets, as the demo's does).
     """
-    ours = f"{application_id}:{payload_hash(tree)}"
+    ours = f"{application_id}:{await payload_hash(tree)}"
     if meta is not None:
         there = await _registered_hash(tree)
         if there is not None and await meta.get(META_NAME) == f"{ours}:{there}":
@@ -114,10 +114,14 @@ async def sync_if_changed(tree: Tree, application_id: int, meta: MetaRepository 
     return True
 
 
-def payload_hash(tree: Tree) -> str:
-    """sha256 of what a sync would send, whatever the order in which the cogs were loaded."""
+async def payload_hash(tree: Tree) -> str:
+    """Returns the sha256 of what a sync would send, translations too, whatever the order in which the cogs were loaded."""
     kinds = (discord.AppCommandType.chat_input, discord.AppCommandType.user, discord.AppCommandType.message)
-    return _hash([command.to_dict(tree) for kind in kinds for command in tree.get_commands(type=kind)])
+    commands = [command for kind in kinds for command in tree.get_commands(type=kind)]
+    translator = tree.translator
+    if translator is None:
+        return _hash([command.to_dict(tree) for command in commands])
+    return _hash([await command.get_translated_payload(tree, translator) for command in commands])
 
 
 async def _registered_hash(tree: Tree) -> str | None:

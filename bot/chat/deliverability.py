@@ -10,22 +10,23 @@ from typing import Final
 import discord
 
 from bot.chat.replies import Interaction
+from bot.chat.translation import _
 from bot.errors import NotAllowedError
+from bot.messages import translatable
 
 PERMISSIONS: Final = {
-    "view_channel": "View Channel",
-    "send_messages": "Send Messages",
-    "send_messages_in_threads": "Send Messages in Threads",
-    "attach_files": "Attach Files",
+    "view_channel": translatable("View Channel"),
+    "send_messages": translatable("Send Messages"),
+    "send_messages_in_threads": translatable("Send Messages in Threads"),
+    "attach_files": translatable("Attach Files"),
 }
-NOT_IN_SERVER: Final = (
-    "Only my commands were added to this server, and not I myself, so I could not bring the pictures here. "
-    "Ask whoever manages it to add me once more, as a bot."
+NOT_IN_SERVER: Final = translatable(
+    "This server has my commands but not me, so I can't post pictures here. Ask a moderator to add me again, as a bot."
 )
-NOT_IN_THREAD: Final = (
-    "I am not in this private thread, so I could not bring the pictures here. Mention me in it (type @ and my name), "
-    "which adds me, then ask again."
+NOT_IN_THREAD: Final = translatable(
+    "I'm not in this private thread, so I can't post pictures here. Mention me (type @ and my name) to add me, then try again."
 )
+NOT_ALLOWED: Final = translatable("I can't post pictures in this channel. A moderator can allow me to: {permissions}.")
 
 
 def require_reach(interaction: Interaction) -> None:
@@ -42,8 +43,7 @@ def require_reach(interaction: Interaction) -> None:
     needed = ("view_channel", "send_messages_in_threads" if in_thread else "send_messages", "attach_files")
     missing = [PERMISSIONS[name] for name in needed if not getattr(granted, name)]
     if missing:
-        names = ", ".join(f"**{name}**" for name in missing)
-        raise NotAllowedError(f"I cannot post pictures in this channel. A moderator can allow me to: {names}.")
+        raise NotAllowedError(NOT_ALLOWED, permissions=", ".join(f"**{_(name)}**" for name in missing))
     if isinstance(channel, discord.Thread) and channel.is_private():
         known = guild.get_thread(channel.id)
         if known is None or known.me is None:

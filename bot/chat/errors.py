@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 
 import aiohttp
 import discord
@@ -11,10 +10,11 @@ from discord import app_commands
 
 from bot.chat.faults import Route, fault_of
 from bot.chat.replies import Interaction, refuse
-from bot.chat.translation import rendered
+from bot.chat.translation import _, rendered
 from bot.domain.delivery import REFUSED_HERE, DeliveryFault
 from bot.domain.operator_rules import NO_ROOM
 from bot.errors import DiskFullError, OperatorError, UserError
+from bot.messages import translatable
 from bot.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ NOT_OURS = (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch,
 
 UNKNOWN_INTERACTION = 10062  # we were later than 3 s; nobody waits any more
 ALREADY_ANSWERED = 40060  # a replayed event; the first one was answered
-OUTDATED = "This command has changed. Restart Discord, or wait a minute, and pick it from the list again."
+OUTDATED = translatable("This command has changed. Restart Discord, or wait a minute, then pick it from the list again.")
 
 
 async def report(metrics: Metrics, interaction: Interaction, error: BaseException) -> None:
@@ -69,14 +69,19 @@ def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) 
     if isinstance(error, UserError):
         return rendered(error.sentence)
     if isinstance(error, NOT_OURS):
-        return OUTDATED
-    incident = secrets.token_hex(4)
-    metrics.errors.inc()
+        return _(OUTDATED)
+    incident = metrics.incident()
     if isinstance(error, OperatorError):
         log.error("Error %s in interaction %s: %s", incident, interaction.id, error)
         if isinstance(error, DiskFullError):
-            return NO_ROOM
-        return f"I cannot do this right now: my host has to look after something. They find it in the log as `{incident}`."
+            return _(NO_ROOM)
+        return _(
+            "Something on my side needs fixing first. If you know who runs me, give them this code: `{incident}`.",
+            incident=incident,
+        )
     # The traceback holds code, never local values, so no prompt gets into the log with it.
     log.error("Error %s in interaction %s", incident, interaction.id, exc_info=error)
-    return f"Something went wrong on my side. Please try again; if it stays, tell my host this number: `{incident}`."
+    return _(
+        "Something went wrong on my side. Please try again. If it keeps happening, give my host this code: `{incident}`.",
+        incident=incident,
+    )

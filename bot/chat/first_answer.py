@@ -9,17 +9,19 @@ from typing import Final, TypeVar
 from bot.chat.cards.card import render
 from bot.chat.faults import Route, as_messenger_errors
 from bot.chat.replies import NOBODY, Interaction, answered, answered_privately, defer_public, refuse, seconds_waited
+from bot.chat.translation import _, rendered
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
+from bot.messages import Message, translatable
 from bot.ports import MessengerError
 
 CALL_LIMIT: Final = 30.0  # seconds; discord.py itself repeats 5xx answers for 25
 REPEAT_WITHIN: Final = 2.0  # seconds after which a lost answer is not sent again: it would come too late
 BREATH: Final = 0.2  # seconds before it is
 
-SLOW = (
-    "I am slow just now, so this takes a moment longer than usual. Your card appears below; if none does within a minute, "
-    "nothing was taken and it costs nothing."
+SLOW = translatable(
+    "I'm a bit slow right now. Your picture's card will appear below. If it doesn't within a minute, nothing was started and "
+    "you weren't charged."
 )
 
 T = TypeVar("T")
@@ -37,8 +39,8 @@ class DiscordFirstAnswer:
 
     async def show(self, card: JobCard) -> int | None:
         async def send() -> int | None:
-            rendered = render(card)
-            response = await self._interaction.response.send_message(view=rendered.view, allowed_mentions=NOBODY)
+            shown = render(card)
+            response = await self._interaction.response.send_message(view=shown.view, allowed_mentions=NOBODY)
             return response.message_id
 
         message_id = await self._first(send)
@@ -47,7 +49,7 @@ class DiscordFirstAnswer:
 
     async def ask_for_patience(self) -> None:
         async def send() -> None:
-            await self._interaction.response.send_message(SLOW, ephemeral=True, allowed_mentions=NOBODY)
+            await self._interaction.response.send_message(_(SLOW), ephemeral=True, allowed_mentions=NOBODY)
 
         await self._first(send)
         answered_privately(self._interaction)
@@ -58,16 +60,16 @@ class DiscordFirstAnswer:
 
         return await self._first(send)
 
-    async def refuse(self, sentence: str) -> None:
+    async def refuse(self, sentence: Message | str) -> None:
         with as_messenger_errors(Route.TOKEN):
-            await refuse(self._interaction, sentence)
+            await refuse(self._interaction, rendered(sentence))
 
     async def follow_up(self, card: JobCard) -> int:
-        rendered = render(card)
+        shown = render(card)
         with as_messenger_errors(Route.TOKEN):
             async with asyncio.timeout(CALL_LIMIT):
                 message = await self._interaction.followup.send(
-                    view=rendered.view, files=rendered.files, allowed_mentions=NOBODY, wait=True
+                    view=shown.view, files=shown.files, allowed_mentions=NOBODY, wait=True
                 )
         return message.id
 

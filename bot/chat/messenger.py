@@ -14,9 +14,12 @@ from bot.chat.actions import is_card_of
 from bot.chat.cards.card import render
 from bot.chat.cards.lookup import custom_ids
 from bot.chat.faults import Route, as_messenger_errors
+from bot.chat.translation import rendered, speaking
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault, SeenAnswer
 from bot.domain.job import JobId, ReplyTarget
+from bot.domain.language import Language
+from bot.messages import Message
 from bot.ports import MessengerError
 
 CALL_LIMIT = 90.0  # seconds; discord.py itself repeats 5xx answers for 25 s, and an upload of 25 MiB takes its time
@@ -39,17 +42,19 @@ class DiscordMessenger:
             message = await webhook.fetch_message(cast("int", "@original"))
         return SeenAnswer(message_id=message.id, is_private=message.flags.ephemeral)
 
-    async def say(self, reply: ReplyTarget, sentence: str) -> None:
+    async def say(self, reply: ReplyTarget, sentence: Message | str, *, language: Language | None = None) -> None:
         webhook = self._webhook(reply)
+        with speaking(language or Language.ENGLISH):
+            said = rendered(sentence)
         async with _call(Route.TOKEN):
-            await webhook.edit_message(_original(reply), content=sentence, allowed_mentions=NOBODY)
+            await webhook.edit_message(_original(reply), content=said, allowed_mentions=NOBODY)
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
         webhook = self._webhook(reply)
-        rendered = render(card)
+        shown = render(card)
         async with _call(Route.TOKEN):
             message = await webhook.edit_message(
-                _original(reply), view=rendered.view, attachments=rendered.files, allowed_mentions=NOBODY
+                _original(reply), view=shown.view, attachments=shown.files, allowed_mentions=NOBODY
             )
         return message.id
 
@@ -57,18 +62,16 @@ class DiscordMessenger:
         if reply.message_id is None:
             raise MessengerError(DeliveryFault.MESSAGE_GONE, "never seen")
         message = self._channel(reply).get_partial_message(reply.message_id)
-        rendered = render(card)
+        shown = render(card)
         async with _call(Route.BOT):
-            await message.edit(view=rendered.view, attachments=rendered.files, allowed_mentions=NOBODY)
+            await message.edit(view=shown.view, attachments=shown.files, allowed_mentions=NOBODY)
         return reply.message_id
 
     async def post(self, reply: ReplyTarget, card: JobCard, *, nonce: str) -> int:
-        rendered = render(card)
+        shown = render(card)
         async with _call(Route.BOT):
             # discord.py sends enforce_nonce with every nonce: the same one again gives the message that is there.
-            message = await self._channel(reply).send(
-                view=rendered.view, files=rendered.files, nonce=nonce, allowed_mentions=NOBODY
-            )
+            message = await self._channel(reply).send(view=shown.view, files=shown.files, nonce=nonce, allowed_mentions=NOBODY)
         return message.id
 
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
@@ -91,10 +94,12 @@ class DiscordMessenger:
             channel = await self._client.create_dm(discord.Object(user_id))
         return channel.id
 
-    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+    async def tell(self, channel_id: int, sentence: Message | str, *, nonce: str, language: Language | None = None) -> int:
+        with speaking(language or Language.ENGLISH):
+            said = rendered(sentence)
         async with _call(Route.BOT):
             channel = self._client.get_partial_messageable(channel_id)
-            message = await channel.send(sentence, nonce=nonce, suppress_embeds=True, allowed_mentions=NOBODY)
+            message = await channel.send(said, nonce=nonce, suppress_embeds=True, allowed_mentions=NOBODY)
         return message.id
 
     async def delete(self, reply: ReplyTarget) -> None:

@@ -11,13 +11,19 @@ import discord
 
 from bot.chat.faults import Route, as_messenger_errors
 from bot.chat.replies import NOBODY, is_age_restricted
+from bot.chat.translation import _
 from bot.chat.views.report import render_report
 from bot.domain.delivery import DeliveryFault
 from bot.domain.report import ReportMessage, ReportNotice
+from bot.messages import translatable
 from bot.ports import MessengerError
 
 # In this order: without the first, Discord counts the others as missing too, and without the second the third.
-POSTING_RIGHTS: Final = {"view_channel": "View Channel", "send_messages": "Send Messages", "attach_files": "Attach Files"}
+POSTING_RIGHTS: Final = {
+    "view_channel": translatable("View Channel"),
+    "send_messages": translatable("Send Messages"),
+    "attach_files": translatable("Attach Files"),
+}
 CALL_LIMIT: Final = 90.0  # seconds; as for cards, four pictures over a slow line take a while
 
 
@@ -33,7 +39,7 @@ class DiscordReportMessages:
             return None
         channel = guild.get_channel(channel_id)  # the cache holds those too that we may not see
         granted = discord.Permissions.none() if channel is None else channel.permissions_for(guild.me)
-        return next((name for right, name in POSTING_RIGHTS.items() if not getattr(granted, right)), None)
+        return next((_(name) for right, name in POSTING_RIGHTS.items() if not getattr(granted, right)), None)
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:
         async with _call():

@@ -74,5 +74,6 @@ def load_catalogues() -> None:
 
 @cache
 def _catalogue(language: Language) -> gettext.NullTranslations:
+    """Returns English for a language whose catalogue is not built."""
     folder = language.value.replace("-", "_")
-    return gettext.translation(DOMAIN, FOLDER, languages=[folder], fallback=language is Language.ENGLISH)
+    return gettext.translation(DOMAIN, FOLDER, languages=[folder], fallback=True)

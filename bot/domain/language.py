@@ -15,6 +15,15 @@ class Language(StrEnum):
     GERMAN = "de"
 
 
+def language_of_cards(setting: Language | None, guild_locale: str | None, locale: str | None) -> Language:
+    """Returns what everybody's cards are written in: the server's choice, else its Discord language; in a direct message the
+    member's.
+    """
+    if setting is not None:
+        return setting
+    return language_of(locale if guild_locale is None else guild_locale)
+
+
 def language_of(locale: str | None) -> Language:
     """Returns the language for one of Discord's locales, such as `en-GB` or `ja`; English for those without a catalogue."""
     try:

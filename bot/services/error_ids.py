@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import traceback
 from collections.abc import Iterable
 
@@ -17,8 +16,7 @@ def log_incident(
     log: logging.Logger, metrics: Metrics, what: str, error: BaseException, *, about: GenerationRequest | None = None
 ) -> str:
     """Log `error` once with its traceback and return the id; the words of the request `about` are blanked in it."""
-    incident = secrets.token_hex(4)
-    metrics.errors.inc()
+    incident = metrics.incident()
     trace = "".join(traceback.format_exception(error))
     if about is not None:
         trace = without_words(trace, (about.prompt, about.negative_prompt))

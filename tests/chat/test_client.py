@@ -71,6 +71,7 @@ class CountingTree:
     def __init__(self, tree: discord.app_commands.CommandTree[PastelBot]) -> None:
         self._tree = tree
         self.get_commands = tree.get_commands
+        self.translator = tree.translator
         self.allowed_contexts, self.allowed_installs = tree.allowed_contexts, tree.allowed_installs
         self.syncs = 0
         self.registered: list[Registered] = []
@@ -237,7 +238,7 @@ async def test_the_order_of_loading_does_not_change_the_hash():
     for name in ("b", "a"):
         add_command(other, name)
 
-    assert payload_hash(one.tree) == payload_hash(other.tree)
+    assert await payload_hash(one.tree) == await payload_hash(other.tree)
 
 
 async def test_a_second_start_sends_no_commands(tmp_path: Path):

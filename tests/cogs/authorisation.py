@@ -133,7 +133,7 @@ CARDS: Mapping[str, Door] = {
 MODERATORS: Mapping[str, Door] = {
     "/moderation block": _changes({"member": "$victim"}, cells=MODERATES, tables=BLOCKS),
     "/moderation unblock": _changes({"member": "$blocked"}, cells=MODERATES, tables=BLOCKS),
-    "/moderation blocks": _shows(MODERATES, "until somebody lifts it"),
+    "/moderation blocks": _shows(MODERATES, "until a moderator lifts it"),
     "/moderation remove": _changes({"picture": "$done"}, cells=REMOVES_IT, tables=DELETES),
     "/moderation jobs": _shows(MODERATES, OWNERS_WORD, member="$owner"),
     "typing /moderation block duration": _shows(EVERYBODY),

@@ -40,7 +40,7 @@ async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(harness: Sim
     job = await harness.only_job()
     assert result.response is not None
     assert job.reply.message_id == result.response.id
-    assert "Next in line" in texts(result.response)
+    assert "You're next" in texts(result.response)
     assert custom_ids(result.response) == [f"pastel:cancel:{job.id}"]
 
     assert (await harness.draw()).status is JobStatus.DELIVERED
@@ -92,11 +92,13 @@ async def test_sizes_are_offered_by_name_and_numbers_with_their_ranges(harness: 
     assert command is not None
     options = {option["name"]: option for option in command.to_dict(harness.bot.tree)["options"]}
 
-    assert [choice["value"] for choice in options["size"]["choices"]] == ["square", "portrait"]
+    sizes = [(choice["name"], choice["value"]) for choice in options["size"]["choices"]]
+    assert sizes == [("Square · 64 × 64", "square"), ("Portrait · 64 × 96", "portrait")]
+    assert options["size"]["description"] == "Default: Square · 64 × 64"
     assert [choice["name"] for choice in options["quality"]["choices"]] == [
-        "draft · 2 steps",
-        "standard · 4 steps",
-        "best · 6 steps",
+        "Draft · 2 steps, quick",
+        "Standard · 4 steps",
+        "Best · 6 steps, slow",
     ]
     assert (options["images"]["min_value"], options["images"]["max_value"]) == (1, 4)
     assert (options["seed"]["min_value"], options["seed"]["max_value"]) == (0, 2**32 - 1)
@@ -126,9 +128,9 @@ async def test_styles_are_found_while_typing(harness: SimcordHarness):
         ({"style": "@everyone"}, "There is no style of that name"),
         ({"style_weight": 1.0}, "needs a `style`"),
         ({"second_style": "pixel"}, "There is no style of that name"),
-        ({"second_style_weight": 0.4}, "needs a `second_style`"),
+        ({"second_style_weight": 0.4}, "only works with a `second_style`"),
         ({"style": "pastel", "second_style": "pastel"}, "The same style stands there twice"),
-        ({"strength": 0.5}, "needs an `image`"),
+        ({"strength": 0.5}, "only works with an `image`"),
         ({"image": ("note.txt", b"hello")}, "PNG, JPEG or WebP"),
         ({"image": ("big.png", b"\x89PNG" + bytes(12 * 2**20))}, "12.0 MiB"),
     ],

@@ -84,7 +84,7 @@ async def test_a_single_picture_has_plain_variation_buttons(harness: SimcordHarn
     card = harness.card(await harness.finished())
 
     labels = [part["label"] for part in parts(card) if part["type"] == 2]
-    assert labels == ["Reroll", "Remix", "Details", "Delete", "Report", "Vary subtle", "Vary strong", "Upscale"]
+    assert labels == ["Reroll", "Remix", "Details", "Delete", "Report", "Vary (subtle)", "Vary (strong)", "Upscale"]
 
 
 async def test_details_show_all_parameters_to_whoever_asks_and_nobody_else(harness: SimcordHarness):

@@ -147,14 +147,14 @@ async def test_report_from_the_menu_opens_the_buttons_form(harness: SimcordHarne
 async def test_a_message_that_is_no_card_gets_one_clear_sentence(harness: SimcordHarness, name: str):
     theirs = await post(harness, ("one.png", picture()))
 
-    assert "my own messages with a picture" in refusal(await menu(harness, name, theirs))
+    assert "only works on pictures I made" in refusal(await menu(harness, name, theirs))
 
 
 async def test_a_message_of_ours_without_a_card_is_no_card(harness: SimcordHarness):
     await harness.member.slash(harness.channel, "profile show")
     (profile,) = harness.channel.history(viewer=harness.member)
 
-    assert "my own messages with a picture" in refusal(await menu(harness, "Details", profile))
+    assert "only works on pictures I made" in refusal(await menu(harness, "Details", profile))
 
 
 async def test_a_card_of_another_bots_is_not_believed(harness: SimcordHarness):
@@ -162,7 +162,7 @@ async def test_a_card_of_another_bots_is_not_believed(harness: SimcordHarness):
     card = harness.card(first)
     harness.env.backend.get_message(harness.channel.id, card.id).author_id = harness.other.id
 
-    assert "my own messages with a picture" in refusal(await menu(harness, "Remix", card))
+    assert "only works on pictures I made" in refusal(await menu(harness, "Remix", card))
 
 
 async def test_a_deleted_picture_is_said_to_be_gone(harness: SimcordHarness):
@@ -192,9 +192,9 @@ async def test_the_settings_of_a_picture_are_shown_to_whoever_asks_and_nobody_el
     said = texts(result.response)
     assert f"```\n{TEXT}\n```" in said
     assert "one\\.png" in said
-    assert "**Drawn here:** seed `1234` · 64 × 96 · 28 steps · guidance 5.5 · Ink × 0.6 · Test Model" in said
-    assert "Without these LoRAs: far away" in said
-    assert "Another model drew it (other, model)" in said
+    assert "**I'd draw it with:** seed `1234` · 64 × 96 · 28 steps · guidance 5.5 · Ink × 0.6 · Test Model" in said
+    assert "Without these LoRAs, which I don't have: far away" in said
+    assert "It was made with other, model, so mine will look different" in said
     assert custom_ids(result.response) == [DRAW]
 
 
@@ -283,7 +283,7 @@ async def test_a_text_that_cannot_be_quoted_comes_as_a_file_and_is_drawn_from_it
     assert filled["prompt"] == words.strip()[:2000]
     assert filled["numbers"] == "Steps: 9, Seed: 77"
     if len(words) > 2000:
-        assert "the end of the words is left out" in texts(found.response)
+        assert "the end of the prompt is missing" in texts(found.response)
 
 
 async def test_a_strangers_words_ping_nobody_and_hide_nothing(harness: SimcordHarness):
@@ -337,7 +337,7 @@ def refusal_in_place(result: Any) -> str:
         ([("plain.png", png())], "says nothing about how it was made"),
         ([("empty.png", picture("  "))], "says nothing about how it was made"),
         ([("broken.png", b"\x89PNG no picture")], "not a PNG, JPEG or WebP image"),
-        ([("big.png", b"\x89PNG" + bytes(11 * 2**20))], "at most 10 MiB"),
+        ([("big.png", b"\x89PNG" + bytes(11 * 2**20))], "up to 10 MiB"),
         ([("much.png", picture("x" * 50_001))], "too much to be settings"),
     ],
 )
@@ -404,7 +404,7 @@ async def test_settings_read_in_direct_messages_are_drawn_there(harness: Simcord
 async def test_ones_own_message_in_direct_messages_is_no_card(harness: SimcordHarness, name: str):
     theirs = await post_in_private(harness)
 
-    assert "my own messages with a picture" in refusal(await direct_menu(harness, name, theirs))
+    assert "only works on pictures I made" in refusal(await direct_menu(harness, name, theirs))
 
 
 async def test_a_picture_that_was_deleted_in_direct_messages_is_said_to_be_gone(harness: SimcordHarness):

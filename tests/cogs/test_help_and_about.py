@@ -30,7 +30,7 @@ async def test_about_names_version_model_and_licences(tmp_path: Path):
     assert __version__ in said.replace("\\", "")
     assert "[Test Model](https://example.org/model)" in said
     assert "[Fair AI](https://example.org/fair)" in said
-    assert "Pastel Anime · licence MIT" in said
+    assert "Pastel Anime · MIT" in said
     assert "Pixel Art" not in said
 
 
@@ -42,7 +42,7 @@ async def test_about_names_the_licence_of_the_lora_that_drafts_are_drawn_with(tm
         result = await harness.member.slash(harness.channel, "about")
 
     said = texts(result.response)
-    assert "**For drafts:** LCM · licence Open RAIL" in said
+    assert "**For drafts:** LCM · Open RAIL" in said
     assert said.count("LCM") == 1
 
 
@@ -59,7 +59,7 @@ async def test_about_fits_into_one_message_with_a_hundred_styles(tmp_path: Path)
     async with open_stage(tmp_path, catalog=Catalog(profiles=CATALOG.profiles, styles=styles)) as harness:
         result = await harness.member.slash(harness.channel, "about")
 
-    assert "more; `/anime` offers them all" in texts(result.response)
+    assert "more. `/anime` offers them all" in texts(result.response)
 
 
 async def test_the_commands_answer_in_direct_messages(harness: SimcordHarness):

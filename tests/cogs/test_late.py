@@ -132,7 +132,7 @@ async def test_a_slow_disk_is_said_and_the_card_follows_for_all_to_see(
 
     assert result.response is not None
     assert result.response.ephemeral
-    assert "nothing was taken" in result.response.content
+    assert "nothing was started" in result.response.content
     (card,) = result.followups
     assert not card.ephemeral
     job = await harness.draw()

@@ -67,10 +67,10 @@ async def test_a_member_is_told_in_plain_words_what_is_kept_and_for_how_long(har
 
     assert result.ephemeral
     said = texts(result.response)
-    assert "**Right now:** 1 request and 2 pictures" in said
+    assert "**Right now I keep:** 1 request · 2 pictures" in said
     assert "**Pictures on my side:** 7 days, then" in said
     assert "**Your words and options:** 30 days, then" in said
-    for heading in ("What I keep of you", "For how long, in this server", "Who sees it", "Get it, or delete it"):
+    for heading in ("What I keep about you", "For how long, in this server", "Who can see it", "Get it, or delete it"):
         assert heading in said
     assert "`/privacy export`" in said
     assert "`/privacy delete`" in said
@@ -134,7 +134,7 @@ async def test_a_deletion_is_confirmed_first(harness: SimcordHarness):
     question = await ask(harness)
 
     assert question.ephemeral
-    assert "1 request and 1 picture" in texts(question.response)
+    assert "1 request · 1 picture" in texts(question.response)
     assert custom_ids(question.response) == [erase_id(harness.member.id)]
     assert await words_of(harness, job) == SECRET
 
@@ -188,7 +188,7 @@ async def test_whoever_has_nothing_stored_is_told_so(harness: SimcordHarness):
     await confirm(harness, question)
 
     shown = harness.env.backend.get_message(harness.channel.id, question.response.id)
-    assert "Nothing of yours is left to delete" in texts(shown)
+    assert "nothing of yours left to delete" in texts(shown)
 
 
 async def test_buttons_of_an_erased_picture_say_that_it_is_gone(harness: SimcordHarness):

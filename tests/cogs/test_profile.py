@@ -63,10 +63,10 @@ async def test_whoever_has_set_nothing_sees_what_holds_then(harness: SimcordHarn
 
     assert result.ephemeral
     said = texts(result.response)
-    assert "**Style:** as the server has it" in said
-    assert "**Size:** as the model has it (square · 64 × 64)" in said
-    assert "**Pictures at once:** 1 picture" in said
-    assert "shown at once" in said
+    assert "**Style:** server default" in said
+    assert "**Size:** Square · 64 × 64 · model default" in said
+    assert "**Pictures:** 1 picture" in said
+    assert "**Spoiler:** off" in said
 
 
 async def test_only_what_is_given_changes_and_the_answer_shows_all(harness: SimcordHarness):
@@ -81,10 +81,10 @@ async def test_only_what_is_given_changes_and_the_answer_shows_all(harness: Simc
     said = texts(result.response)
     assert result.ephemeral
     assert "**Style:** Ink \\*wash\\*" in said
-    assert "portrait · 64 × 96" in said
+    assert "Portrait · 64 × 96" in said
     assert "hat, \\*glasses\\*" in said
     assert "2 pictures" in said
-    assert "hidden behind a click" in said
+    assert "**Spoiler:** on" in said
     assert "Saved" in said
 
 
@@ -99,7 +99,7 @@ async def test_a_dash_clears_a_text(harness: SimcordHarness):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "Say what to change"),
+        ({}, "Tell me what to change"),
         ({"style": "nothing"}, "There is no style of that name. Available: `ink`, `pastel`"),
         ({"style": "pixel"}, "There is no style of that name"),
         ({"size": "huge"}, "Choose one of: `square`, `portrait`"),
@@ -121,7 +121,7 @@ async def test_styles_and_sizes_are_found_while_typing_as_the_server_offers_them
     sizes = await harness.member.autocomplete(harness.channel, "profile set", "size", "96")
 
     assert [choice["value"] for choice in styles] == ["none", "ink"]
-    assert [(choice["name"], choice["value"]) for choice in sizes] == [("portrait · 64 × 96", "portrait")]
+    assert [(choice["name"], choice["value"]) for choice in sizes] == [("Portrait · 64 × 96", "portrait")]
 
 
 async def test_the_form_is_filled_with_the_present_defaults(harness: SimcordHarness):
@@ -156,7 +156,7 @@ async def test_the_form_changes_all_at_once_after_a_restart_too(harness: Simcord
 
     assert await own(harness) == Preferences(size="portrait", negative_prompt="hat", num_images=4, spoiler=True)
     said = texts(next(message for message in harness.channel.history(viewer=harness.member) if message.id == card.response.id))
-    assert "portrait · 64 × 96" in said
+    assert "Portrait · 64 × 96" in said
     assert "Saved" in said
 
 
@@ -202,7 +202,7 @@ async def test_a_reset_forgets_everything(harness: SimcordHarness):
 
     result = await harness.member.slash(harness.channel, "profile reset")
 
-    assert "Forgotten" in texts(result.response)
+    assert "back to the server's and the model's defaults" in texts(result.response)
     assert await own(harness) == NO_PREFERENCES
 
 
@@ -247,7 +247,7 @@ async def test_a_member_may_want_no_style_where_the_server_has_a_default_one(har
         await harness.member.submit_modal(await shown_form(harness), UNTOUCHED | {"style": ["none"]})
 
     assert (await asked(harness)).style is None
-    assert "**Style:** none, even where the server has one" in texts(
+    assert "**Style:** none, even if the server has a default" in texts(
         (await harness.member.slash(harness.channel, "profile show")).response
     )
     fields = {part["custom_id"]: part for part in parts_of((await shown_form(harness)).modal)}
@@ -267,7 +267,7 @@ async def test_a_member_may_want_no_negative_prompt_where_the_server_has_a_defau
         await harness.member.submit_modal(await shown_form(harness), UNTOUCHED | {"negative_prompt": "none"})
 
     assert (await asked(harness)).negative_prompt == ""
-    assert "**Leave out:** nothing, even where the server does" in texts(
+    assert "**Leave out:** nothing, even if the server has a default" in texts(
         (await harness.member.slash(harness.channel, "profile show")).response
     )
     (field,) = [part for part in parts_of((await shown_form(harness)).modal) if part["custom_id"] == "negative_prompt"]
@@ -314,7 +314,7 @@ async def test_defaults_of_another_model_are_said_to_be_gone_and_do_no_harm(harn
     result = await harness.member.slash(harness.channel, "profile show")
     request = await asked(harness)
 
-    assert texts(result.response).count("not offered any more") == 2
+    assert texts(result.response).count("no longer available") == 2
     assert (request.style, request.height) == (None, MODEL.size(None).height)
     await put(harness, pictures=2)
     assert await own(harness) == Preferences(style="pixel", size="giant", num_images=2)

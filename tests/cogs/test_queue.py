@@ -8,7 +8,7 @@ async def test_an_empty_queue_says_so(harness: SimcordHarness):
     result = await harness.member.slash(harness.channel, "queue show")
 
     assert result.ephemeral
-    assert "nothing waiting" in texts(result.response)
+    assert "Your queue is empty" in texts(result.response)
 
 
 async def test_the_queue_shows_a_members_own_jobs_in_order(harness: SimcordHarness):
@@ -105,8 +105,8 @@ async def test_nobody_cancels_somebody_elses_job_by_its_id(harness: SimcordHarne
 
 async def test_an_unknown_job_is_refused_with_a_sentence(harness: SimcordHarness):
     for typed, said in (
-        ("nonsense", "I do not know that job"),
-        ("'; DROP TABLE jobs", "I do not know that job"),
+        ("nonsense", "I don't know that picture"),
+        ("'; DROP TABLE jobs", "I don't know that picture"),
         ("f" * 16, "Only the member who asked"),  # as of a job that is not theirs: nobody learns which there are
     ):
         result = await harness.member.slash(harness.channel, "queue cancel", job=typed)
@@ -124,9 +124,9 @@ async def test_who_manages_the_server_sees_and_cancels_everybodys_jobs(harness: 
     assert shown.ephemeral
     assert shown.response is not None
     said = texts(shown.response)
-    assert said.index("first") < said.index(f"<@{harness.member.id}> · Next in line") < said.index("second")
+    assert said.index("first") < said.index(f"<@{harness.member.id}> · You're next") < said.index("second")
     assert "long" not in said
-    assert f"<@{harness.other.id}> · 1 job ahead" in said
+    assert f"<@{harness.other.id}> · #2 in line" in said
     assert custom_ids(shown.response) == [f"pastel:cancel:{first.id}", f"pastel:cancel:{second.id}"]
     await harness.manager.click(shown.response, custom_id=f"pastel:cancel:{second.id}")
     assert "Cancelled" in [part.get("label") for part in parts(shown.response)]
@@ -134,7 +134,7 @@ async def test_who_manages_the_server_sees_and_cancels_everybodys_jobs(harness: 
 
 
 async def test_an_empty_or_long_queue_of_a_server_fits_too(harness: SimcordHarness):
-    assert "Nothing waits" in texts((await harness.manager.slash(harness.channel, "queue server")).response)
+    assert "The queue is empty" in texts((await harness.manager.slash(harness.channel, "queue server")).response)
     for number in range(12):
         await harness.anime(f"picture {number} " + "*" * 300)
 
@@ -151,14 +151,14 @@ async def test_the_queue_of_a_server_is_paused_and_resumed(harness: SimcordHarne
     paused = await harness.manager.slash(harness.channel, "queue pause")
 
     assert paused.ephemeral
-    assert "everything else of this server waits" in texts(paused.response)
+    assert "everything else waits" in texts(paused.response)
     assert await harness.jobs.claim(now=harness.clock.now(), lease_until=harness.clock.now(), batch=64) is None
     said = texts((await harness.manager.slash(harness.channel, "queue server")).response)
     assert f"Paused by <@{harness.manager.id}> <t:{int(harness.clock.now().timestamp())}:R>" in said
     mine = texts((await harness.member.slash(harness.channel, "queue show")).response)
-    assert "Waiting until the moderators let the queue go on" in mine
+    assert "Paused by the moderators" in mine
     assert "already paused" in texts((await harness.manager.slash(harness.channel, "queue pause")).response)
-    assert "goes on" in texts((await harness.manager.slash(harness.channel, "queue resume")).response)
+    assert "running again" in texts((await harness.manager.slash(harness.channel, "queue resume")).response)
     assert (await harness.draw()).id == job.id
     assert "not paused" in texts((await harness.manager.slash(harness.channel, "queue resume")).response)
 

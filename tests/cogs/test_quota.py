@@ -14,8 +14,8 @@ async def test_a_member_sees_their_credits_alone(harness: SimcordHarness):
     assert result.ephemeral
     said = texts(result.response)
     assert "**4 of 5 left today**" in said
-    assert "0 used · 1 reserved" in said
-    assert "**Waiting:** 1 of 3 jobs" in said
+    assert "0 used today · 1 reserved" in said
+    assert "**In the queue:** 1 of 3" in said
 
 
 async def test_a_refusal_is_for_the_members_eyes_only_and_leaves_no_card(harness: SimcordHarness):
@@ -63,7 +63,7 @@ async def test_a_moderator_grants_credits_and_the_member_can_use_them(harness: S
     result = await harness.manager.slash(harness.channel, "quota grant", member=harness.member, credits=2)
 
     assert result.ephemeral
-    assert f"<@{harness.member.id}> has 2 credits of grants now" in texts(result.response)
+    assert f"<@{harness.member.id}> now has 2 credits granted" in texts(result.response)
     await harness.anime()
     assert (await harness.only_job()).status is JobStatus.QUEUED
     assert "**Granted:** 1 credit (1 more reserved)" in texts(
@@ -86,7 +86,7 @@ async def test_a_bot_gets_no_credits(harness: SimcordHarness):
 
     result = await harness.manager.slash(harness.channel, "quota grant", member=helper, credits=2)
 
-    assert "A bot draws nothing here" in texts(result.response)
+    assert "Bots can't draw here" in texts(result.response)
 
 
 async def test_the_cards_say_what_they_cost(harness: SimcordHarness):

@@ -117,7 +117,7 @@ async def test_pictures_for_adults_are_shown_in_an_age_restricted_report_channel
     for _ in range(2):  # as it was posted, and edited after another report
         assert len(message.attachments) == (2 if nsfw else 0)
         assert (KEPT_BACK in texts(message)) is not nsfw
-        assert labels(message) == ["Remove", "Block author", "Dismiss"]
+        assert labels(message) == ["Delete", "Block author", "Dismiss"]
         await fill_in(harness, job, actor=harness.moderator)
         (message,) = desk.history()
 
@@ -246,7 +246,7 @@ async def test_remove_deletes_the_card_and_says_who_did_it(harness: SimcordHarne
     assert not harness.has_card(job)
     assert harness.store.files == {}
     (message,) = desk.history()
-    assert f"Pictures removed** by <@{harness.moderator.id}> <t:" in texts(message)
+    assert f"Pictures deleted** by <@{harness.moderator.id}> <t:" in texts(message)
     assert message.attachments == []
     assert custom_ids(message) == [f"pastel:reportblock:{job.id}"]
 

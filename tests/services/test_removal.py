@@ -51,11 +51,11 @@ COSTLY = request(width=1024, height=1024, num_inference_steps=28, num_images=3)
 @pytest.mark.parametrize(
     ("steps", "actor", "paid", "said"),
     [
-        (3, OWNER, 0, "Cancelled · costs nothing"),
+        (3, OWNER, 0, "Cancelled · free"),
         (4, OWNER, 1, "Cancelled · 1 of 3 credits for what was drawn already"),
         (70, OWNER, 2, "Cancelled · 2 of 3 credits for what was drawn already"),
         (84, OWNER, 3, "Cancelled · 3 credits for what was drawn already"),
-        (84, A_MODERATOR, 0, "Cancelled · costs nothing"),
+        (84, A_MODERATOR, 0, "Cancelled · free"),
     ],
 )
 @pytest.mark.parametrize("way", ["cancel", "delete"])

@@ -8,20 +8,23 @@ import discord
 from discord import ButtonStyle
 
 from bot.chat.actions import Action, Press
+from bot.chat.limits import BUTTON_LENGTH
+from bot.chat.translation import _
 from bot.domain.job import JobId
+from bot.messages import translatable
 
 Row = discord.ui.ActionRow[Any]
 
 _LOOKS = {
-    Action.REROLL: ("Reroll", "🎲", ButtonStyle.primary),
-    Action.REMIX: ("Remix", "✏️", ButtonStyle.secondary),
-    Action.DETAILS: ("Details", "📋", ButtonStyle.secondary),
-    Action.DELETE: ("Delete", "🗑️", ButtonStyle.secondary),
-    Action.REPORT: ("Report", "🚩", ButtonStyle.secondary),
-    Action.CANCEL: ("Cancel", None, ButtonStyle.secondary),
-    Action.SUBTLE: ("Subtle", "🌱", ButtonStyle.secondary),
-    Action.STRONG: ("Strong", "🔥", ButtonStyle.secondary),
-    Action.UPSCALE: ("Upscale", "🔍", ButtonStyle.secondary),
+    Action.REROLL: (translatable("Reroll"), "🎲", ButtonStyle.primary),
+    Action.REMIX: (translatable("Remix"), "✏️", ButtonStyle.secondary),
+    Action.DETAILS: (translatable("Details"), "📋", ButtonStyle.secondary),
+    Action.DELETE: (translatable("Delete"), "🗑️", ButtonStyle.secondary),
+    Action.REPORT: (translatable("Report"), "🚩", ButtonStyle.secondary),
+    Action.CANCEL: (translatable("Cancel"), None, ButtonStyle.secondary),
+    Action.SUBTLE: (translatable("Subtle"), "🌱", ButtonStyle.secondary),
+    Action.STRONG: (translatable("Strong"), "🔥", ButtonStyle.secondary),
+    Action.UPSCALE: (translatable("Upscale"), "🔍", ButtonStyle.secondary),
 }
 
 
@@ -35,7 +38,7 @@ def picture_rows(job_id: JobId, images: int) -> list[Row]:
     needs one row.
     """
     if images == 1:
-        labels = {Action.SUBTLE: "Vary subtle", Action.STRONG: "Vary strong", Action.UPSCALE: "Upscale"}
+        labels = {Action.SUBTLE: _("Vary (subtle)"), Action.STRONG: _("Vary (strong)"), Action.UPSCALE: _("Upscale")}
         return [discord.ui.ActionRow(*(button(job_id, action, 1, label) for action, label in labels.items()))]
     return [
         discord.ui.ActionRow(*(button(job_id, action, number) for number in range(1, images + 1)))
@@ -47,7 +50,7 @@ def button(job_id: JobId, action: Action, image: int | None = None, label: str |
     """A plain button: the registered dynamic item answers it by its custom id. `image` counts from 1."""
     name, emoji, style = _LOOKS[action]
     return discord.ui.Button(
-        label=label or (name if image is None else f"{name} {image}"),
+        label=(label or (_(name) if image is None else _("{action} {number}", action=_(name), number=image)))[:BUTTON_LENGTH],
         emoji=emoji,
         style=style,
         custom_id=Press(action=action, job_id=job_id, image=image).custom_id,

@@ -1,6 +1,6 @@
 """A job's card as a message of Discord's: layout and files. Pure; nothing here talks to Discord.
 
-Discord's limits: 40 components with all that is nested, 4,000 characters of text, 10 files, 1,024 characters of alt text.
+Discord's limits: 40 components with all that is nested, 4,000 characters of text, 10 files.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from discord import MediaGalleryItem, ui
 from bot.chat.actions import Action
 from bot.chat.cards import text as card_text
 from bot.chat.cards.buttons import picture_rows, row
-from bot.chat.cards.markdown import shorten, visible
-from bot.chat.translation import rendered
+from bot.chat.cards.markdown import shorten, small, visible
+from bot.chat.limits import ALT_TEXT_LENGTH
+from bot.chat.translation import _, rendered, speaking
 from bot.domain.card import JobCard
-from bot.domain.job import JobStatus
+from bot.domain.job import Job, JobStatus
+from bot.domain.language import Language
 from bot.domain.request import MAX_IMAGES
+from bot.messages import translatable
 
 Item = ui.Item[Any]
 
-ALT_TEXT_LENGTH = 1024
 GREY, BLUE, PINK, RED = 0x99A1B3, 0x8FB8FF, 0xF5A9C8, 0xE5707E
-PICTURE_HINT = "-# **One picture:** 🌱 subtle stays close · 🔥 strong goes further · 🔍 upscale enlarges"
+PICTURE_HINT = translatable("**One picture:** 🌱 subtle stays close · 🔥 strong changes more · 🔍 upscale enlarges")
+NOT_DRAWN = translatable("I couldn't draw this one.")
 _ACCENTS = {
     JobStatus.QUEUED: GREY,
     JobStatus.RUNNING: BLUE,
@@ -49,12 +52,20 @@ class RenderedCard:
 
 
 def render(card: JobCard) -> RenderedCard:
-    """Lay the card out. The view counts as stopped, so that discord.py sends it without keeping it in memory."""
-    files = list(_files(card))
-    view = ui.LayoutView(timeout=None)
-    view.add_item(ui.Container(*_body(card, files), accent_colour=_ACCENTS[card.job.status]))
+    """Lay the card out in its own language, whoever asks for it. The view counts as stopped, so that discord.py sends it
+    without keeping it in memory.
+    """
+    with speaking(language_of_card(card.job)):
+        files = list(_files(card))
+        view = ui.LayoutView(timeout=None)
+        view.add_item(ui.Container(*_body(card, files), accent_colour=_ACCENTS[card.job.status]))
     view.stop()
     return RenderedCard(view=view, files=files)
+
+
+def language_of_card(job: Job) -> Language:
+    """Returns what everybody reads about the job in, decided when it was taken in; English for jobs of before that."""
+    return job.language or Language.ENGLISH
 
 
 def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
@@ -70,7 +81,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
         case JobStatus.SUCCEEDED | JobStatus.DELIVERED | JobStatus.UNDELIVERABLE:
             yield from _finished(card, files)
         case JobStatus.FAILED:
-            yield ui.TextDisplay(f"⚠️ {card_text.sentence(rendered(card.job.failure or 'The pictures could not be made.'))}")
+            yield ui.TextDisplay(f"⚠️ {card_text.sentence(card.job.failure or _(NOT_DRAWN))}")
             yield row(card.job.id, *_again(card), Action.DETAILS, Action.DELETE)
         case JobStatus.CANCELLED:
             yield ui.TextDisplay(card_text.cancelled(card.job))
@@ -92,7 +103,7 @@ def _finished(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
     pictures = min(len(card.images) or len(files), MAX_IMAGES)
     if pictures and not card.job.request.is_upscale:
         yield ui.Separator(spacing=discord.SeparatorSpacing.small)
-        yield ui.TextDisplay(PICTURE_HINT)
+        yield ui.TextDisplay(small(_(PICTURE_HINT)))
         yield from picture_rows(card.job.id, pictures)
 
 
@@ -108,5 +119,5 @@ def _files(card: JobCard) -> Iterator[discord.File]:
     for number, file in enumerate(card.files[:MAX_IMAGES], start=1):
         name = file.name if _PLAIN_NAME.fullmatch(file.name) and file.name not in taken else f"picture-{number}.png"
         taken.add(name)
-        description = shorten(visible(file.description), ALT_TEXT_LENGTH) or f"Picture {number}"
+        description = shorten(visible(rendered(file.description)), ALT_TEXT_LENGTH) or _("Picture {number}", number=number)
         yield discord.File(io.BytesIO(file.data), filename=name, description=description)

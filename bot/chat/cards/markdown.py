@@ -51,6 +51,21 @@ def escape(text: str) -> str:
     return "".join(f"\\{char}" if char in _SIGNS else f"@{_BREAK}" if char == "@" else char for char in text)
 
 
+def heading(text: str) -> str:
+    """Returns `text` as a heading."""
+    return f"### {text}"
+
+
+def small(text: str) -> str:
+    """Returns `text` small and grey."""
+    return f"-# {text}"
+
+
+def link(text: str, url: str) -> str:
+    """Returns `text` as a link."""
+    return f"[{text}]({url})"
+
+
 def code_block(text: str) -> str:
     """`text` in a code block; backticks in a row are taken apart, since nothing can escape them there."""
     apart = text.replace("``", f"`{_BREAK}`")

@@ -1,4 +1,4 @@
-"""The lines of a card. Members' words in them are escaped; everything else is ours."""
+"""The lines of a card, in the language of the task. Members' words in them are escaped; everything else is ours."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from datetime import datetime
 
 import discord
 
-from bot.chat.cards.markdown import escape, shorten, visible
+from bot.chat.cards.markdown import escape, link, shorten, small, visible
+from bot.chat.translation import _, plural, rendered
 from bot.domain.card import JobCard, ParentLink, QueuePosition
 from bot.domain.downloads import MEGABYTE, Transfer
 from bot.domain.job import Job, JobStatus, Parent, Relation
+from bot.domain.links import message_link
 from bot.domain.progress import Phase, Progress
-from bot.domain.quota import counted, in_credits
+from bot.messages import Message, counted, translatable
 
 TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
 NAME_LENGTH = 60  # characters of a model's or a style's title
@@ -20,10 +22,10 @@ NOTE_LENGTH = 600
 BAR_CELLS = 20
 
 _RELATIONS = {
-    Relation.REROLL: "reroll",
-    Relation.VARIATION: "variation",
-    Relation.REMIX: "remix",
-    Relation.UPSCALE: "upscale",
+    Relation.REROLL: (translatable("reroll"), translatable("reroll of #{number}")),
+    Relation.VARIATION: (translatable("variation"), translatable("variation of #{number}")),
+    Relation.REMIX: (translatable("remix"), translatable("remix of #{number}")),
+    Relation.UPSCALE: (translatable("upscale"), translatable("upscale of #{number}")),
 }
 
 
@@ -39,20 +41,24 @@ def words(text: str, limit: int) -> str:
 
 def author(card: JobCard) -> str:
     """Who asked, and what the pictures come from. A mention in a card pings nobody (AllowedMentions.none())."""
-    by = f"by <@{card.job.origin.user_id}>"
+    member = f"<@{card.job.origin.user_id}>"
     if card.job.parent is None:
-        return f"-# {by}"
-    return f"-# {by} · {_provenance(card.job.parent, card.parent)}"
+        return small(_("by {member}", member=member))
+    source = _source(card.job.parent, card.parent)
+    if card.parent is None or card.parent.user_id == card.job.origin.user_id:
+        return small(_("by {member} · {source}", member=member, source=source))
+    other = f"<@{card.parent.user_id}>"
+    return small(_("by {member} · {source} by {other}", member=member, source=source, other=other))
 
 
 def facts(card: JobCard) -> str:
     """One quiet line: what it takes to draw the same again, how long it took, and what it cost."""
     request = card.job.request
     parts = [
-        f"seed `{request.seed}`",
+        _("seed `{seed}`", seed=request.seed),
         f"{request.width} × {request.height}",
-        f"{request.num_inference_steps} steps",
-        f"guidance {request.guidance_scale:g}",
+        plural("{count} step", "{count} steps", request.num_inference_steps),
+        _("guidance {scale:g}", scale=request.guidance_scale),
     ]
     parts += _styles(card)
     parts.append(words(card.model_title, NAME_LENGTH))
@@ -65,48 +71,71 @@ def facts(card: JobCard) -> str:
 def cost(job: Job) -> str:
     """What the job cost, where it ended, else what it will; and its price beside that, where it is another."""
     if job.paid == 0:
-        return "costs nothing"
-    return in_credits(job.price) if job.paid in {None, job.price} else f"{job.paid:,} of {in_credits(job.price)}"
+        return _("free")
+    if job.paid is None or job.paid == job.price:
+        return credits_text(job.price)
+    return _("{paid:,} of {price}", paid=job.paid, price=credits_of(job.price))
+
+
+def credits_of(amount: int) -> Message:
+    """Returns an amount with its unit."""
+    return counted("{count:,} credit", "{count:,} credits", amount)
+
+
+def credits_text(amount: int) -> str:
+    """Returns the same in the language of the task."""
+    return rendered(credits_of(amount))
+
+
+def pictures_text(number: int) -> str:
+    """Returns a number of pictures."""
+    return plural("{count:,} picture", "{count:,} pictures", number)
 
 
 def cancelled(job: Job) -> str:
     """What is left to say of a job that was cancelled."""
-    return f"-# Cancelled · {cost(job)}{' for what was drawn already' if job.paid else ''}"
+    if job.paid:
+        return small(_("Cancelled · {price} for what was drawn already", price=cost(job)))
+    return small(_("Cancelled · {price}", price=cost(job)))
 
 
 def queued(card: JobCard) -> str:
     """The place in the queue, or what has to come first, and the styles and the price."""
     transfer = card.progress.transfer if card.progress else None
     line = f"⏳ {place(card.job, card.position)}" if transfer is None else f"📥 {fetching(transfer)}"
-    return f"{line}\n-# {' · '.join((*_styles(card), in_credits(card.job.price)))}"
+    return f"{line}\n-# {' · '.join((*_styles(card), credits_text(card.job.price)))}"
 
 
 def fetching(transfer: Transfer) -> str:
     """What comes from the hub, and how much of it is here."""
-    line, done = f"Fetching {words(transfer.title, NAME_LENGTH)}", f"{transfer.done // MEGABYTE:,}"
-    if transfer.total is None:
-        return f"{line}, {done} MB" if transfer.done else f"{line}…"
-    return f"{line}, {done} of {math.ceil(transfer.total / MEGABYTE):,} MB"
+    title, done = words(transfer.title, NAME_LENGTH), transfer.done // MEGABYTE
+    if transfer.total is not None:
+        total = math.ceil(transfer.total / MEGABYTE)
+        return _("Downloading {title}: {done:,} of {total:,} MB", title=title, done=done, total=total)
+    return (
+        _("Downloading {title}: {done:,} MB", title=title, done=done)
+        if transfer.done
+        else _("Downloading {title}…", title=title)
+    )
 
 
 def place(job: Job, position: QueuePosition | None) -> str:
     """Where a job stands and, once a speed is known, when it is ready, as a timestamp that counts by itself."""
     if job.status is JobStatus.RUNNING:
-        line = "Drawing now"
+        line = _("Drawing now")
     elif position is not None and position.is_paused:
-        line = "Waiting until the moderators let the queue go on"
+        line = _("Paused by the moderators")
     elif position is None or position.ahead == 0:
-        line = "Next in line"
+        line = _("You're next")
     else:
-        line = f"{counted(position.ahead, 'job')} ahead"
+        line = _("#{place:,} in line", place=position.ahead + 1)
     return f"{line}{_ready(position)}"
 
 
 def running(progress: Progress | None, position: QueuePosition | None = None) -> str:
     """A bar, what happens right now and, once a speed is known, when it is ready."""
-    if progress is None:
-        return f"{bar(0.0)}\n-# Getting ready…{_ready(position)}"
-    return f"{bar(progress.fraction)}\n-# {_phase(progress)}{_ready(position)}"
+    happening = _("Getting ready…") if progress is None else _phase(progress)
+    return f"{bar(0.0 if progress is None else progress.fraction)}\n-# {happening}{_ready(position)}"
 
 
 def bar(fraction: float) -> str:
@@ -119,14 +148,14 @@ def bar(fraction: float) -> str:
 def seconds(value: float) -> str:
     """A duration as members read it: 8.3 s, 42 s, 3 min 5 s."""
     if value < 10:
-        return f"{value:.1f} s"
-    whole = round(value)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+        return _("{seconds:.1f} s", seconds=value)
+    minutes, left = divmod(round(value), 60)
+    return _("{minutes} min {seconds} s", minutes=minutes, seconds=left) if minutes else _("{seconds} s", seconds=left)
 
 
-def sentence(text: str) -> str:
+def sentence(text: Message | str) -> str:
     """One of our own sentences; a failure may quote a value, so it is cut but not escaped."""
-    return shorten(text, NOTE_LENGTH)
+    return shorten(rendered(text), NOTE_LENGTH)
 
 
 def _styles(card: JobCard) -> list[str]:
@@ -135,27 +164,26 @@ def _styles(card: JobCard) -> list[str]:
     return [f"{words(title, NAME_LENGTH)} × {style.weight:g}" for title, style in chosen]
 
 
-def _provenance(parent: Parent, link: ParentLink | None) -> str:
-    name = _RELATIONS[parent.relation]
-    of = "" if parent.image_index is None else f" picture {parent.image_index + 1}"
-    if link is None:
-        return f"{name} of{of or ' an earlier job'}"
-    url = f"https://discord.com/channels/{link.guild_id or '@me'}/{link.channel_id}/{link.message_id}"
-    return f"[{name} of{of or ' this'}]({url}) by <@{link.user_id}>"
+def _source(parent: Parent, card: ParentLink | None) -> str:
+    whole, one = _RELATIONS[parent.relation]
+    name = _(whole) if parent.image_index is None else _(one, number=parent.image_index + 1)
+    return name if card is None else link(name, message_link(card.guild_id, card.channel_id, card.message_id))
 
 
 def _phase(progress: Progress) -> str:
     if progress.phase is Phase.LOADING:
-        return "Loading the model…"
-    several = progress.num_images > 1
+        return _("Waking up the model…")
     if progress.phase is Phase.DECODING:
-        return f"{progress.decoded} of {progress.num_images} pictures finished" if several else "Finishing touches"
+        return _("Finishing touches…")
     step, steps = progress.step // progress.num_images, progress.steps // progress.num_images
-    return f"{progress.num_images} pictures · step {step} of {steps}" if several else f"Step {step} of {steps}"
+    return _("Step {step} of {steps}", step=step, steps=steps)
 
 
 def _ready(position: QueuePosition | None) -> str:
-    return "" if position is None or position.done_at is None else f" · ready {_relative(position.done_at)}"
+    if position is None or position.done_at is None:
+        return ""
+    ready = _("ready {when}", when=_relative(position.done_at))
+    return f" · {ready}"
 
 
 def _relative(when: datetime) -> str:

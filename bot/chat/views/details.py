@@ -10,8 +10,10 @@ import discord
 from discord import ui
 
 from bot.chat.cards.card import PINK
-from bot.chat.cards.markdown import code_block
+from bot.chat.cards.markdown import code_block, heading, small
 from bot.chat.cards.text import cost, words
+from bot.chat.limits import MESSAGE_LENGTH
+from bot.chat.translation import _, plural
 from bot.domain.image import StoredImage
 from bot.domain.infotext.pairs import read_pairs
 from bot.domain.infotext.prompt_fit import PromptFit
@@ -21,11 +23,13 @@ from bot.domain.job import Job
 from bot.domain.profile import Style
 from bot.domain.prompt import ComposedPrompt
 from bot.domain.prompt_weights import CHUNK_TOKENS, MAX_CHUNKS
+from bot.messages import translatable
 
-MAX_TEXT = 3_600  # characters; Discord takes 4,000 in one message, and the headings need some
+MAX_TEXT = MESSAGE_LENGTH - 400  # characters; the headings need some
 FILE_NAME = "parameters.txt"
-READ_LESS_EXACTLY = (
-    "-# Styles are read more exactly since this was drawn: drawn again with the same settings, it can look a little different."
+NAME_LENGTH = 100  # characters of a model's or a style's title
+READ_LESS_EXACTLY = translatable(
+    "I read styles more exactly since this was drawn, so the same settings can give a slightly different picture."
 )
 SEEDS = ("seed", "variation seed", "variation chain")  # by which the pictures of a job differ
 
@@ -43,10 +47,10 @@ def details_view(
     shown = texts[:1] if seeds else texts
     view = ui.LayoutView(timeout=None)
     fit = PromptFit.read(images[0].parameters) if images else None
-    heading = _heading(job, model, styles, fit)
+    told = _heading(job, model, styles, fit)
     if any(was_read_less_exactly(image.parameters) for image in images):
-        heading += f"\n{READ_LESS_EXACTLY}"
-    container: ui.Container[Any] = ui.Container(ui.TextDisplay(heading), accent_colour=PINK)
+        told += f"\n{small(_(READ_LESS_EXACTLY))}"
+    container: ui.Container[Any] = ui.Container(ui.TextDisplay(told), accent_colour=PINK)
     view.add_item(container)
     if "``" in "".join(shown) or sum(map(len, (*shown, *seeds))) > MAX_TEXT:
         file = discord.File(io.BytesIO("\n\n".join(texts).encode()), filename=FILE_NAME)
@@ -65,35 +69,45 @@ def _seeds(images: Sequence[StoredImage]) -> list[str]:
         return []
     first, *others = [image.parameters.rpartition("\n") for image in images]
     common = read_pairs(first[2])
-    lines = [f"That is picture {images[0].index + 1}. Only the seeds differ:"]
-    for image, (words_before, _, last_line) in zip(images[1:], others, strict=True):
+    lines = [_("This is picture {number}. The others differ only in their seed:", number=images[0].index + 1)]
+    for image, (words_before, _newline, last_line) in zip(images[1:], others, strict=True):
         pairs = read_pairs(last_line)
         own = [key for key in SEEDS if key in pairs and pairs[key] != common.get(key)]
         if words_before != first[0] or not own or {**pairs, **{key: common.get(key) for key in own}} != common:
             return []
-        lines.append(f"-# Picture {image.index + 1} · " + " · ".join(f"`{key.capitalize()}: {pairs[key]}`" for key in own))
+        told = (f"`{key.capitalize()}: {pairs[key]}`" for key in own)  # as it is written in the file
+        lines.append(f"-# {' · '.join((_('Picture {number}', number=image.index + 1), *told))}")
     return lines
 
 
 def _heading(job: Job, model: str, styles: Sequence[Style], fit: PromptFit | None) -> str:
-    lines = ["### Details", f"-# Job `{job.id}` · model {words(model, 100)}"]
     weights = {chosen.name: chosen.weight for chosen in job.request.styles}
-    for style in styles:
-        lines[-1] += f" · style {words(style.title, 100)} × {weights[style.name]:g}"
-    lines[-1] += f" · {cost(job)}"
+    facts = [_("Job `{id}`", id=job.id), _("model {title}", title=words(model, NAME_LENGTH))]
+    facts += [
+        _("style {title} × {weight:g}", title=words(style.title, NAME_LENGTH), weight=weights[style.name]) for style in styles
+    ]
+    facts.append(cost(job))
     if fit is not None:
-        lines[-1] += f" · {fit.tokens} token{'' if fit.tokens == 1 else 's'}"
-        lines += _what_did_not_fit(fit)
-    return "\n".join(lines)
+        facts.append(plural("{count} token", "{count} tokens", fit.tokens))
+    lines = [heading(_("Details")), f"-# {' · '.join(facts)}"]
+    return "\n".join((*lines, *_what_did_not_fit(fit))) if fit is not None else "\n".join(lines)
 
 
 def _what_did_not_fit(fit: PromptFit) -> Iterator[str]:
-    dropped = {"prompt": fit.dropped_words, "negative prompt": fit.dropped_negative_words}
-    ends = [f"the last {f'{count} words' if count > 1 else 'word'} of the {name}" for name, count in dropped.items() if count]
-    if ends:
-        yield (
-            f"{' and '.join(ends).capitalize()} did not fit: the model reads {MAX_CHUNKS} parts of {CHUNK_TOKENS} tokens, "
-            "and a BREAK begins a new one."
+    limit = MAX_CHUNKS * CHUNK_TOKENS
+    if fit.dropped_words:
+        yield plural(
+            "The last word of your prompt didn't fit. The model reads up to {limit} tokens.",
+            "The last {count} words of your prompt didn't fit. The model reads up to {limit} tokens.",
+            fit.dropped_words,
+            limit=limit,
+        )
+    if fit.dropped_negative_words:
+        yield plural(
+            "The last word under *leave out* didn't fit. The model reads up to {limit} tokens.",
+            "The last {count} words under *leave out* didn't fit. The model reads up to {limit} tokens.",
+            fit.dropped_negative_words,
+            limit=limit,
         )
 
 

@@ -8,13 +8,15 @@ from typing import Any, cast
 from discord import SelectOption, TextStyle, ui
 
 from bot.chat.cards.markdown import shorten
+from bot.chat.cards.text import pictures_text
+from bot.chat.limits import FORM_TEXT_LENGTH, HINT_LENGTH, MAX_OPTIONS, OPTION_LENGTH
 from bot.chat.replies import Interaction
+from bot.chat.translation import _
+from bot.chat.views.choice_labels import size_label
 from bot.domain.profile import ModelProfile, Style
 from bot.domain.request import MAX_IMAGES, MAX_PROMPT_LENGTH
 
 NO_STYLE = "-"
-MAX_OPTIONS = 25  # Discord's limit of a select
-OPTION_LENGTH = 100
 
 Named = Sequence[tuple[str, str]]
 """Options as value and label."""
@@ -29,25 +31,36 @@ def text_field(label: str, name: str, value: str, *, required: bool, hint: str |
         required=required,
         max_length=MAX_PROMPT_LENGTH,
     )
-    return ui.Label(text=label, description=hint, component=field)
+    return labelled(label, field, hint=hint)
+
+
+def labelled(label: str, field: ui.Item[Any], *, hint: str | None = None) -> ui.Label[Any]:
+    """A field under its label, both as long as Discord takes them."""
+    hint = None if hint is None else shorten(hint, HINT_LENGTH)
+    return ui.Label(text=shorten(label, FORM_TEXT_LENGTH), description=hint, component=field)
+
+
+def form(title: str, custom_id: str) -> ui.Modal:
+    """A form without fields, its title as long as Discord takes it."""
+    return ui.Modal(title=shorten(title, FORM_TEXT_LENGTH), custom_id=custom_id)
 
 
 def choice_field(label: str, name: str, options: Named, chosen: str) -> ui.Label[Any]:
     """A select with `chosen` already chosen; at most as many options as Discord takes, the chosen one among them."""
     select: ui.Select[Any] = ui.Select(custom_id=name, options=_select_options(options, chosen))
-    return ui.Label(text=label, component=select)
+    return labelled(label, select)
 
 
 def size_options(profile: ModelProfile) -> Named:
-    return [(size.name, f"{size.name} · {size.width} × {size.height}") for size in profile.sizes]
+    return [(size.name, size_label(size)) for size in profile.sizes]
 
 
 def style_options(styles: Sequence[Style]) -> Named:
-    return [(NO_STYLE, "No style"), *((style.name, style.title) for style in styles)]
+    return [(NO_STYLE, _("No style")), *((style.name, style.title) for style in styles)]
 
 
 def count_options() -> Named:
-    return [(str(count), "1 picture" if count == 1 else f"{count} pictures") for count in range(1, MAX_IMAGES + 1)]
+    return [(str(count), pictures_text(count)) for count in range(1, MAX_IMAGES + 1)]
 
 
 def given_values(interaction: Interaction) -> dict[str, str]:

@@ -6,7 +6,7 @@ The text is a stranger's: it stands in a code block without what cannot be seen,
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import discord
@@ -14,23 +14,28 @@ from discord import ButtonStyle, TextStyle, ui
 
 from bot.chat.actions import FOUND, FOUND_FORM, NO_JOB, Press
 from bot.chat.cards.card import PINK
-from bot.chat.cards.markdown import code_block, visible
+from bot.chat.cards.markdown import code_block, heading, small, visible
 from bot.chat.cards.text import words
+from bot.chat.limits import MESSAGE_LENGTH
 from bot.chat.replies import Interaction
+from bot.chat.translation import _, plural, rendered
+from bot.chat.views.choice_labels import quality_name
 from bot.chat.views.details import FILE_NAME
-from bot.chat.views.form_fields import NO_STYLE, given_values
+from bot.chat.views.form_fields import NO_STYLE, form, given_values, labelled
 from bot.chat.views.remix_form import NEGATIVE_PROMPT, PROMPT, SIZE, STYLE, Offer, add_words_and_looks
 from bot.domain.infotext.importer import ImportedSettings, UnavailableSetting, numbers_line, unread_sentence, with_numbers
 from bot.domain.preferences import NOTHING
 from bot.domain.profile import ModelProfile
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft
+from bot.messages import translatable
 
 NUMBERS, NUMBERS_LENGTH = "numbers", 600  # a chain of as many variations as can be takes 400
 NAME_LENGTH = 60
 UNREAD_LENGTH, MAX_UNREAD = 40, 3
-MAX_QUOTED = 2_300  # characters; Discord takes 4,000 in one message, and names in the other lines can double when escaped
+MAX_QUOTED = MESSAGE_LENGTH - 1_700  # characters; names in the other lines can double when they are escaped
 MAX_NAMED = 5  # LoRAs
 FENCE = "```"
+DRAW_HERE = translatable("Draw this here")
 
 
 def found_view(
@@ -39,10 +44,11 @@ def found_view(
     """What stands in the picture called `picture`, what is drawn of it here, and the button that does so."""
     text = _shown(finding.text)
     draw: ui.Button[Any] = ui.Button(
-        label="Draw this here", emoji="🎨", style=ButtonStyle.primary, custom_id=Press(action=FOUND, job_id=NO_JOB).custom_id
+        label=_(DRAW_HERE), emoji="🎨", style=ButtonStyle.primary, custom_id=Press(action=FOUND, job_id=NO_JOB).custom_id
     )
     container: ui.Container[Any] = ui.Container(
-        ui.TextDisplay(f"### Settings of this picture\n-# {words(picture, NAME_LENGTH)}"), accent_colour=PINK
+        ui.TextDisplay("\n".join((heading(_("Settings of this picture")), small(words(picture, NAME_LENGTH))))),
+        accent_colour=PINK,
     )
     files: tuple[discord.File, ...] = ()
     if "``" in text or len(text) > MAX_QUOTED:  # cannot be quoted unchanged, or is too long
@@ -68,8 +74,8 @@ def text_on(message: discord.Message) -> str | discord.Attachment | None:
 
 def found_form(draft: Draft, offer: Offer) -> ui.Modal:
     """A form filled with `draft`; its custom id says all that is needed to read it, after a restart too."""
-    form = ui.Modal(title="Draw this here", custom_id=Press(action=FOUND_FORM, job_id=NO_JOB).custom_id)
-    add_words_and_looks(form, draft, offer)
+    filled = form(_(DRAW_HERE), Press(action=FOUND_FORM, job_id=NO_JOB).custom_id)
+    add_words_and_looks(filled, draft, offer)
     numbers: ui.TextInput[Any] = ui.TextInput(
         custom_id=NUMBERS,
         style=TextStyle.short,
@@ -77,8 +83,8 @@ def found_form(draft: Draft, offer: Offer) -> ui.Modal:
         required=False,
         max_length=NUMBERS_LENGTH,
     )
-    form.add_item(ui.Label(text="Numbers", description="For one that you leave out, mine is taken", component=numbers))
-    return form
+    filled.add_item(labelled(_("Numbers"), numbers, hint=_("Leave any out to use my defaults")))
+    return filled
 
 
 def adopted(interaction: Interaction) -> Draft:
@@ -105,34 +111,39 @@ def _shown(text: str) -> str:
 def _here(finding: UnavailableSetting, profile: ModelProfile) -> Iterator[str]:
     found, adoption = finding.settings, finding.adoption
     if not found.is_understood:
-        yield unread_sentence(words(found.program, NAME_LENGTH) if found.program else None)
+        yield rendered(unread_sentence(words(found.program, NAME_LENGTH) if found.program else None))
         return
-    yield f"**Drawn here:** {' · '.join(_facts(adoption, profile))}"
+    yield _("**I'd draw it with:** {facts}", facts=" · ".join(_facts(adoption, profile)))
     if adoption.missing_loras:
-        named = ", ".join(words(name, NAME_LENGTH) for name in adoption.missing_loras[:MAX_NAMED])
-        more = len(adoption.missing_loras) - MAX_NAMED
-        yield f"-# Without these LoRAs: {named}{f' and {more} more' if more > 0 else ''}"
+        named = _named(adoption.missing_loras, MAX_NAMED, NAME_LENGTH)
+        yield small(_("Without these LoRAs, which I don't have: {names}", names=named))
     if found.unread:
-        named = ", ".join(words(name, UNREAD_LENGTH) for name in found.unread[:MAX_UNREAD])
-        more = len(found.unread) - MAX_UNREAD
-        yield f"-# I leave out what I cannot read: {named}{f' and {more} more' if more > 0 else ''}"
+        named = _named(found.unread, MAX_UNREAD, UNREAD_LENGTH)
+        yield small(_("I leave out what I can't read: {names}", names=named))
     if found.model and found.model.casefold() not in {profile.name.casefold(), profile.title.casefold()}:
-        yield f"-# Another model drew it ({words(found.model, NAME_LENGTH)}), so the same seed gives another picture"
+        yield small(_("It was made with {model}, so mine will look different", model=words(found.model, NAME_LENGTH)))
     if adoption.shortened:
-        yield f"-# I take {MAX_PROMPT_LENGTH:,} characters; the end of the words is left out"
+        yield small(_("I read up to {limit:,} characters, so the end of the prompt is missing", limit=MAX_PROMPT_LENGTH))
+
+
+def _named(names: Sequence[str], most: int, length: int) -> str:
+    """The first of the names, and how many more there are."""
+    shown = ", ".join(words(name, length) for name in names[:most])
+    more = len(names) - most
+    return plural("{names} and {count} more", "{names} and {count} more", more, names=shown) if more > 0 else shown
 
 
 def _facts(adoption: ImportedSettings, profile: ModelProfile) -> Iterator[str]:
     draft, drawn = adoption.draft, adoption.drawn
     size = profile.size(draft.size)
-    yield "a new seed" if draft.seed is None else f"seed `{draft.seed}`"
+    yield _("a new seed") if draft.seed is None else _("seed `{seed}`", seed=draft.seed)
     if draft.blends:
-        yield f"variation `{draft.blends[-1].seed}`"
+        yield _("variation `{seed}`", seed=draft.blends[-1].seed)
     yield f"{size.width} × {size.height}"
     if draft.quality:
-        yield f"{draft.quality} quality"
-    yield f"{drawn.num_inference_steps or profile.num_inference_steps} steps"
-    yield f"guidance {profile.guidance_scale if drawn.guidance_scale is None else drawn.guidance_scale:g}"
+        yield rendered(quality_name(draft.quality))
+    yield plural("{count} step", "{count} steps", drawn.num_inference_steps or profile.num_inference_steps)
+    yield _("guidance {scale:g}", scale=profile.guidance_scale if drawn.guidance_scale is None else drawn.guidance_scale)
     if adoption.style:
         yield f"{words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}"
     yield words(profile.title, NAME_LENGTH)

@@ -9,13 +9,17 @@ from discord import ButtonStyle, ui
 
 from bot.chat.actions import NO_JOB, PROFILE, PROFILE_FORM, Press
 from bot.chat.cards.card import PINK
-from bot.chat.cards.text import words
+from bot.chat.cards.markdown import heading, small
+from bot.chat.cards.text import pictures_text, words
 from bot.chat.replies import Interaction
+from bot.chat.translation import _
+from bot.chat.views.choice_labels import size_label
 from bot.chat.views.form_fields import (
     NO_STYLE,
     Named,
     choice_field,
     count_options,
+    form,
     given_count,
     given_values,
     size_options,
@@ -25,29 +29,26 @@ from bot.chat.views.form_fields import (
 from bot.chat.views.remix_form import IMAGES, NEGATIVE_PROMPT, SIZE, STYLE, Offer
 from bot.domain.preferences import NONE_AT_ALL, NOTHING, PersonalEdit, Preferences, edit_of
 from bot.domain.profile import Catalog, ModelProfile
-from bot.domain.quota import counted
+from bot.messages import translatable
 
 SPOILER, HIDDEN, SHOWN = "spoiler", "hidden", "shown"
 NAME_LENGTH, WORDS_LENGTH = 80, 600
-AS_SERVER = "as the server has it"
-LEAVE_OUT_HINT = f'Empty: {AS_SERVER}; "none": nothing at all'
-NO_STYLE_AT_ALL = "No style, even where the server has one"
-HINT = (
-    "-# They fill what you leave out of `/anime`, in every server, within that server's limits. "
-    "What you give there counts before them; `-` there as style or negative prompt means none."
-)
+AS_SERVER = translatable("server default")
+LEAVE_OUT_HINT = translatable('Leave empty for the server default, or write "none"')
+NO_STYLE_AT_ALL = translatable("No style, even if the server has a default")
+HINT = translatable("I use these when you leave an option out of `/anime`. To use none for once, type `-`.")
 
 
 def profile_view(defaults: Preferences, profile: ModelProfile, catalog: Catalog, *, note: str = "") -> ui.LayoutView:
     """Each default with what holds where there is none; `note` says what was just done."""
     change: ui.Button[Any] = ui.Button(
-        label="Change", emoji="✏️", style=ButtonStyle.secondary, custom_id=Press(action=PROFILE, job_id=NO_JOB).custom_id
+        label=_("Change"), emoji="✏️", style=ButtonStyle.secondary, custom_id=Press(action=PROFILE, job_id=NO_JOB).custom_id
     )
-    heading = "### Your defaults" + (f"\n{note}" if note else "")
+    title = heading(_("Your defaults")) + (f"\n-# ✅ {note}" if note else "")
     container: ui.Container[Any] = ui.Container(
-        ui.TextDisplay(heading),
+        ui.TextDisplay(title),
         ui.TextDisplay("\n".join(_lines(defaults, profile, catalog))),
-        ui.TextDisplay(HINT),
+        ui.TextDisplay(small(_(HINT))),
         ui.ActionRow(change),
         accent_colour=PINK,
     )
@@ -59,16 +60,18 @@ def profile_view(defaults: Preferences, profile: ModelProfile, catalog: Catalog,
 def profile_form(defaults: Preferences, offer: Offer) -> ui.Modal:
     """A form filled with `defaults`. A default that is not offered here stays among the choices, so that it is not lost."""
     profile = offer.profile
-    form = ui.Modal(title="Your defaults", custom_id=Press(action=PROFILE_FORM, job_id=NO_JOB).custom_id)
-    styles = [(NO_STYLE, "As the server has it"), (NONE_AT_ALL, NO_STYLE_AT_ALL), *style_options(offer.styles)[1:]]
-    sizes = [(NOTHING, f"As the model has it ({profile.default_size})"), *size_options(profile)]
-    form.add_item(choice_field("Style", STYLE, _with(styles, defaults.style), defaults.style or NO_STYLE))
-    form.add_item(choice_field("Size", SIZE, _with(sizes, defaults.size), defaults.size or NOTHING))
-    form.add_item(text_field("Leave out", NEGATIVE_PROMPT, defaults.negative_prompt, required=False, hint=LEAVE_OUT_HINT))
-    form.add_item(choice_field("Pictures at once", IMAGES, count_options(), str(defaults.num_images or 1)))
-    spoilers = [(SHOWN, "Shown at once"), (HIDDEN, "Hidden behind a click")]
-    form.add_item(choice_field("Your pictures are", SPOILER, spoilers, HIDDEN if defaults.spoiler else SHOWN))
-    return form
+    filled = form(_("Your defaults"), Press(action=PROFILE_FORM, job_id=NO_JOB).custom_id)
+    styles = [(NO_STYLE, _("Server default")), (NONE_AT_ALL, _(NO_STYLE_AT_ALL)), *style_options(offer.styles)[1:]]
+    by_model = _("Model default: {size}", size=size_label(profile.size(None)))
+    sizes = [(NOTHING, by_model), *size_options(profile)]
+    leave_out = defaults.negative_prompt
+    filled.add_item(choice_field(_("Style"), STYLE, _with(styles, defaults.style), defaults.style or NO_STYLE))
+    filled.add_item(choice_field(_("Size"), SIZE, _with(sizes, defaults.size), defaults.size or NOTHING))
+    filled.add_item(text_field(_("Leave out"), NEGATIVE_PROMPT, leave_out, required=False, hint=_(LEAVE_OUT_HINT)))
+    filled.add_item(choice_field(_("Pictures"), IMAGES, count_options(), str(defaults.num_images or 1)))
+    spoilers = [(SHOWN, _("Off")), (HIDDEN, _("On"))]
+    filled.add_item(choice_field(_("Spoiler"), SPOILER, spoilers, HIDDEN if defaults.spoiler else SHOWN))
+    return filled
 
 
 def wanted(interaction: Interaction) -> PersonalEdit:
@@ -84,38 +87,42 @@ def wanted(interaction: Interaction) -> PersonalEdit:
 
 
 def _lines(defaults: Preferences, profile: ModelProfile, catalog: Catalog) -> Iterator[str]:
-    yield f"**Style:** {_style(defaults.style, profile, catalog)}"
-    yield f"**Size:** {_size(defaults.size, profile)}"
-    yield f"**Leave out:** {_left_out(defaults.negative_prompt)}"
-    yield f"**Pictures at once:** {counted(defaults.num_images or 1, 'picture')}"
-    yield f"**Your pictures are:** {'hidden behind a click' if defaults.spoiler else 'shown at once'}"
+    yield _("**Style:** {value}", value=_style(defaults.style, profile, catalog))
+    yield _("**Size:** {value}", value=_size(defaults.size, profile))
+    yield _("**Leave out:** {value}", value=_left_out(defaults.negative_prompt))
+    yield _("**Pictures:** {value}", value=pictures_text(defaults.num_images or 1))
+    yield _("**Spoiler:** on") if defaults.spoiler else _("**Spoiler:** off")
 
 
 def _style(name: str | None, profile: ModelProfile, catalog: Catalog) -> str:
     if name is None:
-        return AS_SERVER
+        return _(AS_SERVER)
     if name == NONE_AT_ALL:
-        return "none, even where the server has one"
+        return _("none, even if the server has a default")
     titles = {style.name: style.title for style in catalog.styles_for(profile)}
-    return words(titles[name], NAME_LENGTH) if name in titles else f"{words(name, NAME_LENGTH)} (not offered any more)"
+    return words(titles[name], NAME_LENGTH) if name in titles else _gone(name)
 
 
 def _left_out(negative_prompt: str) -> str:
     if negative_prompt == NONE_AT_ALL:
-        return "nothing, even where the server does"
-    return words(negative_prompt, WORDS_LENGTH) if negative_prompt else AS_SERVER
+        return _("nothing, even if the server has a default")
+    return words(negative_prompt, WORDS_LENGTH) if negative_prompt else _(AS_SERVER)
 
 
 def _size(name: str | None, profile: ModelProfile) -> str:
     size = next((size for size in profile.sizes if size.name == (name or profile.default_size)), None)
     if size is None:
-        return f"{words(name or '', NAME_LENGTH)} (not offered any more)"
-    pixels = f"{words(size.name, NAME_LENGTH)} · {size.width} × {size.height}"
-    return pixels if name else f"as the model has it ({pixels})"
+        return _gone(name or "")
+    pixels = words(size_label(size), NAME_LENGTH)
+    return pixels if name else _("{size} · model default", size=pixels)
+
+
+def _gone(name: str) -> str:
+    return _("{name} (no longer available)", name=words(name, NAME_LENGTH))
 
 
 def _with(options: Sequence[tuple[str, str]], chosen: str | None) -> Named:
     """`chosen` in the second place where `options` lack it, before Discord's limit of a list could cut it off."""
     if chosen is None or chosen in {value for value, _ in options}:
         return options
-    return [options[0], (chosen, f"{chosen} (not offered here)"), *options[1:]]
+    return [options[0], (chosen, _("{name} (not available here)", name=chosen)), *options[1:]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import discord
@@ -11,81 +10,90 @@ from discord import ButtonStyle, ui
 
 from bot.chat.actions import ERASE, Press
 from bot.chat.cards.card import PINK, RED
+from bot.chat.cards.markdown import heading, small
+from bot.chat.cards.text import pictures_text
+from bot.chat.translation import _, plural
 from bot.domain.privacy import Holdings, KeepingTimes
 from bot.domain.privacy_export import ExportFile
-from bot.domain.quota import counted
+from bot.messages import translatable
 
-KEPT = (
-    "### What I keep of you\n"
-    "- **What you ask for:** your words, your options, when and where you asked, and which message shows the result\n"
+KEPT = translatable(
+    "### What I keep about you\n"
+    "- **Your requests:** your words, your options, when and where you asked, and which message shows the result\n"
     "- **Pictures:** those I drew for you, and those you gave me to start from\n"
-    "- **Your defaults,** if you set some\n"
+    "- **Your defaults,** if you've set any\n"
     "- **What your pictures cost:** numbers only\n"
-    "- **Blocks and reports:** whether moderators stopped you from drawing in their server; what you reported to them"
+    "- **Blocks and reports:** whether moderators blocked you in their server, and what you reported to them"
 )
-NOT_KEPT = "I do not read your messages, and I do not learn from what you ask for or from your pictures."
-SEEN_BY = (
-    "### Who sees it\n"
-    "- **Everybody in the channel** where you drew: the message with your words and the pictures\n"
-    "- **Moderators** of a server: also what you asked for there lately, and their own blocks\n"
-    "- **Whoever hosts me:** all of it, since it is on their machine. I send it nowhere but to Discord"
+NOT_KEPT = translatable("I don't read your messages, and I don't train on your prompts or pictures.")
+SEEN_BY = translatable(
+    "### Who can see it\n"
+    "- **Everyone in the channel** where you drew: the message with your words and the pictures\n"
+    "- **Moderators:** your recent prompts in their server, and whether you're blocked\n"
+    "- **Whoever hosts me:** all of it, since it's on their machine. I send it nowhere but to Discord"
 )
-YOURS = (
+YOURS = translatable(
     "### Get it, or delete it\n"
     "`/privacy export` gives you all of it as a file.\n"
-    "`/privacy delete` deletes all of it, after one more question.\n"
-    "**Delete** under a picture removes that message and its pictures; your words stay for the time above."
+    "`/privacy delete` deletes all of it (I'll ask first).\n"
+    "**Delete** under a picture removes that message and its pictures. Your words stay for the time above."
 )
-QUESTION = (
+QUESTION = translatable(
     "## Delete everything?\n"
-    "**This goes, within a minute and for good:** what you asked for, the pictures on my side, those you gave me, and your "
-    "defaults. What still waits or is being drawn is cancelled, and costs what was drawn. I also remove my messages with your "
-    "pictures, as far as Discord lets me in that time; moderators can delete the others.",
+    "**Deleted within a minute, for good:** your requests, the pictures on my side, those you gave me, and your defaults. "
+    "Whatever is in the queue or being drawn is cancelled, and you pay only for what was drawn. I also delete my messages with "
+    "your pictures, as far as Discord lets me in that time. Moderators can delete the rest."
+)
+STAYS = translatable(
     "**This stays:**\n"
-    "- how many credits you used and have, without any words, so that today's limit still counts\n"
-    "- blocks by moderators, and that something was reported; that belongs to their server\n"
-    "- what others made out of your pictures; that is theirs\n"
+    "- how many credits you've used and have, without any words, so that today's limit still counts\n"
+    "- blocks by moderators, and that something was reported: that belongs to their server\n"
+    "- pictures that others made from yours\n"
     "- copies of my files that my host made. My own copies, from before an update, are deleted after 30 days\n"
-    "-# The last traces of your words inside my database file are overwritten within 24 hours.",
+    "-# The last traces of your words inside my database file are overwritten within 24 hours."
 )
-DONE = (
-    "Everything is deleted, and the last traces of it in my database file are overwritten within 24 hours. I am removing my "
-    "messages with your pictures now. Those that are still there in a minute, Discord did not let me remove; moderators can "
-    "delete them. You can draw again whenever you like."
+DONE = translatable(
+    "Everything is deleted, and the last traces of it in my database file will be overwritten within 24 hours. I'm deleting my "
+    "messages with your pictures now. If any are still there in a minute, Discord didn't let me: moderators can delete them. "
+    "You can draw again whenever you like."
 )
-UNDER_WAY = "I have begun to delete everything and go on until it is done, also after a restart. You need not do anything."
-NOTHING = "Nothing of yours is left to delete."
-EXPORTED = "Here is everything that I have stored about you. The pictures themselves are in the messages that show them."
+UNDER_WAY = translatable(
+    "I've started deleting everything and won't stop until it's done, even after a restart. You can leave it to me."
+)
+NOTHING = translatable("There's nothing of yours left to delete.")
+EXPORTED = translatable("Here's everything I keep about you. The pictures themselves are in the messages that show them.")
 
 
 def privacy_view(holdings: Holdings, times: KeepingTimes, *, in_server: bool) -> ui.LayoutView:
     """What `/privacy show` answers, with this server's real times and the member's real figures."""
-    texts = ("## Your privacy", _right_now(holdings), KEPT, NOT_KEPT, _how_long(times, in_server=in_server), SEEN_BY, YOURS)
+    title, how_long = _("## Your privacy"), _how_long(times, in_server=in_server)
+    texts = (title, _right_now(holdings), _(KEPT), _(NOT_KEPT), how_long, _(SEEN_BY), _(YOURS))
     return _view(*(ui.TextDisplay[Any](text) for text in texts), colour=PINK)
 
 
 def question_view(user_id: int, holdings: Holdings) -> ui.LayoutView:
     """The confirmation; its button holds who asked, and is looked at again when it is pressed."""
     confirm: ui.Button[Any] = ui.Button(
-        label="Delete everything", emoji="🗑️", style=ButtonStyle.danger, custom_id=erase_id(user_id)
+        label=_("Delete everything"), emoji="🗑️", style=ButtonStyle.danger, custom_id=erase_id(user_id)
     )
-    texts = (QUESTION[0], _right_now(holdings), QUESTION[1])
+    texts = (_(QUESTION), _right_now(holdings), _(STAYS))
     return _view(*(ui.TextDisplay[Any](text) for text in texts), ui.ActionRow(confirm), colour=RED)
 
 
 def export_view(file: ExportFile, *, is_first: bool) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
     """One file of an export."""
     attached = discord.File(io.BytesIO(file.data), filename=file.name)
-    sentence = EXPORTED if is_first else "Another part of it."
-    heading = sentence if file.part is None else f"{sentence}\n-# Part {file.part}"
-    return _view(ui.TextDisplay[Any](heading), ui.File[Any](attached), colour=PINK), (attached,)
+    sentence = _(EXPORTED) if is_first else _("Here's the next part.")
+    part = small(_("Part {number}", number=file.part or 1))
+    text = sentence if file.part is None else f"{sentence}\n{part}"
+    return _view(ui.TextDisplay[Any](text), ui.File[Any](attached), colour=PINK), (attached,)
 
 
 def outcome(erased: bool | None) -> str:  # noqa: FBT001  # what Privacy.erase answered
     """What the member reads after the confirmation."""
     if erased is None:
-        return NOTHING
-    return DONE if erased else UNDER_WAY
+        return _(NOTHING)
+    return _(DONE) if erased else _(UNDER_WAY)
 
 
 def erase_id(user_id: int) -> str:
@@ -105,28 +113,25 @@ def _view(*parts: ui.Item[Any], colour: int) -> ui.LayoutView:
 
 
 def _right_now(holdings: Holdings) -> str:
-    parts = [counted(holdings.requests, "request"), counted(holdings.pictures, "picture")]
-    parts += ["your defaults"] if holdings.has_defaults else []
-    parts += [counted(holdings.blocks, "block")] if holdings.blocks else []
-    return f"**Right now:** {_listed(parts)}"
+    parts = [plural("{count:,} request", "{count:,} requests", holdings.requests), pictures_text(holdings.pictures)]
+    parts += [_("your defaults")] if holdings.has_defaults else []
+    parts += [plural("{count:,} block", "{count:,} blocks", holdings.blocks)] if holdings.blocks else []
+    return _("**Right now I keep:** {things}", things=" · ".join(parts))
 
 
 def _how_long(times: KeepingTimes, *, in_server: bool) -> str:
-    here = "in this server" if in_server else "in direct messages"
     return "\n".join(
         (
-            f"### For how long, {here}",
-            f"- **Pictures on my side:** {_days(times.picture_days)}",
-            f"- **Your words and options:** {_days(times.word_days)}",
-            "- **Discord's permission to answer you:** until the result is shown, or a day at most",
-            "-# The message in Discord stays until you, a moderator or Discord deletes it.",
+            heading(_("For how long, in this server") if in_server else _("For how long, in direct messages")),
+            _("- **Pictures on my side:** {how_long}", how_long=_days(times.picture_days)),
+            _("- **Your words and options:** {how_long}", how_long=_days(times.word_days)),
+            _("- **Discord's permission to reply to you:** until I've replied, a day at most"),
+            small(_("The message in Discord stays until you, a moderator or Discord deletes it.")),
         )
     )
 
 
 def _days(days: int | None) -> str:
-    return "until you delete them" if days is None else f"{counted(days, 'day')}, then I delete them by myself"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if days is None:
+        return _("until you delete them")
+    return plural("{count} day, then I delete them", "{count} days, then I delete them", days)

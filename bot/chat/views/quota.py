@@ -9,10 +9,13 @@ import discord
 from discord import ui
 
 from bot.chat.cards.card import PINK
-from bot.chat.cards.text import BAR_CELLS
-from bot.domain.quota import FREE_WITHHELD, Balance, Limits, Usage, counted, in_credits, left_today
+from bot.chat.cards.markdown import heading, small
+from bot.chat.cards.text import BAR_CELLS, credits_of, pictures_text
+from bot.chat.translation import _
+from bot.domain.quota import FREE_WITHHELD, Balance, Limits, Usage, left_today
+from bot.messages import translatable
 
-UNIT = "-# 1 credit is one picture of 1024 × 1024 pixels and 28 steps; more pictures, pixels or steps cost more"
+UNIT = translatable("1 credit ≈ one 1024 × 1024 picture at 28 steps")
 
 
 def quota_view(statement: Balance) -> ui.LayoutView:
@@ -22,7 +25,7 @@ def quota_view(statement: Balance) -> ui.LayoutView:
     further = "\n".join(_further(statement.limits, statement.standing))
     if further:
         container.add_item(ui.TextDisplay(further))
-    container.add_item(ui.TextDisplay(UNIT))
+    container.add_item(ui.TextDisplay(small(_(UNIT))))
     view.add_item(container)
     return view
 
@@ -42,29 +45,45 @@ def _cells(part: int, whole: int) -> int:
 
 
 def _today(statement: Balance) -> Iterator[str]:
-    yield "### Your credits"
+    yield heading(_("Your credits"))
     limits, standing = statement.limits, statement.standing
-    used = [f"{standing.spent:,} used", f"{standing.reserved:,} reserved"]
+    used = [_("{amount:,} used today", amount=standing.spent)]
+    used += [_("{amount:,} reserved", amount=standing.reserved)] if standing.reserved else []
     left = left_today(limits, standing)
     if limits.daily_credits is None or left is None:
-        yield "**No daily limit here**"
-        yield f"-# Today: {' · '.join(used)}"
+        yield _("Draw as much as you like: there's no daily limit here.")
+        yield f"-# {' · '.join(used)}"
         return
     bar = usage_bar(standing.spent, standing.reserved, limits.daily_credits)
-    yield f"{bar} **{left:,} of {limits.daily_credits:,} left today**"
-    yield f"-# {' · '.join(used)} · full again {discord.utils.format_dt(statement.renews_at, 'R')}"
+    yield _("{bar} **{left:,} of {limit:,} left today**", bar=bar, left=left, limit=limits.daily_credits)
+    renewed = _("full again {when}", when=discord.utils.format_dt(statement.renews_at, "R"))
+    yield f"-# {' · '.join((*used, renewed))}"
 
 
 def _further(limits: Limits, standing: Usage) -> Iterator[str]:
     if standing.granted or standing.granted_reserved:
-        reserved = f" ({standing.granted_reserved:,} more reserved)" if standing.granted_reserved else ""
-        yield f"**Granted:** {in_credits(standing.granted)}{reserved}, used when today's are gone"
+        yield _granted(standing)
     if limits.operator_credits is not None:
-        yield f"**On all servers:** {standing.everywhere:,} of {limits.operator_credits:,} used today"
+        everywhere, limit = standing.everywhere, limits.operator_credits
+        yield _("**In all servers:** {used:,} of {limit:,} used today", used=everywhere, limit=limit)
     if standing.withheld:
         free = min(standing.withheld, FREE_WITHHELD)
-        yield f"**Withheld today:** {standing.withheld:,}, {free} of them for nothing (at most {FREE_WITHHELD} a day)"
+        yield _(
+            "**Not shown today:** {withheld:,}, {free} of them free (up to {limit} a day)",
+            withheld=standing.withheld,
+            free=free,
+            limit=FREE_WITHHELD,
+        )
     if limits.waiting_jobs is not None:
-        yield f"**Waiting:** {standing.waiting:,} of {counted(limits.waiting_jobs, 'job')}"
+        yield _("**In the queue:** {waiting:,} of {limit:,}", waiting=standing.waiting, limit=limits.waiting_jobs)
     elif standing.waiting:
-        yield f"**Waiting:** {counted(standing.waiting, 'job')}"
+        yield _("**In the queue:** {waiting}", waiting=pictures_text(standing.waiting))
+
+
+def _granted(standing: Usage) -> str:
+    granted, reserved = credits_of(standing.granted), standing.granted_reserved
+    if not reserved:
+        return _("**Granted:** {credits}, used when today's are gone", credits=granted)
+    return _(
+        "**Granted:** {credits} ({reserved:,} more reserved), used when today's are gone", credits=granted, reserved=reserved
+    )

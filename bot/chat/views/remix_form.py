@@ -8,10 +8,12 @@ from discord import ui
 
 from bot.chat.actions import REMIX_FORM, Press
 from bot.chat.replies import Interaction
+from bot.chat.translation import _
 from bot.chat.views.form_fields import (
     NO_STYLE,
     choice_field,
     count_options,
+    form,
     given_count,
     given_values,
     size_options,
@@ -35,19 +37,19 @@ class Offer:
 
 def remix_form(job_id: JobId, draft: Draft, offer: Offer) -> ui.Modal:
     """A form filled with `draft`. Its custom id says all that is needed to read it, after a restart too."""
-    form = ui.Modal(title="Remix", custom_id=Press(action=REMIX_FORM, job_id=job_id).custom_id)
-    add_words_and_looks(form, draft, offer)
-    form.add_item(choice_field("Pictures", IMAGES, count_options(), str(draft.num_images or 1)))
-    return form
+    filled = form(_("Remix"), Press(action=REMIX_FORM, job_id=job_id).custom_id)
+    add_words_and_looks(filled, draft, offer)
+    filled.add_item(choice_field(_("Pictures"), IMAGES, count_options(), str(draft.num_images or 1)))
+    return filled
 
 
-def add_words_and_looks(form: ui.Modal, draft: Draft, offer: Offer) -> None:
+def add_words_and_looks(modal: ui.Modal, draft: Draft, offer: Offer) -> None:
     """The four fields that every form for a picture begins with; it may have one more."""
-    form.add_item(text_field("Prompt", PROMPT, draft.prompt, required=True))
-    form.add_item(text_field("Leave out", NEGATIVE_PROMPT, draft.negative_prompt, required=False))
+    modal.add_item(text_field(_("Prompt"), PROMPT, draft.prompt, required=True))
+    modal.add_item(text_field(_("Leave out"), NEGATIVE_PROMPT, draft.negative_prompt, required=False))
     size = offer.profile.size(draft.size or offer.profile.default_size)
-    form.add_item(choice_field("Size", SIZE, size_options(offer.profile), size.name))
-    form.add_item(choice_field("Style", STYLE, style_options(offer.styles), draft.style or NO_STYLE))
+    modal.add_item(choice_field(_("Size"), SIZE, size_options(offer.profile), size.name))
+    modal.add_item(choice_field(_("Style"), STYLE, style_options(offer.styles), draft.style or NO_STYLE))
 
 
 def remixed(interaction: Interaction, draft: Draft) -> Draft:

@@ -11,37 +11,45 @@ import discord
 from discord import ButtonStyle, TextStyle, ui
 
 from bot.chat.actions import REPORT_BLOCK, REPORT_DISMISS, REPORT_FORM, REPORT_REMOVE, Press
-from bot.chat.cards.card import GREY, RED, RenderedCard
-from bot.chat.cards.markdown import shorten, visible
+from bot.chat.cards.card import GREY, RED, RenderedCard, language_of_card
+from bot.chat.cards.markdown import heading, link, shorten, small, visible
 from bot.chat.cards.text import title, words
+from bot.chat.limits import ALT_TEXT_LENGTH, BUTTON_LENGTH
 from bot.chat.replies import Interaction
-from bot.chat.views.form_fields import given_values
+from bot.chat.translation import _, plural, rendered, speaking
+from bot.chat.views.form_fields import form, given_values, labelled
 from bot.domain.image import ImageFile
 from bot.domain.job import Job, JobId, JobStatus
 from bot.domain.links import job_link
 from bot.domain.report import MAX_REPORT_LENGTH, Complaint, Outcome, Report, ReportNotice, Step
+from bot.messages import translatable
 
 Item = ui.Item[Any]
 
 REASON = "reason"
-SEEN_BY = "You may leave this empty. The moderators of this server see it and your name."
-THANKS = "Thank you. The moderators of this server have been shown your report."
+SEEN_BY = translatable("Optional. Moderators will see this and your name.")
+THANKS = translatable("Thanks! I've sent this to the moderators.")
 MAX_SHOWN = 4  # complaints; the reasons may be twice as long once they are escaped, and Discord takes 4,000 characters
-ALT_TEXT_LENGTH = 1024
-NO_COPY = "-# I have no copy of the pictures to show here. The card in the channel stays until you press **Remove**."
-KEPT_BACK = "-# The pictures may be for adults, and this channel is not age-restricted, so they are not shown here."
-_OUTCOMES = {Outcome.REMOVED: "**🗑️ Pictures removed** by", Outcome.DISMISSED: "**✅ Dismissed** by"}
-_BY_AUTHOR = "**🗑️ Pictures deleted** by their author"
+NO_COPY = translatable(
+    "I don't have a copy of the pictures to show here. The card stays in the channel until you press **Delete**."
+)
+KEPT_BACK = translatable("The pictures may be adult, and this channel isn't age-restricted, so I don't show them here.")
+_BLOCKED = translatable("**🚫 Author blocked** by {member} {when}")
+_OUTCOMES = {
+    Outcome.REMOVED: translatable("**🗑️ Pictures deleted** by {member} {when}"),
+    Outcome.DISMISSED: translatable("**✅ Dismissed** by {member} {when}"),
+}
+_BY_AUTHOR = translatable("**🗑️ Pictures deleted** by their author {member} {when}")
 
 
 def report_form(job_id: JobId) -> ui.Modal:
     """What a reporter fills in. Its custom id says all that is needed to read it, after a restart too."""
-    form = ui.Modal(title="Report this picture", custom_id=Press(action=REPORT_FORM, job_id=job_id).custom_id)
+    filled = form(_("Report this picture"), Press(action=REPORT_FORM, job_id=job_id).custom_id)
     field: ui.TextInput[Any] = ui.TextInput(
         custom_id=REASON, style=TextStyle.paragraph, required=False, max_length=MAX_REPORT_LENGTH
     )
-    form.add_item(ui.Label(text="What is wrong with it?", description=SEEN_BY, component=field))
-    return form
+    filled.add_item(labelled(_("What's wrong with it?"), field, hint=_(SEEN_BY)))
+    return filled
 
 
 def reason_of(interaction: Interaction) -> str:
@@ -50,25 +58,28 @@ def reason_of(interaction: Interaction) -> str:
 
 
 def render_report(notice: ReportNotice) -> RenderedCard:
-    """Lay the report out; the pictures are hidden behind a click. The view counts as stopped, as a card's."""
-    files = [_file(picture, number) for number, picture in enumerate(notice.pictures, start=1)]
-    view = ui.LayoutView(timeout=None)
-    view.add_item(ui.Container(*_body(notice, files), accent_colour=RED if notice.report.is_open else GREY))
+    """Lay the report out, in the language of the server's cards; the pictures are hidden behind a click. The view counts as
+    stopped, as a card's.
+    """
+    with speaking(language_of_card(notice.job)):
+        files = [_file(picture, number) for number, picture in enumerate(notice.pictures, start=1)]
+        view = ui.LayoutView(timeout=None)
+        view.add_item(ui.Container(*_body(notice, files), accent_colour=RED if notice.report.is_open else GREY))
     view.stop()
     return RenderedCard(view=view, files=files)
 
 
 def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
     report, job = notice.report, notice.job
-    yield ui.TextDisplay("### 🚩 Reported picture" if report.is_open else "### Report closed")
+    yield ui.TextDisplay(heading(_("🚩 Reported picture") if report.is_open else _("Report closed")))
     yield ui.TextDisplay(f"{title(job)}\n{_whose(job, report)}")
     yield from map(ui.TextDisplay[Any], _complaints(report))
     if files:
         yield ui.MediaGallery(*(discord.MediaGalleryItem(file, description=file.description, spoiler=True) for file in files))
     elif notice.is_kept_back:
-        yield ui.TextDisplay(KEPT_BACK)
+        yield ui.TextDisplay(small(_(KEPT_BACK)))
     elif report.is_open and job.status is JobStatus.DELIVERED:
-        yield ui.TextDisplay(NO_COPY)
+        yield ui.TextDisplay(small(_(NO_COPY)))
     steps = list(_steps(report, job))
     if steps:
         yield ui.TextDisplay("\n".join(steps))
@@ -80,9 +91,10 @@ def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
 def _whose(job: Job, report: Report) -> str:
     """The card of an open report stands, although a job counts as deleted once its words are no longer kept."""
     asked = discord.utils.format_dt(job.created_at, "R")
-    link = job_link(replace(job, deleted_at=None) if report.is_open else job)
-    where = f" · [show it in the channel]({link})" if link else ""
-    return f"-# by <@{job.origin.user_id}> · asked for {asked}{where}"
+    url = job_link(replace(job, deleted_at=None) if report.is_open else job)
+    facts = [_("by {member}", member=f"<@{job.origin.user_id}>"), asked]
+    facts += [link(_("jump to it"), url)] if url else []
+    return f"-# {' · '.join(facts)}"
 
 
 def _complaints(report: Report) -> Iterator[str]:
@@ -90,40 +102,43 @@ def _complaints(report: Report) -> Iterator[str]:
         yield _complaint(complaint)
     more = len(report.complaints) - MAX_SHOWN
     if more > 0:
-        yield f"-# and {more:,} more"
+        yield small(plural("and {count:,} more", "and {count:,} more", more))
 
 
 def _complaint(complaint: Complaint) -> str:
     when = discord.utils.format_dt(complaint.reported_at, "R")
-    reason = words(complaint.reason, MAX_REPORT_LENGTH) if complaint.reason else "*no reason given*"
-    return f"-# reported by <@{complaint.reporter_id}> {when}\n> {reason}"
+    reason = words(complaint.reason, MAX_REPORT_LENGTH) if complaint.reason else _("*no reason given*")
+    by = _("reported by {member} {when}", member=f"<@{complaint.reporter_id}>", when=when)
+    return f"-# {by}\n> {reason}"
 
 
 def _steps(report: Report, job: Job) -> Iterator[str]:
     if report.blocked is not None:
-        yield _step("**🚫 Author blocked** by", report.blocked)
+        yield _step(_BLOCKED, report.blocked)
     if report.outcome is not None and report.closed is not None:
         by_author = report.outcome is Outcome.REMOVED and report.closed.by == job.origin.user_id
         yield _step(_BY_AUTHOR if by_author else _OUTCOMES[report.outcome], report.closed)
 
 
 def _step(what: str, step: Step) -> str:
-    return f"{what} <@{step.by}> {discord.utils.format_dt(step.at, 'f')}"
+    return _(what, member=f"<@{step.by}>", when=discord.utils.format_dt(step.at, "f"))
 
 
 def _buttons(report: Report) -> Iterator[ui.Button[Any]]:
     if report.is_open:
-        yield _button("Remove", "🗑️", ButtonStyle.danger, REPORT_REMOVE, report.job_id)
+        yield _button(_("Delete"), "🗑️", ButtonStyle.danger, REPORT_REMOVE, report.job_id)
     if report.may_block:
-        yield _button("Block author", "🚫", ButtonStyle.secondary, REPORT_BLOCK, report.job_id)
+        yield _button(_("Block author"), "🚫", ButtonStyle.secondary, REPORT_BLOCK, report.job_id)
     if report.is_open:
-        yield _button("Dismiss", None, ButtonStyle.secondary, REPORT_DISMISS, report.job_id)
+        yield _button(_("Dismiss"), None, ButtonStyle.secondary, REPORT_DISMISS, report.job_id)
 
 
 def _button(label: str, emoji: str | None, style: ButtonStyle, action: str, job_id: JobId) -> ui.Button[Any]:
-    return ui.Button(label=label, emoji=emoji, style=style, custom_id=Press(action=action, job_id=job_id).custom_id)
+    return ui.Button(
+        label=label[:BUTTON_LENGTH], emoji=emoji, style=style, custom_id=Press(action=action, job_id=job_id).custom_id
+    )
 
 
 def _file(picture: ImageFile, number: int) -> discord.File:
-    description = shorten(visible(picture.description), ALT_TEXT_LENGTH) or f"Picture {number}"
+    description = shorten(visible(rendered(picture.description)), ALT_TEXT_LENGTH) or _("Picture {number}", number=number)
     return discord.File(io.BytesIO(picture.data), filename=picture.name, description=description, spoiler=True)

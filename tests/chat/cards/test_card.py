@@ -62,13 +62,13 @@ def test_a_queued_card_says_its_place_and_when_it_is_ready_in_the_members_own_ti
 
     rendered = render(card(JobStatus.QUEUED, files=(), position=position))
 
-    assert "3 jobs ahead" in text(rendered)
+    assert "#4 in line" in text(rendered)
     assert text(rendered).endswith("\n-# 1 credit")
     assert f"<t:{int(NOW.timestamp()) + 40}:R>" in text(rendered)
     assert actions(rendered) == ["cancel"]
 
 
-@pytest.mark.parametrize(("ahead", "words"), [(0, "Next in line"), (1, "1 job ahead"), (2, "2 jobs ahead")])
+@pytest.mark.parametrize(("ahead", "words"), [(0, "You're next"), (1, "#2 in line"), (2, "#3 in line")])
 def test_a_queued_card_without_a_measured_speed_promises_no_time(ahead: int, words: str):
     said = text(render(card(JobStatus.QUEUED, files=(), position=QueuePosition(ahead=ahead))))
 
@@ -79,9 +79,12 @@ def test_a_queued_card_without_a_measured_speed_promises_no_time(ahead: int, wor
 @pytest.mark.parametrize(
     ("transfer", "words"),
     [
-        (Transfer(title="the style *Faraway*"), r"Fetching the style \*Faraway\*…"),
-        (Transfer(title="the style Pastel", done=120_400_000, total=393_854_624), "Fetching the style Pastel, 120 of 394 MB"),
-        (Transfer(title="the model X", done=3_210_000_000), "Fetching the model X, 3,210 MB"),
+        (Transfer(title="the style *Faraway*"), r"Downloading the style \*Faraway\*…"),
+        (
+            Transfer(title="the style Pastel", done=120_400_000, total=393_854_624),
+            "Downloading the style Pastel: 120 of 394 MB",
+        ),
+        (Transfer(title="the model X", done=3_210_000_000), "Downloading the model X: 3,210 MB"),
     ],
 )
 def test_a_card_whose_files_are_on_their_way_says_how_far_they_are(transfer: Transfer, words: str):
@@ -94,7 +97,7 @@ def test_a_card_whose_files_are_on_their_way_says_how_far_they_are(transfer: Tra
 def test_a_card_whose_servers_queue_is_paused_says_so_and_promises_no_time():
     said = text(render(card(JobStatus.QUEUED, files=(), position=QueuePosition(ahead=0, is_paused=True))))
 
-    assert "Waiting until the moderators let the queue go on" in said
+    assert "Paused by the moderators" in said
     assert "<t:" not in said
 
 
@@ -104,7 +107,7 @@ def test_a_running_card_shows_how_far_it_is_and_the_preview():
     rendered = render(card(JobStatus.RUNNING, 4, files=files(1), progress=progress))
 
     assert "**37 %**" in text(rendered)
-    assert "4 pictures · step 10 of 28" in text(rendered)
+    assert "Step 10 of 28" in text(rendered)
     assert [len(part["items"]) for part in components(rendered) if part["type"] == 12] == [1]
     assert actions(rendered) == ["cancel"]
 
@@ -113,7 +116,7 @@ def test_a_running_card_shows_how_far_it_is_and_the_preview():
     ("progress", "words"),
     [
         (None, "Getting ready"),
-        (Progress(phase=Phase.LOADING), "Loading the model"),
+        (Progress(phase=Phase.LOADING), "Waking up the model…"),
         (Progress(phase=Phase.DENOISING, step=3, steps=9), "Step 3 of 9"),
         (Progress(phase=Phase.DECODING, step=9, steps=9), "Finishing touches"),
     ],
@@ -138,10 +141,8 @@ def test_a_finished_card_shows_pictures_with_alt_text_and_what_they_were_made_wi
 def test_a_variation_links_to_its_parent():
     job = replace(card().job, parent=PARENT)
 
-    assert "[variation of picture 2](https://discord.com/channels/20/30/41) by <@11>" in text(
-        render(card(job=job, parent=LINK))
-    )
-    assert "variation of picture 2" in text(render(card(job=job)))
+    assert "[variation of #2](https://discord.com/channels/20/30/41) by <@11>" in text(render(card(job=job, parent=LINK)))
+    assert "variation of #2" in text(render(card(job=job)))
     in_dm = replace(LINK, guild_id=None)
     assert "/channels/@me/30/41" in text(render(card(job=job, parent=in_dm)))
 
@@ -163,7 +164,7 @@ def test_a_card_says_the_price_that_was_reserved_whatever_the_same_request_would
 def test_an_upscale_is_called_one_and_offers_nothing_that_needs_a_picture_of_usual_size():
     rendered = render(upscale())
 
-    assert "[upscale of picture 2](https://discord.com/channels/20/30/41) by <@11>" in text(rendered)
+    assert "[upscale of #2](https://discord.com/channels/20/30/41) by <@11>" in text(rendered)
     assert actions(rendered) == ["reroll", "remix", "details", "delete", "report"]
     assert PICTURE_HINT not in text(rendered)
 
@@ -199,7 +200,7 @@ def test_a_cancelled_card_is_quiet():
 
     rendered = render(card(JobStatus.CANCELLED, files=(), images=(), job=job))
 
-    assert "-# Cancelled · costs nothing" in text(rendered)
+    assert "-# Cancelled · free" in text(rendered)
     assert actions(rendered) == ["reroll", "remix", "delete"]
 
 

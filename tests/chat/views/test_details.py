@@ -37,13 +37,12 @@ def made(seed: int, *, words: str = "hat\nNegative prompt: cat", more: str = "")
         ("Steps: 4, Tokens: 1", " · 1 token"),
         (
             "Steps: 4, Tokens: 300, Dropped words: 14",
-            " · 300 tokens\nThe last 14 words of the prompt did not fit: the model reads 3 parts of 75 tokens, "
-            "and a BREAK begins a new one.",
+            " · 300 tokens\nThe last 14 words of your prompt didn't fit. The model reads up to 225 tokens.",
         ),
         (
             "Steps: 4, Tokens: 300, Dropped words: 1, Dropped negative words: 3",
-            "\nThe last word of the prompt and the last 3 words of the negative prompt did not fit: the model reads 3 parts of "
-            "75 tokens, and a BREAK begins a new one.",
+            "\nThe last word of your prompt didn't fit. The model reads up to 225 tokens."
+            "\nThe last 3 words under *leave out* didn't fit. The model reads up to 225 tokens.",
         ),
     ],
 )
@@ -67,7 +66,7 @@ def test_details_of_a_picture_say_where_its_style_was_read_less_exactly(more: st
     words = "hat <lora:mine:1>\nLora hashes: mine"  # what somebody types says nothing
     first, *_ = shown(*(made(seed, words=words, more=more) for seed in (1, 2)))[0]
 
-    assert first.count("Styles are read more exactly since this was drawn") == is_told
+    assert first.count("I read styles more exactly since this was drawn") == is_told
 
 
 def test_what_the_pictures_share_is_told_once_and_whole_with_the_seeds_of_the_others() -> None:

@@ -29,11 +29,11 @@ def test_each_job_stands_by_itself():
 
 
 def test_a_block_says_how_many_jobs_it_cancelled_and_nothing_where_there_were_none():
-    assert "1 job cancelled." in blocked_notice(BLOCK, 1)
-    assert "2 jobs cancelled." in blocked_notice(BLOCK, 2)
+    assert "cancelled 1 picture in the queue." in blocked_notice(BLOCK, 1)
+    assert "cancelled 2 pictures in the queue." in blocked_notice(BLOCK, 2)
     assert "cancelled" not in blocked_notice(BLOCK, 0)
 
 
 def test_without_blocks_or_jobs_one_sentence_says_so():
     assert texts(blocks_view([])) == ["Nobody is blocked in this server."]
-    assert texts(jobs_view(MEMBER, [])) == [f"<@{MEMBER}> has not asked for anything in this server."]
+    assert texts(jobs_view(MEMBER, [])) == [f"<@{MEMBER}> hasn't asked for anything in this server."]

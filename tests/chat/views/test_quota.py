@@ -26,18 +26,18 @@ def test_a_limited_member_sees_what_is_used_reserved_and_left_and_when_it_renews
     said = text(Usage(spent=5, reserved=2), daily_credits=20)
 
     assert "`█████▓▓░░░░░░░░░░░░░` **13 of 20 left today**" in said
-    assert f"-# 5 used · 2 reserved · full again <t:{int(MIDNIGHT.timestamp())}:R>" in said
+    assert f"-# 5 used today · 2 reserved · full again <t:{int(MIDNIGHT.timestamp())}:R>" in said
 
 
 def test_an_unlimited_server_says_so_plainly():
     said = text(Usage(spent=5, reserved=2))
 
-    assert "**No daily limit here**" in said
-    assert "-# Today: 5 used · 2 reserved" in said
+    assert "there's no daily limit here" in said
+    assert "-# 5 used today · 2 reserved" in said
     assert "renew" not in said
     assert "Granted" not in said
     assert "servers" not in said
-    assert "Waiting" not in said
+    assert "In the queue" not in said
 
 
 def test_grants_are_shown_where_there_are_any():
@@ -46,18 +46,18 @@ def test_grants_are_shown_where_there_are_any():
 
 
 def test_what_was_withheld_is_shown_where_there_is_any():
-    assert "Withheld" not in text(Usage())
-    assert "**Withheld today:** 2, 2 of them for nothing (at most 3 a day)" in text(Usage(withheld=2))
-    assert "**Withheld today:** 5, 3 of them for nothing" in text(Usage(withheld=5))
+    assert "Not shown" not in text(Usage())
+    assert "**Not shown today:** 2, 2 of them free (up to 3 a day)" in text(Usage(withheld=2))
+    assert "**Not shown today:** 5, 3 of them free" in text(Usage(withheld=5))
 
 
 def test_the_operators_cap_and_the_waiting_jobs_are_shown():
     said = text(Usage(everywhere=7, waiting=2), operator_credits=1_000, waiting_jobs=10)
 
-    assert "**On all servers:** 7 of 1,000 used today" in said
-    assert "**Waiting:** 2 of 10 jobs" in said
-    assert "**Waiting:** 0 of 1 job" in text(Usage(), waiting_jobs=1)
-    assert "**Waiting:** 3 jobs" in text(Usage(waiting=3))
+    assert "**In all servers:** 7 of 1,000 used today" in said
+    assert "**In the queue:** 2 of 10" in said
+    assert "**In the queue:** 0 of 1" in text(Usage(), waiting_jobs=1)
+    assert "**In the queue:** 3 pictures" in text(Usage(waiting=3))
 
 
 @pytest.mark.parametrize(

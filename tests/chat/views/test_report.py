@@ -33,7 +33,7 @@ def test_a_report_without_copies_of_shown_pictures_says_that_their_card_stays(
     closed = None if outcome is None else Step(by=MODERATOR, at=START)
     report = Report(id=1, job_id="f" * 16, guild_id=GUILD, complaints=(COMPLAINT,), outcome=outcome, closed=closed)
 
-    assert (NO_COPY in texts(report, job(status=status), pictures)) == expected
+    assert (f"-# {NO_COPY}" in texts(report, job(status=status), pictures)) == expected
 
 
 def test_an_open_report_leads_to_its_card_although_the_words_are_no_longer_kept():
@@ -41,8 +41,8 @@ def test_an_open_report_leads_to_its_card_although_the_words_are_no_longer_kept(
     report = Report(id=1, job_id=shown.id, guild_id=GUILD, complaints=(COMPLAINT,))
     closed = replace(report, outcome=Outcome.REMOVED, closed=Step(by=MODERATOR, at=START))
 
-    assert any("show it in the channel" in text for text in texts(report, shown))
-    assert not any("show it in the channel" in text for text in texts(closed, shown))
+    assert any("jump to it" in text for text in texts(report, shown))
+    assert not any("jump to it" in text for text in texts(closed, shown))
 
 
 def test_what_each_reporter_says_stands_by_itself_and_ends_with_their_reason():

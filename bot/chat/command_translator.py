@@ -1,0 +1,42 @@
+"""The texts of commands in the languages of their readers. Discord gets all of them when commands are registered.
+
+Names of commands and options stay English: they are what members tell each other to type.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from discord import Locale
+from discord.app_commands import TranslationContextLocation, TranslationContextTypes, Translator, locale_str
+
+from bot.chat.limits import DESCRIPTION_LENGTH
+from bot.chat.translation import rendered, speaking
+from bot.domain.language import Language, language_of
+from bot.messages import Message, message
+
+_TRANSLATED: Final = {
+    TranslationContextLocation.command_description,
+    TranslationContextLocation.group_description,
+    TranslationContextLocation.parameter_description,
+    TranslationContextLocation.choice_name,
+}
+_MESSAGE: Final = "message"
+
+
+def filled(what: Message) -> locale_str:
+    """Returns a text of a command with values in it; Discord shows its English where it has no other."""
+    return locale_str(str(what), **{_MESSAGE: what})
+
+
+class CommandTranslator(Translator):
+    """Translates descriptions and choices by the catalogues; what has no translation stays English."""
+
+    async def translate(self, string: locale_str, locale: Locale, context: TranslationContextTypes) -> str | None:
+        language = language_of(locale.value)
+        if language is Language.ENGLISH or context.location not in _TRANSLATED:
+            return None
+        what: Message = string.extras.get(_MESSAGE) or message(string.message)
+        with speaking(language):
+            said = rendered(what)
+        return None if said == string.message else said[:DESCRIPTION_LENGTH]  # one that is longer has all commands refused

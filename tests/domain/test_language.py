@@ -1,0 +1,37 @@
+"""Which language somebody is answered in, and which a card for everybody is written in."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.domain.language import Language, language_of, language_of_cards
+
+
+@pytest.mark.parametrize(
+    ("locale", "language"),
+    [
+        ("ja", Language.JAPANESE),
+        ("zh-CN", Language.CHINESE),
+        ("en-GB", Language.ENGLISH),
+        ("fr", Language.ENGLISH),
+        (None, Language.ENGLISH),
+    ],
+)
+def test_a_locale_without_a_catalogue_is_answered_in_english(locale: str | None, language: Language):
+    assert language_of(locale) is language
+
+
+@pytest.mark.parametrize(
+    ("setting", "guild_locale", "locale", "language"),
+    [
+        (Language.KOREAN, "de", "ja", Language.KOREAN),
+        (None, "de", "ja", Language.GERMAN),
+        (None, "fr", "ja", Language.ENGLISH),
+        (None, None, "ja", Language.JAPANESE),
+        (None, None, None, Language.ENGLISH),
+    ],
+)
+def test_cards_are_in_the_servers_language_and_in_a_direct_message_in_the_members(
+    setting: Language | None, guild_locale: str | None, locale: str | None, language: Language
+):
+    assert language_of_cards(setting, guild_locale, locale) is language
