@@ -113,7 +113,7 @@ def test_garbled_pages_are_refused(path: Path, first_page: int) -> None:
 
 
 def test_a_schema_that_is_no_longer_text_is_refused(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE jobs (", b"CREATE TABLE jobs \xff"))
+    path.write_bytes(path.read_bytes().replace(b'CREATE TABLE "jobs" (', b'CREATE TABLE "jobs" \xff'))
 
     assert isinstance(refusal(path), DatabaseError)
 
