@@ -4,13 +4,17 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
+from discord import app_commands
 
 from bot.errors import OperatorError
 from bot.metrics import Metrics
+from bot.services.guild_settings import GuildSettingsService
 from bot.setting_sources import OF_LIBRARIES
 from bot.settings import Settings
+from cogs._settings_commands import add_setting_commands
 
 ROOT = Path(__file__).resolve().parents[2]
 MANUAL = ROOT / ".github" / "manual"
@@ -63,7 +67,15 @@ def names_in_the_cogs() -> dict[str, set[str]]:
             for word in keywords
             if word.arg in {"name", "group_name"} and isinstance(word.value, ast.Constant) and isinstance(word.value.value, str)
         }
+    found["settings"] |= names_of_setting_commands()
     return found
+
+
+def names_of_setting_commands() -> set[str]:
+    """Returns the names of the commands that are made from the table of settings."""
+    group = app_commands.Group(name="settings", description="-")
+    add_setting_commands(group, create_autospec(GuildSettingsService, instance=True))
+    return {command.name for command in group.walk_commands()}
 
 
 def test_every_command_stands_in_the_manual():
