@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "bot" / "locales"
 DOMAIN = "pastel"
 SOURCES = ("bot", "cogs")
+TERMINAL = ("bot/bench/", "bot/training/", "bot/draw_command.py", "bot/demo/")  # what only operators read stays English
 MEMBER_ERRORS = ("UserError", "InvalidRequestError", "NotFoundError", "NotAllowedError", "QuotaError", "GenerationError")
 KEYWORDS: dict[str, tuple[int, ...] | None] = {
     "_": None,
@@ -39,14 +40,16 @@ def po_file(language: Language) -> Path:
     return FOLDER / language.value.replace("-", "_") / "LC_MESSAGES" / f"{DOMAIN}.po"
 
 
-def template() -> Catalog:
-    """Returns all templates of the sources, in the order of their files."""
+def template(keywords: dict[str, tuple[int, ...] | None] = KEYWORDS) -> Catalog:
+    """Returns the templates of the sources, in the order of their files."""
     catalogue = Catalog(domain=DOMAIN, charset="utf-8")
     for source in SOURCES:
         found = extract_from_dir(
-            ROOT / source, [("**.py", "python")], keywords=KEYWORDS, comment_tags=("Translators:",), strip_comment_tags=True
+            ROOT / source, [("**.py", "python")], keywords=keywords, comment_tags=("Translators:",), strip_comment_tags=True
         )
         for name, _line, ids, comments, context in sorted(found, key=lambda one: one[:2]):
+            if f"{source}/{name}".startswith(TERMINAL):
+                continue
             catalogue.add(ids, None, [(f"{source}/{name}", 0)], auto_comments=comments, context=context)
     return catalogue
 
