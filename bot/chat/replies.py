@@ -16,6 +16,7 @@ import discord
 
 from bot.chat.visibility import sight_of
 from bot.domain.job import TOKEN_LIFE, Actor, Origin, Place, ReplyTarget
+from bot.domain.language import language_of_cards
 from bot.metrics import Metrics
 
 Interaction = discord.Interaction[Any]
@@ -129,6 +130,11 @@ def origin_of(interaction: Interaction) -> Origin:
         role_ids=role_ids_of(interaction),
         place=place_of(interaction),
         sight=sight_of(interaction),
+        language=language_of_cards(
+            None,  # what the server has set is looked up where its other settings are
+            None if interaction.guild_locale is None else interaction.guild_locale.value,
+            interaction.locale.value,
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bot.domain.safety import Rating
+from bot.messages import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class ImageFile:
 
     name: str
     data: bytes = field(repr=False)
-    description: str = ""
+    description: str | Message = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,12 @@ from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import Job
 from bot.domain.profile import Catalog
 from bot.domain.progress import Progress
+from bot.messages import Message, message, translatable
 from bot.ports import JobRepository
 from bot.services.estimates import DrawnShares, Estimator
 
-MAX_DESCRIPTION = 900  # characters; Discord takes 1,024 of alt text
+MAX_DESCRIBED = 900  # characters of a prompt; Discord takes 1,024 of alt text
+PREVIEW = translatable("Preview of the picture being drawn")
 
 
 class CardAssembler:
@@ -29,7 +31,7 @@ class CardAssembler:
     async def live(self, job: Job, progress: Progress | None = None) -> JobCard:
         """The card of a job that waits or runs; `progress.preview` becomes its file."""
         preview = progress.preview if progress else None
-        files = (ImageFile(name="preview.webp", data=preview, description="A first look at the picture"),) if preview else ()
+        files = (ImageFile(name="preview.webp", data=preview, description=message(PREVIEW)),) if preview else ()
         return JobCard(
             job=job,
             model_title=self._model_title(job),
@@ -79,7 +81,8 @@ class CardAssembler:
         )
 
 
-def describe(job: Job, index: int) -> str:
-    """Alt text of picture `index`."""
-    text = f"Picture {index + 1} of {job.request.num_images}: {job.request.prompt}"
-    return text if len(text) <= MAX_DESCRIPTION else text[: MAX_DESCRIPTION - 1] + "…"
+def describe(job: Job, index: int) -> Message:
+    """Returns the alt text of picture `index`."""
+    prompt = job.request.prompt
+    shown = prompt if len(prompt) <= MAX_DESCRIBED else f"{prompt[: MAX_DESCRIBED - 1]}…"
+    return message("Picture {number} of {total}: {prompt}", number=index + 1, total=job.request.num_images, prompt=shown)

@@ -117,11 +117,11 @@ async def test_a_form_that_is_sent_is_answered_in_the_senders_language(
     shown = await harness.member.click(card.response, custom_id="pastel:profile:" + "0" * 16)
 
     sent = await harness.member.submit_modal(
-        shown, {"style": ["-"], "size": ["-"], "negative_prompt": "x" * 2000, "images": ["9"]}
+        shown, {"style": ["-"], "size": ["-"], "negative_prompt": "hat <lora:nothing:1>", "images": ["2"], "spoiler": ["shown"]}
     )
 
     (refused,) = sent.followups
-    assert refused.content.startswith(OPEN)
+    assert OPEN in refused.content
 
 
 async def test_a_card_for_everybody_is_not_in_the_language_of_who_asked(
@@ -136,6 +136,26 @@ async def test_a_card_for_everybody_is_not_in_the_language_of_who_asked(
     assert OPEN not in json.dumps(parts(card), ensure_ascii=False)
 
 
+async def test_a_card_is_in_the_discord_language_of_its_server_also_once_it_is_finished(
+    harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch
+):
+    speak_pseudo(monkeypatch, [Language.JAPANESE])
+    _send_locale(monkeypatch, "de", guild="ja")
+
+    assert OPEN in texts((await harness.anime()).response)
+    job = await harness.draw()
+
+    assert job.language is Language.JAPANESE
+    assert OPEN in texts(harness.card(job))
+
+
+async def test_a_card_in_a_direct_message_is_in_the_members_language(harness: SimcordHarness, monkeypatch: pytest.MonkeyPatch):
+    speak_pseudo(monkeypatch, [Language.JAPANESE])
+    _send_locale(monkeypatch, "ja")
+
+    assert OPEN in texts((await harness.member.user.slash("anime", prompt="hat")).response)
+
+
 async def test_every_quality_of_the_model_has_a_label(harness: SimcordHarness):
     command = harness.bot.tree.get_command("anime")
     assert command is not None
@@ -145,13 +165,14 @@ async def test_every_quality_of_the_model_has_a_label(harness: SimcordHarness):
     assert all(choice["name"].casefold().startswith(choice["value"]) for choice in options["choices"])
 
 
-def _send_locale(monkeypatch: pytest.MonkeyPatch, locale: str) -> None:
-    """What members' clients say of their language from now on."""
+def _send_locale(monkeypatch: pytest.MonkeyPatch, locale: str, *, guild: str = "en-US") -> None:
+    """What Discord says from now on of the members' language, and of the servers'."""
     build = simcord.interactions.base_payload
 
     def localized(*args: Any, **options: Any) -> Any:
         record, payload = build(*args, **options)
-        return record, payload | {"locale": locale}
+        of_guild = {"guild_locale": guild} if "guild_locale" in payload else {}
+        return record, payload | {"locale": locale} | of_guild
 
     monkeypatch.setattr(simcord.interactions, "base_payload", localized)
 
