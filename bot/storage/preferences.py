@@ -1,4 +1,4 @@
-"""Members' own defaults in SQLite."""
+"""Members' preferences in SQLite."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORGET = "DELETE FROM preferences WHERE user_id = ?"
 
 
 class SqlitePreferences:
-    """Implements services.personal.PersonalRepository."""
+    """Implements services.preferences.PreferencesRepository."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

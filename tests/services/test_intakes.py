@@ -14,6 +14,7 @@ import pytest
 from bot.domain.delivery import REFUSED_HERE, DeliveryFault, SeenAnswer
 from bot.domain.intake import MAX_INTAKES
 from bot.domain.job import Actor, JobStatus
+from bot.domain.language import Language
 from bot.domain.moderation import Block
 from bot.domain.quota import Limits
 from bot.domain.request import Draft
@@ -37,7 +38,7 @@ def harness(harness: ServicesHarness) -> ServicesHarness:
 async def take_in(
     harness: ServicesHarness, answer: FakeAnswer, number: int = 1, *, url: str = URL, strength: float = 0.5
 ) -> None:
-    who = origin(number)
+    who = replace(origin(number), language=Language.JAPANESE)
     propose = partial(harness.services.generation.propose, Draft(prompt="a hat"), who)
     start = Start(url=url, strength=strength)
     await harness.services.generation.take_in_with_picture(propose, start, who, NOWHERE, answer)
@@ -179,7 +180,7 @@ async def test_a_start_goes_on_where_a_kill_cut_off(harness: ServicesHarness):
     assert await harness.services.intakes.look()
 
     job = await stored(harness)
-    assert (job.status, job.reply.message_id) == (JobStatus.QUEUED, 500)
+    assert (job.status, job.reply.message_id, job.language) == (JobStatus.QUEUED, 500, Language.JAPANESE)
     assert await open_intakes(harness) == 0
 
 

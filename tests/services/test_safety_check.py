@@ -115,6 +115,7 @@ async def test_pictures_within_the_limit_are_looked_at_together_and_delivered(
     assert classifier.seen == [(b"PNG of 1000", b"PNG of 1001")]
     assert [file.data for file in harness.cards()[-1].files] == [b"PNG of 1000", b"PNG of 1001"]
     assert await postings(harness, job) == [("reserve", 1, 0), ("charge", -1, 1)]
+    assert [image.rating for image in await harness.jobs.images(job.id)] == [Rating.SENSITIVE, Rating.GENERAL]
 
 
 @pytest.mark.parametrize(

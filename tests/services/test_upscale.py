@@ -38,6 +38,8 @@ async def test_an_upscale_draws_over_the_enlarged_picture_with_its_own_seed_word
     assert (init_image.strength, init_image.drawn_here, upscaled.is_upscale) == (PROFILE.upscale_strength, True, True)
     assert harness.store.files[init_image.key] == b"PNG of 1002"  # enlarged when it is drawn
     assert proposal.parent == Parent(job_id=job.id, relation=Relation.UPSCALE, image_index=2)
+    await harness.services.generation.submit(proposal, origin(2), reply())
+    assert harness.metrics.registry.get_sample_value("pastel_submitted_total", {"relation": "upscale"}) == 1
 
 
 async def test_an_upscale_of_a_variation_takes_none_of_its_noise(harness: ServicesHarness) -> None:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.job import JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget
-from bot.domain.quota import UNLIMITED
+from bot.domain.job import JobStatus, NewJob, Origin, Parent, Relation, ReplyTarget, Visibility
+from bot.domain.language import Language
+from bot.domain.quota import UNLIMITED, price
 from bot.domain.request import InitImage, NoiseBlend
 from tests.storage.samples import NOW, TOKEN, Store, images, new_job, request
 
@@ -31,7 +32,8 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
             token_expires_at=NOW + timedelta(minutes=14, microseconds=1),
             upload_limit=25 * 1024 * 1024,
         ),
-        parent=Parent(job_id=parent.id, relation=Relation.VARIATION, image_index=3),
+        parent=Parent(job_id=parent.id, relation=Relation.UPSCALE, image_index=3),
+        language=Language.KOREAN,
     )
 
     submission = await store.jobs.add(new, limits=UNLIMITED, now=NOW)
@@ -40,7 +42,15 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
     assert submission.created
     assert (job.request, job.origin, job.reply, job.parent) == (new.request, new.origin, new.reply, new.parent)
     assert (job.status, job.attempt, job.aborts, job.created_at) == (JobStatus.QUEUED, 0, 0, NOW)
+    assert (job.language, job.visibility, job.price) == (Language.KOREAN, Visibility.PUBLIC, price(new.request))
     assert await store.jobs.get(job.id) == job
+
+
+async def test_a_language_that_another_version_spoke_counts_as_none(store: Store) -> None:
+    job = await store.add()
+    await store.database.transaction(lambda connection: connection.execute("UPDATE jobs SET language = 'tlh'").rowcount)
+
+    assert (await store.get(job.id)).language is None
 
 
 async def test_a_job_of_a_direct_message_has_no_guild(store: Store) -> None:
