@@ -11,7 +11,7 @@ from bot.errors import OperatorError
 from bot.health import measure_lag
 from bot.metrics import Metrics
 from bot.ports import ImageGenerator, PictureClassifier
-from bot.services.wiring import Services
+from bot.services.use_cases import Services
 
 # The stop has 30 s in all: these, 8 s for an aborted drawing, 5 s for cards under way, 3 s for the generator's thread.
 GRACE_SECONDS = 8.0  # for a running picture to end by itself

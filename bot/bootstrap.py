@@ -35,30 +35,15 @@ from bot.resources import Resources, classifier_device, engine_settings, memory_
 from bot.services.disk_space import MEGABYTE
 from bot.services.drain import Drain
 from bot.services.generation import GenerationService
-from bot.services.guild_settings import GuildSettingsService
 from bot.services.intakes import Attachments
 from bot.services.live_cards import EDIT_INTERVAL
-from bot.services.moderation import MemberRanks, Moderation
-from bot.services.preferences import PreferencesService
-from bot.services.privacy import Privacy
-from bot.services.quotas import OperatorLimits, Quotas
+from bot.services.moderation import MemberRanks
+from bot.services.quotas import OperatorLimits
 from bot.services.report_display import ReportBoard
-from bot.services.reports import Reports
-from bot.services.server_queue import ServerQueue
-from bot.services.settings_import import SettingsImport
-from bot.services.uploads import UploadPlaces
-from bot.services.wiring import Ports, Services, build_services
+from bot.services.use_cases import Services
 from bot.settings import Settings
-from bot.storage.credits import SqliteCredits
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.intakes import SqliteIntakes
-from bot.storage.moderation import SqliteModeration
-from bot.storage.pauses import SqlitePauses
-from bot.storage.preferences import SqlitePreferences
-from bot.storage.privacy import SqlitePrivacy
-from bot.storage.reports import SqliteReports
-from bot.storage.retention import SqliteRetention
-from bot.storage.traces import SqliteTraces
+from bot.wiring.build import build_services
+from bot.wiring.ports import Ports
 
 log = logging.getLogger(__name__)
 
@@ -103,19 +88,8 @@ async def open_runtime(
     generator, classifier = _artist(resources)
     codec, hub = PillowCodec(), HuggingFaceHub(resources.profile)
     ports = Ports(
-        jobs=resources.jobs,
-        intakes=SqliteIntakes(resources.database),
-        credits=SqliteCredits(resources.database),
+        repositories=resources.repositories,
         limits=limits,
-        pauses=SqlitePauses(resources.database),
-        guild_settings=SqliteGuildSettings(resources.database),
-        moderation=SqliteModeration(resources.database),
-        reports=SqliteReports(resources.database),
-        personal=SqlitePreferences(resources.database),
-        records=SqlitePrivacy(resources.database),
-        retention_repository=SqliteRetention(resources.database),
-        traces=SqliteTraces(resources.database),
-        outbox=resources.outbox,
         store=resources.images,
         codec=codec,
         messenger=messenger,
@@ -171,7 +145,7 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         host = operator_rules(settings)
         bot = PastelBot(
             metrics=resources.metrics,
-            meta=resources.meta,
+            meta=resources.repositories.meta,
             extensions=EXTENSIONS,
             on_login=on_login,
             audience=host.audience,
@@ -190,16 +164,7 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
         )
         stack.push_async_callback(bot.close)
         stack.push_async_callback(runtime.background.stop)
-        bot.provide(GenerationService, runtime.generation)
-        bot.provide(Quotas, runtime.services.quotas)
-        bot.provide(ServerQueue, runtime.services.server_queue)
-        bot.provide(Moderation, runtime.services.moderation)
-        bot.provide(Reports, runtime.services.reports)
-        bot.provide(GuildSettingsService, runtime.services.guild_settings)
-        bot.provide(SettingsImport, runtime.services.findings)
-        bot.provide(PreferencesService, runtime.services.preferences)
-        bot.provide(Privacy, runtime.services.privacy)
-        bot.provide(UploadPlaces, runtime.services.uploads)
+        bot.provide_all(runtime.services)
         yield Application(resources=resources, runtime=runtime, bot=bot)
 
 

@@ -29,11 +29,9 @@ from bot.storage.database import Database
 from bot.storage.disk_space import free_bytes
 from bot.storage.faults import NO_SPACE, full
 from bot.storage.images import DiskImageStore
-from bot.storage.jobs import SqliteJobs
 from bot.storage.lock import DataFolderLock
-from bot.storage.meta import SqliteMeta
-from bot.storage.outbox import SqliteOutbox
 from bot.storage.private_files import OTHERS, check_searchable, keep_private, make_private_folder
+from bot.storage.repositories import Repositories, sqlite_repositories
 from bot.storage.restored import restored_at, settle
 
 RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
@@ -65,9 +63,7 @@ class Resources:
     clock: Clock
     metrics: Metrics
     database: Database
-    jobs: SqliteJobs
-    outbox: SqliteOutbox
-    meta: SqliteMeta
+    repositories: Repositories
     images: DiskImageStore
 
 
@@ -94,7 +90,6 @@ async def open_resources(settings: Settings, *, state_dir: Path | None = None) -
     async with AsyncExitStack() as stack:
         stack.enter_context(DataFolderLock(state))
         database = await stack.enter_async_context(Database.open(state / "pastel.db"))
-        jobs = SqliteJobs(database)
         images = DiskImageStore(state / "images", clock)
         stack.push_async_callback(images.close)
         await settle(database, images, now=clock.now())  # before anything of a backup that was put back is drawn or shown
@@ -108,9 +103,7 @@ async def open_resources(settings: Settings, *, state_dir: Path | None = None) -
             clock=clock,
             metrics=metrics,
             database=database,
-            jobs=jobs,
-            outbox=SqliteOutbox(database),
-            meta=SqliteMeta(database),
+            repositories=sqlite_repositories(database),
             images=images,
         )
 

@@ -129,7 +129,7 @@ def test_a_folder_that_everybody_shares_stays_as_it_is_and_the_operator_reads_wh
 
 async def test_the_disk_is_measured_when_somebody_asks(settings):
     async with open_resources(settings) as resources:
-        await resources.meta.set("a", "b")
+        await resources.repositories.meta.set("a", "b")
         value = resources.metrics.registry.get_sample_value
         assert value("pastel_free_bytes") > 0
         assert value("pastel_database_bytes") == (settings.data_dir / "pastel.db").stat().st_size

@@ -6,7 +6,8 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar, cast
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import discord
 from discord import app_commands
@@ -27,6 +28,9 @@ from bot.errors import NotAllowedError, NotFoundError
 from bot.messages import translatable
 from bot.metrics import Metrics
 from bot.ports import MetaRepository
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +128,12 @@ class PastelBot(PacedShardedBot):
     def provide(self, kind: type[T], instance: T) -> None:
         """Hand over the one instance of `kind` that cogs may ask for."""
         self._provided[kind] = instance
+
+    def provide_all(self, services: DataclassInstance) -> None:
+        """Hand over each field of a dataclass as the one instance of its class."""
+        for field in fields(services):
+            instance: object = getattr(services, field.name)
+            self.provide(type(instance), instance)
 
     def require(self, kind: type[T]) -> T:
         """What was provided. Raises LookupError: the composition root forgot it."""

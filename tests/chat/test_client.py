@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,19 @@ async def test_a_service_is_given_to_whoever_requires_it_by_its_class():
     assert bot.require(InMemoryMeta) is meta
     with pytest.raises(LookupError, match="Database"):
         bot.require(Database)
+
+
+def test_every_field_of_a_dataclass_is_given_to_whoever_requires_its_class():
+    @dataclass(frozen=True)
+    class Parts:
+        meta: InMemoryMeta
+        metrics: Metrics
+
+    bot, parts = make_bot(), Parts(meta=InMemoryMeta(), metrics=Metrics())
+
+    bot.provide_all(parts)
+
+    assert (bot.require(InMemoryMeta), bot.require(Metrics)) == (parts.meta, parts.metrics)
 
 
 def test_every_cog_is_an_extension_and_every_extension_a_cog():

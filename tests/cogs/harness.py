@@ -28,31 +28,12 @@ from bot.domain.quota import UNLIMITED, Limits
 from bot.inference.images.codec import PillowCodec
 from bot.metrics import Metrics
 from bot.ports import ImageCodec
-from bot.services.generation import GenerationService
-from bot.services.guild_settings import GuildSettingsService
-from bot.services.moderation import Moderation
-from bot.services.preferences import PreferencesService
-from bot.services.privacy import Privacy
-from bot.services.quotas import Quotas
-from bot.services.reports import Reports
-from bot.services.server_queue import ServerQueue
-from bot.services.settings_import import SettingsImport
-from bot.services.uploads import UploadPlaces
-from bot.services.wiring import Ports, Services, build_services
-from bot.storage.credits import SqliteCredits
+from bot.services.use_cases import Services
 from bot.storage.database import Database
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.intakes import SqliteIntakes
 from bot.storage.jobs import SqliteJobs
-from bot.storage.meta import SqliteMeta
-from bot.storage.moderation import SqliteModeration
-from bot.storage.outbox import SqliteOutbox
-from bot.storage.pauses import SqlitePauses
-from bot.storage.preferences import SqlitePreferences
-from bot.storage.privacy import SqlitePrivacy
-from bot.storage.reports import SqliteReports
-from bot.storage.retention import SqliteRetention
-from bot.storage.traces import SqliteTraces
+from bot.storage.repositories import Repositories, sqlite_repositories
+from bot.wiring.build import build_services
+from bot.wiring.ports import Ports
 from tests.empty_database import begin_at
 from tests.examples import CATALOG, PROFILE
 from tests.fakes import FakeGenerator, FakeModelHub, InMemoryImageStore
@@ -88,41 +69,33 @@ class SimcordHarness:
     metrics: Metrics = field(default_factory=Metrics)
     clock: SimClock = field(default_factory=SimClock)
     limits: Limits = UNLIMITED
-    jobs: SqliteJobs = field(init=False)
+    repositories: Repositories = field(init=False)
     env: simcord.Env = field(init=False)
     bot: PastelBot = field(init=False)
     services: Services = field(init=False)
 
     def __post_init__(self) -> None:
-        self.jobs = SqliteJobs(self.database)
-        self.credits = SqliteCredits(self.database)
+        self.repositories = sqlite_repositories(self.database)
+
+    @property
+    def jobs(self) -> SqliteJobs:
+        return self.repositories.jobs
 
     def build_bot(self) -> PastelBot:
         """Bot and services over the same database, as a new process builds them."""
         self.bot = PastelBot(
             metrics=self.metrics,
-            meta=SqliteMeta(self.database),
+            meta=self.repositories.meta,
             extensions=EXTENSIONS,
             guild_ready_timeout=0,
             ticks=self.clock.ticks,
         )
         ports = Ports(
-            jobs=self.jobs,
-            intakes=SqliteIntakes(self.database),
+            repositories=self.repositories,
             attachments=DiscordAttachments(self.bot),
-            credits=self.credits,
             limits=self,
-            pauses=SqlitePauses(self.database),
-            guild_settings=SqliteGuildSettings(self.database),
-            moderation=SqliteModeration(self.database),
-            reports=SqliteReports(self.database),
             board=DiscordReportMessages(self.bot),
             member_ranks=DiscordMemberRanks(self.bot),
-            personal=SqlitePreferences(self.database),
-            records=SqlitePrivacy(self.database),
-            retention_repository=SqliteRetention(self.database),
-            traces=SqliteTraces(self.database),
-            outbox=SqliteOutbox(self.database),
             store=self.store,
             codec=self.codec,
             messenger=DiscordMessenger(self.bot),
@@ -133,16 +106,7 @@ class SimcordHarness:
         )
         self.services = build_services(ports, profile=self.profile, catalog=self.catalog)
         be_patient(self.services)
-        self.bot.provide(GenerationService, self.services.generation)
-        self.bot.provide(Quotas, self.services.quotas)
-        self.bot.provide(ServerQueue, self.services.server_queue)
-        self.bot.provide(Moderation, self.services.moderation)
-        self.bot.provide(Reports, self.services.reports)
-        self.bot.provide(GuildSettingsService, self.services.guild_settings)
-        self.bot.provide(SettingsImport, self.services.findings)
-        self.bot.provide(PreferencesService, self.services.preferences)
-        self.bot.provide(Privacy, self.services.privacy)
-        self.bot.provide(UploadPlaces, self.services.uploads)
+        self.bot.provide_all(self.services)
         return self.bot
 
     async def limits_for(self, origin: Origin) -> Limits:

@@ -19,7 +19,6 @@ from bot.domain.audience import BLOCKED, NO_MESSAGES, OTHER_SERVER, Audience
 from bot.domain.job import JobStatus
 from bot.domain.moderation import Block
 from bot.domain.policy import JOB_GONE
-from bot.storage.moderation import SqliteModeration
 from tests.cogs.authorisation import DOORS, FILLS_IN, REPORTS, REUSES, SEES, Cell, Door, Opens
 from tests.cogs.entry_points import attempt, custom_id_of, every_door, press, submit
 from tests.cogs.forged_ids import edited_custom_ids
@@ -182,7 +181,7 @@ async def test_a_blocked_member_still_gets_rid_of_what_is_theirs(servers: TwoSer
     block = Block(
         guild_id=owner.server.guild.id, user_id=owner.actor.id, reason="", blocked_by=1, blocked_at=servers.harness.clock.now()
     )
-    await SqliteModeration(servers.harness.database).block(block)
+    await servers.harness.repositories.moderation.block(block)
 
     await attempt(servers, "press cancel", Who.OWNER, {})
     await attempt(servers, "press delete", Who.OWNER, {})

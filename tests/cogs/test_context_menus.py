@@ -20,7 +20,6 @@ from bot.chat.actions import FOUND, NO_JOB
 from bot.domain.job import Job, Relation
 from bot.domain.profile import Catalog
 from bot.services.reports import NO_MODERATORS
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.cogs.harness import SimcordHarness, custom_ids, open_stage, parts, texts
 from tests.cogs.test_anime import png, refusal
 from tests.cogs.test_remix import parts_of
@@ -51,7 +50,7 @@ def picture(text: str | None = TEXT) -> bytes:
 
 
 async def guild_settings(harness: SimcordHarness, **settings: Any) -> None:
-    await SqliteGuildSettings(harness.database).change(
+    await harness.repositories.guild_settings.change(
         harness.guild.id, lambda before: replace(before, **settings), by=harness.manager.id, now=harness.clock.now()
     )
 

@@ -13,10 +13,6 @@ from bot.chat.views.privacy import erase_id
 from bot.domain.job import Job, JobStatus
 from bot.domain.privacy import REMOVED
 from bot.domain.privacy_export import ExportWriter
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.preferences import SqlitePreferences
-from bot.storage.privacy import SqlitePrivacy
-from bot.storage.traces import SqliteTraces
 from tests.cogs.harness import SimcordHarness, custom_ids, texts
 from tests.cogs.test_card_buttons import send
 from tests.services.harness import until
@@ -25,7 +21,7 @@ SECRET = "tattletale"
 
 
 async def keep(harness: SimcordHarness, **days: int) -> None:
-    rules = SqliteGuildSettings(harness.database)
+    rules = harness.repositories.guild_settings
     await rules.change(harness.guild.id, lambda before: replace(before, **days), by=1, now=harness.clock.now())
 
 
@@ -50,7 +46,7 @@ async def erased(harness: SimcordHarness) -> None:
     """Wait until the cards were tried too."""
 
     async def is_closed() -> bool:
-        return await SqlitePrivacy(harness.database).open() == ()
+        return await harness.repositories.privacy.open() == ()
 
     await until(is_closed)
 
@@ -87,7 +83,7 @@ async def test_without_a_rule_of_the_server_things_are_kept_until_they_are_delet
 async def test_a_member_gets_everything_about_themselves_and_nothing_about_others(harness: SimcordHarness):
     job = await harness.finished(prompt=SECRET, seed=5)
     await harness.other.slash(harness.channel, "anime", prompt="somebody else's")
-    await SqlitePreferences(harness.database).change(
+    await harness.repositories.preferences.change(
         harness.member.id, lambda before: replace(before, negative_prompt="dogs"), now=harness.clock.now()
     )
 
@@ -153,7 +149,7 @@ async def test_after_the_confirmation_everything_is_gone_and_the_question_too(ha
     assert harness.store.files == {}
     assert not harness.has_card(job)
     assert harness.channel.history() == []
-    await SqliteTraces(harness.database).overwrite(now=harness.clock.now())
+    await harness.repositories.traces.overwrite(now=harness.clock.now())
     assert SECRET.encode() not in harness.database.path.read_bytes()
     shown = harness.env.backend.get_message(harness.channel.id, question.response.id)
     assert custom_ids(shown) == []
@@ -180,7 +176,7 @@ async def test_a_forged_press_by_somebody_else_does_nothing(harness: SimcordHarn
 
     assert await words_of(harness, job) == SECRET
     assert harness.has_card(job)
-    assert await SqlitePrivacy(harness.database).open() == ()
+    assert await harness.repositories.privacy.open() == ()
 
 
 async def test_whoever_has_nothing_stored_is_told_so(harness: SimcordHarness):
@@ -194,7 +190,7 @@ async def test_whoever_has_nothing_stored_is_told_so(harness: SimcordHarness):
 async def test_buttons_of_an_erased_picture_say_that_it_is_gone(harness: SimcordHarness):
     job = await harness.finished()
     card = harness.card(job)
-    privacy = SqlitePrivacy(harness.database)
+    privacy = harness.repositories.privacy
     erasure = await privacy.begin(harness.member.id, now=harness.clock.now())
     assert erasure is not None
     await privacy.remove(erasure, await privacy.content(erasure), now=harness.clock.now())  # before the card is removed

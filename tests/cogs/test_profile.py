@@ -13,8 +13,6 @@ from bot.chat.actions import NO_JOB, PROFILE
 from bot.domain.preferences import NO_PREFERENCES, Preferences
 from bot.domain.profile import Catalog
 from bot.domain.request import GenerationRequest
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.preferences import SqlitePreferences
 from tests.cogs.harness import SimcordHarness, open_stage, parts, texts
 from tests.cogs.test_anime import refusal
 from tests.cogs.test_remix import parts_of
@@ -42,7 +40,7 @@ async def put(harness: SimcordHarness, **options: Any) -> Any:
 
 
 async def guild_settings(harness: SimcordHarness, **settings: Any) -> None:
-    await SqliteGuildSettings(harness.database).change(
+    await harness.repositories.guild_settings.change(
         harness.guild.id, lambda before: replace(before, **settings), by=harness.manager.id, now=harness.clock.now()
     )
 
@@ -307,7 +305,7 @@ async def test_a_spoiler_hides_the_pictures_of_ones_cards(harness: SimcordHarnes
 
 
 async def test_defaults_of_another_model_are_said_to_be_gone_and_do_no_harm(harness: SimcordHarness):
-    await SqlitePreferences(harness.database).change(
+    await harness.repositories.preferences.change(
         harness.member.id, lambda _: Preferences(style="pixel", size="giant"), now=harness.clock.now()
     )
 

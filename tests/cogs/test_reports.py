@@ -15,8 +15,6 @@ from bot.domain.guild_settings.edits import assign
 from bot.domain.job import Actor, Job, Origin, Place
 from bot.domain.report import Outcome, Report
 from bot.errors import InvalidRequestError
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.reports import SqliteReports
 from tests.cogs.harness import SimcordHarness, custom_ids, parts, texts
 from tests.cogs.test_anime import refusal
 from tests.cogs.test_card_buttons import NO_JOB, refusal_beside, send
@@ -33,7 +31,7 @@ async def desk(harness: SimcordHarness) -> Any:
 
 
 async def choose_channel(harness: SimcordHarness, channel_id: int) -> None:
-    await SqliteGuildSettings(harness.database).change(
+    await harness.repositories.guild_settings.change(
         harness.guild.id,
         lambda before: replace(before, report_channel=channel_id),
         by=harness.manager.id,
@@ -61,7 +59,7 @@ async def decide(harness: SimcordHarness, message: Any, job: Job, action: str, a
 
 
 async def latest(harness: SimcordHarness, job: Job) -> Report | None:
-    return await SqliteReports(harness.database).latest(job.id)
+    return await harness.repositories.reports.latest(job.id)
 
 
 def labels(message: Any) -> list[str]:
@@ -214,7 +212,7 @@ async def test_a_report_channel_where_the_bot_may_not_post_is_refused_with_what_
     said = refusal(await harness.manager.slash(harness.channel, "settings reports", channel=desk))
 
     assert f"<#{desk.id}>: I lack **{denied.replace('_', ' ').title()}** there" in said
-    assert (await SqliteGuildSettings(harness.database).get(harness.guild.id)).report_channel is None
+    assert (await harness.repositories.guild_settings.get(harness.guild.id)).report_channel is None
 
 
 async def test_a_channel_of_another_server_is_no_report_channel(harness: SimcordHarness):

@@ -25,9 +25,6 @@ from bot.domain.job import Job, Origin, Place
 from bot.domain.moderation import Block
 from bot.domain.profile import Catalog
 from bot.domain.safety import SafetyLevel, Spoilers
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.moderation import SqliteModeration
-from bot.storage.preferences import SqlitePreferences
 from tests.cogs.harness import SimcordHarness, open_stage
 from tests.examples import CATALOG, PASTEL
 
@@ -132,7 +129,7 @@ async def open_premises(folder: Path) -> AsyncGenerator[TwoServers]:
             server.names.update(jobs, word=word, file=SETTINGS_FILE)
             await _furnish(harness, server, word)
         for visitor in visitors.values():
-            await SqlitePreferences(harness.database).change(
+            await harness.repositories.preferences.change(
                 visitor.actor.id, lambda before: replace(before, negative_prompt="mine"), now=harness.clock.now()
             )
         await _report(harness, jobs["reported"])
@@ -230,9 +227,9 @@ async def _furnish(harness: SimcordHarness, server: Server, word: str) -> None:
         prompt_days=30,
     )
     now = harness.clock.now()
-    await SqliteGuildSettings(harness.database).change(server.guild.id, lambda _: settings, by=SOMEBODY, now=now)
+    await harness.repositories.guild_settings.change(server.guild.id, lambda _: settings, by=SOMEBODY, now=now)
     block = Block(guild_id=server.guild.id, user_id=names["blocked"].id, reason="", blocked_by=SOMEBODY, blocked_at=now)
-    await SqliteModeration(harness.database).block(block)
+    await harness.repositories.moderation.block(block)
 
 
 async def _report(harness: SimcordHarness, job_id: str) -> None:

@@ -81,9 +81,9 @@ async def play_out(world: ServicesHarness) -> Counter[int]:
         else:
             assert await world.jobs.finish(job.id, job.attempt, (), now=now)
             if way == 3:
-                await world.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=now)
+                await world.repositories.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=now)
             else:
-                await world.outbox.delivered(job.id, channel_id=1, message_id=1, now=now)
+                await world.repositories.outbox.delivered(job.id, channel_id=1, message_id=1, now=now)
                 kept[user_id] += 1
     return kept
 

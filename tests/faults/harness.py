@@ -16,8 +16,6 @@ from bot.inference.generator import DiffusersGenerator
 from bot.inference.images.codec import PillowCodec
 from bot.storage.database import Database
 from bot.storage.images import DiskImageStore
-from bot.storage.jobs import SqliteJobs
-from bot.storage.outbox import SqliteOutbox
 from tests.empty_database import begin_at
 from tests.examples import origin
 from tests.fakes import FakeClock, RecordingMessenger
@@ -97,8 +95,6 @@ async def open_room(
             clock=clock,
             generator=generator,
             messenger=RecordingMessenger(),
-            jobs=SqliteJobs(database),
-            outbox=SqliteOutbox(database),
             store=DiskImageStore(folder / "images", clock),
             codec=PillowCodec(),
             limits=Limits(daily_credits=1000),

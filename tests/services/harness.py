@@ -21,20 +21,12 @@ from bot.metrics import Metrics
 from bot.ports import Messenger, MessengerError
 from bot.services.live_cards import EDIT_INTERVAL
 from bot.services.request_builder import PreparedJob
-from bot.services.wiring import Ports, Services, build_services
-from bot.storage.credits import SqliteCredits
+from bot.services.use_cases import Services
 from bot.storage.database import Database
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.intakes import SqliteIntakes
 from bot.storage.jobs import SqliteJobs
-from bot.storage.moderation import SqliteModeration
-from bot.storage.outbox import SqliteOutbox
-from bot.storage.pauses import SqlitePauses
-from bot.storage.preferences import SqlitePreferences
-from bot.storage.privacy import SqlitePrivacy
-from bot.storage.reports import SqliteReports
-from bot.storage.retention import SqliteRetention
-from bot.storage.traces import SqliteTraces
+from bot.storage.repositories import Repositories, sqlite_repositories
+from bot.wiring.build import build_services
+from bot.wiring.ports import Ports
 from tests.empty_database import begin_at
 from tests.examples import CATALOG, PROFILE, new_job
 from tests.fakes import (
@@ -60,8 +52,6 @@ class ServicesHarness:
     clock: FakeClock
     generator: FakeGenerator
     messenger: RecordingMessenger
-    jobs: SqliteJobs
-    outbox: SqliteOutbox
     store: InMemoryImageStore = field(default_factory=InMemoryImageStore)
     codec: FakeCodec = field(default_factory=FakeCodec)
     attachments: FakeAttachments = field(default_factory=FakeAttachments)
@@ -74,11 +64,15 @@ class ServicesHarness:
     classifier: FakeClassifier | None = None
     board: RecordingBoard = field(default_factory=RecordingBoard)
     member_ranks: FakeMemberRanks = field(default_factory=FakeMemberRanks)
+    repositories: Repositories = field(init=False)
     services: Services = field(init=False)
 
+    def __post_init__(self) -> None:
+        self.repositories = sqlite_repositories(self.database)
+
     @property
-    def pauses(self) -> SqlitePauses:
-        return SqlitePauses(self.database)
+    def jobs(self) -> SqliteJobs:
+        return self.repositories.jobs
 
     def build(
         self,
@@ -91,22 +85,11 @@ class ServicesHarness:
     ) -> Services:
         """Build the services afresh, as a restart does."""
         ports = Ports(
-            jobs=self.jobs,
-            intakes=SqliteIntakes(self.database),
+            repositories=self.repositories,
             attachments=self.attachments,
-            credits=SqliteCredits(self.database),
             limits=self,
-            pauses=SqlitePauses(self.database),
-            guild_settings=SqliteGuildSettings(self.database),
-            moderation=SqliteModeration(self.database),
-            reports=SqliteReports(self.database),
             board=self.board,
             member_ranks=self.member_ranks,
-            personal=SqlitePreferences(self.database),
-            records=SqlitePrivacy(self.database),
-            retention_repository=SqliteRetention(self.database),
-            traces=SqliteTraces(self.database),
-            outbox=self.outbox,
             store=self.store,
             codec=self.codec,
             messenger=messenger or self.messenger,
@@ -193,7 +176,7 @@ class ServicesHarness:
 
     async def is_open(self, job: Job) -> bool:
         """Whether the job's outbox entry waits."""
-        entries = await self.outbox.due(now=self.clock.now() + timedelta(days=400), limit=1000)
+        entries = await self.repositories.outbox.due(now=self.clock.now() + timedelta(days=400), limit=1000)
         return job.id in {entry.job_id for entry in entries}
 
     def start_worker(self) -> asyncio.Task[None]:
@@ -240,8 +223,6 @@ async def open_world(folder: Path, generator: FakeGenerator | None = None) -> As
             clock=FakeClock(),
             generator=generator or FakeGenerator(),
             messenger=RecordingMessenger(),
-            jobs=SqliteJobs(database),
-            outbox=SqliteOutbox(database),
         )
         harness.build()
         try:

@@ -10,7 +10,6 @@ import pytest
 
 from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import id_made_at
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import GUILD
 from tests.fakes import START
 from tests.services.harness import ServicesHarness, until
@@ -26,7 +25,7 @@ STILL_THERE = "SELECT COUNT(*) FROM images JOIN jobs ON jobs.id = job_id WHERE i
 async def harness(harness: ServicesHarness) -> ServicesHarness:
     """Of a server that keeps pictures for 30 days."""
     rules = GuildSettings(picture_days=30)
-    await SqliteGuildSettings(harness.database).change(GUILD, lambda _: rules, by=1, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, lambda _: rules, by=1, now=harness.clock.now())
     return harness
 
 

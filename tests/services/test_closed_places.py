@@ -13,7 +13,6 @@ from bot.domain.job import Job, JobStatus, Place
 from bot.domain.operator_rules import OperatorRules
 from bot.domain.safety import Rating, SafetyLevel, Showing
 from bot.messages import message
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, MEMBER, MESSAGE, new_job, origin, reply
 from tests.fakes import DIRECT, FakeClassifier
 from tests.services.harness import ServicesHarness, fault
@@ -134,7 +133,7 @@ async def test_a_member_who_takes_no_direct_messages_gets_the_credits_back(harne
 async def drawn_for_adults(harness: ServicesHarness) -> Job:
     """In a channel that is age-restricted, where its member was told that it may be explicit."""
     rules = GuildSettings(safety=SafetyLevel.AGE_RESTRICTED)
-    await SqliteGuildSettings(harness.database).change(GUILD, lambda _: rules, by=1, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, lambda _: rules, by=1, now=harness.clock.now())
     where = replace(origin(), place=Place(channel_id=CHANNEL, age_restricted=True))
     new = replace(new_job(), origin=where, reply=reply(token=None), showing=Showing(rating=Rating.EXPLICIT, spoiler=False))
     job = (await harness.jobs.add(new, limits=harness.limits, now=harness.clock.now())).job

@@ -48,7 +48,7 @@ async def test_a_shown_card_whose_record_failed_is_edited_again_and_not_given_up
     harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = await harness.drawn()
-    delivered = type(harness.outbox).delivered
+    delivered = type(harness.repositories.outbox).delivered
     failures = iter([OSError("disk full")] * 5)
 
     async def failing(self, *args, **kwargs):
@@ -56,7 +56,7 @@ async def test_a_shown_card_whose_record_failed_is_edited_again_and_not_given_up
             raise error
         await delivered(self, *args, **kwargs)
 
-    monkeypatch.setattr(type(harness.outbox), "delivered", failing)
+    monkeypatch.setattr(type(harness.repositories.outbox), "delivered", failing)
     for _ in range(6):
         await harness.services.delivery.deliver_due()
         harness.clock.advance(70)

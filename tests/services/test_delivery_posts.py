@@ -87,7 +87,7 @@ async def test_a_post_is_on_record_before_it_is_sent(harness: ServicesHarness) -
     turn = asyncio.create_task(harness.services.delivery.deliver_due())
     await until(lambda: harness.messenger.ways == ["find_post", "post"])
 
-    (entry,) = await harness.outbox.due(now=START + timedelta(days=1), limit=1)
+    (entry,) = await harness.repositories.outbox.due(now=START + timedelta(days=1), limit=1)
 
     assert entry.post_started_at is not None
     harness.messenger.slow_gate.set()

@@ -19,9 +19,6 @@ from bot.domain.request import InitImage
 from bot.errors import FolderError, NotAllowedError, NotFoundError
 from bot.services import erasure
 from bot.services.request_builder import JOB_GONE
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.privacy import SqlitePrivacy
-from bot.storage.traces import SqliteTraces
 from tests.examples import GUILD, MEMBER, OTHER, origin, reply, request
 from tests.services.harness import ServicesHarness, fault, until
 
@@ -39,17 +36,17 @@ async def settled(harness: ServicesHarness) -> None:
 
 
 async def choose_report_channel(harness: ServicesHarness) -> None:
-    rules = SqliteGuildSettings(harness.database)
+    rules = harness.repositories.guild_settings
     await rules.change(GUILD, lambda before: replace(before, report_channel=70), by=1, now=harness.clock.now())
 
 
 async def _is_closed(harness: ServicesHarness) -> bool:
-    return await SqlitePrivacy(harness.database).open() == ()
+    return await harness.repositories.privacy.open() == ()
 
 
 async def overwritten(harness: ServicesHarness) -> None:
     """What the service does once a day."""
-    await SqliteTraces(harness.database).overwrite(now=harness.clock.now())
+    await harness.repositories.traces.overwrite(now=harness.clock.now())
 
 
 async def erased(harness: ServicesHarness, *jobs: Job) -> bool:
@@ -277,7 +274,7 @@ async def test_a_folder_that_cannot_be_written_is_waited_out(harness: ServicesHa
 
 async def test_a_start_finishes_what_was_asked_for_before(harness: ServicesHarness) -> None:
     job = await harness.delivered(request=request(prompt=SECRET))
-    await SqlitePrivacy(harness.database).begin(MEMBER, now=harness.clock.now())  # and the process dies
+    await harness.repositories.privacy.begin(MEMBER, now=harness.clock.now())  # and the process dies
 
     harness.build()
     harness.tasks.append(asyncio.create_task(harness.services.eraser.run()))

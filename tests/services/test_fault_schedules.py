@@ -117,7 +117,7 @@ async def _deliver(harness: ServicesHarness, discord: FakeDiscord, jobs: list[Jo
             assert len(discord.ends(job.id)) <= 1
         if not any([await harness.is_open(job) for job in jobs]):
             return
-        due = None if tried else await harness.outbox.next_due()
+        due = None if tried else await harness.repositories.outbox.next_due()
         pause = 0 if due is None else (due - harness.clock.now()).total_seconds()
         harness.clock.advance(max(pause, steps[turn % len(steps)]))
     raise AssertionError("delivery did not come to an end")

@@ -17,9 +17,6 @@ from bot.domain.request import Draft, InitImage
 from bot.domain.safety import Rating, SafetyLevel, Showing, Spoilers
 from bot.errors import NotAllowedError, NotFoundError, QuotaError
 from bot.services.request_builder import PreparedJob
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.moderation import SqliteModeration
-from bot.storage.preferences import SqlitePreferences
 from tests.examples import (
     CATALOG,
     CHANNEL,
@@ -41,14 +38,14 @@ ROLE = 77
 
 
 async def rule(harness: ServicesHarness, edit: Callable[[GuildSettings], GuildSettings]) -> None:
-    await SqliteGuildSettings(harness.database).change(GUILD, edit, by=MODERATOR, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, edit, by=MODERATOR, now=harness.clock.now())
 
 
 async def block(harness: ServicesHarness, *, minutes: float | None = None) -> None:
     now = harness.clock.now()
     ends_at = None if minutes is None else now + timedelta(minutes=minutes)
     given = Block(guild_id=GUILD, user_id=MEMBER, reason="spam", blocked_by=MODERATOR, blocked_at=now, ends_at=ends_at)
-    await SqliteModeration(harness.database).block(given)
+    await harness.repositories.moderation.block(given)
 
 
 async def draw(harness: ServicesHarness, who: Origin, **draft: object) -> Showing:
@@ -154,7 +151,7 @@ async def test_what_a_server_forbids_is_refused_with_a_sentence(
 async def test_defaults_give_way_to_the_servers_limits(harness: ServicesHarness) -> None:
     """A member who chooses nothing is not refused for what they did not choose."""
     await rule(harness, lambda settings: replace(settings, max_pixels=4096, max_steps=3, max_images=1))
-    await SqlitePreferences(harness.database).change(
+    await harness.repositories.preferences.change(
         MEMBER, lambda old: replace(old, size="portrait", num_images=4), now=harness.clock.now()
     )
 
@@ -198,7 +195,7 @@ async def test_the_operator_is_asked_about_the_member_who_asks(harness: Services
 
 async def test_pictures_are_hidden_where_the_server_or_the_member_wants_it(harness: ServicesHarness) -> None:
     assert not (await draw(harness, origin(1))).spoiler
-    await SqlitePreferences(harness.database).change(MEMBER, lambda old: replace(old, spoiler=True), now=harness.clock.now())
+    await harness.repositories.preferences.change(MEMBER, lambda old: replace(old, spoiler=True), now=harness.clock.now())
     assert (await draw(harness, origin(2))).spoiler
     assert not (await draw(harness, origin(3, user_id=OTHER))).spoiler
     await rule(harness, lambda settings: replace(settings, spoilers=Spoilers.ALWAYS))

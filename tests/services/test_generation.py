@@ -12,7 +12,6 @@ from bot.domain.profile import Catalog, Quality
 from bot.domain.request import Draft, NoiseBlend, NoiseDraws, StyleChoice
 from bot.domain.sampler import SAMPLERS
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import (
     CATALOG,
     GUILD,
@@ -216,7 +215,7 @@ async def test_a_remix_of_a_draft_keeps_to_the_servers_styles_where_they_no_long
         profile=replace(PROFILE, quality={"draft": distilled}), catalog=replace(CATALOG, styles=styles)
     ).generation
     job = await harness.delivered(request=(await service.propose(Draft(prompt="a", quality="draft"), origin())).request)
-    rules = SqliteGuildSettings(harness.database)
+    rules = harness.repositories.guild_settings
     await rules.change(GUILD, lambda before: replace(before, allowed_styles=frozenset({"pastel"})), by=MODERATOR, now=START)
 
     draft = await service.remix_draft(job.id, origin())

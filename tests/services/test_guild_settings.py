@@ -18,7 +18,6 @@ from bot.domain.privacy import FOR_GOOD, KeepingTimes
 from bot.domain.safety import SafetyLevel
 from bot.errors import InvalidRequestError, NotAllowedError
 from bot.services.guild_settings import PAGE_LENGTH, GuildSettingsService
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import CATALOG, GUILD, MEMBER, MODERATOR, PROFILE
 from tests.services.harness import ServicesHarness
 
@@ -220,7 +219,7 @@ async def test_a_lora_tag_among_what_is_left_out_is_refused_and_one_of_before_ke
     assert await rules.read(MANAGER) == UNCHANGED
 
     before = assign("default_negative_prompt", "hat <lora:ink:1>")
-    await SqliteGuildSettings(harness.database).change(GUILD, before, by=MODERATOR, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, before, by=MODERATOR, now=harness.clock.now())
     await rules.revise(MANAGER, assign("max_steps", 20))
 
 
@@ -321,7 +320,7 @@ async def test_settings_outlive_the_process(rules: GuildSettingsService, harness
     await rules.revise(MANAGER, assign("max_steps", 20))
 
     again = GuildSettingsService(
-        repository=SqliteGuildSettings(harness.database),
+        repository=harness.repositories.guild_settings,
         profile=PROFILE,
         catalog=CATALOG,
         longest=FOR_GOOD,

@@ -20,7 +20,6 @@ from bot.domain.request import Draft
 from bot.errors import InvalidRequestError, NotAllowedError, QuotaError
 from bot.services.generation import Start
 from bot.services.intakes import LOST
-from bot.storage.moderation import SqliteModeration
 from tests.examples import GUILD, MEMBER, origin, reply
 from tests.services.harness import ServicesHarness, fault, until
 from tests.services.test_reception import FakeAnswer, failing, stored
@@ -94,7 +93,7 @@ async def test_credits_and_places_are_asked_for_before_a_byte_is_fetched(harness
 
 
 async def test_a_blocked_member_is_refused_before_a_byte_is_fetched(harness: ServicesHarness):
-    await SqliteModeration(harness.database).block(
+    await harness.repositories.moderation.block(
         Block(guild_id=GUILD, user_id=MEMBER, reason="", blocked_by=9, blocked_at=harness.clock.now())
     )
 

@@ -14,7 +14,6 @@ from bot.domain.job import Actor
 from bot.errors import FolderError
 from bot.metrics import Metrics
 from bot.services.overwriting import FIRST_PAUSE, LONGEST_PAUSE, LOOK_SECONDS, Overwriting
-from bot.storage.traces import SqliteTraces
 from tests.examples import GUILD, MEMBER, request
 from tests.fakes import FakeClock
 from tests.services.harness import ServicesHarness, until
@@ -197,7 +196,7 @@ async def test_forty_presses_of_one_member_are_one_rewrite(harness: ServicesHarn
         await asyncio.sleep(0.05)
 
     async def is_over() -> bool:
-        return await SqliteTraces(harness.database).oldest() is None
+        return await harness.repositories.traces.oldest() is None
 
     await until(is_over)
     assert False not in answers, "the member was told that it takes longer"

@@ -169,7 +169,7 @@ async def test_a_running_job_that_waits_for_its_next_step_tells_a_new_time(harne
 async def test_a_paused_queue_is_told_on_the_cards_that_wait(harness: ServicesHarness) -> None:
     job = await waiting(harness, 1)
     assert job.origin.guild_id is not None
-    await harness.pauses.pause(job.origin.guild_id, by=9, now=harness.clock.now())
+    await harness.repositories.pauses.pause(job.origin.guild_id, by=9, now=harness.clock.now())
 
     await pass_time(harness, 31)
 

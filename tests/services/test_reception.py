@@ -284,7 +284,7 @@ async def test_cancelled_meanwhile_and_not_shown_ends_without_a_message(harness:
     await finding_out(harness)
 
     assert await harness.services.delivery.deliver_due() == 0
-    assert await harness.outbox.next_due() is None
+    assert await harness.repositories.outbox.next_due() is None
 
 
 async def test_cancelled_meanwhile_and_shown_after_all_gets_its_end_at_once(harness: ServicesHarness):

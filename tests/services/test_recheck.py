@@ -15,7 +15,6 @@ from bot.domain.quota import Limits, Usage
 from bot.domain.request import StyleChoice
 from bot.domain.safety import Rating, SafetyLevel
 from bot.errors import ModelError
-from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.ledger_audit import audit
 from tests.examples import CATALOG, CHANNEL, CLASSIFIED_PROFILE, GUILD, MODERATOR, PASTEL, PROFILE, origin, request
 from tests.fakes import FakeClassifier
@@ -44,7 +43,7 @@ def classifier(harness: ServicesHarness) -> FakeClassifier:
 
 
 async def rule(harness: ServicesHarness, edit: Edit) -> None:
-    await SqliteGuildSettings(harness.database).change(GUILD, edit, by=MODERATOR, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, edit, by=MODERATOR, now=harness.clock.now())
 
 
 async def in_adult_channel(harness: ServicesHarness, prompt: str = "green hair") -> Job:

@@ -15,10 +15,6 @@ from bot.domain.privacy import REMOVED
 from bot.domain.report import Outcome, ReportMessage, ReportNotice, Step
 from bot.errors import FolderError, UserError
 from bot.services.report_display import ReportDisplay
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.privacy import SqlitePrivacy
-from bot.storage.reports import SqliteReports
-from bot.storage.retention import SqliteRetention
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin, request
 from tests.services.harness import ServicesHarness, fault, until
 
@@ -44,7 +40,7 @@ async def reported(harness: ServicesHarness, number: int = 1) -> Job:
 
 
 async def set_rules(harness: ServicesHarness, **values: int) -> None:
-    rules = SqliteGuildSettings(harness.database)
+    rules = harness.repositories.guild_settings
     await rules.change(GUILD, lambda before: replace(before, **values), by=MODERATOR, now=harness.clock.now())
 
 
@@ -67,7 +63,7 @@ async def settled(harness: ServicesHarness) -> None:
 
 
 async def _is_erased(harness: ServicesHarness) -> bool:
-    return await SqlitePrivacy(harness.database).open() == ()
+    return await harness.repositories.privacy.open() == ()
 
 
 @pytest.mark.parametrize("kind", ["picture_days", "prompt_days"])
@@ -145,10 +141,10 @@ async def test_where_discord_refuses_everything_no_further_message_is_tried(harn
 
 async def time_is_over(harness: ServicesHarness, job: Job) -> None:
     soon = harness.clock.now() + timedelta(days=1)
-    content = await SqliteRetention(harness.database).expired(GUILD, before=soon, now=soon, words=False)
+    content = await harness.repositories.retention.expired(GUILD, before=soon, now=soon, words=False)
     assert content.job_ids == (job.id,)
     await harness.store.delete(content.keys)
-    await SqliteRetention(harness.database).remove(content, words=False, now=harness.clock.now())
+    await harness.repositories.retention.remove(content, words=False, now=harness.clock.now())
 
 
 async def moderator_removes(harness: ServicesHarness, job: Job) -> None:
@@ -157,7 +153,7 @@ async def moderator_removes(harness: ServicesHarness, job: Job) -> None:
 
 async def member_erases(harness: ServicesHarness, job: Job) -> None:
     del job
-    privacy = SqlitePrivacy(harness.database)
+    privacy = harness.repositories.privacy
     erasure = await privacy.begin(MEMBER, now=harness.clock.now())
     assert erasure is not None
     content = await privacy.content(erasure)
@@ -166,9 +162,9 @@ async def member_erases(harness: ServicesHarness, job: Job) -> None:
 
 
 async def moderator_dismisses(harness: ServicesHarness, job: Job) -> None:
-    report = await SqliteReports(harness.database).latest(job.id)
+    report = await harness.repositories.reports.latest(job.id)
     assert report is not None
-    await SqliteReports(harness.database).close(report.id, Outcome.DISMISSED, Step(by=MODERATOR, at=harness.clock.now()))
+    await harness.repositories.reports.close(report.id, Outcome.DISMISSED, Step(by=MODERATOR, at=harness.clock.now()))
 
 
 Deed = Callable[[ServicesHarness, Job], Awaitable[None]]
@@ -261,8 +257,8 @@ async def test_a_folder_that_cannot_be_written_keeps_no_message_as_it_is(
 async def test_a_program_without_discord_leaves_the_messages_to_one_with_it(harness: ServicesHarness, job: Job) -> None:
     await time_is_over(harness, job)
     display = ReportDisplay(
-        records=SqliteReports(harness.database),
-        rules=SqliteGuildSettings(harness.database),
+        records=harness.repositories.reports,
+        rules=harness.repositories.guild_settings,
         jobs=harness.jobs,
         store=harness.store,
         codec=harness.codec,

@@ -15,8 +15,6 @@ from bot.domain.report import Outcome, Report, Step
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
 from bot.services.removal import CARD_STAYS
 from bot.services.reports import Reports
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.reports import SqliteReports
 from tests.examples import GUILD, MEMBER, MODERATOR, OTHER, origin, request
 from tests.services.harness import ServicesHarness, fault
 
@@ -42,12 +40,12 @@ async def job(harness: ServicesHarness) -> Job:
 
 
 async def choose_channel(harness: ServicesHarness, channel_id: int | None) -> None:
-    rules = SqliteGuildSettings(harness.database)
+    rules = harness.repositories.guild_settings
     await rules.change(GUILD, lambda before: replace(before, report_channel=channel_id), by=MODERATOR, now=harness.clock.now())
 
 
 async def latest(harness: ServicesHarness, job: Job) -> Report:
-    report = await SqliteReports(harness.database).latest(job.id)
+    report = await harness.repositories.reports.latest(job.id)
     assert report is not None
     return report
 

@@ -14,7 +14,6 @@ from bot.domain.operator_rules import OperatorRules
 from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
 from bot.domain.request import InitImage
 from bot.errors import FolderError, NotFoundError
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import GUILD, MEMBER, origin, request
 from tests.services.harness import ServicesHarness, until
 
@@ -25,7 +24,7 @@ async def keep(
     harness: ServicesHarness, *, pictures: int | None = None, words: int | None = None, guild_id: int = GUILD
 ) -> None:
     settings = GuildSettings(picture_days=pictures, prompt_days=words)
-    await SqliteGuildSettings(harness.database).change(guild_id, lambda _: settings, by=1, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(guild_id, lambda _: settings, by=1, now=harness.clock.now())
 
 
 async def has_pictures(harness: ServicesHarness, job: Job) -> bool:

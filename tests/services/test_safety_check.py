@@ -89,7 +89,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def test_a_picture_of_a_child_is_withheld_in_an_age_restricted_channel_too(
     harness: ServicesHarness, classifier: FakeClassifier, verdict: Rating, status: str
 ) -> None:
-    await SqliteGuildSettings(harness.database).change(
+    await harness.repositories.guild_settings.change(
         GUILD, lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED), by=MODERATOR, now=harness.clock.now()
     )
     classifier.verdicts = (verdict,)

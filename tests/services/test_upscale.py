@@ -11,7 +11,6 @@ from bot.domain.job import Actor, Job, Parent, Relation, VariationStrength
 from bot.domain.request import Draft, InitImage, NoiseBlend
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
 from bot.services import attempt, request_builder
-from bot.storage.guild_settings import SqliteGuildSettings
 from tests.examples import CHANNEL, GUILD, MEMBER, MODERATOR, OTHER, PASTEL, PROFILE, origin, reply, request
 from tests.services.harness import ServicesHarness
 
@@ -189,7 +188,7 @@ async def test_no_member_can_say_that_their_picture_was_drawn_here(harness: Serv
 )
 async def test_a_servers_rules_hold_for_upscales(harness: ServicesHarness, rules: GuildSettings, sentence: str) -> None:
     job = await harness.delivered(request=request(prompt="a hat"))
-    await SqliteGuildSettings(harness.database).change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
     service = harness.services.generation
 
     proposal = await service.propose_upscale(job.id, 0, origin(2))
@@ -202,7 +201,7 @@ async def test_a_servers_rules_hold_for_upscales(harness: ServicesHarness, rules
 async def test_where_others_may_not_reuse_a_picture_they_may_not_upscale_it(harness: ServicesHarness) -> None:
     job = await harness.delivered()
     rules = GuildSettings(others_may_reuse=False)
-    await SqliteGuildSettings(harness.database).change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
+    await harness.repositories.guild_settings.change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
     propose = harness.services.generation.propose_upscale
 
     with pytest.raises(NotAllowedError, match="only the member who asked"):

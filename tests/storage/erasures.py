@@ -19,9 +19,7 @@ from bot.domain.privacy import Erasure
 from bot.domain.report import Complaint, ReportMessage
 from bot.messages import message
 from bot.storage.database import Database
-from bot.storage.preferences import SqlitePreferences
 from bot.storage.privacy import SqlitePrivacy
-from bot.storage.reports import SqliteReports
 from bot.storage.traces import SqliteTraces
 from tests.storage.crash_points import KILLED, crash
 from tests.storage.job_steps import Ack
@@ -76,10 +74,10 @@ async def fill(store: Store) -> None:
             await store.outbox.delivered(job.id, channel_id=301, message_id=302 + number, now=NOW)
     await store.claim()
     complaint = Complaint(reporter_id=100, reason=f"{MINE} is better", reported_at=NOW)
-    filed = await SqliteReports(store.database).file(complaint, job_id=theirs, guild_id=200, most=5, since=NOW)
+    filed = await store.repositories.reports.file(complaint, job_id=theirs, guild_id=200, most=5, since=NOW)
     assert filed is not None
-    await SqliteReports(store.database).shown(filed.report, ReportMessage(channel_id=5, message_id=6))
-    defaults = SqlitePreferences(store.database)
+    await store.repositories.reports.shown(filed.report, ReportMessage(channel_id=5, message_id=6))
+    defaults = store.repositories.preferences
     await defaults.change(100, lambda before: replace(before, negative_prompt=f"{MINE} always"), now=NOW)
 
 
@@ -91,7 +89,7 @@ def bytes_of(path: Path) -> bytes:
 
 async def life(store: Store, number: int, ack: Ack) -> None:
     """Begins, or goes on with, the erasure of member 100; says when the wish is on disk."""
-    privacy = SqlitePrivacy(store.database)
+    privacy = store.repositories.privacy
     if not await privacy.open():
         await privacy.begin(100, now=LATER)
     ack(f"{number:016}", JobStatus.CANCELLED)

@@ -18,13 +18,11 @@ from bot.domain.privacy import REMOVED
 from bot.domain.quota import UNLIMITED, Grant, Limits, price
 from bot.domain.request import GenerationRequest, InitImage
 from bot.messages import message
-from bot.storage.credits import SqliteCredits
 from bot.storage.database import Database
 from bot.storage.jobs import SqliteJobs
 from bot.storage.ledger_audit import audit
-from bot.storage.meta import SqliteMeta
 from bot.storage.outbox import SqliteOutbox
-from bot.storage.pauses import SqlitePauses
+from bot.storage.repositories import Repositories, sqlite_repositories
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 ANY_BATCH = 64  # a place for every job
@@ -38,29 +36,26 @@ class Store:
     """All repositories over one open database."""
 
     database: Database
-    jobs: SqliteJobs
-    outbox: SqliteOutbox
-    meta: SqliteMeta
-    credits: SqliteCredits
-    pauses: SqlitePauses
+    repositories: Repositories
 
     @classmethod
     def over(cls, database: Database) -> Store:
-        return cls(
-            database,
-            SqliteJobs(database),
-            SqliteOutbox(database),
-            SqliteMeta(database),
-            SqliteCredits(database),
-            SqlitePauses(database),
-        )
+        return cls(database, sqlite_repositories(database))
+
+    @property
+    def jobs(self) -> SqliteJobs:
+        return self.repositories.jobs
+
+    @property
+    def outbox(self) -> SqliteOutbox:
+        return self.repositories.outbox
 
     async def add(self, interaction_id: int = 1, *, limits: Limits = UNLIMITED, now: datetime = NOW, **values: object) -> Job:
         return (await self.jobs.add(new_job(interaction_id, **values), limits=limits, now=now)).job
 
     async def grant(self, amount: int, interaction_id: int = 1, *, user_id: int = 100, guild_id: int = 200) -> None:
         given = Grant(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id, credits=amount, granted_by=900)
-        await self.credits.grant(given, now=NOW)
+        await self.repositories.credits.grant(given, now=NOW)
 
     async def claim(self, now: datetime = NOW, *, batch: int = ANY_BATCH) -> Job:
         job = await self.jobs.claim(now=now, lease_until=now + LEASE, batch=batch)

@@ -51,7 +51,7 @@ async def test_an_exception_rolls_everything_back_and_comes_out(store: Store, ca
 
     with pytest.raises(LookupError, match="of the caller"):
         await store.database.transaction(write)
-    await store.meta.set("b", "2")
+    await store.repositories.meta.set("b", "2")
 
     assert await names(store.database) == ["b"]
     assert caplog.records == []  # nothing was left open
@@ -74,7 +74,7 @@ async def test_a_reader_sees_one_state_while_others_write(store: Store) -> None:
 
     looking = asyncio.create_task(store.database.read(look))
     await asyncio.to_thread(first_look.wait, 30)
-    await store.meta.set("a", "1")
+    await store.repositories.meta.set("a", "1")
     written.set()
 
     assert await looking == (0, 0)
@@ -97,7 +97,7 @@ async def test_a_transaction_runs_to_its_end_when_its_caller_is_cancelled(store:
         await caller
     go_on.set()
 
-    await store.meta.set("third", "1")
+    await store.repositories.meta.set("third", "1")
     assert await names(store.database) == ["first", "second", "third"]
 
 
@@ -125,7 +125,7 @@ async def test_an_error_that_no_caller_sees_any_more_is_logged(store: Store, cap
 async def test_closing_waits_for_transactions_in_flight(tmp_path: Path) -> None:
     path = tmp_path / "pastel.db"
     async with Database.open(path) as database:
-        writes = [asyncio.create_task(Store.over(database).meta.set(f"{number}", "1")) for number in range(50)]
+        writes = [asyncio.create_task(Store.over(database).repositories.meta.set(f"{number}", "1")) for number in range(50)]
         await asyncio.sleep(0)
 
         await asyncio.gather(database.close(), database.close())
@@ -142,7 +142,7 @@ async def test_a_closed_database_refuses_and_says_so(store: Store) -> None:
 
     assert not await store.database.answers()
     with pytest.raises(RuntimeError, match="the database is closed"):
-        await store.meta.get("a")
+        await store.repositories.meta.get("a")
 
 
 async def test_closing_ends_every_thread_even_when_the_body_fails(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ async def test_a_transaction_left_open_is_found_ended_and_reported(store: Store,
         await store.database.transaction(leave_open)
     await store.database._writer.run(lambda connection: connection.execute("BEGIN IMMEDIATE"))
 
-    await store.meta.set("after", "1")
+    await store.repositories.meta.set("after", "1")
 
     assert await names(store.database) == ["kept", "after"]
     assert [record.message for record in caplog.records] == ["a transaction was left open and is rolled back"]

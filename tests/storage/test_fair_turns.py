@@ -190,38 +190,38 @@ async def test_a_paused_servers_jobs_wait_and_others_go_on(store: Store) -> None
     await add(store, NEWCOMER, 2, guild_id=201)
     await add(store, THIRD, guild_id=None)
 
-    assert await store.pauses.pause(200, by=900, now=NOW)
+    assert await store.repositories.pauses.pause(200, by=900, now=NOW)
 
     assert await order(store) == [NEWCOMER, THIRD, NEWCOMER]
     assert await store.jobs.backlog() == 0
-    assert await store.pauses.resume(200, by=901, now=NOW)
+    assert await store.repositories.pauses.resume(200, by=901, now=NOW)
     assert await store.jobs.backlog() == 2
     assert await order(store) == [FLOODER, FLOODER]
 
 
 async def test_a_pause_says_who_and_when_and_is_kept_when_it_is_over(store: Store) -> None:
     later = NOW + timedelta(hours=1)
-    assert await store.pauses.current(200) is None
-    assert await store.pauses.pause(200, by=900, now=NOW)
-    assert not await store.pauses.pause(200, by=902, now=later)
+    assert await store.repositories.pauses.current(200) is None
+    assert await store.repositories.pauses.pause(200, by=900, now=NOW)
+    assert not await store.repositories.pauses.pause(200, by=902, now=later)
 
-    pause = await store.pauses.current(200)
+    pause = await store.repositories.pauses.current(200)
     assert pause is not None
     assert (pause.paused_by, pause.paused_at) == (900, NOW)
-    assert await store.pauses.current(201) is None
-    assert await store.pauses.resume(200, by=901, now=later)
-    assert not await store.pauses.resume(200, by=902, now=later)
-    assert await store.pauses.current(200) is None
+    assert await store.repositories.pauses.current(201) is None
+    assert await store.repositories.pauses.resume(200, by=901, now=later)
+    assert not await store.repositories.pauses.resume(200, by=902, now=later)
+    assert await store.repositories.pauses.current(200) is None
     assert await store.scalar("SELECT paused_by || ' ' || resumed_by FROM queue_pauses") == "900 901"
 
 
 async def test_a_resumed_flood_takes_no_turns_from_the_time_of_its_pause(store: Store) -> None:
     await add(store, FLOODER, 30, guild_id=200)
     await add(store, NEWCOMER, 20, guild_id=201)
-    await store.pauses.pause(200, by=900, now=NOW)
+    await store.repositories.pauses.pause(200, by=900, now=NOW)
     await draw(store, 10)
 
-    await store.pauses.resume(200, by=900, now=NOW)
+    await store.repositories.pauses.resume(200, by=900, now=NOW)
 
     members = await draw(store, 20)
     assert 9 <= members.count(NEWCOMER) <= 11
@@ -232,7 +232,7 @@ async def test_jobs_that_are_paused_do_not_hold_up_their_members_jobs_elsewhere(
     mine = await add(store, FLOODER, guild_id=201)
     await add(store, NEWCOMER, 5, guild_id=201)
 
-    await store.pauses.pause(200, by=900, now=NOW)
+    await store.repositories.pauses.pause(200, by=900, now=NOW)
 
     assert await store.jobs.ahead(mine[0].id) == Ahead(jobs=0, work=0)
     assert (await order(store))[0] == FLOODER
@@ -240,7 +240,7 @@ async def test_jobs_that_are_paused_do_not_hold_up_their_members_jobs_elsewhere(
 
 async def test_a_paused_job_is_known_as_such_and_counts_for_nobody(store: Store) -> None:
     (paused,) = await add(store, FLOODER, guild_id=200)
-    await store.pauses.pause(200, by=900, now=NOW)
+    await store.repositories.pauses.pause(200, by=900, now=NOW)
     (other,) = await add(store, NEWCOMER, guild_id=201)
     (late,) = await add(store, THIRD, guild_id=200)
 

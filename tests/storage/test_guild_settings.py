@@ -14,8 +14,6 @@ from bot.domain.moderation import Block
 from bot.domain.quota import Limits
 from bot.domain.safety import SafetyLevel
 from bot.errors import InvalidRequestError
-from bot.storage.guild_settings import SqliteGuildSettings
-from bot.storage.moderation import SqliteModeration
 from tests.storage.conftest import Store
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -47,7 +45,7 @@ def test_the_largest_amount_of_a_members_roles_counts_and_exempt_roles_have_no_l
 
 
 async def test_a_change_is_kept_with_who_made_it_and_what_was_before(store: Store) -> None:
-    rules = SqliteGuildSettings(store.database)
+    rules = store.repositories.guild_settings
     await rules.change(GUILD, lambda settings: replace(settings, daily_credits=10), by=MODERATOR, now=NOW)
     await rules.change(GUILD, lambda settings: replace(settings, max_steps=20), by=MODERATOR, now=NOW)
     await rules.change(GUILD, lambda settings: settings, by=MODERATOR, now=NOW)
@@ -64,7 +62,7 @@ async def test_a_change_is_kept_with_who_made_it_and_what_was_before(store: Stor
 
 
 async def test_a_block_holds_until_its_end_or_until_it_is_lifted(store: Store) -> None:
-    moderation = SqliteModeration(store.database)
+    moderation = store.repositories.moderation
     block = Block(
         guild_id=GUILD, user_id=MEMBER, reason="flood", blocked_by=MODERATOR, blocked_at=NOW, ends_at=NOW + timedelta(hours=1)
     )

@@ -15,7 +15,6 @@ from bot.errors import DatabaseError, QuotaError
 from bot.storage import ledger
 from bot.storage.database import Database
 from bot.storage.ledger_audit import audit
-from bot.storage.privacy import SqlitePrivacy
 from tests.storage.samples import NOW, REASON, Store, images, new_job
 
 EVENING = NOW.replace(hour=23, minute=59, second=59)
@@ -25,7 +24,7 @@ Post = Callable[..., None]
 
 
 async def standing(store: Store, *, now: datetime = NOW, user_id: int = 100, guild_id: int | None = 200) -> Usage:
-    return await store.credits.standing(user_id, guild_id, now=now)
+    return await store.repositories.credits.standing(user_id, guild_id, now=now)
 
 
 async def refused(store: Store, interaction_id: int, limits: Limits, *, now: datetime = NOW, **values: object) -> str:
@@ -301,7 +300,7 @@ async def test_a_block_gives_everything_back_and_an_erasure_charges_the_steps(st
     taken = {job.id: StepsTaken(attempt=job.attempt, steps=30) for job in running}
 
     await store.jobs.cancel_all(101, guild_id=200, now=NOW)
-    privacy = SqlitePrivacy(store.database)
+    privacy = store.repositories.privacy
     erasure = await privacy.begin(100, now=NOW)
     assert erasure is not None
     await privacy.cancel(erasure, now=NOW, taken=taken)

@@ -4,11 +4,11 @@ from tests.storage.samples import Store
 
 
 async def test_a_fact_is_kept_and_replaced_by_name(store: Store) -> None:
-    assert await store.meta.get("commands") is None
+    assert await store.repositories.meta.get("commands") is None
 
-    await store.meta.set("commands", "abc")
-    await store.meta.set("other", "xyz")
-    await store.meta.set("commands", "def")
+    await store.repositories.meta.set("commands", "abc")
+    await store.repositories.meta.set("other", "xyz")
+    await store.repositories.meta.set("commands", "def")
 
-    assert await store.meta.get("commands") == "def"
-    assert await store.meta.get("other") == "xyz"
+    assert await store.repositories.meta.get("commands") == "def"
+    assert await store.repositories.meta.get("other") == "xyz"

@@ -22,11 +22,7 @@ from bot.domain.request import InitImage
 from bot.errors import QuotaError
 from bot.storage import member_export
 from bot.storage.database import Database
-from bot.storage.moderation import SqliteModeration
-from bot.storage.preferences import SqlitePreferences
-from bot.storage.privacy import SqlitePrivacy
 from bot.storage.rows import job_from_row
-from bot.storage.traces import SqliteTraces
 from tests.storage.conftest import Store
 from tests.storage.erasures import LATER, MINE, THEIRS, bytes_of, erase, fill, finish, remove
 from tests.storage.first_schema import make
@@ -159,12 +155,12 @@ async def test_every_text_in_the_database_has_its_place_in_an_erasure(store: Sto
 
 
 async def test_what_was_under_way_is_cancelled_and_refunded_and_nothing_else_is_given_back(filled: Store) -> None:
-    before = await filled.credits.standing(100, 200, now=NOW)
+    before = await filled.repositories.credits.standing(100, 200, now=NOW)
     assert (before.spent, before.reserved, before.waiting) == (1, 2, 2)
 
     await erase(filled.database)
 
-    after = await filled.credits.standing(100, 200, now=NOW)
+    after = await filled.repositories.credits.standing(100, 200, now=NOW)
     assert after == Usage(spent=1, everywhere=1)
     with pytest.raises(QuotaError):
         await filled.add(9, limits=Limits(daily_credits=1))
@@ -208,11 +204,11 @@ async def test_the_members_next_job_is_like_anybodys(filled: Store) -> None:
 
     assert claimed.id == job.id
     assert (await filled.get(job.id)).request.prompt == "afresh"
-    assert await SqlitePrivacy(filled.database).holdings(100) == Holdings(requests=1, pictures=1)
+    assert await filled.repositories.privacy.holdings(100) == Holdings(requests=1, pictures=1)
 
 
 async def test_an_erasure_asked_for_again_before_its_end_takes_in_what_came_meanwhile(filled: Store) -> None:
-    privacy = SqlitePrivacy(filled.database)
+    privacy = filled.repositories.privacy
     await privacy.begin(100, now=NOW)
     first = await privacy.to_do(100)
     assert first is not None
@@ -228,7 +224,7 @@ async def test_an_erasure_asked_for_again_before_its_end_takes_in_what_came_mean
 
 
 async def test_what_was_removed_after_the_file_was_written_anew_is_not_taken_for_gone(filled: Store) -> None:
-    privacy, traces = SqlitePrivacy(filled.database), SqliteTraces(filled.database)
+    privacy, traces = filled.repositories.privacy, filled.repositories.traces
     await erase(filled.database)
     first = await privacy.begin(101, now=NOW)
     assert first is not None
@@ -245,7 +241,7 @@ async def test_what_was_removed_after_the_file_was_written_anew_is_not_taken_for
 
 
 async def test_nobody_is_noted_as_erased_while_something_is_left(filled: Store) -> None:
-    privacy = SqlitePrivacy(filled.database)
+    privacy = filled.repositories.privacy
     await privacy.begin(100, now=NOW)
     erasure = await privacy.to_do(100)
     assert erasure is not None
@@ -258,7 +254,7 @@ async def test_nobody_is_noted_as_erased_while_something_is_left(filled: Store) 
 
 
 async def test_who_never_came_leaves_not_even_a_wish(store: Store) -> None:
-    assert await SqlitePrivacy(store.database).begin(77, now=NOW) is None
+    assert await store.repositories.privacy.begin(77, now=NOW) is None
     assert await store.scalar("SELECT COUNT(*) FROM users") == 0
 
 
@@ -277,7 +273,7 @@ async def test_somebody_elses_remix_outlives_its_parent(store: Store) -> None:
 async def test_an_upload_goes_only_when_nobody_else_needs_it(store: Store, other: int, is_needed: bool) -> None:
     first = await store.succeeded(1, init_image=UPLOAD)
     await store.add(2, user_id=other, init_image=UPLOAD)
-    privacy = SqlitePrivacy(store.database)
+    privacy = store.repositories.privacy
 
     erasure = await privacy.begin(100, now=NOW)
     assert erasure is not None
@@ -292,7 +288,7 @@ async def test_an_upload_goes_only_when_nobody_else_needs_it(store: Store, other
 
 
 async def test_cards_are_known_until_they_were_tried_and_then_forgotten(filled: Store) -> None:
-    privacy = SqlitePrivacy(filled.database)
+    privacy = filled.repositories.privacy
     erasure = await privacy.begin(100, now=LATER)
     assert erasure is not None
     assert await privacy.cards(100, limit=10) == ()  # not before the words are gone
@@ -307,7 +303,7 @@ async def test_cards_are_known_until_they_were_tried_and_then_forgotten(filled: 
 
 
 async def test_blocks_stay_as_the_servers_record(store: Store) -> None:
-    moderation = SqliteModeration(store.database)
+    moderation = store.repositories.moderation
     block = Block(guild_id=200, user_id=100, reason="flood", blocked_by=900, blocked_at=NOW)
     await store.add(1)
     await moderation.block(block)
@@ -319,16 +315,14 @@ async def test_blocks_stay_as_the_servers_record(store: Store) -> None:
 
 async def everything(store: Store, user_id: int = 100) -> MemberData:
     """All pages as one."""
-    pages = [page async for page in SqlitePrivacy(store.database).pages(user_id)]
+    pages = [page async for page in store.repositories.privacy.pages(user_id)]
     lists = ("jobs", "postings", "blocks", "reports", "deletions")
     return replace(pages[0], **{name: tuple(chain.from_iterable(getattr(page, name) for page in pages)) for name in lists})
 
 
 async def test_everything_of_a_member_is_found_and_nothing_of_others(filled: Store) -> None:
     await filled.grant(3, 90)
-    await SqliteModeration(filled.database).block(
-        Block(guild_id=200, user_id=100, reason="flood", blocked_by=900, blocked_at=NOW)
-    )
+    await filled.repositories.moderation.block(Block(guild_id=200, user_id=100, reason="flood", blocked_by=900, blocked_at=NOW))
 
     data = await everything(filled)
 
@@ -355,7 +349,7 @@ async def test_no_page_of_a_member_is_longer_than_the_bound_and_none_of_their_ro
     for number in range(1, 31):
         await store.add(number, user_id=100 + number % 2)
 
-    pages = [page async for page in SqlitePrivacy(store.database).pages(100)]
+    pages = [page async for page in store.repositories.privacy.pages(100)]
 
     assert max(len(page.jobs) + len(page.postings) for page in pages) == 7
     assert [kept.job.origin.interaction_id for page in pages for kept in page.jobs] == list(range(2, 31, 2))
@@ -393,7 +387,7 @@ async def test_a_parent_is_known_to_be_the_members_own(store: Store) -> None:
 
 
 async def test_holdings_are_counted(filled: Store) -> None:
-    privacy = SqlitePrivacy(filled.database)
+    privacy = filled.repositories.privacy
 
     assert await privacy.holdings(100) == Holdings(requests=4, pictures=1, has_defaults=True)
     assert await privacy.holdings(77) == Holdings()
@@ -401,8 +395,8 @@ async def test_holdings_are_counted(filled: Store) -> None:
 
 async def test_defaults_set_after_the_wish_stay(store: Store) -> None:
     await store.add(1)
-    await SqlitePrivacy(store.database).begin(100, now=NOW)
-    defaults = SqlitePreferences(store.database)
+    await store.repositories.privacy.begin(100, now=NOW)
+    defaults = store.repositories.preferences
     await defaults.change(100, lambda before: replace(before, spoiler=True), now=LATER)
 
     await finish(store.database)

@@ -9,8 +9,7 @@ import pytest
 
 from bot.domain.message_reference import MessageReference
 from bot.domain.report import Complaint, Filed, Outcome, ReportMessage, Step
-from bot.storage.moderation import SqliteModeration
-from bot.storage.reports import OUTDATED, SqliteReports
+from bot.storage.reports import OUTDATED
 from tests.storage.conftest import Store
 from tests.storage.erasures import LATER, erase
 from tests.storage.samples import NOW
@@ -24,7 +23,7 @@ async def file(
     store: Store, job_id: str, reporter_id: int = 300, *, reason: str = "blood", now: datetime = NOW, most: int = 5
 ) -> Filed | None:
     complaint = Complaint(reporter_id=reporter_id, reason=reason, reported_at=now)
-    return await SqliteReports(store.database).file(complaint, job_id=job_id, guild_id=GUILD, most=most, since=now - HOUR)
+    return await store.repositories.reports.file(complaint, job_id=job_id, guild_id=GUILD, most=most, since=now - HOUR)
 
 
 async def filed(store: Store, job_id: str, reporter_id: int = 300) -> Filed:
@@ -51,7 +50,7 @@ async def test_a_second_complaint_of_the_same_member_changes_nothing_even_after_
     first = await filed(store, job.id)
 
     again = await file(store, job.id, reason="more blood")
-    await SqliteReports(store.database).close(first.report.id, Outcome.DISMISSED, STEP)
+    await store.repositories.reports.close(first.report.id, Outcome.DISMISSED, STEP)
     after = await filed(store, job.id)
 
     assert again == Filed(report=first.report, is_new=False)
@@ -67,7 +66,7 @@ async def test_a_deletion_closes_the_open_report_about_that_picture_alone(store:
         await store.jobs.mark_deleted(job.id, by=900, now=NOW)
         await store.jobs.mark_deleted(job.id, by=901, now=NOW + HOUR)
 
-    reports = SqliteReports(store.database)
+    reports = store.repositories.reports
     ended, still, undone = [await reports.latest(job.id) for job in (gone, kept, waiting)]
     assert ended is not None
     assert (ended.outcome, ended.closed) == (Outcome.REMOVED, STEP)
@@ -80,7 +79,7 @@ async def test_a_deletion_closes_the_open_report_about_that_picture_alone(store:
 async def test_an_erasure_closes_the_open_reports_about_the_members_pictures_alone(store: Store) -> None:
     own, dismissed, others = [await store.succeeded(1), await store.succeeded(2), await store.succeeded(3, user_id=101)]
     found = [await filed(store, job.id) for job in (own, dismissed, others)]
-    reports = SqliteReports(store.database)
+    reports = store.repositories.reports
     await reports.close(found[1].report.id, Outcome.DISMISSED, STEP)
 
     await erase(store.database, own.origin.user_id)
@@ -92,7 +91,7 @@ async def test_an_erasure_closes_the_open_reports_about_the_members_pictures_alo
 
 
 async def test_another_member_opens_a_new_report_after_the_end_of_the_first(store: Store) -> None:
-    reports = SqliteReports(store.database)
+    reports = store.repositories.reports
     job = await store.succeeded(1)
     first = await filed(store, job.id)
     await reports.close(first.report.id, Outcome.DISMISSED, STEP)
@@ -123,7 +122,7 @@ async def test_reports_of_before_the_clock_was_set_back_count_towards_no_limit(s
 
 
 async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(store: Store) -> None:
-    reports = SqliteReports(store.database)
+    reports = store.repositories.reports
     job = await store.succeeded(1)
     report_id = (await filed(store, job.id)).report.id
     assert await reports.unseen(after=0, limit=9) == (report_id,)
@@ -141,7 +140,7 @@ async def test_what_was_done_is_kept_with_who_did_it_and_the_end_happens_once(st
 
 
 async def test_a_message_is_outdated_from_a_change_until_that_change_is_shown(store: Store) -> None:
-    reports, message = SqliteReports(store.database), ReportMessage(channel_id=5, message_id=6)
+    reports, message = store.repositories.reports, ReportMessage(channel_id=5, message_id=6)
     job = await store.succeeded(1)
     report_id = (await filed(store, job.id)).report.id
     assert await reports.outdated(after=0, limit=9) == ()  # there is no message yet
@@ -174,14 +173,14 @@ async def test_looking_for_outdated_messages_reads_no_other(store: Store) -> Non
 async def test_a_closed_report_is_not_rewritten(store: Store) -> None:
     job = await store.succeeded(1)
     report_id = (await filed(store, job.id)).report.id
-    await SqliteReports(store.database).close(report_id, Outcome.REMOVED, STEP)
+    await store.repositories.reports.close(report_id, Outcome.REMOVED, STEP)
 
     with pytest.raises(sqlite3.IntegrityError, match="stays as it was closed"):
         await store.database.transaction(lambda connection: connection.execute("UPDATE reports SET outcome = 'dismissed'"))
 
 
 async def test_a_job_is_found_by_the_message_that_shows_it_in_its_own_server_only(store: Store) -> None:
-    moderation = SqliteModeration(store.database)
+    moderation = store.repositories.moderation
     job = await store.succeeded(1)
     await store.jobs.set_message(job.id, channel_id=7, message_id=8)
 

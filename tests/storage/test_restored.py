@@ -13,12 +13,8 @@ import pytest
 from bot.domain.moderation import Block
 from bot.domain.preferences import Preferences
 from bot.storage.database import Database
-from bot.storage.moderation import SqliteModeration
-from bot.storage.preferences import SqlitePreferences
-from bot.storage.privacy import SqlitePrivacy
 from bot.storage.restore import put_in_place
 from bot.storage.restored import Settled, restored_at, settle
-from bot.storage.retention import SqliteRetention
 from tests.empty_database import begin_at
 from tests.fakes import InMemoryImageStore
 from tests.storage.samples import NOW, Store, assert_sound
@@ -122,10 +118,10 @@ async def test_an_erasure_after_the_backup_is_begun_again_for_all_that_it_took_i
         await store.succeeded(1, user_id=100)
         await store.succeeded(2, user_id=101)
         no_hats = Preferences(negative_prompt="hats")
-        await SqlitePreferences(store.database).change(100, lambda _: no_hats, now=NOW)
+        await store.repositories.preferences.change(100, lambda _: no_hats, now=NOW)
 
     async def after(store: Store) -> None:
-        records = SqlitePrivacy(store.database)
+        records = store.repositories.privacy
         erasure = await records.begin(100, now=LATER)
         assert erasure is not None
         await records.remove(erasure, await records.content(erasure), now=LATER)
@@ -133,7 +129,7 @@ async def test_an_erasure_after_the_backup_is_begun_again_for_all_that_it_took_i
         await store.add(3, user_id=100, now=LATER)
 
     async with put_back(tmp_path, before, after) as (store, settled):
-        records = SqlitePrivacy(store.database)
+        records = store.repositories.privacy
         erasure = await records.to_do(100)
 
         assert settled.erasures == 1
@@ -147,7 +143,7 @@ async def test_an_erasure_after_the_backup_is_begun_again_for_all_that_it_took_i
 
 async def test_an_erasure_that_the_backup_knows_is_not_begun_again(tmp_path: Path) -> None:
     async def before(store: Store) -> None:
-        records = SqlitePrivacy(store.database)
+        records = store.repositories.privacy
         await store.jobs.cancel((await store.add(1)).id, now=NOW)
         erasure = await records.begin(100, now=NOW)
         assert erasure is not None
@@ -157,7 +153,7 @@ async def test_an_erasure_that_the_backup_knows_is_not_begun_again(tmp_path: Pat
 
     async with put_back(tmp_path, before, nothing) as (store, settled):
         assert settled.erasures == 0
-        assert await SqlitePrivacy(store.database).open() == ()
+        assert await store.repositories.privacy.open() == ()
 
 
 async def test_blocks_and_their_ends_after_the_backup_hold_again(tmp_path: Path) -> None:
@@ -166,17 +162,17 @@ async def test_blocks_and_their_ends_after_the_backup_hold_again(tmp_path: Path)
         return Block(guild_id=200, user_id=user_id, reason=f"No, {hours}.", blocked_by=900, blocked_at=at)
 
     async def before(store: Store) -> None:
-        await SqliteModeration(store.database).block(block(100))
-        await SqliteModeration(store.database).block(block(101))
+        await store.repositories.moderation.block(block(100))
+        await store.repositories.moderation.block(block(101))
 
     async def after(store: Store) -> None:
-        moderation = SqliteModeration(store.database)
+        moderation = store.repositories.moderation
         await moderation.unblock(200, 100, by=901, now=LATER)
         await moderation.block(block(101, hours=1))  # another in its place
         await moderation.block(block(555, hours=1))
 
     async with put_back(tmp_path, before, after) as (store, settled):
-        moderation = SqliteModeration(store.database)
+        moderation = store.repositories.moderation
         found = {block.user_id: block.blocked_at for block in await moderation.blocks(200, limit=9, now=RESTORED)}
         assert found == {101: LATER, 555: LATER}
         assert settled.blocks == 4
@@ -196,7 +192,7 @@ async def test_pictures_that_were_removed_after_the_backup_go_again_with_their_f
         for entry in (deleted, expired):
             await store.outbox.delivered(entry.job_id, channel_id=1, message_id=2, now=LATER)
         await store.jobs.mark_deleted(deleted.job_id, by=900, now=LATER)
-        shelf = SqliteRetention(store.database)
+        shelf = store.repositories.retention
         await shelf.remove(await shelf.expired(200, before=RESTORED, now=RESTORED, words=False), words=False, now=LATER)
 
     async with put_back(tmp_path, before, after, files=files) as (store, settled):

@@ -12,16 +12,13 @@ from bot.domain.job import Job
 from bot.domain.privacy import FOR_GOOD, REMOVED, KeepingTimes
 from bot.domain.report import Complaint, ReportMessage
 from bot.domain.request import InitImage
-from bot.storage.guild_settings import SqliteGuildSettings
 from bot.storage.privacy import TO_REMOVE
-from bot.storage.reports import SqliteReports
 from bot.storage.retention import (
     EXPIRED_PICTURES,
     EXPIRED_WORDS,
     OLDEST_PICTURES,
     OLDEST_WORDS,
     UPLOADS,
-    SqliteRetention,
 )
 from tests.storage.conftest import Store
 from tests.storage.samples import NOW, REASON, images
@@ -40,7 +37,7 @@ async def delivered(store: Store, number: int = 1, **values: object) -> Job:
 
 
 async def test_times_are_those_that_moderators_set(store: Store) -> None:
-    shelf, rules = SqliteRetention(store.database), SqliteGuildSettings(store.database)
+    shelf, rules = store.repositories.retention, store.repositories.guild_settings
     await rules.change(GUILD, lambda _: GuildSettings(picture_days=7, prompt_days=30), by=1, now=NOW)
     await rules.change(ELSEWHERE, lambda _: GuildSettings(max_steps=20), by=1, now=NOW)
 
@@ -59,7 +56,7 @@ def test_pictures_never_outlive_the_words_that_their_files_hold() -> None:
 
 
 async def test_only_what_ended_before_in_that_server_is_too_old(store: Store) -> None:
-    shelf = SqliteRetention(store.database)
+    shelf = store.repositories.retention
     old = await delivered(store, 1)
     await delivered(store, 2, guild_id=ELSEWHERE)
     await delivered(store, 3, guild_id=None)
@@ -71,7 +68,7 @@ async def test_only_what_ended_before_in_that_server_is_too_old(store: Store) ->
 
 @pytest.mark.parametrize("words", [True, False])
 async def test_what_still_has_to_be_shown_is_kept(store: Store, words: bool) -> None:
-    shelf = SqliteRetention(store.database)
+    shelf = store.repositories.retention
     await store.succeeded(1)
     failed = await store.running(2)
     await store.jobs.fail(failed.id, failed.attempt, REASON, now=NOW)
@@ -80,7 +77,7 @@ async def test_what_still_has_to_be_shown_is_kept(store: Store, words: bool) -> 
 
 
 async def test_pictures_go_and_the_words_stay_for_another_try(store: Store) -> None:
-    shelf = SqliteRetention(store.database)
+    shelf = store.repositories.retention
     job = await delivered(store, num_images=2)
     content = await shelf.expired(GUILD, before=SOON, now=SOON, words=False)
 
@@ -95,7 +92,7 @@ async def test_pictures_go_and_the_words_stay_for_another_try(store: Store) -> N
 
 
 async def test_words_go_with_their_pictures_and_the_job_counts_as_deleted(store: Store) -> None:
-    shelf = SqliteRetention(store.database)
+    shelf = store.repositories.retention
     job = await delivered(store)
     content = await shelf.expired(GUILD, before=SOON, now=SOON, words=True)
 
@@ -111,7 +108,7 @@ async def test_words_go_with_their_pictures_and_the_job_counts_as_deleted(store:
 
 @pytest.mark.parametrize("words", [True, False])
 async def test_messages_of_reports_about_what_goes_are_outdated_at_the_same_moment(store: Store, words: bool) -> None:
-    shelf, reports = SqliteRetention(store.database), SqliteReports(store.database)
+    shelf, reports = store.repositories.retention, store.repositories.reports
     complaint = Complaint(reporter_id=300, reason="", reported_at=NOW)
     for job in (await delivered(store, 1), await delivered(store, 2, guild_id=ELSEWHERE)):
         filed = await reports.file(complaint, job_id=job.id, guild_id=GUILD, most=5, since=NOW)
@@ -125,7 +122,7 @@ async def test_messages_of_reports_about_what_goes_are_outdated_at_the_same_mome
 
 
 async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: Store) -> None:
-    shelf = SqliteRetention(store.database)
+    shelf = store.repositories.retention
     for number in (1, 2):
         await delivered(store, number, init_image=UPLOAD)
     young = await store.add(3, init_image=UPLOAD)
@@ -138,7 +135,7 @@ async def test_an_upload_goes_with_the_last_picture_that_started_from_it(store: 
 
 async def test_portions_are_small_and_come_oldest_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.storage.retention.PORTION", 2)
-    shelf = SqliteRetention(store.database)
+    shelf = store.repositories.retention
     jobs = [await delivered(store, number) for number in (1, 2, 3)]
 
     seen: list[str] = []
@@ -157,7 +154,7 @@ async def test_only_old_copies_of_an_update_are_removed(store: Store) -> None:
         when = (NOW - timedelta(days=age)).timestamp()
         os.utime(folder / name, (when, when))
 
-    removed = await SqliteRetention(store.database).remove_backups(before=NOW - timedelta(days=30))
+    removed = await store.repositories.retention.remove_backups(before=NOW - timedelta(days=30))
 
     assert removed == 1
     assert sorted(path.name for path in folder.glob("*.backup")) == ["other.backup", "pastel.db.schema-3.backup"]
@@ -177,7 +174,7 @@ async def test_what_a_restore_moved_aside_is_removed_after_a_month(store: Store)
         when = (NOW - timedelta(days=age)).timestamp()
         os.utime(folder / name, (when, when))
 
-    await SqliteRetention(store.database).remove_backups(before=NOW - timedelta(days=30))
+    await store.repositories.retention.remove_backups(before=NOW - timedelta(days=30))
 
     left = sorted(str(file.relative_to(folder)) for file in folder.glob("before-restore-*/*"))
     assert left == ["before-restore-20261001-130000/notes.txt", "before-restore-20261120-120000/pastel.db"]

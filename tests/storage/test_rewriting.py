@@ -63,9 +63,9 @@ async def everything_that_happens(store: Store) -> None:
     await store.jobs.put_back(third.id, third.attempt, aborted=True)
     await store.jobs.cancel(third.id, now=NOW)
     await store.grant(5, 900)
-    await store.pauses.pause(101, by=1, now=NOW)
-    await store.meta.set("a", "1")
-    await store.meta.set("a", "2")
+    await store.repositories.pauses.pause(101, by=1, now=NOW)
+    await store.repositories.meta.set("a", "1")
+    await store.repositories.meta.set("a", "2")
     with pytest.raises(LookupError):
         await store.database.transaction(_rolled_back)
     await store.database.transaction(lambda connection: connection.execute("DELETE FROM meta WHERE name = 'gone'").rowcount)
@@ -80,7 +80,7 @@ async def test_what_is_written_during_a_rewrite_is_in_the_new_file(store: Store,
     gate = Gate(monkeypatch)
     for number in range(1, 40):
         await store.add(number)
-    await store.meta.set("gone", "1")
+    await store.repositories.meta.set("gone", "1")
     before = store.database.path.stat().st_ino
     rewrite = asyncio.create_task(store.database.rewrite(compare))
     await asyncio.to_thread(gate.reached.wait, 30)
@@ -91,8 +91,8 @@ async def test_what_is_written_during_a_rewrite_is_in_the_new_file(store: Store,
 
     assert store.database.path.stat().st_ino != before
     assert (await store.jobs.counts()) == {"queued": 46, "cancelled": 1, "delivered": 1, "failed": 1}
-    assert await store.meta.get("a") == "2"
-    assert await store.meta.get("gone") is None
+    assert await store.repositories.meta.get("a") == "2"
+    assert await store.repositories.meta.get("gone") is None
     assert (await store.add(200)).id  # everything goes on, triggers and all
     assert listing(store.database.path.parent) == OPEN
     await store.database.close()
@@ -253,7 +253,7 @@ async def test_the_log_of_a_large_transaction_does_not_stay_large(store: Store, 
     assert log.stat().st_size > 32_000_000
 
     await store.database.transaction(lambda connection: connection.execute("DELETE FROM meta WHERE name = 'large'").rowcount)
-    await store.meta.set("a", "1")
-    await store.meta.set("a", "2")
+    await store.repositories.meta.set("a", "1")
+    await store.repositories.meta.set("a", "2")
 
     assert log.stat().st_size <= 16 * 1024 * 1024

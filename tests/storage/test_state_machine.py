@@ -116,17 +116,17 @@ class Repository(RuleBasedStateMachine):
         given = Grant(interaction_id=interaction_id, user_id=user_id, guild_id=guild_id, credits=amount, granted_by=MODERATOR)
         self.purses.grants[interaction_id] = (user_id, guild_id, amount)
         for _ in range(2):  # Discord may send an event twice
-            self.run(self.store.credits.grant(given, now=self.now))
+            self.run(self.store.repositories.credits.grant(given, now=self.now))
 
     @rule(guild_id=servers)
     def pause(self, guild_id: int) -> None:
-        stopped = self.run(self.store.pauses.pause(guild_id, by=MODERATOR, now=self.now))
+        stopped = self.run(self.store.repositories.pauses.pause(guild_id, by=MODERATOR, now=self.now))
         assert stopped is (guild_id not in self.fair.paused)
         self.fair.pause(guild_id)
 
     @rule(guild_id=servers)
     def resume(self, guild_id: int) -> None:
-        resumed = self.run(self.store.pauses.resume(guild_id, by=MODERATOR, now=self.now))
+        resumed = self.run(self.store.repositories.pauses.resume(guild_id, by=MODERATOR, now=self.now))
         assert resumed is (guild_id in self.fair.paused)
         if resumed:
             self.fair.resume(guild_id)
@@ -275,7 +275,7 @@ class Repository(RuleBasedStateMachine):
     def members_have_what_the_model_says(self) -> None:
         day = day_of(self.now)
         for user_id, guild_id in product((1, 2, 3), (None, 200, 201)):
-            has = self.run(self.store.credits.standing(user_id, guild_id, now=self.now))
+            has = self.run(self.store.repositories.credits.standing(user_id, guild_id, now=self.now))
             mine = [bill for bill in self.purses.bills.values() if (bill.user_id, bill.guild_id) == (user_id, guild_id)]
             assert has.spent + has.reserved == self.purses.used(user_id, guild_id, day)
             assert has.granted == self.purses.granted(user_id, guild_id) >= 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bot.errors import FolderError
-from bot.storage.privacy import SqlitePrivacy
 from bot.storage.traces import SqliteTraces
 from tests.storage.erasures import LATER, MINE, bytes_of, fill, remove
 from tests.storage.samples import Store, listing
@@ -13,7 +12,7 @@ from tests.storage.samples import Store, listing
 
 async def erased(store: Store) -> None:
     """Without the rewrite."""
-    privacy = SqlitePrivacy(store.database)
+    privacy = store.repositories.privacy
     erasure = await privacy.begin(100, now=LATER)
     assert erasure is not None
     await remove(privacy, erasure)
@@ -22,7 +21,7 @@ async def erased(store: Store) -> None:
 
 
 async def test_an_erasure_leaves_traces_until_the_file_was_written_anew(store: Store) -> None:
-    traces = SqliteTraces(store.database)
+    traces = store.repositories.traces
     await fill(store)
     assert await traces.oldest() is None
     await erased(store)
@@ -55,11 +54,11 @@ async def test_nothing_is_written_where_the_disk_has_no_room_for_it(store: Store
 async def test_a_press_without_anything_to_remove_leaves_neither_a_wish_nor_a_trace(store: Store) -> None:
     await fill(store)
     await erased(store)
-    await SqlitePrivacy(store.database).close(100, now=LATER)
-    await SqliteTraces(store.database).overwrite(now=LATER)
+    await store.repositories.privacy.close(100, now=LATER)
+    await store.repositories.traces.overwrite(now=LATER)
 
     for _ in range(3):
-        assert await SqlitePrivacy(store.database).begin(100, now=LATER) is None
+        assert await store.repositories.privacy.begin(100, now=LATER) is None
 
     assert await store.scalar("SELECT COUNT(*) FROM erasures") == 1
-    assert await SqliteTraces(store.database).oldest() is None
+    assert await store.repositories.traces.oldest() is None

@@ -1,4 +1,4 @@
-"""Puts the services together over the ports; the composition root calls it once."""
+"""Puts the services together over the ports; the composition root calls it once, and the tests do as it does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
 from bot.domain.profile import Catalog, ModelProfile
-from bot.services.adapters import Ports
 from bot.services.attempt import AttemptDeps
 from bot.services.card_sender import CardSenderDeps
 from bot.services.cards import CardAssembler
@@ -16,39 +15,33 @@ from bot.services.clock_check import ClockCheck
 from bot.services.delivery import Delivery
 from bot.services.disk_space import DiskSpace
 from bot.services.drain import Drain
-from bot.services.erasure import Eraser, ErasureDeps
 from bot.services.estimates import Estimator
-from bot.services.exports import Exports
 from bot.services.fetching import FetchDeps, Fetcher
 from bot.services.first_answers import FirstAnswers
 from bot.services.gate import Gate
 from bot.services.generation import GenerationService
-from bot.services.guild_settings import GuildSettingsService
 from bot.services.intakes import Intakes, Reading
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
 from bot.services.moderation import Moderation
 from bot.services.overwriting import Overwriting
 from bot.services.places import Places
 from bot.services.preferences import PreferencesService
-from bot.services.privacy import Privacy
 from bot.services.quotas import Quotas
 from bot.services.reception import Reception
 from bot.services.recheck import Recheck
 from bot.services.removal import Removal
-from bot.services.report_display import ReportDisplay
-from bot.services.reports import Reports
 from bot.services.request_builder import RequestBuilder
-from bot.services.retention import Retention
 from bot.services.safety_check import SafetyCheck
 from bot.services.server_queue import ServerQueue
 from bot.services.settings_import import SettingsImport
 from bot.services.submission import Submitter
-from bot.services.sweeping import Sweeping
 from bot.services.text_reader import TextReader
 from bot.services.uploads import UploadPlaces
 from bot.services.use_cases import Services
 from bot.services.wakeup import Sleep
 from bot.services.worker import Worker
+from bot.wiring import keeping
+from bot.wiring.ports import Ports
 
 
 def build_services(
@@ -62,18 +55,19 @@ def build_services(
     timer: Callable[[], float] = time.monotonic,
 ) -> Services:
     """`edit_interval` is seconds between two edits of one live card; `timer` counts seconds, whatever the wall clock does."""
-    jobs, clock, metrics, messenger, store = ports.jobs, ports.clock, ports.metrics, ports.messenger, ports.store
+    repositories, clock, metrics, messenger = ports.repositories, ports.clock, ports.metrics, ports.messenger
+    jobs, store = repositories.jobs, ports.store
     estimator = Estimator(jobs=jobs, clock=clock, generator=ports.generator)
     cards = CardAssembler(jobs=jobs, catalog=catalog, estimator=estimator)
     live = LiveCards(jobs=jobs, messenger=messenger, cards=cards, clock=clock, sleep=sleep, interval=edit_interval)
-    reader, uploads, display = TextReader(timer), UploadPlaces(), _report_display(ports)
+    reader, uploads, display = TextReader(timer), UploadPlaces(), keeping.report_display(ports)
     gate, room = _gate(ports, reader, host, profile, catalog), DiskSpace(store, min_free_bytes=host.min_free_bytes, ticks=timer)
     safety_check = SafetyCheck(ports.classifier, needed=profile.classifier is not None, metrics=metrics, sleep=sleep)
     recheck = Recheck(gate=gate, safety_check=safety_check, jobs=jobs, store=store, clock=clock)
-    delivery = Delivery(room=_deps(ports, cards), jobs=jobs, recheck=recheck, live=live, sleep=sleep)
-    fetching = _fetching(ports, live, delivery, lambda: worker.wake(), sleep, timer)
+    delivery = Delivery(room=_card_sender_deps(ports, cards), jobs=jobs, recheck=recheck, live=live, sleep=sleep)
+    fetching = _fetch_deps(ports, live, delivery, lambda: worker.wake(), sleep, timer)
     fetcher = Fetcher(fetching, (*catalog.styles_for(profile), *catalog.quality_styles(profile)))
-    worker = Worker(_workbench(ports, (recheck, room), live, delivery, fetcher, sleep))
+    worker = Worker(_attempt_deps(ports, (recheck, room), live, delivery, fetcher, sleep))
     removal = Removal(
         jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
     )
@@ -84,26 +78,26 @@ def build_services(
         submitter=submitter, first_answers=first_answers, jobs=jobs, cards=cards, live=live, worker=worker, clock=clock
     )
     intakes = _intakes(ports, uploads, submitter, requests, sleep)
-    moderation = Moderation(records=ports.moderation, jobs=jobs, removal=removal, member_ranks=ports.member_ranks, clock=clock)
-    eraser, clock_check = (
-        _eraser(ports, worker, delivery, live, display, sleep),
-        ClockCheck(book=ports.retention_repository, clock=clock),
+    moderation = Moderation(
+        records=repositories.moderation, jobs=jobs, removal=removal, member_ranks=ports.member_ranks, clock=clock
     )
+    eraser = keeping.eraser(ports, worker, delivery, live, display, sleep)
+    clock_check = ClockCheck(book=repositories.retention, clock=clock)
     return Services(
         generation=_generation(ports, requests, (submitter, reception, intakes), removal, estimator),
-        quotas=Quotas(credits=ports.credits, limits=gate, clock=clock),
-        server_queue=ServerQueue(jobs=jobs, pauses=ports.pauses, estimator=estimator, worker=worker, clock=clock),
-        guild_settings=_guild_settings(ports, host, profile, catalog),
+        quotas=Quotas(credits=repositories.credits, limits=gate, clock=clock),
+        server_queue=ServerQueue(jobs=jobs, pauses=repositories.pauses, estimator=estimator, worker=worker, clock=clock),
+        guild_settings=keeping.guild_settings(ports, host, profile, catalog),
         moderation=moderation,
-        reports=_reports(ports, display, moderation, removal),
+        reports=keeping.reports(ports, display, moderation, removal),
         findings=SettingsImport(codec=ports.codec, requests=requests, gate=gate, reader=reader),
-        preferences=PreferencesService(personal=ports.personal, profile=profile, catalog=catalog, clock=clock),
-        drain=Drain(submitter=submitter, jobs=jobs, outbox=ports.outbox, sleep=sleep),
-        privacy=_privacy(ports, host, eraser),
+        preferences=PreferencesService(personal=repositories.preferences, profile=profile, catalog=catalog, clock=clock),
+        drain=Drain(submitter=submitter, jobs=jobs, outbox=repositories.outbox, sleep=sleep),
+        privacy=keeping.privacy(ports, host, eraser),
         eraser=eraser,
-        overwriting=Overwriting(traces=ports.traces, clock=clock, metrics=metrics, sleep=sleep),
-        retention=_retention(ports, host, display, clock_check, sleep),
-        sweeping=_sweeping(ports, clock_check, sleep),
+        overwriting=Overwriting(traces=repositories.traces, clock=clock, metrics=metrics, sleep=sleep),
+        retention=keeping.retention(ports, host, display, clock_check, sleep),
+        sweeping=keeping.sweeping(ports, clock_check, sleep),
         first_answers=first_answers,
         intakes=intakes,
         fetcher=fetcher,
@@ -118,7 +112,7 @@ def build_services(
 
 def _first_answers(ports: Ports, live: LiveCards, worker: Worker, delivery: Delivery, sleep: Sleep) -> FirstAnswers:
     return FirstAnswers(
-        jobs=ports.jobs,
+        jobs=ports.repositories.jobs,
         messenger=ports.messenger,
         live=live,
         worker=worker,
@@ -131,7 +125,7 @@ def _first_answers(ports: Ports, live: LiveCards, worker: Worker, delivery: Deli
 
 def _intakes(ports: Ports, places: UploadPlaces, submitter: Submitter, requests: RequestBuilder, sleep: Sleep) -> Intakes:
     return Intakes(
-        book=ports.intakes,
+        book=ports.repositories.intakes,
         reading=Reading(attachments=ports.attachments, places=places),
         submitter=submitter,
         requests=requests,
@@ -156,17 +150,17 @@ def _generation(
         reception=reception,
         intakes=intakes,
         removal=removal,
-        jobs=ports.jobs,
+        jobs=ports.repositories.jobs,
         estimator=estimator,
     )
 
 
-def _workbench(
+def _attempt_deps(
     ports: Ports, looks: tuple[Recheck, DiskSpace], live: LiveCards, delivery: Delivery, fetcher: Fetcher, sleep: Sleep
 ) -> AttemptDeps:
     recheck, room = looks
     return AttemptDeps(
-        jobs=ports.jobs,
+        jobs=ports.repositories.jobs,
         generator=ports.generator,
         safety_check=recheck.safety_check,
         recheck=recheck,
@@ -182,7 +176,7 @@ def _workbench(
     )
 
 
-def _fetching(
+def _fetch_deps(
     ports: Ports,
     live: LiveCards,
     delivery: Delivery,
@@ -192,7 +186,7 @@ def _fetching(
 ) -> FetchDeps:
     return FetchDeps(
         hub=ports.hub,
-        jobs=ports.jobs,
+        jobs=ports.repositories.jobs,
         live=live,
         clock=ports.clock,
         metrics=ports.metrics,
@@ -203,9 +197,9 @@ def _fetching(
     )
 
 
-def _deps(ports: Ports, cards: CardAssembler) -> CardSenderDeps:
+def _card_sender_deps(ports: Ports, cards: CardAssembler) -> CardSenderDeps:
     return CardSenderDeps(
-        outbox=ports.outbox,
+        outbox=ports.repositories.outbox,
         messenger=ports.messenger,
         store=ports.store,
         codec=ports.codec,
@@ -217,88 +211,13 @@ def _deps(ports: Ports, cards: CardAssembler) -> CardSenderDeps:
 
 def _gate(ports: Ports, reader: TextReader, host: OperatorRules, profile: ModelProfile, catalog: Catalog) -> Gate:
     return Gate(
-        rules=ports.guild_settings,
-        blocks=ports.moderation,
-        personal=ports.personal,
+        rules=ports.repositories.guild_settings,
+        blocks=ports.repositories.moderation,
+        personal=ports.repositories.preferences,
         reader=reader,
         operator=ports.limits,
         profile=profile,
         catalog=catalog,
         audience=host.audience,
-        clock=ports.clock,
-    )
-
-
-def _report_display(ports: Ports) -> ReportDisplay:
-    return ReportDisplay(
-        records=ports.reports,
-        rules=ports.guild_settings,
-        jobs=ports.jobs,
-        store=ports.store,
-        codec=ports.codec,
-        board=ports.board,
-        metrics=ports.metrics,
-    )
-
-
-def _guild_settings(ports: Ports, host: OperatorRules, profile: ModelProfile, catalog: Catalog) -> GuildSettingsService:
-    return GuildSettingsService(
-        repository=ports.guild_settings,
-        profile=profile,
-        catalog=catalog,
-        longest=host.keeping,
-        posting=ports.board,
-        clock=ports.clock,
-    )
-
-
-def _privacy(ports: Ports, host: OperatorRules, eraser: Eraser) -> Privacy:
-    return Privacy(
-        records=ports.records,
-        retention_repository=ports.retention_repository,
-        longest=host.keeping,
-        eraser=eraser,
-        exports=Exports(ports.records),
-    )
-
-
-def _retention(ports: Ports, host: OperatorRules, display: ReportDisplay, clock_check: ClockCheck, sleep: Sleep) -> Retention:
-    return Retention(
-        retention_repository=ports.retention_repository,
-        longest=host.keeping,
-        store=ports.store,
-        reports=display,
-        clock=ports.clock,
-        clock_check=clock_check,
-        metrics=ports.metrics,
-        sleep=sleep,
-    )
-
-
-def _sweeping(ports: Ports, clock_check: ClockCheck, sleep: Sleep) -> Sweeping:
-    return Sweeping(
-        jobs=ports.jobs, store=ports.store, clock=ports.clock, clock_check=clock_check, metrics=ports.metrics, sleep=sleep
-    )
-
-
-def _eraser(ports: Ports, worker: Worker, delivery: Delivery, live: LiveCards, display: ReportDisplay, sleep: Sleep) -> Eraser:
-    return Eraser(
-        erasures=ports.records,
-        store=ports.store,
-        deps=ErasureDeps(worker=worker, delivery=delivery, live=live, messenger=ports.messenger, reports=display),
-        clock=ports.clock,
-        metrics=ports.metrics,
-        sleep=sleep,
-    )
-
-
-def _reports(ports: Ports, display: ReportDisplay, moderation: Moderation, removal: Removal) -> Reports:
-    return Reports(
-        records=ports.reports,
-        display=display,
-        rules=ports.guild_settings,
-        jobs=ports.jobs,
-        moderation=moderation,
-        removal=removal,
         clock=ports.clock,
     )

@@ -1,0 +1,36 @@
+"""The adapters that the services work through, in one hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.metrics import Metrics
+from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, LimitsSource, Messenger, PictureClassifier
+from bot.services.fetching import Hub
+from bot.services.intakes import Attachments
+from bot.services.moderation import MemberRanks
+from bot.services.report_display import ReportBoard
+from bot.storage.repositories import Repositories
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """The adapters that the services work through; `limits` are the operator's.
+
+    A model whose profile has a classifier shows nothing without one here. Without Discord there are no board, no
+    member ranks and no attachments.
+    """
+
+    repositories: Repositories
+    limits: LimitsSource
+    store: ImageStore
+    codec: ImageCodec
+    messenger: Messenger
+    generator: ImageGenerator
+    hub: Hub
+    clock: Clock
+    metrics: Metrics
+    classifier: PictureClassifier | None = None
+    board: ReportBoard | None = None
+    member_ranks: MemberRanks | None = None
+    attachments: Attachments | None = None
