@@ -35,11 +35,11 @@ from bot.resources import Resources, classifier_device, engine_settings, memory_
 from bot.services.disk_space import MEGABYTE
 from bot.services.drain import Drain
 from bot.services.generation import GenerationService
-from bot.services.intakes import Attachments
+from bot.services.intakes import AttachmentGateway
 from bot.services.live_cards import EDIT_INTERVAL
-from bot.services.moderation import MemberRanks
+from bot.services.moderation import MemberRankGateway
 from bot.services.quotas import OperatorLimits
-from bot.services.report_display import ReportBoard
+from bot.services.report_display import ReportGateway
 from bot.services.use_cases import Services
 from bot.settings import Settings
 from bot.wiring.build import build_services
@@ -76,9 +76,9 @@ async def open_runtime(
     *,
     limits: LimitsSource,
     host: OperatorRules = NO_HOST_RULES,
-    board: ReportBoard | None = None,
-    member_ranks: MemberRanks | None = None,
-    attachments: Attachments | None = None,
+    board: ReportGateway | None = None,
+    member_ranks: MemberRankGateway | None = None,
+    attachments: AttachmentGateway | None = None,
     edit_interval: float = EDIT_INTERVAL,
 ) -> AsyncGenerator[Runtime]:
     """Build the use cases over `resources`; at the end their tasks stop, then the threads of generator and classifier.

@@ -129,7 +129,7 @@ class FakeGenerator:
 
 
 class FakeModelHub:
-    """Implements services.fetching.Hub: what is `absent` by style, or `model` lacks, comes when `gate` is set.
+    """Implements services.fetching.HubGateway: what is `absent` by style, or `model` lacks, comes when `gate` is set.
 
     Each fetch raises the next of `faults`. `fetched` holds the repos in the order of asking; `ended` counts fetches that ended.
     """
@@ -258,7 +258,7 @@ class InMemoryImageStore:
 
 
 class FakeAttachments:
-    """Implements services.intakes.Attachments: the files by their address; while `gate` is clear, fetching hangs."""
+    """Implements services.intakes.AttachmentGateway: the files by their address; while `gate` is clear, fetching hangs."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -386,7 +386,7 @@ class FakeMemberRanks:
 
 
 class RecordingBoard:
-    """Implements services.report_display.ReportBoard: keeps what each message shows; raises the next of `faults`."""
+    """Implements services.report_display.ReportGateway: keeps what each message shows; raises the next of `faults`."""
 
     def __init__(self) -> None:
         self.messages: dict[int, ReportNotice] = {}

@@ -17,7 +17,7 @@ UNREADABLE = translatable("I couldn't get your picture from Discord. Try again, 
 
 
 class DiscordAttachments:
-    """Implements services.intakes.Attachments with a logged-in client."""
+    """Implements services.intakes.AttachmentGateway with a logged-in client."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client

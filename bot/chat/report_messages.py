@@ -28,7 +28,7 @@ CALL_LIMIT: Final = 90.0  # seconds; as for cards, four pictures over a slow lin
 
 
 class DiscordReportMessages:
-    """Implements services.report_display.ReportBoard with a logged-in client."""
+    """Implements services.report_display.ReportGateway with a logged-in client."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client

@@ -47,7 +47,7 @@ def fetch_model(profile: ModelProfile, cache_dir: Path | None = None) -> None:
 
 
 class HuggingFaceHub:
-    """Implements services.fetching.Hub. `cache_dir` None is the hub's own cache; offline nothing is wanted from it."""
+    """Implements services.fetching.HubGateway. `cache_dir` None is the hub's own cache; offline nothing is wanted from it."""
 
     def __init__(self, profile: ModelProfile, *, cache_dir: Path | None = None, offline: bool = False) -> None:
         self._profile = profile

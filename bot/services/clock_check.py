@@ -23,7 +23,7 @@ LATE: Final = (
 log = logging.getLogger(__name__)
 
 
-class TimeBook(Protocol):
+class TimeRepository(Protocol):
     """The times on disk."""
 
     async def stored_times(self) -> StoredTimes: ...
@@ -42,8 +42,8 @@ class ClockCheck:
     as the bot was off.
     """
 
-    def __init__(self, *, book: TimeBook, clock: Clock) -> None:
-        self._book = book
+    def __init__(self, *, repository: TimeRepository, clock: Clock) -> None:
+        self._repository = repository
         self._clock = clock
         self._since, self._ticks = clock.now(), clock.ticks()
         self._sure: tuple[datetime, float] | None = None  # a time that has come, and when it was known, in ticks
@@ -58,7 +58,7 @@ class ClockCheck:
         """The time by which ages may be told; None while the clocks disagree. Either disagreement is logged once."""
         now, ticks = self._clock.now(), self._clock.ticks()
         passed = self._since + timedelta(seconds=ticks - self._ticks)
-        sure = self._surely((await self._book.stored_times()).newest, passed, ticks)
+        sure = self._surely((await self._repository.stored_times()).newest, passed, ticks)
         if abs(now - passed) > MAX_OFF:
             self._since, self._ticks = now, ticks  # from here on what the clock says now is tried
             return self._disagree(f"was stepped by {_days(now - passed)}")
@@ -70,7 +70,7 @@ class ClockCheck:
             return self._disagree(f"says {now:%Y-%m-%d}, and the newest time on disk is of {sure:%Y-%m-%d}")
         else:
             self._tell(LATE, sure.date(), now.date())
-        await self._book.note_time(sure)
+        await self._repository.note_time(sure)
         return sure
 
     def _surely(self, stored: datetime | None, passed: datetime, ticks: float) -> datetime | None:

@@ -18,7 +18,7 @@ UNDER_WAY = "I am already collecting your data. It comes as the answer to your e
 BUSY = "Too many members are collecting their data right now. Use `/privacy export` again in a few minutes."
 
 
-class MemberPages(Protocol):
+class ExportRepository(Protocol):
     """What the database holds of one member, in bounded pages."""
 
     def pages(self, user_id: int) -> AsyncIterator[MemberData]:
@@ -29,7 +29,7 @@ class MemberPages(Protocol):
 class Exports:
     """One at a time, in all; a member has at most one that waits or is under way."""
 
-    def __init__(self, records: MemberPages, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, records: ExportRepository, *, sleep: Sleep = asyncio.sleep) -> None:
         self._records = records
         self._sleep = sleep
         self._turn = asyncio.Lock()

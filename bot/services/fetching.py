@@ -30,7 +30,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0  # seconds before a file is tried agai
 log = logging.getLogger(__name__)
 
 
-class Hub(Protocol):
+class HubGateway(Protocol):
     """Knows what is on this machine, and fetches the rest."""
 
     async def lacking(self) -> tuple[Download, ...]:
@@ -59,7 +59,7 @@ class FetchDeps:
     outbox has a new entry; `timer` counts seconds whatever the wall clock does.
     """
 
-    hub: Hub
+    hub: HubGateway
     jobs: JobRepository
     live: LiveCards
     clock: Clock

@@ -32,7 +32,7 @@ from bot.services.text_reader import TextReader
 NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
 
 
-class Blocks(Protocol):
+class BlockRepository(Protocol):
     """Who may not draw, on disk."""
 
     async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
@@ -57,7 +57,7 @@ class Gate:
     """
 
     rules: GuildSettingsRepository
-    blocks: Blocks
+    blocks: BlockRepository
     personal: PreferencesRepository
     reader: TextReader
     operator: LimitsSource

@@ -46,7 +46,7 @@ class GuildSettingsRepository(Protocol):
         ...
 
 
-class PostingRights(Protocol):
+class PostingRightsGateway(Protocol):
     """What Discord lets us do in servers, as far as is known without asking it."""
 
     def lacking_right(self, guild_id: int, channel_id: int) -> str | None:
@@ -68,7 +68,7 @@ class GuildSettingsService:
     profile: ModelProfile
     catalog: Catalog
     longest: KeepingTimes
-    posting: PostingRights | None
+    posting: PostingRightsGateway | None
     clock: Clock
 
     @property

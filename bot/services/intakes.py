@@ -36,7 +36,7 @@ LOST = (
 log = logging.getLogger(__name__)
 
 
-class IntakeBook(Protocol):
+class IntakeRepository(Protocol):
     """Open intakes on disk. A row goes with the transaction that stores its job (`JobRepository.add`), or by `close`."""
 
     async def open(self, intake: Intake, new: NewJob, *, limits: Limits, now: datetime) -> bool:
@@ -55,7 +55,7 @@ class IntakeBook(Protocol):
     async def close(self, interaction_id: int) -> None: ...
 
 
-class Attachments(Protocol):
+class AttachmentGateway(Protocol):
     """Files that members attached, at Discord."""
 
     async def fetch(self, url: str) -> bytes:
@@ -71,7 +71,7 @@ class LostFileError(NotFoundError):
 class Reading:
     """Where files come from, and how many are read at once. Without Discord there are none."""
 
-    attachments: Attachments | None
+    attachments: AttachmentGateway | None
     places: UploadPlaces
 
 
@@ -81,7 +81,7 @@ class Intakes:
     def __init__(
         self,
         *,
-        book: IntakeBook,
+        repository: IntakeRepository,
         reading: Reading,
         submitter: Submitter,
         requests: RequestBuilder,
@@ -90,7 +90,7 @@ class Intakes:
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._book = book
+        self._repository = repository
         self._reading = reading
         self._submitter = submitter
         self._requests = requests
@@ -132,7 +132,7 @@ class Intakes:
     async def look(self) -> bool:
         """One round over all that is open and in nobody's hand; whether none of it is left."""
         try:
-            found = [intake for intake in await self._book.all() if intake.origin.interaction_id not in self._in_hand]
+            found = [intake for intake in await self._repository.all() if intake.origin.interaction_id not in self._in_hand]
         except Exception as error:  # noqa: BLE001  # a database that is busy or full may answer later
             log_incident(log, self._metrics, "Open intakes could not be read", error)
             return False
@@ -155,7 +155,7 @@ class Intakes:
         if intake is None:
             return
         if is_slow:  # the job would have to be written too, and the answer is private
-            await self._book.close(origin.interaction_id)
+            await self._repository.close(origin.interaction_id)
             raise InvalidRequestError(TOO_SLOW)
         try:
             message_id = await answer.think()
@@ -163,13 +163,13 @@ class Intakes:
             await self._conclude_fault(intake, error)
             return
         try:
-            await self._book.set_message(origin.interaction_id, message_id)
+            await self._repository.set_message(origin.interaction_id, message_id)
             await self._finish(replace(intake, reply=replace(reply, message_id=message_id)))
         except UserError as error:
             await answer.refuse(str(error))  # if the process dies here, the next start says it
-            await self._book.close(origin.interaction_id)
+            await self._repository.close(origin.interaction_id)
         except Exception:  # a bug: it is reported to the member, and is no better at the next start
-            await self._book.close(origin.interaction_id)
+            await self._repository.close(origin.interaction_id)
             raise
 
     def _ended(self, interaction_id: int) -> None:
@@ -195,7 +195,7 @@ class Intakes:
             proposal = await propose()
             new, limits = await self._submitter.admit(proposal, origin, reply)
             intake = Intake(origin=origin, reply=reply, request=proposal.request, url=url, asked_at=self._clock.now())
-            return intake if await self._book.open(intake, new, limits=limits, now=intake.asked_at) else None
+            return intake if await self._repository.open(intake, new, limits=limits, now=intake.asked_at) else None
 
     async def _conclude_fault(self, intake: Intake, error: MessengerError) -> None:
         """Raises the error where Discord refuses the answer itself, which is a mistake of ours."""
@@ -203,7 +203,7 @@ class Intakes:
         if error.fault in OUTCOME_UNKNOWN or error.fault is DeliveryFault.ALREADY_ANSWERED:
             self._arrived_by[intake.origin.interaction_id] = self._clock.ticks() + IN_TRANSIT
             return  # it is found out in the next round
-        await self._book.close(intake.origin.interaction_id)
+        await self._repository.close(intake.origin.interaction_id)
         if error.fault not in REFUSED_HERE:
             raise error
 
@@ -245,14 +245,14 @@ class Intakes:
         message_id = await self._shown_in(intake)
         if message_id is not None:
             reply = replace(intake.reply, message_id=message_id)
-            await self._book.set_message(intake.origin.interaction_id, message_id)
+            await self._repository.set_message(intake.origin.interaction_id, message_id)
             try:
                 await self._finish(replace(intake, reply=reply))
             except UserError as error:
                 await self._say(reply, LOST if isinstance(error, LostFileError) else str(error))
             else:
                 return
-        await self._book.close(intake.origin.interaction_id)
+        await self._repository.close(intake.origin.interaction_id)
         self._arrived_by.pop(intake.origin.interaction_id, None)
 
     async def _shown_in(self, intake: Intake) -> int | None:

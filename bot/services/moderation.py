@@ -11,7 +11,7 @@ from bot.domain.message_reference import MessageReference, parse_picture
 from bot.domain.moderation import Block, Rank, block_end, checked_reason, moderated_guild
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
 from bot.ports import Clock, JobRepository
-from bot.services.gate import Blocks
+from bot.services.gate import BlockRepository
 from bot.services.removal import Removal
 
 NOT_YOURSELF = "You cannot block yourself."
@@ -23,7 +23,7 @@ NO_PICTURE = (
 )
 
 
-class ModerationRepository(Blocks, Protocol):
+class ModerationRepository(BlockRepository, Protocol):
     """Blocks and members' jobs, on disk."""
 
     async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:
@@ -47,7 +47,7 @@ class ModerationRepository(Blocks, Protocol):
         ...
 
 
-class MemberRanks(Protocol):
+class MemberRankGateway(Protocol):
     """Who people are, as Discord knows it at this moment."""
 
     async def rank(self, guild_id: int, user_id: int) -> Rank:
@@ -73,7 +73,7 @@ class Moderation:
     records: ModerationRepository
     jobs: JobRepository
     removal: Removal
-    member_ranks: MemberRanks | None
+    member_ranks: MemberRankGateway | None
     clock: Clock
 
     async def block(self, actor: Actor, user_id: int, *, reason: str = "", duration: timedelta | None = None) -> Blocked:

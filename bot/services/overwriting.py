@@ -24,7 +24,7 @@ LONGEST_PAUSE: Final = 4 * 3600.0
 log = logging.getLogger(__name__)
 
 
-class Traces(Protocol):
+class TraceRepository(Protocol):
     """What erasures leave in the database's file although no row holds it any more."""
 
     async def oldest(self) -> datetime | None:
@@ -49,7 +49,7 @@ class Overwriting:
     def __init__(
         self,
         *,
-        traces: Traces,
+        traces: TraceRepository,
         clock: Clock,
         metrics: Metrics,
         sleep: Sleep = asyncio.sleep,

@@ -11,13 +11,13 @@ from bot.domain.privacy import Holdings, KeepingTimes
 from bot.domain.privacy_export import ExportFile
 from bot.errors import NotAllowedError
 from bot.services.erasure import Eraser, ErasureRepository
-from bot.services.exports import Exports, MemberPages
+from bot.services.exports import ExportRepository, Exports
 from bot.services.retention import RetentionRepository
 
 NOT_YOURS = "Only the member who asked for this can confirm it. `/privacy delete` deletes your own data."
 
 
-class MemberRecords(ErasureRepository, MemberPages, Protocol):
+class PrivacyRepository(ErasureRepository, ExportRepository, Protocol):
     """What the database holds of one member, and of nobody else."""
 
     async def holdings(self, user_id: int) -> Holdings: ...
@@ -27,7 +27,7 @@ class MemberRecords(ErasureRepository, MemberPages, Protocol):
 class Privacy:
     """Looks, hands out, deletes; each only for the member themselves."""
 
-    records: MemberRecords
+    records: PrivacyRepository
     retention_repository: RetentionRepository
     longest: KeepingTimes
     eraser: Eraser

@@ -15,7 +15,7 @@ from bot.ports import Clock, LimitsSource
 ONLY_MODERATORS = "Only those who may manage this server can grant credits."
 
 
-class Credits(Protocol):
+class CreditRepository(Protocol):
     """Members' credits on disk, apart from the postings of jobs, which JobRepository makes."""
 
     async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage: ...
@@ -41,7 +41,7 @@ class OperatorLimits:
 class Quotas:
     """Answers about credits, and hands them out. Jobs are checked and paid by JobRepository.add itself."""
 
-    credits: Credits
+    credits: CreditRepository
     limits: LimitsSource
     clock: Clock
 

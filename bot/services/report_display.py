@@ -19,7 +19,7 @@ from bot.metrics import Metrics
 from bot.ports import ImageCodec, ImageStore, JobRepository, MessengerError
 from bot.services.cards import describe
 from bot.services.error_ids import log_incident as report_incident
-from bot.services.guild_settings import GuildSettingsRepository, PostingRights
+from bot.services.guild_settings import GuildSettingsRepository, PostingRightsGateway
 
 PORTION: Final = 50  # reports that are looked up at once
 PICTURE_BYTES: Final = 4 * 1024 * 1024  # of a copy; four of them fit into one request
@@ -67,7 +67,7 @@ class ReportRepository(Protocol):
         ...
 
 
-class ReportBoard(PostingRights, Protocol):
+class ReportGateway(PostingRightsGateway, Protocol):
     """Shows reports to moderators; raises MessengerError."""
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:
@@ -93,7 +93,7 @@ class ReportDisplay:
         jobs: JobRepository,
         store: ImageStore,
         codec: ImageCodec,
-        board: ReportBoard | None,
+        board: ReportGateway | None,
         metrics: Metrics,
     ) -> None:
         self._records = records
@@ -198,7 +198,7 @@ class ReportDisplay:
         await self._records.shown(report, report.message)
         return True
 
-    async def _notice(self, report: Report) -> tuple[ReportNotice, ReportBoard]:
+    async def _notice(self, report: Report) -> tuple[ReportNotice, ReportGateway]:
         job = await self._jobs.get(report.job_id)
         if job is None or self._board is None:
             raise MessengerError(DeliveryFault.UNAVAILABLE, "nothing to show, or nowhere")

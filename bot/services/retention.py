@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from bot.domain.privacy import Content, KeepingTimes
 from bot.metrics import Metrics
 from bot.ports import Clock, ImageStore
-from bot.services.clock_check import ClockCheck, TimeBook
+from bot.services.clock_check import ClockCheck, TimeRepository
 from bot.services.error_ids import log_incident
 from bot.services.report_display import ReportDisplay
 from bot.services.wakeup import Sleep, WakeUp, rest
@@ -23,7 +23,7 @@ BACKUP_DAYS: Final = 30  # the copy that an update makes of the database holds w
 log = logging.getLogger(__name__)
 
 
-class RetentionRepository(TimeBook, Protocol):
+class RetentionRepository(TimeRepository, Protocol):
     """What the database holds of jobs that ended, by age. Portions are small; ask until one is empty."""
 
     async def times(self, *, after: int) -> dict[int, KeepingTimes]:

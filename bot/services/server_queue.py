@@ -17,7 +17,7 @@ ALREADY_PAUSED = "The queue of this server is already paused. `/queue resume` le
 NOT_PAUSED = "The queue of this server is not paused."
 
 
-class Pauses(Protocol):
+class PauseRepository(Protocol):
     """Which servers' queues stand still, on disk."""
 
     async def current(self, guild_id: int) -> Pause | None:
@@ -38,7 +38,7 @@ class ServerQueue:
     """Everything raises NotAllowedError for an actor who does not manage the server where they ask."""
 
     jobs: JobRepository
-    pauses: Pauses
+    pauses: PauseRepository
     estimator: Estimator
     worker: Worker
     clock: Clock

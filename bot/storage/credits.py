@@ -13,7 +13,7 @@ from bot.storage.members import remember_guild, remember_user
 
 
 class SqliteCredits:
-    """Implements services.quotas.Credits."""
+    """Implements services.quotas.CreditRepository."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

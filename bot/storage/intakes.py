@@ -42,7 +42,7 @@ CLOSE = "DELETE FROM intakes WHERE interaction_id = ?"
 
 
 class SqliteIntakes:
-    """Implements services.intakes.IntakeBook."""
+    """Implements services.intakes.IntakeRepository."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -27,7 +27,10 @@ WAITING_MEMBERS = "SELECT DISTINCT user_id FROM jobs WHERE guild_id = ? AND stat
 
 
 class SqlitePauses:
-    """Implements services.server_queue.Pauses. Turns are dealt anew with every change, to the members whom it concerns."""
+    """Implements services.server_queue.PauseRepository.
+
+    Turns are dealt anew with every change, to the members whom it concerns.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database

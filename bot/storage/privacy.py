@@ -100,7 +100,7 @@ CLOSE = "UPDATE erasures SET closed_at = :now WHERE user_id = :user_id AND erase
 
 
 class SqlitePrivacy:
-    """Implements services.privacy.MemberRecords and services.erasure.Erasures."""
+    """Implements services.privacy.PrivacyRepository."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -23,7 +23,7 @@ OVERWRITTEN = "UPDATE erasures SET leaves_traces = 0 WHERE id IN (SELECT value F
 
 
 class SqliteTraces:
-    """Implements services.overwriting.Traces."""
+    """Implements services.overwriting.TraceRepository."""
 
     def __init__(self, database: Database, *, free: Callable[[Path], int] = free_bytes) -> None:
         self._database = database

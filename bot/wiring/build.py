@@ -82,7 +82,7 @@ def build_services(
         records=repositories.moderation, jobs=jobs, removal=removal, member_ranks=ports.member_ranks, clock=clock
     )
     eraser = keeping.eraser(ports, worker, delivery, live, display, sleep)
-    clock_check = ClockCheck(book=repositories.retention, clock=clock)
+    clock_check = ClockCheck(repository=repositories.retention, clock=clock)
     return Services(
         generation=_generation(ports, requests, (submitter, reception, intakes), removal, estimator),
         quotas=Quotas(credits=repositories.credits, limits=gate, clock=clock),
@@ -125,7 +125,7 @@ def _first_answers(ports: Ports, live: LiveCards, worker: Worker, delivery: Deli
 
 def _intakes(ports: Ports, places: UploadPlaces, submitter: Submitter, requests: RequestBuilder, sleep: Sleep) -> Intakes:
     return Intakes(
-        book=ports.repositories.intakes,
+        repository=ports.repositories.intakes,
         reading=Reading(attachments=ports.attachments, places=places),
         submitter=submitter,
         requests=requests,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from bot.metrics import Metrics
 from bot.ports import Clock, ImageCodec, ImageGenerator, ImageStore, LimitsSource, Messenger, PictureClassifier
-from bot.services.fetching import Hub
-from bot.services.intakes import Attachments
-from bot.services.moderation import MemberRanks
-from bot.services.report_display import ReportBoard
+from bot.services.fetching import HubGateway
+from bot.services.intakes import AttachmentGateway
+from bot.services.moderation import MemberRankGateway
+from bot.services.report_display import ReportGateway
 from bot.storage.repositories import Repositories
 
 
@@ -27,10 +27,10 @@ class Ports:
     codec: ImageCodec
     messenger: Messenger
     generator: ImageGenerator
-    hub: Hub
+    hub: HubGateway
     clock: Clock
     metrics: Metrics
     classifier: PictureClassifier | None = None
-    board: ReportBoard | None = None
-    member_ranks: MemberRanks | None = None
-    attachments: Attachments | None = None
+    board: ReportGateway | None = None
+    member_ranks: MemberRankGateway | None = None
+    attachments: AttachmentGateway | None = None

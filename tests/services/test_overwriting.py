@@ -24,7 +24,7 @@ NO_ROOM = FolderError("It needs 3 MiB; 1 are free.")
 
 @dataclass
 class FakeTraces:
-    """Implements services.overwriting.Traces. `refusal` is raised by every rewrite."""
+    """Implements services.overwriting.TraceRepository. `refusal` is raised by every rewrite."""
 
     clock: FakeClock
     since: datetime | None = None
