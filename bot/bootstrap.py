@@ -207,6 +207,7 @@ def operator_rules(settings: Settings) -> OperatorRules:
         audience=Audience(served_servers=settings.served_servers, blocked_users=settings.blocked_users),
         keeping=KeepingTimes(picture_days=settings.picture_days or None, word_days=settings.prompt_days or None),
         min_free_bytes=settings.min_free_mb * MEGABYTE,
+        source_url=settings.source_url,
     )
 
 

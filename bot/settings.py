@@ -22,6 +22,7 @@ SHIPPED_DATA = Path(__file__).resolve().parent.parent / "data"  # profiles, styl
 TOKEN_SHAPE = re.compile(r"[\w-]{10,}\.[\w-]{4,}\.[\w-]{20,}")  # user id, timestamp and signature, base64url each
 DEVICE_SHAPE = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 HOST_SHAPE = r"^([0-9a-fA-F:.]+|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)$"  # an IP address of either kind, or a name
+LINK_SHAPE = r"^https?://[^\s()<>\[\]]+$"  # brackets would end a link in Discord's Markdown
 DiscordId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 ServerWeight = Annotated[float, Field(ge=0.1, le=10)]
 EXPECTED = {
@@ -46,11 +47,12 @@ EXPECTED = {
     "server_weights": "ids of servers with weights from 0.1 to 10, such as 123456789012345678=2, 876543210987654321=0.5",
     "served_servers": "ids of servers with commas between, such as 123456789012345678, 876543210987654321",
     "blocked_users": "ids of users with commas between, such as 123456789012345678, 876543210987654321",
+    "source_url": "an address that begins with https:// or http://, without spaces or brackets",
 }
 
 
-class Settings(BaseSettings):
-    """Everything that an operator can set; the names in upper case are the environment variables."""
+class _FromEnvironment(BaseSettings):
+    """Read from the environment and `.env`."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -60,6 +62,23 @@ class Settings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over `.env`, as everywhere."""
+        del init_settings, env_settings, file_secret_settings
+        return (Environment(settings_cls), dotenv_settings)
+
+
+class Settings(_FromEnvironment):
+    """Everything that an operator can set; the names in upper case are the environment variables."""
 
     discord_token: SecretStr | None = Field(default=None, description="The bot's token from the Discord Developer Portal.")
     data_dir: Path = Field(default=Path("data"), description="Folder for the database, pictures and your own models.")
@@ -90,6 +109,12 @@ class Settings(BaseSettings):
     )
     blocked_users: Annotated[frozenset[DiscordId], NoDecode] = Field(
         default=frozenset(), description="Users whom nothing is drawn for, anywhere."
+    )
+    source_url: str | None = Field(
+        default=None,
+        pattern=LINK_SHAPE,
+        max_length=300,
+        description="Where the code that runs here is published; `/about` links it.",
     )
 
     @field_validator("server_weights", mode="before")
@@ -134,19 +159,6 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over `.env`, as everywhere."""
-        del init_settings, env_settings, file_secret_settings
-        return (Environment(settings_cls), dotenv_settings)
-
-    @classmethod
     def load(cls, *, need_token: bool) -> Self:
         """Read and check everything. Raises SettingsError with one line a problem; values are never repeated in it."""
         problems: list[str] = []
@@ -163,70 +175,49 @@ class Settings(BaseSettings):
             ]
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f".env cannot be read ({type(error).__name__}). Make it a UTF-8 text file that this user may read.")
-        problems += _token_problems(settings) if need_token and settings is not None else []
-        if need_token and settings is None:
-            problems += _token_problems(_token_alone())
+        if need_token:
+            problems += _token_problems(_token_alone() if settings is None else settings.token())
         if problems or settings is None:
             raise SettingsError(tuple(problems))
         return settings
 
     def token(self) -> str:
         """The token itself; only the login may ask for it."""
-        return self.discord_token.get_secret_value().strip() if self.discord_token else ""
+        return _secret(self.discord_token)
 
 
-class _TokenOnly(Settings):
+def _secret(token: SecretStr | None) -> str:
+    return token.get_secret_value().strip() if token else ""
+
+
+class _TokenAlone(_FromEnvironment):
     """The token although other settings are wrong, so that all problems are told at once."""
 
-    data_dir: Any = None
-    device: Any = None
-    max_batch: Any = None
-    reproducible: Any = None
-    precision: Any = None
-    compile: Any = None
-    graphs: Any = None
-    watermark: Any = None
-    log_level: Any = None
-    log_format: Any = None
-    http_host: Any = None
-    http_port: Any = None
-    min_free_mb: Any = None
-    picture_days: Any = None
-    prompt_days: Any = None
-    daily_credits: Any = None
-    user_daily_credits: Any = None
-    max_waiting_jobs: Any = None
-    server_weights: Any = None
-    served_servers: Any = None
-    blocked_users: Any = None
+    discord_token: SecretStr | None = None
 
-    @field_validator("data_dir", mode="before")
+    @field_validator("discord_token", mode="before")
     @classmethod
-    def _home(cls, value: Any) -> Any:
-        return value
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _clear(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, Unclear) and info.field_name == "discord_token":
+    def _clear(cls, value: Any) -> Any:
+        if isinstance(value, Unclear):
             raise PydanticCustomError("unclear", "told already")
         return value
 
 
-def _token_alone() -> Settings | None:
+def _token_alone() -> str | None:
+    """Returns the token; None where it was refused already, or nothing could be read."""
     try:
-        return _TokenOnly()
+        return _secret(_TokenAlone().discord_token)
     except (ValidationError, OSError, UnicodeDecodeError):
         return None
 
 
-def _token_problems(settings: Settings | None) -> list[str]:
-    if settings is None:
+def _token_problems(token: str | None) -> list[str]:
+    if token is None:
         return []
     where = "Copy it from discord.com/developers/applications > your application > Bot > Reset Token into .env."
-    if not settings.token():
+    if not token:
         return [f"DISCORD_TOKEN is not set. {where} (To try Pastel without a token, run `make demo`.)"]
-    if not TOKEN_SHAPE.fullmatch(settings.token()):
+    if not TOKEN_SHAPE.fullmatch(token):
         return [f"DISCORD_TOKEN does not look like a bot token (three parts with dots between). {where}"]
     return []
 

@@ -19,16 +19,19 @@ from bot.chat.client import PastelBot
 from bot.chat.limits import MESSAGE_LENGTH
 from bot.chat.replies import answer
 from bot.chat.translation import _, plural
+from bot.domain.operator_rules import OperatorRules
 from bot.domain.profile import Licence
+from bot.messages import translatable
 from bot.services.generation import GenerationService
 
 MAX_STYLES_TEXT = MESSAGE_LENGTH - 1_500  # characters; the other lines need some
 TITLE_LENGTH = 80
+OFFER = translatable("This model's licence asks me to offer you the source of what you're using. Here it is: {url}")
 OWN_LICENCE = Licence(name="MIT", url="https://opensource.org/license/mit")
 
 
 async def setup(bot: PastelBot) -> None:
-    await bot.add_cog(About(bot.require(GenerationService), source_url()))
+    await bot.add_cog(About(bot.require(GenerationService), bot.require(OperatorRules).source_url or packaged_source()))
 
 
 class About(commands.Cog):
@@ -54,10 +57,13 @@ class About(commands.Cog):
     def _model(self) -> list[str]:
         profile = self._generation.profile
         loras = self._generation.catalog.quality_styles(profile)
-        return [
+        lines = [
             _("**Model:** {name}", name=_entry(profile.title, profile.url, profile.licence)),
             *(_("**For drafts:** {name}", name=_entry(style.title, style.url, style.licence)) for style in loras),
         ]
+        if profile.licence.offer_source and self._source is not None:
+            lines.append(small(_(OFFER, url=self._source)))
+        return lines
 
     def _styles(self) -> list[str]:
         return list(self._style_lines())
@@ -81,7 +87,7 @@ class About(commands.Cog):
             yield line
 
 
-def source_url() -> str | None:
+def packaged_source() -> str | None:
     """Where the code of this very package is published: `Source` under [project.urls] in pyproject.toml."""
     try:
         urls = metadata("pastel").get_all("Project-URL") or []

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bot.errors import SettingsError
-from bot.settings import Settings
+from bot.settings import EXPECTED, Settings
 from tests.docker.image import env_file
 
 TOKEN = "MTA4OTk5OTk5OTk5OTk5OTk5.GaBcDe." + "x" * 38  # shaped like a token, made up
@@ -256,6 +256,27 @@ def test_settings_that_contradict_each_other_are_one_sentence(given, said):
 )
 def test_settings_that_only_look_alike_go_together(given):
     assert load(DISCORD_TOKEN=TOKEN, **given)
+
+
+def test_what_is_wrong_with_the_token_is_told_whatever_other_setting_is_wrong():
+    for name in sorted(EXPECTED):
+        lines = problems(DISCORD_TOKEN="my-secret-client-id", **{name.upper(): "\u2603 ("})
+
+        assert [line for line in lines if line.startswith("DISCORD_TOKEN does not look like a bot token")], name
+
+
+def test_the_address_of_the_source_is_a_link_that_discord_can_show():
+    assert load(need_token=False).source_url is None
+    assert load(need_token=False, SOURCE_URL="https://example.org/a#b").source_url == "https://example.org/a#b"
+    for wrong in (
+        "example.org",
+        "https://example.org/a b",
+        "https://example.org/)",
+        "javascript:alert(1)",
+        "https://x/" + "x" * 300,
+    ):
+        (line,) = problems(DISCORD_TOKEN=TOKEN, SOURCE_URL=wrong)
+        assert line.startswith("SOURCE_URL must be an address that begins with https://")
 
 
 def test_users_and_servers_are_lists_of_ids():

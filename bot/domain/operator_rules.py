@@ -16,12 +16,14 @@ NO_ROOM = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorRules:
     """`keeping`: the longest that pictures and words are kept; servers may keep them for less, and direct messages have this
-    alone. `min_free_bytes`: with less room on the disk nothing is taken in or drawn; 0 never looks.
+    alone. `min_free_bytes`: with less room on the disk nothing is taken in or drawn; 0 never looks. `source_url`: where
+    the code that runs here is published, if they said so.
     """
 
     audience: Audience = EVERYBODY
     keeping: KeepingTimes = FOR_GOOD
     min_free_bytes: int = 0
+    source_url: str | None = None
 
 
 NO_HOST_RULES = OperatorRules()

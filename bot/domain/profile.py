@@ -31,10 +31,14 @@ class ImageSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licence:
-    """A licence and where its text, or the model's page, can be read."""
+    """A licence and where its text, or the model's page, can be read.
+
+    `offer_source`: it asks whoever serves people over a network to offer them the source of what they use.
+    """
 
     name: str
     url: str = ""
+    offer_source: bool = False
 
 
 def _no_pins() -> Mapping[str, str]:

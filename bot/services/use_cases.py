@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.domain.operator_rules import OperatorRules
 from bot.services.delivery import Delivery
 from bot.services.drain import Drain
 from bot.services.erasure import Eraser
@@ -31,8 +32,12 @@ from bot.services.worker import Worker
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The use cases. What has a `run` wants a task; stop the worker first, then delivery, then the others."""
+    """The use cases, and what the host decides for all of them.
 
+    What has a `run` wants a task; stop the worker first, then delivery, then the others.
+    """
+
+    host: OperatorRules
     generation: GenerationService
     quotas: Quotas
     server_queue: ServerQueue

@@ -96,9 +96,10 @@ class LicenceToml(Toml):
 
     name: Text
     url: Annotated[str, Field(pattern=r"^(https://\S+)?$")] = ""
+    offer_source: bool = False
 
     def licence(self) -> Licence:
-        return Licence(name=self.name, url=self.url)
+        return Licence(name=self.name, url=self.url, offer_source=self.offer_source)
 
 
 class ClassifierToml(Toml):

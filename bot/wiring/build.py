@@ -84,6 +84,7 @@ def build_services(
     eraser = keeping.eraser(ports, worker, delivery, live, display, sleep)
     clock_check = ClockCheck(repository=repositories.retention, clock=clock)
     return Services(
+        host=host,
         generation=_generation(ports, requests, (submitter, reception, intakes), removal, estimator),
         quotas=Quotas(credits=repositories.credits, limits=gate, clock=clock),
         server_queue=ServerQueue(jobs=jobs, pauses=repositories.pauses, estimator=estimator, worker=worker, clock=clock),

@@ -23,6 +23,7 @@ from bot.chat.messenger import DiscordMessenger
 from bot.chat.report_messages import DiscordReportMessages
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, Origin
+from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import UNLIMITED, Limits
 from bot.inference.images.codec import PillowCodec
@@ -69,6 +70,7 @@ class SimcordHarness:
     metrics: Metrics = field(default_factory=Metrics)
     clock: SimClock = field(default_factory=SimClock)
     limits: Limits = UNLIMITED
+    host: OperatorRules = NO_HOST_RULES
     repositories: Repositories = field(init=False)
     env: simcord.Env = field(init=False)
     bot: PastelBot = field(init=False)
@@ -104,7 +106,7 @@ class SimcordHarness:
             clock=self.clock,
             metrics=self.metrics,
         )
-        self.services = build_services(ports, profile=self.profile, catalog=self.catalog)
+        self.services = build_services(ports, profile=self.profile, catalog=self.catalog, host=self.host)
         be_patient(self.services)
         self.bot.provide_all(self.services)
         return self.bot

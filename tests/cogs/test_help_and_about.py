@@ -3,9 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bot import __version__
+from bot.domain.operator_rules import OperatorRules
 from bot.domain.profile import Catalog, Licence, Quality, Style
-from cogs.about import source_url
+from cogs.about import packaged_source
 from tests.cogs.harness import SimcordHarness, open_stage, texts
 from tests.examples import CATALOG, PASTEL, PROFILE
 
@@ -62,11 +65,42 @@ async def test_about_fits_into_one_message_with_a_hundred_styles(tmp_path: Path)
     assert "more. `/anime` offers them all" in texts(result.response)
 
 
+async def about(folder: Path, *, source: str | None, offer_source: bool) -> str:
+    profile = replace(PROFILE, licence=Licence(name="Fair AI", offer_source=offer_source))
+    async with open_stage(folder, profile=profile, host=OperatorRules(source_url=source)) as harness:
+        return texts((await harness.member.slash(harness.channel, "about")).response)
+
+
+async def test_about_links_the_source_that_the_host_names(tmp_path: Path):
+    said = await about(tmp_path, source="https://example.org/fork", offer_source=False)
+
+    assert "[source](https://example.org/fork)" in said
+    assert "Here it is" not in said
+
+
+async def test_about_offers_the_source_where_the_models_licence_asks_for_that(tmp_path: Path):
+    said = await about(tmp_path, source="https://example.org/fork", offer_source=True)
+
+    assert (
+        "-# This model's licence asks me to offer you the source of what you're using. Here it is: https://example.org/fork"
+        in said
+    )
+
+
+async def test_about_names_no_source_where_nobody_named_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("cogs.about.packaged_source", lambda: None)
+
+    said = await about(tmp_path, source=None, offer_source=True)
+
+    assert "[source]" not in said
+    assert "Here it is" not in said
+
+
 async def test_the_commands_answer_in_direct_messages(harness: SimcordHarness):
     for command in ("help", "about", "queue show"):
         assert (await harness.member.user.slash(command)).ephemeral
 
 
 def test_the_source_link_comes_from_the_package_or_is_left_out():
-    url = source_url()
+    url = packaged_source()
     assert url is None or url.startswith("https://")

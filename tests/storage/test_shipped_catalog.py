@@ -61,6 +61,7 @@ def test_a_shipped_profile_names_its_licence_and_samplers_that_are_offered(name:
     profile = load_catalog(SHIPPED, tmp_path).profile(name)
 
     assert profile.licence.name
+    assert profile.licence.offer_source == profile.licence.name.startswith("Fair AI")
     names = [profile.scheduler, *(quality.scheduler for quality in profile.quality.values() if quality.scheduler)]
     assert set(names) <= set(SAMPLERS)
     for quality in profile.quality.values():
