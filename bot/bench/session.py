@@ -17,7 +17,7 @@ from bot.bench.cancelling import measure_cancellation
 from bot.bench.contestants import BatchedContestant, EngineContestant, StockContestant
 from bot.bench.figures import median
 from bot.bench.options import CPU_STEPS, BenchOptions
-from bot.bench.plot import draw_plot
+from bot.bench.plot import INCHES, draw_report
 from bot.bench.probes import Watch
 from bot.bench.results import Cancellation, Latency, Report, Setting, StepTime, Throughput
 from bot.bench.scenarios import Contest, measure_latency, measure_throughput
@@ -27,6 +27,7 @@ from bot.bench.table import report_lines
 from bot.bench.workload import Workload, plan
 from bot.errors import FolderError
 from bot.log import set_up_logging
+from bot.plots import save_plot
 from bot.settings import Settings
 
 LIBRARIES = ("torch", "diffusers", "transformers")
@@ -53,15 +54,18 @@ async def bench(settings: Settings, options: BenchOptions) -> None:
     print("\nWritten: " + " and ".join(map(str, written)))
 
 
-def write_report(report: Report, folder: Path) -> tuple[Path, Path]:
-    """JSON and plot, named after the model; an older bench of it is overwritten. Raises FolderError."""
+def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
+    """Write JSON and plot, named after the model, over those of an older bench.
+
+    Returns what was written. Raises FolderError.
+    """
     data, picture = folder / f"{report.setting.model}.json", folder / f"{report.setting.model}.png"
     try:
         data.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-        draw_plot(report).save(picture)
+        has_plot = save_plot(partial(draw_report, report=report), picture, inches=INCHES)
     except OSError as error:
         raise FolderError(f"{folder} cannot be written ({error.strerror}). Give --out another folder.") from None
-    return data, picture
+    return (data, picture) if has_plot else (data,)
 
 
 class Session:

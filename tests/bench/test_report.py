@@ -1,17 +1,20 @@
 """What is left of a bench: text, JSON and a picture."""
 
 import json
+import sys
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
 import pytest
 
-from bot.bench.plot import COLOURS, draw_plot, nice_tick
+from bot.bench.plot import COLOURS, INCHES, draw_report
 from bot.bench.probes import resident_bytes
 from bot.bench.results import Throughput
 from bot.bench.session import write_report
 from bot.bench.table import figure, report_lines, table_lines
+from bot.plots import save_plot
 from tests.bench.sleeping_contestants import sample_report
+from tests.plots import needs_plots, pixels_of
 
 
 def test_columns_are_as_wide_as_what_is_in_them():
@@ -49,7 +52,7 @@ def test_mlperfs_setting_stands_beside_its_record_where_it_was_run():
 
 
 def test_json_has_everything_and_no_nan(tmp_path):
-    data, _ = write_report(sample_report(), tmp_path)
+    data = write_report(sample_report(), tmp_path)[0]
 
     values = json.loads(data.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert set(values) == {
@@ -68,14 +71,24 @@ def test_json_has_everything_and_no_nan(tmp_path):
     assert values["throughput"][0]["lanes"]["stock"]["first_preview_p50"] is None
 
 
-def test_the_plot_shows_every_lane():
-    pixels = np.asarray(draw_plot(sample_report())).reshape(-1, 3)
+@needs_plots
+def test_the_plot_shows_every_lane(tmp_path):
+    _, picture = write_report(sample_report(), tmp_path)
 
     for colour in COLOURS.values():
-        assert (pixels == colour).all(axis=1).sum() > 1000
+        assert pixels_of(colour, picture) > 5000
 
 
-def test_a_plot_of_what_could_not_be_measured_is_empty_and_no_fault():
+def test_without_matplotlib_there_is_the_json_and_a_line_that_names_the_extra(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+
+    assert [path.suffix for path in write_report(sample_report(), tmp_path)] == [".json"]
+    assert ".[plots]" in capsys.readouterr().out
+    assert not list(tmp_path.glob("*.png"))
+
+
+@needs_plots
+def test_a_plot_of_what_could_not_be_measured_is_empty_and_no_fault(tmp_path):
     nothing = Throughput(
         members=1,
         requests=0,
@@ -85,12 +98,11 @@ def test_a_plot_of_what_could_not_be_measured_is_empty_and_no_fault():
         previews=dict.fromkeys(COLOURS, ()),
     )
 
-    draw_plot(replace(sample_report(), throughput=(nothing,), latency=(), step_times=()))
+    report = replace(sample_report(), throughput=(nothing,), latency=(), step_times=())
 
-
-@pytest.mark.parametrize(("highest", "tick"), [(0.9, 0.2), (10, 2), (37, 10), (0, 1), (float("nan"), 1)])
-def test_ticks_are_round_numbers(highest, tick):
-    assert nice_tick(highest) == pytest.approx(tick)
+    assert save_plot(partial(draw_report, report=report), tmp_path / "empty.png", inches=INCHES)
+    # the legends have the colours, and nothing else
+    assert all(pixels_of(colour, tmp_path / "empty.png") < 1500 for colour in COLOURS.values())
 
 
 def test_this_process_holds_some_memory():

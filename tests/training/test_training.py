@@ -13,13 +13,14 @@ from bot.training.mini.artist.portrait import Portrait, random_portrait
 from bot.training.mini.artist.render import draw_portrait
 from bot.training.mini.autoencoder import AutoencoderShape, AutoencoderTask, build_autoencoder
 from bot.training.mini.components import fit_components
-from bot.training.mini.curves import draw_curves
+from bot.training.mini.curves import COLOUR, save_curves
 from bot.training.mini.dataset import Bucket, Pixels, draw_bucket, open_bucket, portrait_at
 from bot.training.mini.denoiser import FACE_WEIGHT, MOUTH_WEIGHT, DenoiserTask, Examples, face_weights
 from bot.training.mini.export import export_pipeline, load_pipeline
 from bot.training.mini.latents import encode_bucket, open_latents
 from bot.training.mini.networks import Denoiser, DenoiserShape, build_tokenizer
 from bot.training.mini.text_encoders import TextTask
+from tests.plots import needs_plots, pixels_of
 
 BUCKET = Bucket(width=64, height=64, count=8)
 SMALL_VAE = AutoencoderShape(channels=(8, 8, 16, 16), latent_channels=4, groups=4, sample_size=64)
@@ -190,13 +191,15 @@ def test_an_exported_checkpoint_is_float16_safetensors_and_draws(pictures: Pixel
     assert drawn.images[0].size == (64, 48)
 
 
+@needs_plots
 def test_curves_show_a_panel_for_each_log_that_exists(pictures: Pixels, tmp_path: Path) -> None:
     Training(autoencoder_task(pictures), schedule(3), tmp_path, "run").run()
-    image = draw_curves({"run": tmp_path / "run.csv", "absent": tmp_path / "absent.csv"})
-    assert isinstance(image, Image.Image)
-    assert image.height == 240
-    colors = image.getcolors(1 << 20) or []
-    assert (226, 90, 140) in {color for _, color in colors}
+    logs = {"run": tmp_path / "run.csv", "absent": tmp_path / "absent.csv"}
+
+    assert save_curves(logs, tmp_path / "loss.png")
+    assert pixels_of(COLOUR, tmp_path / "loss.png") > 100
+    with Image.open(tmp_path / "loss.png") as plot:
+        assert plot.size == (800, 300)
 
 
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (224, 288), (288, 224)])

@@ -6,24 +6,24 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from PIL import Image, ImageDraw
-
-from bot.bench.plot import COLOURS, HEIGHT, INK, OTHER, PAPER, TOP, WIDTH, Panel, Series, caption
+from bot.bench.plot import COLOURS, OTHER, frame
 
 Line = Mapping[str, Any]
+INCHES = (11.2, 3.9)
 WAYS = {"eager": COLOURS["stock"], "graphs": COLOURS["batched"], "compiled": COLOURS["engine"], "channels_last": OTHER}
 MEMBERS = {"company": COLOURS["stock"], "graphed_company": COLOURS["batched"], "compiled_company": COLOURS["engine"]}
+MEMBER_LABELS = {"company": "eager", "graphed_company": "graphs", "compiled_company": "compiled"}
 
 
-def draw_stages(lines: Sequence[Line]) -> Image.Image:
-    """Two panels beside each other; empty where nothing was measured."""
-    image = Image.new("RGB", (2 * WIDTH, HEIGHT + TOP), PAPER)
-    _legend(image)
+def draw_stages(figure: Any, lines: Sequence[Line]) -> None:
+    """Two panels beside each other on a matplotlib Figure; empty where nothing was measured."""
+    rows, members = figure.subplots(1, 2)
     speeds = {way: _by(lines, way, "rows", _row_speed, "device_ms") for way in WAYS}
-    _panel(image, 0, "Rows of the UNet a second", "rows of a call", speeds, WAYS)
+    _panel(rows, speeds, WAYS, {way: way for way in WAYS})
+    frame(rows, "Rows of the UNet a second", "rows of a call", _places(speeds))
     rates = {name: _by(lines, name, "members", _rate, "pictures_s") for name in MEMBERS}
-    _panel(image, WIDTH, "Pictures a second", "members who ask anew when served", rates, MEMBERS)
-    return image
+    _panel(members, rates, MEMBERS, MEMBER_LABELS)
+    frame(members, "Pictures a second", "members who ask anew when served", _places(rates))
 
 
 def _row_speed(line: Line) -> float:
@@ -43,27 +43,13 @@ def _by(lines: Sequence[Line], stage: str, key: str, value: Callable[[Line], flo
     return found
 
 
-def _panel(
-    image: Image.Image,
-    x: int,
-    title: str,
-    below: str,
-    values: Mapping[str, Mapping[int, float]],
-    colours: Mapping[str, tuple[int, int, int]],
-) -> None:
+def _places(values: Mapping[str, Mapping[int, float]]) -> list[str]:
+    return [str(place) for place in sorted({place for series in values.values() for place in series})]
+
+
+def _panel(axes: Any, values: Mapping[str, Mapping[int, float]], colours: Mapping[str, str], labels: Mapping[str, str]) -> None:
     places = sorted({place for series in values.values() for place in series})
-    panel = Panel(image, x, TOP, max((one for series in values.values() for one in series.values()), default=math.nan))
-    panel.frame(title, below, [str(place) for place in places])
-    panel.lines(
-        [
-            Series(values=[series.get(place, math.nan) for place in places], colour=colours[name])
-            for name, series in values.items()
-        ]
-    )
-
-
-def _legend(image: Image.Image) -> None:
-    draw, x = ImageDraw.Draw(image), 20.0
-    for way, colour in WAYS.items():
-        x = caption(draw, x, way, colour)
-    draw.text((x, 44), "(right: eager, graphs, compiled)", fill=INK, anchor="lm")
+    for name, series in values.items():
+        if series:
+            points = [series.get(place, math.nan) for place in places]
+            axes.plot(points, marker="o", color=colours[name], label=labels[name])

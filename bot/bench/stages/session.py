@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ from bot.bench.session import make_folder, say
 from bot.bench.setup import open_model
 from bot.bench.stages.course import Course, Record, Stage
 from bot.bench.stages.pictures import PictureSetting, PictureStages
-from bot.bench.stages.plot import draw_stages
+from bot.bench.stages.plot import INCHES, draw_stages
 from bot.bench.stages.tables import stage_lines
 from bot.bench.workload import Workload
 from bot.errors import FolderError
 from bot.log import set_up_logging
+from bot.plots import save_plot
 from bot.resources import engine_settings
 from bot.settings import Settings
 
@@ -47,8 +49,8 @@ def bench_stages(settings: Settings, options: BenchOptions) -> None:
     for line in stage_lines(record.lines):
         print(line)
     plot = record.path.with_suffix(".png")
-    _save_plot(record, plot)
-    print(f"\nWritten: {record.path} and {plot}")
+    has_plot = _save_plot(record, plot)
+    print(f"\nWritten: {record.path} and {plot}" if has_plot else f"\nWritten: {record.path}")
 
 
 def run_stages(model: LoadedModel, record: Record, stages: Sequence[Stage], *, limit: float | None) -> None:
@@ -112,8 +114,8 @@ def _picture_setting(model: LoadedModel, settings: Settings, options: BenchOptio
     )
 
 
-def _save_plot(record: Record, path: Path) -> None:
+def _save_plot(record: Record, path: Path) -> bool:
     try:
-        draw_stages(record.lines).save(path)
+        return save_plot(partial(draw_stages, lines=record.lines), path, inches=INCHES)
     except OSError as error:
         raise FolderError(f"{path} cannot be written ({error.strerror}). Give --out another folder.") from None

@@ -25,7 +25,7 @@ from bot.training.checkpoint import load_state, save_state
 from bot.training.loop import Schedule, Training, averaged_weights, save_weights
 from bot.training.mini.autoencoder import AutoencoderShape, AutoencoderTask, build_autoencoder
 from bot.training.mini.components import Components, fit_components
-from bot.training.mini.curves import draw_curves
+from bot.training.mini.curves import save_curves
 from bot.training.mini.dataset import Bucket, draw_bucket, open_bucket, portrait_at
 from bot.training.mini.denoiser import DenoiserTask, Examples
 from bot.training.mini.export import export_pipeline, load_pipeline, sample_sheet
@@ -155,7 +155,7 @@ def curves(options: Options) -> None:
     """Draw the loss logs as a picture into --out."""
     options.out.mkdir(parents=True, exist_ok=True)
     names = ("text", "autoencoder", "denoiser")
-    draw_curves({name: options.state / f"{name}.csv" for name in names}).save(options.out / "loss.png")
+    save_curves({name: options.state / f"{name}.csv" for name in names}, options.out / "loss.png")
 
 
 STAGES: Mapping[str, Callable[[Options], None]] = MappingProxyType(
