@@ -43,8 +43,7 @@ VALUES (
 # The order needs only the index; whole rows are read for those that are listed.
 WAITING = """--sql
 SELECT jobs.* FROM jobs JOIN (
-    SELECT seq FROM jobs
-    WHERE {owner} = :owner AND status IN ('queued', 'running')
+    SELECT seq FROM jobs WHERE {owner} = :owner AND status IN ('queued', 'running')
     ORDER BY status = 'queued', finish_tag, seq
     LIMIT :limit
 ) USING (seq)
@@ -69,8 +68,7 @@ LIMIT :limit
 
 RECENT = """--sql
 SELECT id, started_at, finished_at, work, json_extract(request, '$.num_images') AS pictures
-FROM jobs
-WHERE status IN ('succeeded', 'delivered', 'undeliverable')
+FROM jobs WHERE status IN ('succeeded', 'delivered', 'undeliverable')
 ORDER BY finished_at DESC
 LIMIT ?
 """

@@ -74,7 +74,7 @@ async def about(folder: Path, *, source: str | None, offer_source: bool) -> str:
 async def test_about_links_the_source_that_the_host_names(tmp_path: Path):
     said = await about(tmp_path, source="https://example.org/fork", offer_source=False)
 
-    assert "[source](https://example.org/fork)" in said
+    assert "[Source code](https://example.org/fork)" in said
     assert "Here it is" not in said
 
 
@@ -92,7 +92,7 @@ async def test_about_names_no_source_where_nobody_named_one(tmp_path: Path, monk
 
     said = await about(tmp_path, source=None, offer_source=True)
 
-    assert "[source]" not in said
+    assert "[Source code]" not in said
     assert "Here it is" not in said
 
 
