@@ -20,7 +20,7 @@ from bot.storage.database import Database
 from bot.storage.members import remember_guild, remember_user
 from bot.storage.moderation import find_block
 from bot.storage.reports import close_about_job
-from bot.storage.rows import from_micros, image_from_row, job_from_row, new_job_row, to_micros
+from bot.storage.rows import drawn_from_row, image_from_row, job_from_row, new_job_row, to_micros
 
 TAKEN_BACK = "This request was deleted while its picture was read, so nothing was drawn."
 
@@ -208,7 +208,9 @@ class SqliteJobs:
         )
 
     async def recent(self, limit: int) -> tuple[DrawnJob, ...]:
-        return await self._database.read(lambda connection: tuple(_drawn(row) for row in connection.execute(RECENT, (limit,))))
+        return await self._database.read(
+            lambda connection: tuple(drawn_from_row(row) for row in connection.execute(RECENT, (limit,)))
+        )
 
     async def line(self, limit: int) -> tuple[Job, ...]:
         return await self._database.read(
@@ -266,16 +268,6 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     fair_turns.assign(connection, origin.user_id)
     added = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()  # with the price that the ledger wrote
     return Submission(job=job_from_row(added), created=True)
-
-
-def _drawn(row: sqlite3.Row) -> DrawnJob:
-    return DrawnJob(
-        id=row["id"],
-        started_at=from_micros(row["started_at"]),
-        finished_at=from_micros(row["finished_at"]),
-        pictures=row["pictures"],
-        work=row["work"],
-    )
 
 
 def check_new(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Payment:

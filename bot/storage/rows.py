@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, overload
 
 from bot.domain.delivery import DeliveryFault, OutboxEntry
+from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Place, Relation, ReplyTarget, Visibility
 from bot.domain.language import Language
@@ -136,6 +137,17 @@ def image_from_row(row: sqlite3.Row) -> StoredImage:
         parameters=row["parameters"],
         size_bytes=row["size_bytes"],
         rating=None if row["rating"] is None else Rating(row["rating"]),
+    )
+
+
+def drawn_from_row(row: sqlite3.Row) -> DrawnJob:
+    """How long a job took, out of its times, pictures and work."""
+    return DrawnJob(
+        id=row["id"],
+        started_at=from_micros(row["started_at"]),
+        finished_at=from_micros(row["finished_at"]),
+        pictures=row["pictures"],
+        work=row["work"],
     )
 
 
