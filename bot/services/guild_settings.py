@@ -123,11 +123,11 @@ class GuildSettingsService:
         chosen = edit(before).report_channel
         if self.posting is None or chosen is None or chosen == before.report_channel:
             return
-        right = self.posting.lacking_right(guild_id, chosen)
+        channel, right = f"<#{chosen}>", self.posting.lacking_right(guild_id, chosen)
         if right is not None:
             raise InvalidRequestError(
                 "I can't post reports in {channel}: I need **{right}** there. Allow it, then choose the channel again.",
-                channel=f"<#{chosen}>",
+                channel=channel,
                 right=right,
             )
 

@@ -9,6 +9,7 @@ from unittest.mock import create_autospec
 import pytest
 from discord import app_commands
 
+from bot.chat.settings.text import SETTING_TEXTS
 from bot.errors import OperatorError
 from bot.metrics import Metrics
 from bot.services.guild_settings import GuildSettingsService
@@ -89,7 +90,8 @@ def test_every_command_stands_in_the_manual():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_a_page_names_only_commands_that_exist(page):
-    known = set().union(*names_in_the_cogs().values())
+    of_settings = {word for text in SETTING_TEXTS.values() for path, _ in text.commands for word in path.split()}
+    known = of_settings.union(*names_in_the_cogs().values())
     for words in re.findall(r"`/([a-z]+(?: [a-z-]+)*)(?: [a-z]+:[^`]*)?`", page.read_text()):
         if words not in {"healthz", "metrics", "tmp", "data"}:
             assert set(words.split()) <= known, f"{name_of(page)} names /{words}, which is no command."

@@ -102,8 +102,8 @@ def export_view(text: str) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
 
 
 def _told(entry: TrailEntry) -> ui.TextDisplay[Any]:
-    when = discord.utils.format_dt(entry.changed_at, "f")
-    by = _("-# by {member} {when}", member=f"<@{entry.changed_by}>", when=when)
+    member, when = f"<@{entry.changed_by}>", discord.utils.format_dt(entry.changed_at, "f")
+    by = _("-# by {member} {when}", member=member, when=when)
     return ui.TextDisplay(f"{change_line(entry.change, ROOM_IN_HISTORY)}\n{by}")
 
 

@@ -88,4 +88,4 @@ def _refuse_constant(constant: str) -> None:
 def _names(names: list[str]) -> str | Message:
     visible = ("".join(char for char in name if char.isprintable() and char != "`")[:40] for name in names[:MAX_NAMED])
     shown, more = ", ".join(f"`{name}`" for name in visible), len(names) - MAX_NAMED
-    return counted("{names} and {count} more", "{names} and {count} more", more, names=shown) if more > 0 else shown
+    return counted("{items} and {count} more", "{items} and {count} more", more, items=shown) if more > 0 else shown
