@@ -211,7 +211,7 @@ async def test_a_report_channel_where_the_bot_may_not_post_is_refused_with_what_
 
     said = refusal(await harness.manager.slash(harness.channel, "settings reports", channel=desk))
 
-    assert f"<#{desk.id}>: I lack **{denied.replace('_', ' ').title()}** there" in said
+    assert f"<#{desk.id}>: I need **{denied.replace('_', ' ').title()}** there" in said
     assert (await harness.repositories.guild_settings.get(harness.guild.id)).report_channel is None
 
 
