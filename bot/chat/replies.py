@@ -131,7 +131,6 @@ def origin_of(interaction: Interaction) -> Origin:
         place=place_of(interaction),
         sight=sight_of(interaction),
         language=language_of_cards(
-            None,  # what the server has set is looked up where its other settings are
             None if interaction.guild_locale is None else interaction.guild_locale.value,
             interaction.locale.value,
         ),

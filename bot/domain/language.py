@@ -15,12 +15,10 @@ class Language(StrEnum):
     GERMAN = "de"
 
 
-def language_of_cards(setting: Language | None, guild_locale: str | None, locale: str | None) -> Language:
-    """Returns what everybody's cards are written in: the server's choice, else its Discord language; in a direct message the
-    member's.
+def language_of_cards(guild_locale: str | None, locale: str | None) -> Language:
+    """Returns what everybody's cards are written in where a server chose nothing else: its Discord language, and the member's
+    in a direct message.
     """
-    if setting is not None:
-        return setting
     return language_of(locale if guild_locale is None else guild_locale)
 
 

@@ -15,6 +15,7 @@ from bot.domain import policy
 from bot.domain.audience import Audience
 from bot.domain.guild_settings.settings import UNCHANGED, GuildSettings
 from bot.domain.job import Job, Origin, Place
+from bot.domain.language import Language
 from bot.domain.moderation import Block
 from bot.domain.preferences import Preferences
 from bot.domain.profile import Catalog, ModelProfile
@@ -42,10 +43,11 @@ class BlockRepository(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """What a member who may draw may use, and how the pictures may be shown."""
+    """What a member who may draw may use, how the pictures may be shown, and in which language (None: English)."""
 
     limits: Limits
     showing: Showing
+    language: Language | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,7 @@ class Gate:
         return Permit(
             limits=settings.limits(origin.role_ids, await self.operator.limits_for(origin)),
             showing=policy.showing(settings, place, spoiler=spoiler, young=young),
+            language=settings.language or origin.language,
         )
 
     async def allowed_still(self, job: Job) -> Rating:

@@ -109,7 +109,7 @@ class Submitter:
             reply=reply,
             parent=proposal.parent,
             showing=permit.showing,
-            language=origin.language,
+            language=permit.language,
         )
         return new, permit.limits
 

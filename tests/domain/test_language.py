@@ -22,16 +22,15 @@ def test_a_locale_without_a_catalogue_is_answered_in_english(locale: str | None,
 
 
 @pytest.mark.parametrize(
-    ("setting", "guild_locale", "locale", "language"),
+    ("guild_locale", "locale", "language"),
     [
-        (Language.KOREAN, "de", "ja", Language.KOREAN),
-        (None, "de", "ja", Language.GERMAN),
-        (None, "fr", "ja", Language.ENGLISH),
-        (None, None, "ja", Language.JAPANESE),
-        (None, None, None, Language.ENGLISH),
+        ("de", "ja", Language.GERMAN),
+        ("fr", "ja", Language.ENGLISH),
+        (None, "ja", Language.JAPANESE),
+        (None, None, Language.ENGLISH),
     ],
 )
 def test_cards_are_in_the_servers_language_and_in_a_direct_message_in_the_members(
-    setting: Language | None, guild_locale: str | None, locale: str | None, language: Language
+    guild_locale: str | None, locale: str | None, language: Language
 ):
-    assert language_of_cards(setting, guild_locale, locale) is language
+    assert language_of_cards(guild_locale, locale) is language

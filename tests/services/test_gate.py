@@ -9,6 +9,7 @@ import pytest
 from bot.domain.audience import BLOCKED, NO_MESSAGES, OTHER_SERVER, Audience
 from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import JobStatus, Origin, Place, VariationStrength
+from bot.domain.language import Language
 from bot.domain.moderation import Block
 from bot.domain.operator_rules import OperatorRules
 from bot.domain.prompt_rules.young_list import character
@@ -382,3 +383,15 @@ async def test_what_waits_of_somebody_whom_the_host_blocks_is_not_drawn_and_says
 
     assert BLOCKED in str((await harness.wait_for(JobStatus.FAILED, job)).failure)
     assert harness.generator.started == []
+
+
+@pytest.mark.parametrize(("chosen", "written"), [(None, Language.GERMAN), (Language.KOREAN, Language.KOREAN)])
+async def test_cards_are_in_the_language_that_the_server_chose_else_in_its_discord_language(
+    harness: ServicesHarness, chosen: Language | None, written: Language
+) -> None:
+    await rule(harness, lambda settings: replace(settings, language=chosen))
+
+    job = await harness.submit(origin=replace(origin(), language=Language.GERMAN))
+
+    assert job.language is written
+    assert (await harness.job(job.id)).language is written
