@@ -16,11 +16,13 @@ from bot.bootstrap import open_runtime
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault, SeenAnswer
 from bot.domain.job import JobId, JobStatus, Origin, Place, ReplyTarget
+from bot.domain.language import Language
 from bot.domain.progress import Phase, Progress
 from bot.domain.quota import Limits
 from bot.domain.request import Draft
 from bot.errors import FolderError, GenerationError, InvalidRequestError
 from bot.log import set_up_logging
+from bot.messages import Message
 from bot.ports import MessengerError
 from bot.process_signals import first_of
 from bot.resources import open_resources
@@ -81,8 +83,8 @@ class TerminalMessenger:
         del reply
         return SeenAnswer(message_id=HERE.message_id or 0, is_private=False)
 
-    async def say(self, reply: ReplyTarget, sentence: str) -> None:
-        del reply, sentence
+    async def say(self, reply: ReplyTarget, sentence: Message, *, language: Language | None = None) -> None:
+        del reply, sentence, language
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
         return await self.edit_by_id(reply, card)
@@ -113,8 +115,8 @@ class TerminalMessenger:
         del user_id
         raise MessengerError(DeliveryFault.CHANNEL_GONE, "a terminal has one message")
 
-    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
-        del channel_id, sentence, nonce
+    async def tell(self, channel_id: int, sentence: Message, *, nonce: str, language: Language | None = None) -> int:
+        del channel_id, sentence, nonce, language
         raise MessengerError(DeliveryFault.CHANNEL_GONE, "a terminal has one message")
 
     async def delete(self, reply: ReplyTarget) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -56,6 +56,13 @@ def message(template: str, /, **values: str | int | float | Message) -> Message:
 def counted(one: str, many: str, count: int, /, **values: str | int | float | Message) -> Message:
     """Returns one of two templates by the reader's own plural rules; `count` is a value of both."""
     return Message(one, {"count": count, **values}, many)
+
+
+def listed(names: Iterable[str], most: int) -> str | Message:
+    """Returns the names, joined; of more than `most` the first ones, and how many are left."""
+    named = list(names)
+    joined, left = ", ".join(named[:most]), len(named) - most
+    return joined if left <= 0 else counted("{names} and {count} more", "{names} and {count} more", left, names=joined)
 
 
 def translatable(template: str) -> str:

@@ -15,6 +15,7 @@ from bot.domain.eta import EngineSpeed
 from bot.domain.fairness import Share
 from bot.domain.image import GeneratedImage, GenerationResult, ImageFile, Swept, Upload
 from bot.domain.job import JobId, ReplyTarget
+from bot.domain.language import Language
 from bot.domain.moderation import Rank
 from bot.domain.profile import Style
 from bot.domain.progress import Phase, Progress
@@ -22,6 +23,7 @@ from bot.domain.report import ReportMessage, ReportNotice
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating
 from bot.errors import DiskFullError, InvalidRequestError, ModelError, NotFoundError
+from bot.messages import Message
 from bot.ports import MessengerError, OnProgress, UnknownKeys
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -318,10 +320,12 @@ class RecordingMessenger:
         self.found: int | None = None
         self.seen = SeenAnswer(message_id=500, is_private=False)
         self.sentences: list[str] = []
+        self.languages: list[Language | None] = []
 
-    async def say(self, reply: ReplyTarget, sentence: str) -> None:
+    async def say(self, reply: ReplyTarget, sentence: Message, *, language: Language | None = None) -> None:
         await self._request(Call(way="say", reply=reply))
-        self.sentences.append(sentence)
+        self.sentences.append(str(sentence))
+        self.languages.append(language)
 
     async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
         await self._request(Call(way="first_answer", reply=reply))
@@ -354,9 +358,10 @@ class RecordingMessenger:
         await self._request(Call(way="open_direct", reply=ReplyTarget(channel_id=DIRECT + user_id)))
         return DIRECT + user_id
 
-    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+    async def tell(self, channel_id: int, sentence: Message, *, nonce: str, language: Language | None = None) -> int:
         await self._request(Call(way="tell", reply=ReplyTarget(channel_id=channel_id), nonce=nonce))
-        self.sentences.append(sentence)
+        self.sentences.append(str(sentence))
+        self.languages.append(language)
         return 901
 
     async def delete(self, reply: ReplyTarget) -> None:

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.errors import NotAllowedError
+from bot.messages import translatable
 
-BLOCKED = "My host does not draw for you. `/privacy` still shows, exports and deletes what I keep of you."
-OTHER_SERVER = "My host has not opened me to this server, so I draw nothing here. Ask whoever hosts me."
-NO_MESSAGES = "My host has opened me to some servers only, and not to direct messages. Use me in one of those servers."
+BLOCKED = translatable(
+    "My host doesn't let you draw with me. You can still use `/privacy` to see, export and delete what I keep about you."
+)
+OTHER_SERVER = translatable("My host hasn't opened me to this server, so I don't draw here. Ask whoever hosts me.")
+NO_MESSAGES = translatable(
+    "My host lets me draw in certain servers only, and not in direct messages. Use me in one of those servers."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import Job
 from bot.domain.progress import Progress
+from bot.messages import Message
 
 TIME_OFF = timedelta(seconds=10)
 QUARTER = 0.25  # Discord shows minutes beyond the first
@@ -61,4 +62,4 @@ class JobCard:
     images: tuple[StoredImage, ...] = ()
     files: tuple[ImageFile, ...] = ()
     parent: ParentLink | None = None
-    note: str | None = None
+    note: Message | None = None

@@ -13,7 +13,8 @@ WEIGHTS = ".safetensors"
 class Download:
     """What is wanted of a repo: files whose paths match one of `patterns` (`*` matches slashes too).
 
-    `title` names it in a sentence ("the style Pastel"). `variant` is preferred over plain weights in each folder that has it.
+    `title` is what people are told: the title of the style or the model, or the classifier's repo. `variant` is preferred over
+    plain weights in each folder that has it.
     """
 
     title: str

@@ -13,7 +13,7 @@ from bot.domain.request import GenerationRequest
 from bot.domain.safety import STRICTEST, Showing
 from bot.domain.sampler import Sampler
 from bot.errors import NotAllowedError
-from bot.messages import Message, message
+from bot.messages import Message, message, translatable
 
 MAX_ATTEMPTS = 3  # a job that killed the process three times is poison
 INTERRUPTED = message(
@@ -25,7 +25,7 @@ TOKEN_LIFE = timedelta(minutes=14)  # Discord says 15; one is kept back for cloc
 DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC)  # from where ids count
 FIRST_ID = 1 << 22  # that holds a time
 
-ONLY_MANAGERS = "Only those who may manage this server can do that."
+ONLY_MANAGERS = translatable("You need the **Manage Server** permission for that.")
 
 JobId = str
 """16 hexadecimal digits. Also Discord's nonce for a posted result (at most 25 characters there)."""

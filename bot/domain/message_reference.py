@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from bot.domain.guild_settings.kinds import MAX_ID
 from bot.domain.job import JobId
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 
-NO_REFERENCE = (
-    "I need the link of the message that shows the picture (its menu has **Copy Message Link**), or the job's id from "
-    "**Details**."
-)
+NO_REFERENCE = translatable("Paste the message's link (right-click it, **Copy Message Link**) or the job id from **Details**.")
 
 _LINK = re.compile(r"https://(?:ptb\.|canary\.)?discord(?:app)?\.com/channels/([0-9]{1,20})/([0-9]{1,20})/([0-9]{1,20})/?")
 _MESSAGE_ID = re.compile(r"[0-9]{17,20}")  # a job's id has 16 digits

@@ -8,17 +8,15 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from bot.domain.job import Actor
-from bot.domain.request import clean_prompt
+from bot.domain.request import one_line
 from bot.errors import InvalidRequestError, NotAllowedError
+from bot.messages import Message, counted, message, translatable
 
 MAX_REASON_LENGTH = 200  # characters
 MAX_BLOCK = timedelta(days=3650)
 
-ONLY_MODERATORS = "Only those who may manage messages in this server, or the server itself, can do that."
-NO_LENGTH = (
-    "I cannot read that as a length of time. Write for example `30m`, `12h`, `3d` or `2w`, or leave it out for a block without "
-    "an end."
-)
+ONLY_MODERATORS = translatable("You need the **Manage Messages** or the **Manage Server** permission for that.")
+NO_LENGTH = translatable("I don't understand that length. Use `30m`, `12h`, `3d` or `2w`.")
 ENDLESS = "forever"  # what stands for a block without an end, beside nothing at all
 
 _UNITS = {
@@ -57,11 +55,20 @@ class Block:
         return self.ends_at is None or now < self.ends_at
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Message:
         """What the member is told; the end as Discord shows times to each reader."""
-        end = f" until <t:{int(self.ends_at.timestamp())}:f>" if self.ends_at else ""
-        reason = f" Their reason: {self.reason}" if self.reason else ""
-        return f"The moderators of this server have blocked you from drawing here{end}. Ask them about it.{reason}"
+        if self.ends_at is None:
+            if not self.reason:
+                return message("You can't draw in this server. Questions? Ask a moderator.")
+            return message("You can't draw in this server. Questions? Ask a moderator. Reason: {reason}", reason=self.reason)
+        end = f"<t:{int(self.ends_at.timestamp())}:f>"
+        if not self.reason:
+            return message("You can't draw in this server until {end}. Questions? Ask a moderator.", end=end)
+        return message(
+            "You can't draw in this server until {end}. Questions? Ask a moderator. Reason: {reason}",
+            end=end,
+            reason=self.reason,
+        )
 
 
 def moderated_guild(actor: Actor) -> int:
@@ -96,13 +103,23 @@ def block_end(now: datetime, duration: timedelta | None) -> datetime | None:
 
 def _checked_length(duration: timedelta) -> timedelta:
     if not timedelta(0) < duration <= MAX_BLOCK:
-        raise InvalidRequestError(f"A block lasts up to {MAX_BLOCK.days:,} days, or has no end. Give another length.")
+        raise InvalidRequestError(
+            counted(
+                "A block can last up to {count:,} day, or have no end. Choose another length.",
+                "A block can last up to {count:,} days, or have no end. Choose another length.",
+                MAX_BLOCK.days,
+            )
+        )
     return duration
 
 
 def checked_reason(reason: str) -> str:
     """On one line. Raises InvalidRequestError when it is too long."""
-    line = clean_prompt(reason, "reason")
+    line = one_line(reason)
     if len(line) > MAX_REASON_LENGTH:
-        raise InvalidRequestError(f"A reason has at most {MAX_REASON_LENGTH} characters; yours has {len(line):,}. Shorten it.")
+        raise InvalidRequestError(
+            "A reason can have up to {limit:,} characters, and yours has {length:,}. Shorten it.",
+            limit=MAX_REASON_LENGTH,
+            length=len(line),
+        )
     return line

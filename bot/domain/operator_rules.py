@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from bot.domain.audience import EVERYBODY, Audience
 from bot.domain.privacy import FOR_GOOD, KeepingTimes
+from bot.messages import translatable
 
-NO_ROOM = (
-    "My disk is almost full, so I take nothing new for now; what waits is kept and goes on later. "
-    "Tell whoever hosts me, and try again when there is room."
+NO_ROOM = translatable(
+    "My disk is almost full, so I can't take anything new right now. What's in the queue is safe and continues later. "
+    "Tell whoever hosts me, and try again once there's room."
 )
 
 

@@ -5,18 +5,18 @@ Everything here is pure and raises NotAllowedError or NotFoundError with a sente
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Job, Origin, Place
-from bot.domain.profile import ModelProfile
-from bot.domain.quota import counted
+from bot.domain.profile import ModelProfile, Style, titles
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import HIGHEST_OF_YOUNG, Showing
 from bot.errors import NotAllowedError, NotFoundError
+from bot.messages import Message, counted, listed, translatable
 
-JOB_GONE = "This picture was deleted or is no longer known here. Start a new one with `/anime`."
-OTHERS_MAY_NOT = "The moderators of this server let only the member who asked for a picture draw from it again."
+JOB_GONE = translatable("This picture is gone. Start a new one with `/anime`.")
+OTHERS_MAY_NOT = translatable("In this server, only the person who made a picture can use its buttons.")
 MIN_UNSEEN_STRENGTH = 0.5  # half of the steps draw anew; below, what comes out may be what was given, whatever that shows
 MAX_NAMED = 5  # channels or roles in a sentence; Discord shows them by name, and a mention in it pings nobody
 
@@ -25,37 +25,56 @@ def check_place(settings: GuildSettings, place: Place) -> None:
     """Whether Pastel draws there. A thread counts as its channel, or as itself where it was allowed by itself."""
     allowed = settings.allowed_channels
     if allowed and allowed.isdisjoint({place.channel_id, place.parent_id}):
-        raise NotAllowedError(f"The moderators of this server let me draw only in {_named('#', allowed)}. Ask there again.")
+        raise NotAllowedError("I can only draw in {channels} here. Try it there!", channels=_mentions("#", allowed))
 
 
 def check_roles(settings: GuildSettings, role_ids: Collection[int]) -> None:
     """Whether a member with these roles may draw."""
     allowed = settings.allowed_roles
     if allowed and allowed.isdisjoint(role_ids):
-        raise NotAllowedError(
-            f"In this server only members with {_named('@&', allowed)} may draw. Ask a moderator for the role."
-        )
+        roles = _mentions("@&", allowed)
+        if len(allowed) == 1:
+            raise NotAllowedError("You need the {role} role to draw here. Ask a moderator for it.", role=roles)
+        raise NotAllowedError("You need one of these roles to draw here: {roles}. Ask a moderator for one.", roles=roles)
 
 
 def check_amount(settings: GuildSettings, request: GenerationRequest) -> None:
     """Whether the request keeps within the server's limits."""
     if settings.max_pixels is not None and request.width * request.height > settings.max_pixels:
-        cure = "This picture cannot be upscaled here." if request.is_upscale else "Choose a smaller size."
+        if request.is_upscale:
+            raise NotAllowedError(
+                "An upscale of this would be {width} × {height}. That's more than the {limit:,} pixels this server allows.",
+                width=request.width,
+                height=request.height,
+                limit=settings.max_pixels,
+            )
         raise NotAllowedError(
-            f"{request.width} × {request.height} pixels are more than this server allows ({settings.max_pixels:,} pixels). "
-            f"{cure}"
+            "{width} × {height} is more than the {limit:,} pixels this server allows. Choose a smaller size.",
+            width=request.width,
+            height=request.height,
+            limit=settings.max_pixels,
         )
     if settings.max_steps is not None and request.num_inference_steps > settings.max_steps:
-        raise NotAllowedError(f"This server allows at most {counted(settings.max_steps, 'step')}. Use fewer.")
+        raise NotAllowedError(
+            counted("This server allows up to {count} step.", "This server allows up to {count} steps.", settings.max_steps)
+        )
     if settings.max_images is not None and request.num_images > settings.max_images:
-        raise NotAllowedError(f"This server allows at most {counted(settings.max_images, 'picture')} at once. Ask for fewer.")
+        raise NotAllowedError(
+            counted(
+                "This server allows up to {count} picture at once.",
+                "This server allows up to {count} pictures at once.",
+                settings.max_images,
+            )
+        )
 
 
-def check_style(settings: GuildSettings, request: GenerationRequest) -> None:
-    """Whether the server offers the styles."""
-    if not all(settings.offers(style.name) for style in request.styles):
-        names = ", ".join(f"`{name}`" for name in sorted(settings.allowed_styles))
-        raise NotAllowedError(f"This server does not offer that style. Choose another ({names}), or none.")
+def check_style(settings: GuildSettings, request: GenerationRequest, offered: Sequence[Style]) -> None:
+    """Whether the server offers the styles; the sentence names those of `offered` that it does."""
+    if all(settings.offers(style.name) for style in request.styles):
+        return
+    if left := [style for style in offered if settings.offers(style.name)]:
+        raise NotAllowedError("This server doesn't offer that style. You can use {styles}, or none.", styles=titles(left))
+    raise NotAllowedError("This server doesn't offer that style. Draw without one.")
 
 
 def check_start(request: GenerationRequest, profile: ModelProfile) -> None:
@@ -65,8 +84,10 @@ def check_start(request: GenerationRequest, profile: ModelProfile) -> None:
         return
     if start.strength < MIN_UNSEEN_STRENGTH:
         raise NotAllowedError(
-            f"Nobody checks what {profile.title} draws, so at least half of a given picture has to change. "
-            f"Use `/anime` with the picture and a `strength` of {MIN_UNSEEN_STRENGTH:g} or more."
+            "Nobody checks what {model} draws, so at least half of your picture has to change. "
+            "Use `/anime` with it and a `strength` of {strength:g} or more.",
+            model=profile.title,
+            strength=MIN_UNSEEN_STRENGTH,
         )
 
 
@@ -100,6 +121,5 @@ def check_reuse(settings: GuildSettings, job: Job, origin: Origin) -> None:
         raise NotAllowedError(OTHERS_MAY_NOT)
 
 
-def _named(sign: str, ids: Collection[int]) -> str:
-    named = ", ".join(f"<{sign}{number}>" for number in sorted(ids)[:MAX_NAMED])
-    return named if len(ids) <= MAX_NAMED else f"{named} and {len(ids) - MAX_NAMED} more"
+def _mentions(sign: str, ids: Collection[int]) -> str | Message:
+    return listed((f"<{sign}{number}>" for number in sorted(ids)), MAX_NAMED)

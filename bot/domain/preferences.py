@@ -11,7 +11,7 @@ from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.infotext.lora_tags import taken_out
 from bot.domain.profile import Catalog, ImageSize, ModelProfile
 from bot.domain.quality import with_quality
-from bot.domain.request import MAX_IMAGES, Draft, check_range, clean_prompt
+from bot.domain.request import LEFT_OUT_TOO_LONG, MAX_IMAGES, Draft, check_range, clean_prompt
 from bot.errors import InvalidRequestError
 
 NOTHING = "-"  # a style or negative prompt of this means none, not even the default
@@ -37,8 +37,8 @@ class Preferences:
     def __post_init__(self) -> None:
         for name, most in ((self.style, MAX_STYLE_NAME), (self.size, MAX_SIZE_NAME)):
             if name is not None and not (name.strip() and name.isprintable() and len(name) <= most):
-                raise InvalidRequestError("There is no style or size of that name. Choose one from the list.")
-        object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, "negative prompt"))
+                raise InvalidRequestError("I don't know a style or size of that name. Choose one from the list.")
+        object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, too_long=LEFT_OUT_TOO_LONG))
         if self.num_images is not None:
             check_range("images", self.num_images, 1, MAX_IMAGES)
 

@@ -18,6 +18,7 @@ from typing import Any
 from bot.domain.image import StoredImage
 from bot.domain.intake import Intake
 from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
+from bot.messages import Message, message
 
 FORMAT = 1
 NAME = "pastel-data"
@@ -29,11 +30,11 @@ LISTS = ("files_being_read", "requests", "credits", "blocks", "reports", "deleti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFile:
-    """A file to hand out. `part` says which it is ("2", "3, the last"); None when it is the only one."""
+    """A file to hand out. `part` says which it is; None when it is the only one."""
 
     name: str
     data: bytes = field(repr=False)
-    part: str | None = None
+    part: Message | None = None
 
 
 class ExportWriter:
@@ -55,7 +56,7 @@ class ExportWriter:
         for name, row in _rows(page):
             text = json.dumps(row, ensure_ascii=False, indent=1).encode()
             if not self._part.take(name, text, self._room):
-                yield self._packed(f"{self._number}")
+                yield self._packed(f"{self._number}", message("Part {number}", number=self._number))
                 self._number += 1
                 self._part = _Part()
                 self._part.take(name, text, self._room)
@@ -63,7 +64,7 @@ class ExportWriter:
     def finish(self) -> ExportFile:
         """Give the last part, or the whole."""
         if self._number > 1:
-            return self._packed(f"{self._number}, the last")
+            return self._packed(f"{self._number}, the last", message("Part {number}, the last one", number=self._number))
         whole = self._part.document({**self._head, "part": "all of it"})
         if len(whole) <= self._max_bytes:
             return ExportFile(name=f"{NAME}.json", data=whole)
@@ -74,9 +75,10 @@ class ExportWriter:
         """Bytes of a part for its rows; what there is one of stands in every part, so that each explains itself."""
         return self._max_bytes - FRAME_BYTES - len(json.dumps(self._head).encode())
 
-    def _packed(self, part: str) -> ExportFile:
+    def _packed(self, written: str, part: Message) -> ExportFile:
         name = f"{NAME}-{self._number}"
-        return ExportFile(name=f"{name}.zip", data=_zipped(name, self._part.document({**self._head, "part": part})), part=part)
+        data = _zipped(name, self._part.document({**self._head, "part": written}))
+        return ExportFile(name=f"{name}.zip", data=data, part=part)
 
 
 class _Part:

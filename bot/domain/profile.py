@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -12,11 +12,13 @@ from bot.domain.prompt_rules.young_list import YoungList, shipped_young
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError, ModelError
+from bot.messages import Message, listed
 
 PredictionType = Literal["epsilon", "v_prediction"]
 QualityName = Literal["draft", "standard", "best"]
 """How much work a member wants in a picture; what that means is the profile's to say."""
 
+MAX_NAMED = 5  # styles in a sentence
 UPSCALE_STRENGTH = 0.35  # of SDXL's hires passes: with less they stay soft, from about a half on faces change
 
 
@@ -155,7 +157,7 @@ class ModelProfile:
             if size.name.casefold() == wanted:
                 return size
         names = ", ".join(f"`{size.name}`" for size in self.sizes)
-        raise InvalidRequestError(f"There is no size of that name. Choose one of: {names}.")
+        raise InvalidRequestError("I don't know that size. You can use {sizes}.", sizes=names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +195,18 @@ class Style:
         return self.title, self.name, self.lora_name
 
 
+def titles(styles: Sequence[Style]) -> str | Message:
+    """Returns the styles as a sentence names them."""
+    return listed((f"**{style.title}**" for style in styles), MAX_NAMED)
+
+
+def unknown_style(offered: Sequence[Style]) -> InvalidRequestError:
+    """Returns the error for a style that nobody here knows; it names those that members may pick."""
+    if not offered:
+        return InvalidRequestError("I don't know that style, and this model has none. Draw without one.")
+    return InvalidRequestError("I don't know that style. You can use {styles}.", styles=titles(offered))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """All profiles and styles that were found, and who is drawn as a child; shipped ones and the operator's own."""
@@ -219,8 +233,7 @@ class Catalog:
         for style in self._fitting(profile):
             if wanted in {style.name.casefold(), style.title.casefold()}:
                 return style
-        names = ", ".join(f"`{style.name}`" for style in self.styles_for(profile)[:20]) or "none for this model"
-        raise InvalidRequestError(f"There is no style of that name. Available: {names}.")
+        raise unknown_style(self.styles_for(profile))
 
     def quality_styles(self, profile: ModelProfile) -> tuple[Style, ...]:
         """The LoRAs that the qualities of `profile` draw with."""

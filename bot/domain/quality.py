@@ -14,8 +14,9 @@ from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.profile import Catalog, ModelProfile, Quality, QualityName, Style
 from bot.domain.request import MAX_STYLES, Draft, GenerationRequest, StyleChoice
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 
-WEIGHT_OF_NOTHING = "`style_weight` needs a `style`. Choose one, or leave the weight out."
+WEIGHT_OF_NOTHING = translatable("`style_weight` only works with a `style`. Choose one, or leave `style_weight` out.")
 ORDER: tuple[QualityName, ...] = get_args(QualityName)
 
 
@@ -66,8 +67,8 @@ def _with_lora(draft: Draft, quality: Quality, lora: Style) -> Draft:
         return draft
     if len(own) >= MAX_STYLES:
         raise InvalidRequestError(
-            f"That quality brings a style of its own, and at most {MAX_STYLES} can be combined. "
-            "Leave one out, or choose another quality."
+            "That quality adds a style of its own, and I can combine up to {limit}. Leave one out, or choose another quality.",
+            limit=MAX_STYLES,
         )
     if draft.style is None or not draft.style.strip():
         if draft.adapter_weight is not None:
@@ -84,4 +85,4 @@ def _called(name: QualityName, profile: ModelProfile) -> Quality:
         return profile.quality[name]
     except KeyError:
         names = ", ".join(f"`{name}`" for name in names_of(profile))
-        raise InvalidRequestError(f"This model does not have that quality. Choose one of: {names}.") from None
+        raise InvalidRequestError("This model doesn't have that quality. You can use {qualities}.", qualities=names) from None

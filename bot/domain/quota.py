@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from bot.domain.request import GenerationRequest
 from bot.errors import QuotaError
+from bot.messages import Message, counted
 
 CREDIT = 28 * 1024 * 1024  # pixel-steps: one 1024 x 1024 picture of 28 steps
 FREE_WITHHELD = 3  # jobs of a member a day, in all servers; a prompt that was meant well goes too far now and then
@@ -143,34 +144,60 @@ def pay(cost: int, limits: Limits, standing: Usage, *, now: datetime) -> Payment
     """Take `cost` from today's allowance first, then from granted credits. Raises QuotaError where a limit forbids the job."""
     if limits.waiting_jobs is not None and standing.waiting >= limits.waiting_jobs:
         raise QuotaError(
-            f"You have {counted(standing.waiting, 'job')} waiting here, and {limits.waiting_jobs} is the most at once. "
-            "Wait until one is finished, or cancel one with `/queue show`."
+            counted(
+                "You already have {count} request in the queue, and {limit} is the most allowed here. "
+                "Wait for one to finish, or cancel one with `/queue show`.",
+                "You already have {count} requests in the queue, and {limit} is the most allowed here. "
+                "Wait for one to finish, or cancel one with `/queue show`.",
+                standing.waiting,
+                limit=limits.waiting_jobs,
+            )
         )
     if limits.operator_credits is not None and cost > limits.operator_credits - standing.everywhere:
         left = max(0, limits.operator_credits - standing.everywhere)
-        raise _too_dear(cost, f"{left} of today's {limits.operator_credits} left over all servers of this bot", now)
+        raise QuotaError(
+            "This costs {cost}, and you have {left:,} left today in all servers together. "
+            "You'll have {limit:,} again {renewal}. Fewer pictures, a smaller size or fewer steps cost less.",
+            cost=in_credits(cost),
+            left=left,
+            limit=limits.operator_credits,
+            renewal=_renewal(now),
+        )
     left = left_today(limits, standing)
-    if left is None:
+    if left is None or limits.daily_credits is None:
         return Payment(daily=cost, granted=0)
     daily = min(cost, left)
     if cost - daily > standing.granted:
-        granted = f" and {standing.granted} granted" if standing.granted else ""
-        raise _too_dear(cost, f"{left} of today's {limits.daily_credits}{granted} left here", now)
+        raise _too_dear_here(cost, left, standing.granted, limits.daily_credits, now)
     return Payment(daily=daily, granted=cost - daily)
 
 
-def in_credits(amount: int) -> str:
+def in_credits(amount: int) -> Message:
     """`amount` with its unit."""
-    return counted(amount, "credit")
+    return counted("{count:,} credit", "{count:,} credits", amount)
 
 
-def counted(number: int, what: str) -> str:
-    """`number` of `what`, in the plural where it needs one."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _too_dear(cost: int, left: str, now: datetime) -> QuotaError:
+def _too_dear_here(cost: int, left: int, granted: int, limit: int, now: datetime) -> QuotaError:
+    if not granted:
+        return QuotaError(
+            "This costs {cost} and you have {left:,} left today. You'll have {limit:,} again {renewal}. "
+            "Fewer pictures, a smaller size or fewer steps cost less.",
+            cost=in_credits(cost),
+            left=left,
+            limit=limit,
+            renewal=_renewal(now),
+        )
     return QuotaError(
-        f"This costs {in_credits(cost)}, and you have {left}; they renew <t:{int(renews_at(now).timestamp())}:R>. "
-        "Fewer or smaller pictures or fewer steps cost less."
+        "This costs {cost} and you have {left:,} left today, plus {granted:,} that were granted to you. "
+        "You'll have {limit:,} again {renewal}. Fewer pictures, a smaller size or fewer steps cost less.",
+        cost=in_credits(cost),
+        left=left,
+        granted=granted,
+        limit=limit,
+        renewal=_renewal(now),
     )
+
+
+def _renewal(now: datetime) -> str:
+    """When the credits renew, as Discord shows it to each reader: "in 5 hours"."""
+    return f"<t:{int(renews_at(now).timestamp())}:R>"

@@ -13,7 +13,7 @@ from typing import Self
 
 from bot.domain.image import ImageFile
 from bot.domain.job import Job, JobId
-from bot.domain.request import clean_prompt
+from bot.domain.request import one_line
 from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
 
@@ -117,9 +117,11 @@ class ReportNotice:
 
 def checked_report(reason: str) -> str:
     """On one line. Raises InvalidRequestError when it is too long."""
-    line = clean_prompt(reason, "reason")
+    line = one_line(reason)
     if len(line) > MAX_REPORT_LENGTH:
         raise InvalidRequestError(
-            f"A reason has at most {MAX_REPORT_LENGTH} characters; yours has {len(line):,}. Shorten it and report again."
+            "A reason can have up to {limit:,} characters, and yours has {length:,}. Shorten it and report again.",
+            limit=MAX_REPORT_LENGTH,
+            length=len(line),
         )
     return line

@@ -13,6 +13,7 @@ from typing import Any, Self
 from bot.domain.profile import QualityName
 from bot.domain.safety import Rating
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 
 MAX_PROMPT_LENGTH = 2_000  # characters; Discord itself would let 6,000 through
 MAX_IMAGES = 4
@@ -25,6 +26,13 @@ MAX_BLENDS = 16  # generations of variations of variations
 MIN_STRENGTH, MAX_STRENGTH = 0.05, 1.0  # img2img; below, diffusers would run no step at all
 UPSCALE = Fraction(3, 2)  # a side; at twice, SDXL begins to draw figures twice, and a step takes four times as long
 UPSCALE_MULTIPLE = 16  # pixels: 8 a latent, and 16 with the small model that ships
+
+PROMPT_TOO_LONG = translatable(
+    "Your prompt has {length:,} characters, and I can read up to {limit:,}. Shorten it and try again."
+)
+LEFT_OUT_TOO_LONG = translatable(
+    "What you leave out has {length:,} characters, and I can read up to {limit:,}. Shorten it and try again."
+)
 
 # Unicode's categories Cc, Zl, Zp and Cs, as an expression: asked of every character, unicodedata takes 1 ms a prompt.
 _INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -140,10 +148,10 @@ class GenerationRequest:
     guidance_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prompt", clean_prompt(self.prompt, "prompt"))
-        object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, "negative prompt"))
+        object.__setattr__(self, "prompt", clean_prompt(self.prompt))
+        object.__setattr__(self, "negative_prompt", clean_prompt(self.negative_prompt, too_long=LEFT_OUT_TOO_LONG))
         if not any(unicodedata.category(char)[0] not in "CZ" for char in self.prompt):  # nothing that could be seen
-            raise InvalidRequestError("The prompt is empty. Say what to draw, for example `1girl, green hair, beanie, night`.")
+            raise InvalidRequestError("Your prompt is empty. Try something like `1girl, green hair, beanie, night`.")
         check_range("images", self.num_images, 1, MAX_IMAGES)
         check_range("steps", self.num_inference_steps, 1, MAX_STEPS)
         check_range("guidance_scale", self.guidance_scale, MIN_GUIDANCE, MAX_GUIDANCE)
@@ -155,13 +163,14 @@ class GenerationRequest:
         if self.guidance_interval is not None:
             check_interval(self.guidance_interval)
         if self.width < 8 or self.height < 8 or self.width % 8 or self.height % 8:
-            raise InvalidRequestError("Width and height must be multiples of 8. Choose one of the sizes in the list.")
+            raise InvalidRequestError("Width and height have to be multiples of 8. Choose one of the sizes in the list.")
         for blend in self.blends:
             check_range("variation_seed", blend.seed, 0, MAX_SEED)
             check_range("variation_strength", blend.strength, 0, 1)
         if len(self.blends) > MAX_BLENDS:
             raise InvalidRequestError(
-                f"This picture is already {MAX_BLENDS} variations away from its original. Use Remix to start afresh from it."
+                "This picture is already {limit} variations away from its original. Use **Remix** to start fresh from it.",
+                limit=MAX_BLENDS,
             )
 
     @property
@@ -233,26 +242,28 @@ def upscaled(side: int) -> int:
     return int(side * UPSCALE) // UPSCALE_MULTIPLE * UPSCALE_MULTIPLE
 
 
-def clean_prompt(text: str, what: str) -> str:
-    """Collapse white space and drop control characters; a prompt is one line.
+def one_line(text: str) -> str:
+    """Returns the text without control characters, and each run of white space as one space.
 
     A newline in a prompt could forge fields of the A1111 metadata text, and invisible characters hide words from rules.
-    Raises InvalidRequestError when more than MAX_PROMPT_LENGTH characters remain.
     """
-    line = " ".join(_INVISIBLE.sub(" ", text).split())
+    return " ".join(_INVISIBLE.sub(" ", text).split())
+
+
+def clean_prompt(text: str, *, too_long: str = PROMPT_TOO_LONG) -> str:
+    """Returns the text as `one_line`. Raises InvalidRequestError with `too_long` for more than MAX_PROMPT_LENGTH characters."""
+    line = one_line(text)
     if len(line) > MAX_PROMPT_LENGTH:
-        raise InvalidRequestError(
-            f"The {what} has {len(line):,} characters; at most {MAX_PROMPT_LENGTH:,} are possible. Shorten it and try again."
-        )
+        raise InvalidRequestError(too_long, length=len(line), limit=MAX_PROMPT_LENGTH)
     return line
 
 
 def check_styles(styles: tuple[StyleChoice, ...]) -> None:
     """Raises InvalidRequestError for too many LoRAs, one that stands there twice, or a weight out of range."""
     if len(styles) > MAX_STYLES:
-        raise InvalidRequestError(f"At most {MAX_STYLES} styles can be combined. Leave one out.")
+        raise InvalidRequestError("I can combine up to {limit} styles. Leave one out.", limit=MAX_STYLES)
     if len({style.name for style in styles}) < len(styles):
-        raise InvalidRequestError("The same style stands there twice. Choose another, or give its weight instead.")
+        raise InvalidRequestError("You chose the same style twice. Choose another one, or change its weight instead.")
     for style in styles:
         check_range("style_weight", style.weight, 0, MAX_ADAPTER_WEIGHT)
 
@@ -261,14 +272,20 @@ def check_interval(interval: tuple[float, float]) -> None:
     """Raises InvalidRequestError unless both are shares and something lies between them."""
     start, end = interval
     if not 0 <= start < end <= 1:  # also catches NaN
-        raise InvalidRequestError("`guidance_interval` must be two shares of the steps, the first smaller, from 0 to 1.")
+        raise InvalidRequestError("`guidance_interval` needs two shares of the steps from 0 to 1, the smaller one first.")
 
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raises InvalidRequestError when `value` is not from `low` to `high`, or no number."""
     if not low <= value <= high:  # also catches NaN
-        raise InvalidRequestError(f"`{name}` must be between {_plain(low)} and {_plain(high)}; you gave {_plain(value)}.")
+        raise InvalidRequestError(
+            "`{name}` must be between {low:,} and {high:,}; you gave {value:,}.",
+            name=name,
+            low=_plain(low),
+            high=_plain(high),
+            value=_plain(value),
+        )
 
 
-def _plain(value: float) -> str:
-    return str(int(value)) if value == value // 1 else f"{value:g}"
+def _plain(value: float) -> int | float:
+    return int(value) if value == value // 1 else float(f"{value:g}")

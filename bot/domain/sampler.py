@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.errors import InvalidRequestError
+from bot.messages import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ SAMPLER_NAMES: Mapping[str, str] = {name: sampler.title for name, sampler in SAM
 def sampler_called(name: str) -> Sampler:
     """Raises InvalidRequestError for one that is no longer offered."""
     if (sampler := SAMPLERS.get(name)) is None:
-        raise InvalidRequestError("The sampler of this picture is no longer offered. Use Remix to draw it with another.")
+        raise InvalidRequestError("This picture's sampler is no longer offered. Use **Remix** to draw it with another one.")
     return sampler
 
 
@@ -55,4 +56,11 @@ def check_steps(name: str, steps: int) -> None:
     """Raises InvalidRequestError when the sampler `name` cannot do so many steps."""
     sampler = SAMPLERS.get(name)
     if sampler is not None and sampler.max_steps is not None and steps > sampler.max_steps:
-        raise InvalidRequestError(f"The sampler {sampler.title} does at most {sampler.max_steps} steps. Ask for fewer.")
+        raise InvalidRequestError(
+            counted(
+                "The sampler {sampler} can do up to {count} step. Use fewer.",
+                "The sampler {sampler} can do up to {count} steps. Use fewer.",
+                sampler.max_steps,
+                sampler=sampler.title,
+            )
+        )

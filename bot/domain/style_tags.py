@@ -13,17 +13,19 @@ from dataclasses import replace
 from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.infotext.lora_tags import FoundTag, plain_name, tags_in, taken_out
 from bot.domain.preferences import NOTHING
-from bot.domain.profile import Catalog, ModelProfile, Style
-from bot.domain.request import Draft, StyleChoice, clean_prompt
+from bot.domain.profile import Catalog, ModelProfile, Style, titles
+from bot.domain.request import LEFT_OUT_TOO_LONG, Draft, StyleChoice, clean_prompt
 from bot.errors import InvalidRequestError
+from bot.messages import Message, listed, translatable
 
-MAX_NAMED = 3  # tags, or styles, in a sentence
+MAX_NAMED = 3  # tags in a sentence
 NAME_LENGTH = 40
 
-NOT_HERE = "The prompt names {tags}, with which I cannot draw here. Take that out, or choose another style: {styles}."
-NO_NUMBER = "I do not understand the tag of {tags}. Write a name and how strongly it shows: `<lora:name:0.8>`."
-IN_DEFAULT = "A style does nothing among what is left out. Take the tag of {tags} out."
-LEFT_OUT = "A style does nothing among what is left out. Move {tags} to the prompt, or take the tag out."
+NOT_HERE = translatable("I can't draw with {tags} here. Take it out of your prompt, or use one of my styles: {styles}.")
+NO_STYLES_HERE = translatable("I can't draw with {tags} here, and this model has no styles. Take it out of your prompt.")
+NO_NUMBER = translatable("I don't understand the tag for {tags}. Write a name and how strong it is, like `<lora:name:0.8>`.")
+IN_DEFAULT = translatable("A style does nothing in what to leave out. Take the tag for {tags} out.")
+LEFT_OUT = translatable("A style does nothing in what to leave out. Move {tags} to your prompt, or take the tag out.")
 
 
 def with_tagged_styles(draft: Draft, profile: ModelProfile, catalog: Catalog, settings: GuildSettings | None = None) -> Draft:
@@ -34,10 +36,10 @@ def with_tagged_styles(draft: Draft, profile: ModelProfile, catalog: Catalog, se
     """
     if not tags_in(draft.prompt) and not tags_in(draft.negative_prompt):
         return draft
-    prompt, tags = taken_out(clean_prompt(draft.prompt, "prompt"))
-    negative_prompt, misplaced = taken_out(clean_prompt(draft.negative_prompt, "negative prompt"))
+    prompt, tags = taken_out(clean_prompt(draft.prompt))
+    negative_prompt, misplaced = taken_out(clean_prompt(draft.negative_prompt, too_long=LEFT_OUT_TOO_LONG))
     if misplaced:
-        raise InvalidRequestError(LEFT_OUT.format(tags=_quoted(misplaced)))
+        raise InvalidRequestError(LEFT_OUT, tags=_quoted(misplaced))
     offered = [style for style in catalog.styles_for(profile) if settings is None or settings.offers(style.name)]
     choices = list(_choices(tags, offered))
     return _with(replace(draft, prompt=prompt, negative_prompt=negative_prompt), choices)
@@ -46,16 +48,17 @@ def with_tagged_styles(draft: Draft, profile: ModelProfile, catalog: Catalog, se
 def check_left_out(words: str, before: str) -> None:
     """For a new default of what is left out, in the place of `before`. Raises InvalidRequestError for one with a tag."""
     if words != before and (tags := tags_in(words)):
-        raise InvalidRequestError(IN_DEFAULT.format(tags=_quoted(tags)))
+        raise InvalidRequestError(IN_DEFAULT, tags=_quoted(tags))
 
 
 def _choices(tags: Sequence[FoundTag], offered: Sequence[Style]) -> Iterator[tuple[Style, float | None]]:
     ours = {plain_name(name): style for style in offered for name in style.known_as}
     if unknown := [tag for tag in tags if not tag.is_lora or plain_name(tag.name) not in ours]:
-        styles = ", ".join(f"`{style.name}`" for style in offered[:20]) or "none for this model"
-        raise InvalidRequestError(NOT_HERE.format(tags=_quoted(unknown), styles=styles))
+        if not offered:
+            raise InvalidRequestError(NO_STYLES_HERE, tags=_quoted(unknown))
+        raise InvalidRequestError(NOT_HERE, tags=_quoted(unknown), styles=titles(offered))
     if odd := [tag for tag in tags if not tag.has_numbers_only]:
-        raise InvalidRequestError(NO_NUMBER.format(tags=_quoted(odd)))
+        raise InvalidRequestError(NO_NUMBER, tags=_quoted(odd))
     return ((ours[plain_name(tag.name)], tag.weight) for tag in tags)
 
 
@@ -76,8 +79,7 @@ def _with(draft: Draft, choices: Sequence[tuple[Style, float | None]]) -> Draft:
     return draft
 
 
-def _quoted(tags: Sequence[FoundTag]) -> str:
+def _quoted(tags: Sequence[FoundTag]) -> str | Message:
     """The names of tags as a sentence can hold them; nothing in a backticked name is Markdown or a mention."""
     names = dict.fromkeys(f"`{(tag.name or tag.text).replace('`', '')[:NAME_LENGTH].strip()}`" for tag in tags)
-    more = len(names) - MAX_NAMED
-    return ", ".join(list(names)[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return listed(names, MAX_NAMED)

@@ -12,7 +12,8 @@ class WithheldError(GenerationError):
     """The classifier says that a picture goes further than it may: as far as `rating`."""
 
     def __init__(self, rating: Rating) -> None:
-        super().__init__("The pictures go as far as {rating}, which isn't allowed here.", rating=rating, retryable=False)
+        sentence = message("The pictures go as far as {rating}, which isn't allowed here.", rating=rating.value)
+        super().__init__(sentence, retryable=False)
         self.rating = rating
 
 

@@ -7,8 +7,9 @@ import gc
 import torch
 
 from bot.errors import GenerationError
+from bot.messages import translatable
 
-NO_MEMORY = "This does not fit into the memory of the bot's GPU. Choose a smaller size."
+NO_MEMORY = translatable("This doesn't fit into my GPU's memory. Choose a smaller size.")
 
 # How drivers, torch and its libraries say it; not every one of them raises torch.OutOfMemoryError.
 OUT_OF_MEMORY = (

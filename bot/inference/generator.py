@@ -23,6 +23,7 @@ from bot.inference.engine.cancellation import CancelToken, RequestCancelledError
 from bot.inference.engine.thread_future import ThreadFuture
 from bot.inference.engine_settings import UNMEASURED, EngineSettings
 from bot.inference.torch_import import import_libraries
+from bot.messages import translatable
 from bot.ports import OnProgress
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ ADMITTED = 64  # requests; each keeps about 5 MB between its steps with SDXL
 WATCH_INTERVAL = 1.0  # seconds between looks at whether a step hangs
 QUIET_SECONDS = 3.0  # without work, after which the machine may be measured: the end of one job often brings the next
 CLOSE_PATIENCE = 3.0  # seconds; a drawing was stopped before and lets go within a step, only weights take longer
-OTHER_MODEL = "This was asked of the model `{asked}`; the bot draws with `{loaded}` now. Ask anew."
-CLOSING = "The bot is shutting down; the job will be drawn after its restart."
+OTHER_MODEL = translatable("You asked for the model `{asked}`, but now I draw with `{loaded}`. Ask once more.")
+CLOSING = translatable("I'm about to restart. I'll draw this right after.")
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +255,7 @@ class DiffusersGenerator:
         try:
             self._check(call)
             if request.profile != self._profile.name:
-                raise GenerationError(OTHER_MODEL.format(asked=request.profile, loaded=self._profile.name), retryable=False)
+                raise GenerationError(OTHER_MODEL, asked=request.profile, loaded=self._profile.name, retryable=False)
             session = self._opened()
             drawing = session.drawing(
                 request, self._catalog, init_image, call.control, share, answer=call.answer, fail=call.fail

@@ -122,9 +122,7 @@ class HuggingFaceHub:
             return None
         if cached_folder(style.repo, style.revision, self._cache_dir, style.weight_name) is not None:
             return None
-        return Download(
-            title=f"the style {style.title}", repo=style.repo, revision=style.revision, patterns=(style.weight_name,)
-        )
+        return Download(title=style.title, repo=style.repo, revision=style.revision, patterns=(style.weight_name,))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -170,7 +168,7 @@ def _configuration(profile: ModelProfile, cache_dir: Path | None) -> tuple[Downl
 
 def _model_download(profile: ModelProfile, repo: str, revision: str | None, patterns: tuple[str, ...]) -> Download:
     variant = profile.variant if patterns is MODEL_FILES else None
-    return Download(title=f"the model {profile.title}", repo=repo, revision=revision, patterns=patterns, variant=variant)
+    return Download(title=profile.title, repo=repo, revision=revision, patterns=patterns, variant=variant)
 
 
 def _is_whole(folder: Path, variant: str | None) -> bool:

@@ -37,8 +37,9 @@ from bot.inference.measuring.precision import adopt_precision
 from bot.inference.measuring.step_probe import StepProbe, random_inputs
 from bot.inference.prompts.encoder import PromptEncoder
 from bot.inference.streams import put_first
+from bot.messages import translatable
 
-NO_STYLES = "The GPU of this bot is too small for styles, and for the qualities that use one. Draw without them."
+NO_STYLES = translatable("My GPU is too small for styles, and for the qualities that use one. Draw without them.")
 FILE_THREADS = 2  # for PNG; Pillow lets other threads run meanwhile
 
 logger = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ class ModelSession:
         try:
             styles = styles_of(request, self.model.profile, catalog)
         except InvalidRequestError as error:
-            raise GenerationError(str(error), retryable=False) from error
+            raise GenerationError(error.sentence, retryable=False) from error
         if styles and self.model.plan is not None and self.model.plan.form(LORAS) == NONE:
             raise GenerationError(NO_STYLES, retryable=False)
         self._measured.interrupt()

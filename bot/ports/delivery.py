@@ -8,7 +8,9 @@ from typing import Protocol
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault, OutboxEntry, SeenAnswer
 from bot.domain.job import JobId, ReplyTarget
+from bot.domain.language import Language
 from bot.errors import PastelError
+from bot.messages import Message
 
 
 class Outbox(Protocol):
@@ -76,7 +78,7 @@ class FirstAnswer(Protocol):
         """Answer with "thinking…", for everybody to see; returns its message id where Discord says it."""
         ...
 
-    async def refuse(self, sentence: str) -> None:
+    async def refuse(self, sentence: Message) -> None:
         """Tell the member alone why nothing comes, whatever was answered before."""
         ...
 
@@ -92,8 +94,8 @@ class Messenger(Protocol):
         """Look at the answer that the interaction got. TOKEN_DEAD: it got none, or the token is too old to tell."""
         ...
 
-    async def say(self, reply: ReplyTarget, sentence: str) -> None:
-        """Put a sentence in the place of the first answer."""
+    async def say(self, reply: ReplyTarget, sentence: Message, *, language: Language | None = None) -> None:
+        """Put a sentence in the place of the first answer; None is English."""
         ...
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
@@ -122,7 +124,7 @@ class Messenger(Protocol):
         """Returns the id of the channel where direct messages to the member go; whether they take any, only a message tells."""
         ...
 
-    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+    async def tell(self, channel_id: int, sentence: Message, *, nonce: str, language: Language | None = None) -> int:
         """Post a sentence; the same nonce within minutes gives the same message. Returns its id."""
         ...
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from bot.errors import QuotaError
+from bot.messages import counted
 
-TOO_OFTEN = "That was a lot in a short time. Wait {seconds} s, then try again."
 TIDY_UP = 1_000  # members whose pace is remembered before those who have rested are forgotten
 
 
@@ -60,7 +60,13 @@ class Pace:
         now = self._clock()
         left = self._left_of(user_id, now)
         if left < 1:
-            raise QuotaError(TOO_OFTEN.format(seconds=max(1, round((1 - left) / self._a_second))))
+            raise QuotaError(
+                counted(
+                    "That was a lot in a short time. Wait {count} second, then try again.",
+                    "That was a lot in a short time. Wait {count} seconds, then try again.",
+                    max(1, round((1 - left) / self._a_second)),
+                )
+            )
         if len(self._left) >= TIDY_UP:
             self._left = {member: entry for member, entry in self._left.items() if self._left_of(member, now) < self._most}
         self._left[user_id] = (left - 1, now)

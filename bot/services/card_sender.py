@@ -13,6 +13,7 @@ from bot.domain.delivery import NOT_LET_IN, SEARCH_MARGIN, DeliveryFault, Outbox
 from bot.domain.image import ImageFile, StoredImage
 from bot.domain.job import Job, ReplyTarget
 from bot.errors import NotFoundError, UserError
+from bot.messages import Message, message
 from bot.metrics import Metrics
 from bot.ports import Clock, ImageCodec, ImageStore, Messenger, MessengerError, Outbox
 from bot.services.cards import CardAssembler, describe
@@ -22,8 +23,8 @@ SHRINKING: Final = (1.0, 0.5, 0.25)  # shares of the limit that are tried in tur
 CALL_TIMEOUT: Final = 120.0  # seconds; four pictures over a slow line take a while
 TOKEN_TRIES: Final = 16  # tries in which a token may live whatever the clock says of it: in so many, 15 minutes are over
 
-TOO_LARGE = "The pictures are larger than Discord accepts here, even made smaller. Use a smaller size or fewer pictures."
-FILES_LOST = "The picture files are missing on this bot's disk. Nothing was charged. Tell whoever hosts the bot."
+TOO_LARGE = message("Discord doesn't accept files this large here, even made smaller. Try a smaller size or fewer pictures.")
+FILES_LOST = message("The pictures are missing on my disk. You weren't charged. Please tell whoever hosts me.")
 
 T = TypeVar("T")
 Send = Callable[[JobCard], Awaitable[int]]
@@ -65,7 +66,7 @@ class CardSender:
             return await send(await self._room.cards.final(job))
         return await self._show_pictures(job, images, send)
 
-    async def show_directly(self, job: Job, images: tuple[StoredImage, ...], channel_id: int, note: str) -> int:
+    async def show_directly(self, job: Job, images: tuple[StoredImage, ...], channel_id: int, note: Message) -> int:
         """Show the pictures with `note` as a card of its own in a channel of direct messages; raises as `show` does."""
         there = replace(job, reply=ReplyTarget(channel_id=channel_id, application_id=job.reply.application_id))
 
@@ -77,7 +78,9 @@ class CardSender:
 
         return await self._show_pictures(there, images, send, note=note)
 
-    async def _show_pictures(self, job: Job, images: tuple[StoredImage, ...], send: Send, *, note: str | None = None) -> int:
+    async def _show_pictures(
+        self, job: Job, images: tuple[StoredImage, ...], send: Send, *, note: Message | None = None
+    ) -> int:
         try:
             originals = await self._read(job, images)
         except NotFoundError:

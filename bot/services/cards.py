@@ -43,7 +43,7 @@ class CardAssembler:
         )
 
     async def final(
-        self, job: Job, *, images: tuple[StoredImage, ...] = (), files: tuple[ImageFile, ...] = (), note: str | None = None
+        self, job: Job, *, images: tuple[StoredImage, ...] = (), files: tuple[ImageFile, ...] = (), note: Message | None = None
     ) -> JobCard:
         """The card of a job that ended."""
         return JobCard(

@@ -8,16 +8,19 @@ from typing import Final
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobStatus
 from bot.domain.links import place_link
+from bot.messages import message, translatable
 from bot.ports import Messenger
 from bot.services.card_sender import CardSender
 from bot.services.recheck import Recheck
 
-HERE: Final = "I cannot get into {place} any more, where you asked for this. So here it is."
-NOT_HERE: Final = (
-    "What you asked for in {place} is drawn, but I cannot get in there any more, and it may not be shown in a direct message. "
-    "It costs nothing."
+HERE: Final = translatable("You asked for this in {place}, but I can't get in there any more. So here it is!")
+NOT_HERE: Final = translatable(
+    "I drew what you asked for in {place}, but I can't get in there any more, and I can't show it in a direct message. "
+    "You weren't charged."
 )
-FAILED: Final = "What you asked for in {place} could not be drawn, and I cannot get in there any more to say so. {failure}"
+FAILED: Final = translatable(
+    "I couldn't draw what you asked for in {place}, and I can't get in there any more to tell you. {failure}"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +49,8 @@ class DirectMessages:
         channel_id = await self.messenger.open_direct(job.origin.user_id)
         place = place_link(job)
         if images and await self.recheck.allows_directly(job, images):
-            message_id = await self.card_sender.show_directly(job, images, channel_id, HERE.format(place=place))
+            message_id = await self.card_sender.show_directly(job, images, channel_id, message(HERE, place=place))
             return ShownDirectly(channel_id=channel_id, message_id=message_id)
-        sentence = NOT_HERE if images else FAILED
-        await self.messenger.tell(channel_id, sentence.format(place=place, failure=str(job.failure or "")), nonce=job.id)
+        sentence = message(NOT_HERE, place=place) if images else message(FAILED, place=place, failure=job.failure or "")
+        await self.messenger.tell(channel_id, sentence, nonce=job.id, language=job.language)
         return None

@@ -10,12 +10,13 @@ from typing import Final, Protocol
 from bot.domain.privacy import MemberData
 from bot.domain.privacy_export import ExportFile, ExportWriter
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 from bot.services.wakeup import Sleep
 
 MOST_IN_LINE: Final = 5  # exports that wait or are under way; each takes about 10 s for 6,000 requests
 
-UNDER_WAY = "I am already collecting your data. It comes as the answer to your earlier `/privacy export`."
-BUSY = "Too many members are collecting their data right now. Use `/privacy export` again in a few minutes."
+UNDER_WAY = translatable("I'm already collecting your data. You'll get it as the answer to your earlier `/privacy export`.")
+BUSY = translatable("Too many people are exporting their data right now. Use `/privacy export` again in a few minutes.")
 
 
 class ExportRepository(Protocol):

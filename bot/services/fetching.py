@@ -219,11 +219,11 @@ class Fetcher:
                 log.info("Fetching %s from the hub (%s)", download.title, download.repo)
                 await self._bench.hub.fetch(download, lambda transfer: self._on_transfer(name, transfer))
         except DownloadError as error:
-            log.warning("%s cannot be used: %s", download.title, error.fault)
-            await self._fail(name, style, error)
+            log.warning("The style %s cannot be used: it %s", download.title, error.fault)
+            await self._fail(name, style)
         except Exception as error:  # noqa: BLE001  # a download that broke must end with an answer, too
             log_incident(log, self._bench.metrics, f"Fetching {download.title} broke off", error)
-            await self._fail(name, style, DownloadError("its file could not be fetched"))
+            await self._fail(name, style)
         else:
             self._failures.pop(name, None)
             del self._styles[name]
@@ -237,10 +237,10 @@ class Fetcher:
         self._newest[name] = transfer
         self._show(self._wanted.get(name, {}).values(), transfer)
 
-    async def _fail(self, name: str, style: Style, error: DownloadError) -> None:
+    async def _fail(self, name: str, style: Style) -> None:
         times = self._failures[name].times + 1 if name in self._failures else 1
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (times - 1))
-        sentence = _unusable(style.title, error.fault, pause)
+        sentence = _unusable(style.title, pause)
         failure = self._failures[name] = _Failure(times=times, until=self._bench.timer() + pause, sentence=sentence)
         self._wanted.pop(name, None)
         while waiting := [job for job in await self._bench.jobs.waiting_for((name,), limit=SHOWN) if name in _drawn_with(job)]:
@@ -264,14 +264,12 @@ class Fetcher:
             await self._bench.live.show(job)
 
 
-def _unusable(title: str, fault: str, pause: float) -> Message:
-    minutes = max(1, round(pause / 60))
+def _unusable(title: str, pause: float) -> Message:
     return counted(
-        "I can't use the style `{title}` right now: {fault}. Choose another style, or try again in a minute.",
-        "I can't use the style `{title}` right now: {fault}. Choose another style, or try again in {count} minutes.",
-        minutes,
-        title=title,
-        fault=fault,
+        "I couldn't download the style **{style}**. Choose another style, or try again in a minute.",
+        "I couldn't download the style **{style}**. Choose another style, or try again in {count} minutes.",
+        max(1, round(pause / 60)),
+        style=title,
     )
 
 

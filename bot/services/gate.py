@@ -25,12 +25,13 @@ from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating, Showing
 from bot.errors import NotAllowedError
+from bot.messages import translatable
 from bot.ports import Clock, LimitsSource
 from bot.services.guild_settings import GuildSettingsRepository
 from bot.services.preferences import PreferencesRepository
 from bot.services.text_reader import TextReader
 
-NO_PLACE = "I cannot tell which channel this is, so I draw nothing here. Try it in another channel."
+NO_PLACE = translatable("I can't tell which channel this is, so I can't draw here. Try another channel.")
 
 
 class BlockRepository(Protocol):
@@ -78,7 +79,7 @@ class Gate:
         policy.check_place(settings, place)
         policy.check_roles(settings, origin.role_ids)
         policy.check_amount(settings, request)
-        policy.check_style(settings, request)
+        policy.check_style(settings, request, self.catalog.styles_for(self.profile))
         policy.check_start(request, self.profile)
         words = self._words(request, settings, age_restricted=place.age_restricted)
         young = await self.reader.read(origin.user_id, words)
@@ -101,7 +102,7 @@ class Gate:
             policy.check_place(settings, place)
         await self.check_block(job.origin)
         policy.check_amount(settings, job.request)
-        policy.check_style(settings, job.request)
+        policy.check_style(settings, job.request, self.catalog.styles_for(self.profile))
         young = await self.reader.read_again(self._words(job.request, settings, age_restricted=place.age_restricted))
         return policy.showing(settings, place, spoiler=False, young=young).rating.stricter(job.showing.rating)
 

@@ -157,7 +157,9 @@ class GenerationService:
         check_visible(job, origin)
         profile = self.catalog.profiles.get(job.request.profile)
         if profile is None:
-            raise InvalidRequestError(f"This was made with the model {job.request.profile}, which this bot no longer has.")
+            raise InvalidRequestError(
+                "This was made with the model {model}, which I no longer have.", model=job.request.profile
+            )
         found = (self.catalog.styles.get(chosen.name) for chosen in job.request.styles)
         styles = tuple(style for style in found if style is not None)
         return JobDetails(

@@ -12,8 +12,10 @@ from typing import Final, Protocol
 from bot.domain.delivery import REFUSED_HERE, DeliveryFault, backoff
 from bot.domain.intake import Intake
 from bot.domain.job import NewJob, Origin, ReplyTarget
+from bot.domain.language import Language
 from bot.domain.quota import Limits
 from bot.errors import InvalidRequestError, NotFoundError, UserError
+from bot.messages import Message, message
 from bot.metrics import Metrics
 from bot.ports import Clock, FirstAnswer, Messenger, MessengerError
 from bot.services.error_ids import log_incident
@@ -28,9 +30,8 @@ CALL_SECONDS: Final = 15.0
 FAREWELL_SECONDS: Final = 2.0  # that files under way get on a stop; the next start goes on with the others
 IDLE_SECONDS: Final = 60.0
 
-LOST = (
-    "I was restarted while I read your picture, and cannot get it any more. Nothing was drawn and it costs nothing. "
-    "Please send the command again."
+LOST = message(
+    "I was restarted while I read your picture and can't get it any more. You weren't charged. Please send the command again."
 )
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class Intakes:
             await self._repository.set_message(origin.interaction_id, message_id)
             await self._finish(replace(intake, reply=replace(reply, message_id=message_id)))
         except UserError as error:
-            await answer.refuse(str(error))  # if the process dies here, the next start says it
+            await answer.refuse(error.sentence)  # if the process dies here, the next start says it
             await self._repository.close(origin.interaction_id)
         except Exception:  # a bug: it is reported to the member, and is no better at the next start
             await self._repository.close(origin.interaction_id)
@@ -222,7 +223,7 @@ class Intakes:
         try:
             return await self._reading.attachments.fetch(intake.url)
         except UserError as error:
-            raise LostFileError(str(error)) from None
+            raise LostFileError(error.sentence) from None
 
     async def _take_up_safely(self, intake: Intake) -> bool:
         interaction_id = intake.origin.interaction_id
@@ -249,7 +250,8 @@ class Intakes:
             try:
                 await self._finish(replace(intake, reply=reply))
             except UserError as error:
-                await self._say(reply, LOST if isinstance(error, LostFileError) else str(error))
+                said = LOST if isinstance(error, LostFileError) else error.sentence
+                await self._say(reply, said, intake.origin.language)
             else:
                 return
         await self._repository.close(intake.origin.interaction_id)
@@ -275,10 +277,10 @@ class Intakes:
             return None
         return None if seen.is_private else seen.message_id
 
-    async def _say(self, reply: ReplyTarget, sentence: str) -> None:
+    async def _say(self, reply: ReplyTarget, sentence: Message, language: Language | None) -> None:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await self._messenger.say(reply, sentence)
+                await self._messenger.say(reply, sentence, language=language)
         except TimeoutError:
             raise MessengerError(DeliveryFault.UNAVAILABLE, "no answer in time") from None
         except MessengerError as error:

@@ -10,16 +10,17 @@ from bot.domain.job import Actor, Job, JobId
 from bot.domain.message_reference import MessageReference, parse_picture
 from bot.domain.moderation import Block, Rank, block_end, checked_reason, moderated_guild
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError
+from bot.messages import translatable
 from bot.ports import Clock, JobRepository
 from bot.services.gate import BlockRepository
 from bot.services.removal import Removal
 
-NOT_YOURSELF = "You cannot block yourself."
-NOT_BOTS = "A bot draws nothing here, so it cannot be blocked. Choose a member."
-NOT_MANAGERS = "Whoever may manage this server cannot be blocked from drawing in it."
-NOT_BLOCKED = "That member is not blocked here."
-NO_PICTURE = (
-    "I know no picture of this server there. Copy the link of the message that shows it, or the job's id from **Details**."
+NOT_YOURSELF = translatable("You can't block yourself.")
+NOT_BOTS = translatable("Bots can't draw, so there's no need to block this one. Choose a member.")
+NOT_MANAGERS = translatable("You can't block someone who manages this server.")
+NOT_BLOCKED = translatable("This member isn't blocked here.")
+NO_PICTURE = translatable(
+    "I can't find a picture of this server there. Copy the link of the message that shows it, or the job id from **Details**."
 )
 
 

@@ -10,11 +10,12 @@ from bot.domain.job import Actor
 from bot.domain.privacy import Holdings, KeepingTimes
 from bot.domain.privacy_export import ExportFile
 from bot.errors import NotAllowedError
+from bot.messages import translatable
 from bot.services.erasure import Eraser, ErasureRepository
 from bot.services.exports import ExportRepository, Exports
 from bot.services.retention import RetentionRepository
 
-NOT_YOURS = "Only the member who asked for this can confirm it. `/privacy delete` deletes your own data."
+NOT_YOURS = translatable("Only the person who asked for this can confirm it. Use `/privacy delete` to delete your own data.")
 
 
 class PrivacyRepository(ErasureRepository, ExportRepository, Protocol):

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.domain.job import Actor, Origin
-from bot.domain.quota import MAX_GRANT, Balance, Grant, Limits, Usage, in_credits, renews_at
+from bot.domain.quota import MAX_GRANT, Balance, Grant, Limits, Usage, renews_at
 from bot.errors import InvalidRequestError, NotAllowedError
+from bot.messages import translatable
 from bot.ports import Clock, LimitsSource
 
-ONLY_MODERATORS = "Only those who may manage this server can grant credits."
+ONLY_MODERATORS = translatable("You need the **Manage Server** permission to grant credits.")
 
 
 class CreditRepository(Protocol):
@@ -62,7 +63,7 @@ class Quotas:
         if actor.guild_id is None or not actor.manages_guild:
             raise NotAllowedError(ONLY_MODERATORS)
         if not 1 <= amount <= MAX_GRANT:
-            raise InvalidRequestError(f"You can grant 1 to {in_credits(MAX_GRANT)} at once.")
+            raise InvalidRequestError("You can grant from 1 to {limit:,} credits at once.", limit=MAX_GRANT)
         given = Grant(
             interaction_id=interaction_id,
             user_id=user_id,

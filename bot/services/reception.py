@@ -12,6 +12,7 @@ from bot.domain.card import JobCard
 from bot.domain.delivery import REFUSED_HERE, DeliveryFault
 from bot.domain.job import Job, Origin, ReplyTarget
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 from bot.ports import Clock, FirstAnswer, JobRepository, MessengerError, Submission
 from bot.services.cards import CardAssembler
 from bot.services.first_answers import OUTCOME_UNKNOWN, FirstAnswers
@@ -23,7 +24,9 @@ from bot.services.worker import Worker
 PATIENCE: Final = 1.5  # seconds that a job gets to be stored before its member is told that it is slow; Discord gives 3
 LONGEST_WAIT: Final = 60.0  # seconds after which that member was promised that nothing was taken
 
-TOO_SLOW = "I am too slow just now, so nothing was taken and nothing costs anything. Please try again in a few minutes."
+TOO_SLOW = translatable(
+    "I'm too slow right now, so I didn't take your request. You weren't charged. Try again in a few minutes."
+)
 
 log = logging.getLogger(__name__)
 

@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from bot.domain.job import Actor, Job, JobId, JobStatus
 from bot.domain.policy import JOB_GONE
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
+from bot.messages import translatable
 from bot.ports import Clock, ImageStore, JobRepository, Messenger, MessengerError
 from bot.services.delivery import Delivery
 from bot.services.live_cards import LiveCards
 from bot.services.report_display import ReportDisplay
 from bot.services.worker import Worker
 
-NOT_YOURS = "Only the member who asked for this picture and the moderators of its server may do that."
-CANCELLED = "This is cancelled already."
-ENDED = "This is already finished, so there is nothing left to cancel."
-CARD_STAYS = "The pictures are deleted from this bot, but Discord did not let it remove the message. Delete it by hand."
+NOT_YOURS = translatable("Only the person who made this picture, or a moderator, can do that.")
+CANCELLED = translatable("This is already cancelled.")
+ENDED = translatable("This is already finished, so there's nothing left to cancel.")
+CARD_STAYS = translatable("I deleted the pictures, but Discord didn't let me delete the message. Please delete it yourself.")
 
 log = logging.getLogger(__name__)
 

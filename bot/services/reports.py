@@ -10,6 +10,7 @@ from bot.domain.moderation import moderated_guild
 from bot.domain.policy import JOB_GONE, check_visible
 from bot.domain.report import MAX_REPORTS, REPORT_WINDOW, Complaint, Outcome, Report, Step, checked_report
 from bot.errors import InvalidRequestError, NotAllowedError, NotFoundError, UserError
+from bot.messages import counted, translatable
 from bot.ports import Clock, JobRepository
 from bot.services.guild_settings import GuildSettingsRepository
 from bot.services.moderation import Moderation
@@ -18,18 +19,26 @@ from bot.services.report_display import ReportDisplay, ReportRepository
 
 BLOCK_REASON: Final = "report"
 
-NO_MODERATORS = "Reports go to the moderators of a server; in direct messages there are none. **Delete** removes your picture."
-NO_CHANNEL = (
-    "This server has no report channel, so nobody would see your report. Please tell one of its moderators; whoever manages "
-    "the server can choose a channel with `/settings`."
+NO_MODERATORS = translatable(
+    "There are no moderators in direct messages to report to. You can delete your picture with **Delete**."
 )
-OWN_PICTURE = "This is your own picture. **Delete** removes it."
-TOO_MANY = f"You have reported {MAX_REPORTS} pictures within the last hour. Please tell a moderator, or try again later."
-NOT_SHOWN = "Your report is kept, but I could not show it in this server's report channel. Please tell a moderator as well."
-NO_REPORT = "I know no such report in this server."
-HANDLED = "This report is already closed."
-BLOCKED_ALREADY = "The author was already blocked from here."
-MESSAGE_STAYS = "That is done, but I could not change the message of the report."
+NO_CHANNEL = translatable(
+    "This server has no report channel, so nobody would see your report. Please tell a moderator. "
+    "Whoever manages the server can choose a channel with `/settings`."
+)
+OWN_PICTURE = translatable("This one's yours. You can delete it with **Delete**.")
+TOO_MANY = counted(
+    "You reported {count} picture in the last hour. Tell a moderator, or try again later.",
+    "You reported {count} pictures in the last hour. Tell a moderator, or try again later.",
+    MAX_REPORTS,
+)
+NOT_SHOWN = translatable(
+    "I kept your report, but couldn't post it in this server's report channel. Please tell a moderator, too."
+)
+NO_REPORT = translatable("I don't know that report in this server.")
+HANDLED = translatable("This report is already closed.")
+BLOCKED_ALREADY = translatable("This member is already blocked from drawing here.")
+MESSAGE_STAYS = translatable("That's done, but I couldn't update the report's message.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

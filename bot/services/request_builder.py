@@ -15,12 +15,17 @@ from bot.domain.request import Draft, GenerationRequest, InitImage, NoiseBlend, 
 from bot.domain.sampler import sampler_called
 from bot.domain.style_tags import with_tagged_styles
 from bot.errors import InvalidRequestError, NotFoundError
+from bot.messages import translatable
 from bot.ports import ImageCodec, JobRepository
 from bot.services.gate import Gate
 
-PICTURES_GONE = "These pictures are no longer stored, so there is nothing to start from. Reroll draws the same words again."
-UPSCALED = "This picture is an upscale already. Use the buttons of the picture that it was made of."
-ORIGINAL_GONE = "The picture that this one was made of was deleted. Use `/anime` with the same words; Details shows them."
+PICTURES_GONE = translatable(
+    "I no longer have these pictures, so there's nothing to start from. **Reroll** draws the same prompt again."
+)
+UPSCALED = translatable("This is already an upscale. Go back to the original to draw more.")
+ORIGINAL_GONE = translatable(
+    "The original of this picture was deleted. Use `/anime` with the same prompt; **Details** shows it."
+)
 WITH_PICTURES = frozenset({JobStatus.SUCCEEDED, JobStatus.DELIVERED, JobStatus.UNDELIVERABLE})
 
 
@@ -164,7 +169,9 @@ class RequestBuilder:
             raise InvalidRequestError(UPSCALED)
         if not any((size.width, size.height) == (request.width, request.height) for size in self.profile.sizes):
             raise InvalidRequestError(
-                f"The size {request.width} × {request.height} is no longer offered. Use Remix to choose another."
+                "{width} × {height} is no longer offered. Use **Remix** to choose another size.",
+                width=request.width,
+                height=request.height,
             )
         styles_of(request, self.profile, self.catalog)
         return job
@@ -175,16 +182,19 @@ class RequestBuilder:
             return
         known = self.catalog.profiles.get(name)
         raise InvalidRequestError(
-            f"This was made with the model {known.title if known else name}, but this bot now draws with "
-            f"{self.profile.title}. Use `/anime` with the same prompt instead."
+            "This was made with the model {before}, but now I draw with {now}. Use `/anime` with the same prompt instead.",
+            before=known.title if known else name,
+            now=self.profile.title,
         )
 
     async def _image(self, job: Job, image_index: int) -> StoredImage:
         if job.status not in WITH_PICTURES:
-            raise InvalidRequestError("There is no picture yet. Wait until this one is finished, or use Reroll.")
+            raise InvalidRequestError("There's no picture yet. Wait until it's finished, or use **Reroll**.")
         images = {image.index: image for image in await self._jobs.images(job.id)}
         if not images:
             raise NotFoundError(PICTURES_GONE)
         if image_index not in images:
-            raise NotFoundError(f"There is no picture {image_index + 1} here; choose 1 to {len(images)}.")
+            raise NotFoundError(
+                "There's no picture {number} here. Choose from 1 to {total}.", number=image_index + 1, total=len(images)
+            )
         return images[image_index]

@@ -9,12 +9,13 @@ from typing import Protocol
 from bot.domain.job import Actor
 from bot.domain.queue import Pause, QueueOverview
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 from bot.ports import Clock, JobRepository
 from bot.services.estimates import Estimator
 from bot.services.worker import Worker
 
-ALREADY_PAUSED = "The queue of this server is already paused. `/queue resume` lets it go on."
-NOT_PAUSED = "The queue of this server is not paused."
+ALREADY_PAUSED = translatable("This server's queue is already paused. Use `/queue resume` to continue.")
+NOT_PAUSED = translatable("This server's queue isn't paused.")
 
 
 class PauseRepository(Protocol):

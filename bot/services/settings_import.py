@@ -8,14 +8,13 @@ from bot.domain.infotext.reader import parse
 from bot.domain.job import Origin
 from bot.domain.request import Draft
 from bot.errors import InvalidRequestError
+from bot.messages import translatable
 from bot.ports import ImageCodec
 from bot.services.gate import Gate
 from bot.services.request_builder import RequestBuilder
 from bot.services.text_reader import TextReader
 
-NO_TEXT = (
-    "That picture says nothing about how it was made. Many programs and sites leave it out, and screenshots never have it."
-)
+NO_TEXT = translatable("This picture has no settings in it. Many sites strip them, and screenshots never have any.")
 
 
 class SettingsImport:

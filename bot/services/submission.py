@@ -9,6 +9,7 @@ from typing import Final
 from bot.domain.job import NewJob, Origin, ReplyTarget
 from bot.domain.quota import Limits
 from bot.errors import NotAllowedError, UserError
+from bot.messages import translatable
 from bot.metrics import Metrics
 from bot.ports import Clock, ImageStore, JobRepository, Submission
 from bot.services.bounds import Places
@@ -18,11 +19,13 @@ from bot.services.live_cards import LiveCards
 from bot.services.request_builder import PreparedJob
 from bot.services.worker import Worker
 
-CLOSED = "My host is about to stop me: I finish what already waits, and take nothing new. Try again later."
+CLOSED = translatable(
+    "I'm about to restart. I'll finish what's in the queue, but can't take new pictures right now. Try again in a few minutes."
+)
 A_MEMBER: Final = 100  # requests of one member that are checked and stored, or wait for that; each is done within milliseconds
 IN_ALL: Final = 2_000
-OWN_FULL = "I have not yet written down all that you asked for. Wait for those answers, then try again."
-ALL_FULL = "Too many people ask me for something at this moment. Try again in a few seconds."
+OWN_FULL = translatable("I'm still working through your other requests. Wait for my answers, then try again.")
+ALL_FULL = translatable("Too many people are asking me at once. Try again in a few seconds.")
 
 
 class Submitter:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from bot.messages import translatable
 from bot.pools import Pool
 from bot.services.bounds import Pace, Places
 
 TRIES_A_MINUTE = 60  # of a member; nobody writes or presses faster for long
-OWN_FULL = "I am still reading what you asked for before. Wait for those answers, then try again."
-ALL_FULL = "Too many people ask me for something at this moment. Try again in a few seconds."
+OWN_FULL = translatable("I'm still reading your other requests. Wait for my answers, then try again.")
+ALL_FULL = translatable("Too many people are asking me at once. Try again in a few seconds.")
 
 Given = ParamSpec("Given")
 Value = TypeVar("Value")

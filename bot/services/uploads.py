@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from bot.messages import translatable
 from bot.services.bounds import Places
 
-OWN_FULL = "I am still reading files of yours. Wait until they are done, then send this one again."
-ALL_FULL = "Many people send me files at this moment. Try again in a minute."
+OWN_FULL = translatable("I'm still reading your other files. Wait until they're done, then send this one again.")
+ALL_FULL = translatable("Many people are sending me files right now. Try again in a minute.")
 
 
 class UploadPlaces(Places):

@@ -15,12 +15,16 @@ from pathlib import Path
 from bot.domain.image import Swept
 from bot.domain.job import JobId
 from bot.errors import FolderError, NotFoundError
+from bot.messages import translatable
 from bot.pools import Pool
 from bot.ports import Clock, UnknownKeys
 from bot.storage.disk_space import free_bytes
 from bot.storage.faults import NO_SPACE, full
 from bot.storage.private_files import FILE_MODE, make_private_folder
 from bot.storage.vacuum import sync
+
+PICTURE_GONE = translatable("I no longer have this picture. Use **Reroll** to draw it again.")
+UPLOAD_GONE = translatable("I no longer have the picture to start from. Attach it again.")
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
@@ -54,7 +58,7 @@ class DiskImageStore:
         return key
 
     async def read(self, key: str) -> bytes:
-        return await self._pool.run(self._read, key, "This picture is no longer stored. Use Reroll to draw it again.")
+        return await self._pool.run(self._read, key, PICTURE_GONE)
 
     async def delete(self, keys: Sequence[str]) -> None:
         await self._pool.run(self._delete, keys)
@@ -65,7 +69,7 @@ class DiskImageStore:
         return key
 
     async def read_upload(self, key: str) -> bytes:
-        return await self._pool.run(self._read, key, "The picture to start from is no longer stored. Attach it again.")
+        return await self._pool.run(self._read, key, UPLOAD_GONE)
 
     async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> Swept:
         """Remove temporary files and pictures that no row knows, of those last written `before`.

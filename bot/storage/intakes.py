@@ -13,12 +13,17 @@ from bot.domain.job import NewJob, Origin, Place, ReplyTarget
 from bot.domain.quota import Limits
 from bot.domain.request import GenerationRequest
 from bot.errors import NotFoundError, QuotaError
+from bot.messages import counted
 from bot.storage.database import Database
 from bot.storage.jobs import check_new
 from bot.storage.members import remember_user
 from bot.storage.rows import from_micros, language_from, to_micros
 
-TOO_MANY = f"I am still reading {MAX_INTAKES} pictures of yours. Wait until their cards appear, then send this one again."
+TOO_MANY = counted(
+    "I'm still reading {count} picture of yours. Wait until its card appears, then send this one again.",
+    "I'm still reading {count} pictures of yours. Wait until their cards appear, then send this one again.",
+    MAX_INTAKES,
+)
 
 KNOWN = """--sql
 SELECT EXISTS (SELECT 1 FROM intakes WHERE interaction_id = :id) OR EXISTS (SELECT 1 FROM jobs WHERE interaction_id = :id)

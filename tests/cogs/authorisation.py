@@ -49,7 +49,7 @@ _ALL, _NEW, _OWN, _NONE = Opens.TO_ALL, Opens.ANEW, Opens.FOR_OWN, Opens.EMPTY
 _GONE, _NOT_YOURS, _MANAGERS = JOB_GONE, removal.NOT_YOURS, job.ONLY_MANAGERS
 _CREDITS, _MODERATORS, _NO_PICTURE = quotas.ONLY_MODERATORS, moderation.ONLY_MODERATORS, moderating.NO_PICTURE
 _NO_REPORT, _OWN_PICTURE, _NOBODY_LISTENS = reports.NO_REPORT, reports.OWN_PICTURE, reports.NO_MODERATORS
-_NOT_YOU, _BLOCKED = privacy.NOT_YOURS, "have blocked you from drawing here"
+_NOT_YOU, _BLOCKED = privacy.NOT_YOURS, "You can't draw in this server"
 
 # fmt: off
 #              owner         other        moderator    manager      stranger     owner in DM      blocked

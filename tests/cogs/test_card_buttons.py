@@ -45,7 +45,7 @@ async def test_a_card_in_a_private_thread_is_known_to_its_people_alone(
     told = await send(harness, f"pastel:details:{hidden.id}", harness.other, harness.card(shown))
 
     assert ("owlsecret" in texts(told.response)) is is_told
-    assert ("no longer known" in texts(told.response)) is not is_told
+    assert ("picture is gone" in texts(told.response)) is not is_told
 
 
 async def test_a_reroll_of_somebody_elses_picture_is_a_new_job_of_whoever_pressed(harness: SimcordHarness):
@@ -191,7 +191,7 @@ async def test_buttons_of_a_deleted_picture_say_so(harness: SimcordHarness):
 
     for action in ("reroll", "subtle1", "upscale1", "remix", "details"):
         result = await send(harness, f"pastel:{action}:{gone.id}", message=harness.card(kept))
-        assert "was deleted or is no longer known" in refusal(result)
+        assert "picture is gone" in refusal(result)
     assert len(await harness.all_jobs()) == 2
 
 

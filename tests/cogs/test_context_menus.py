@@ -180,7 +180,7 @@ async def test_somebody_elses_job_of_elsewhere_stays_unknown(harness: SimcordHar
     )
 
     for name in ("Remix", "Details"):
-        assert "no longer known here" in refusal(await menu(harness, name, card, harness.other))
+        assert "picture is gone" in refusal(await menu(harness, name, card, harness.other))
     assert first.id in texts((await menu(harness, "Details", card)).response)  # to its owner it is known everywhere
 
 
@@ -266,7 +266,7 @@ async def test_the_rules_of_the_server_hold_for_what_was_read(harness: SimcordHa
 
     result = await harness.member.submit_modal(shown, values(shown))
 
-    assert "at most 20 steps" in refusal(result)
+    assert "up to 20 steps" in refusal(result)
     assert await harness.all_jobs() == []
 
 
@@ -335,7 +335,7 @@ def refusal_in_place(result: Any) -> str:
         ([("notes.txt", b"Steps: 4")], "no PNG, JPEG or WebP picture"),
         ([("plain.png", png())], "says nothing about how it was made"),
         ([("empty.png", picture("  "))], "says nothing about how it was made"),
-        ([("broken.png", b"\x89PNG no picture")], "not a PNG, JPEG or WebP image"),
+        ([("broken.png", b"\x89PNG no picture")], "isn't a PNG, JPEG or WebP picture"),
         ([("big.png", b"\x89PNG" + bytes(11 * 2**20))], "up to 10 MiB"),
         ([("much.png", picture("x" * 50_001))], "too much to be settings"),
     ],

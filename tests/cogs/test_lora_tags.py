@@ -61,7 +61,7 @@ async def test_a_style_that_the_server_does_not_offer_cannot_be_had_by_a_tag(har
 
     said = refusal(await harness.anime("1girl <lora:ink-v2:0.5>"))
 
-    assert "names `ink-v2`, with which I cannot draw here" in said
+    assert "I can't draw with `ink-v2` here" in said
     assert await harness.all_jobs() == []
 
 
@@ -69,13 +69,13 @@ async def test_a_style_that_the_server_does_not_offer_cannot_be_had_by_a_tag(har
 async def test_a_tag_hides_no_word_from_the_rules(harness: SimcordHarness, prompt: str):
     await guild_settings(harness, blocked_words=("forbidden",))
 
-    assert "do not want a word of this prompt" in refusal(await harness.anime(prompt))
-    assert "do not understand the tag" in refusal(await harness.anime("1girl <lora:ink:1:forbidden>"))
+    assert "a word this server has blocked" in refusal(await harness.anime(prompt))
+    assert "don't understand the tag" in refusal(await harness.anime("1girl <lora:ink:1:forbidden>"))
     assert await harness.all_jobs() == []
 
 
 async def test_what_another_program_wrote_in_a_form_that_is_not_read_is_named_and_not_drawn(harness: SimcordHarness):
     result = await menu(harness, "Read settings", await post(harness, ("a.png", picture('{"nodes": [], "links": []}'))))
 
-    assert "ComfyUI wrote this in a form that I cannot read" in texts(result.response)
+    assert "ComfyUI wrote these settings in a format I can't read" in texts(result.response)
     assert "Draw this here" not in str(result.response.components)

@@ -347,7 +347,7 @@ async def test_a_picture_of_another_server_cannot_be_reported_from_here(harness:
 
     there = await stranger.slash(channel, "anime", prompt="mine")
     forged = await send_in(harness, channel.id, there.response, f"pastel:report:{job.id}", stranger.click)
-    assert "no longer known" in refusal(forged)
+    assert "picture is gone" in refusal(forged)
 
     user = harness.member.user
     private = await user.slash("anime", prompt="mine")
@@ -363,7 +363,7 @@ async def test_forged_presses_about_no_job_or_no_report_change_nothing(harness: 
         for action in BUTTONS:
             forged = await send(harness, f"pastel:{action}:{job_id}", harness.moderator, harness.card(job))
             assert "no such report" in refusal_beside(forged)
-    assert "no longer known" in refusal(await send(harness, f"pastel:report:{NO_JOB}", harness.other, harness.card(job)))
+    assert "picture is gone" in refusal(await send(harness, f"pastel:report:{NO_JOB}", harness.other, harness.card(job)))
     assert harness.has_card(job)
     assert harness.metrics.registry.get_sample_value("pastel_errors_total") == 0
 

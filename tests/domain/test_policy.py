@@ -8,8 +8,9 @@ from bot.domain.job import Place
 from bot.domain.request import InitImage
 from bot.domain.safety import Rating, SafetyLevel, Spoilers
 from bot.errors import NotAllowedError, NotFoundError
-from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, OTHER, PROFILE, job, origin, request
+from tests.examples import CHANNEL, CLASSIFIED_PROFILE, GUILD, OTHER, PASTEL, PROFILE, job, origin, request
 
+STYLES = (replace(PASTEL, name="ink", title="Ink Wash"), PASTEL, replace(PASTEL, name="pixel", title="Pixel"))
 HERE = Place(channel_id=CHANNEL)
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
 
@@ -20,7 +21,7 @@ def test_nothing_is_forbidden_where_nobody_changed_anything() -> None:
     policy.check_place(settings, HERE)
     policy.check_roles(settings, frozenset())
     policy.check_amount(settings, request(num_images=4, num_inference_steps=60, width=2048, height=2048))
-    policy.check_style(settings, request(style="pastel"))
+    policy.check_style(settings, request(style="pastel"), STYLES)
     policy.check_reuse(settings, job(), origin(user_id=OTHER))
 
 
@@ -29,7 +30,7 @@ def test_pastel_draws_only_in_allowed_channels_and_their_threads() -> None:
 
     policy.check_place(settings, HERE)
     policy.check_place(settings, Place(channel_id=99, parent_id=CHANNEL))
-    with pytest.raises(NotAllowedError, match=r"only in <#30>, <#31>\. Ask there"):
+    with pytest.raises(NotAllowedError, match=r"only draw in <#30>, <#31> here\. Try it there"):
         policy.check_place(settings, Place(channel_id=99, parent_id=98))
 
 
@@ -52,16 +53,23 @@ def test_one_of_the_allowed_roles_is_enough() -> None:
     settings = GuildSettings(allowed_roles=frozenset({1, 2}))
 
     policy.check_roles(settings, frozenset({2, 7}))
-    with pytest.raises(NotAllowedError, match=r"<@&1>, <@&2> may draw"):
+    with pytest.raises(NotAllowedError, match=r"one of these roles to draw here: <@&1>, <@&2>\."):
         policy.check_roles(settings, frozenset({7}))
+    with pytest.raises(NotAllowedError, match=r"You need the <@&1> role to draw here\."):
+        policy.check_roles(GuildSettings(allowed_roles=frozenset({1})), frozenset({7}))
 
 
 @pytest.mark.parametrize(
     ("limits", "fits", "exceeds", "sentence"),
     [
-        ({"max_pixels": 4096}, {"width": 64, "height": 64}, {"width": 64, "height": 72}, "64 × 72 pixels are more"),
-        ({"max_steps": 20}, {"num_inference_steps": 20}, {"num_inference_steps": 21}, "at most 20 steps"),
-        ({"max_images": 1}, {"num_images": 1}, {"num_images": 2}, "at most 1 picture at once"),
+        (
+            {"max_pixels": 4096},
+            {"width": 64, "height": 64},
+            {"width": 64, "height": 72},
+            "is more than the 4,096 pixels",
+        ),
+        ({"max_steps": 20}, {"num_inference_steps": 20}, {"num_inference_steps": 21}, "up to 20 steps"),
+        ({"max_images": 1}, {"num_images": 1}, {"num_images": 2}, "up to 1 picture at once"),
     ],
 )
 def test_a_limit_allows_exactly_as_much_as_it_says(
@@ -77,10 +85,12 @@ def test_a_limit_allows_exactly_as_much_as_it_says(
 def test_a_style_that_the_server_does_not_offer_is_refused_and_none_is_always_possible() -> None:
     settings = GuildSettings(allowed_styles=frozenset({"ink", "pastel"}))
 
-    policy.check_style(settings, request(style="ink"))
-    policy.check_style(settings, request())
-    with pytest.raises(NotAllowedError, match=r"\(`ink`, `pastel`\), or none"):
-        policy.check_style(settings, request(style="pixel"))
+    policy.check_style(settings, request(style="ink"), STYLES)
+    policy.check_style(settings, request(), STYLES)
+    with pytest.raises(NotAllowedError, match=r"You can use \*\*Ink Wash\*\*, \*\*Pastel Anime\*\*, or none"):
+        policy.check_style(settings, request(style="pixel"), STYLES)
+    with pytest.raises(NotAllowedError, match=r"Draw without one"):
+        policy.check_style(GuildSettings(allowed_styles=frozenset({"gone"})), request(style="pixel"), STYLES)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +137,7 @@ def test_who_asks_from_another_channel_has_to_see_that_of_the_card_unless_the_pi
     blind = replace(origin(user_id=OTHER), place=elsewhere)
 
     for unseen in (blind, replace(blind, place=None), replace(blind, sight=lambda channel_id: channel_id == 99)):
-        with pytest.raises(NotFoundError, match="no longer known"):
+        with pytest.raises(NotFoundError, match="picture is gone"):
             policy.check_visible(job(), unseen)
     policy.check_visible(job(), replace(blind, sight=lambda channel_id: channel_id == CHANNEL))
     policy.check_visible(job(), replace(blind, place=Place(channel_id=99, parent_id=CHANNEL)))
@@ -136,7 +146,7 @@ def test_who_asks_from_another_channel_has_to_see_that_of_the_card_unless_the_pi
 
 @pytest.mark.parametrize("guild_id", [GUILD + 1, None])
 def test_strangers_from_elsewhere_learn_nothing_of_a_job(guild_id: int | None) -> None:
-    with pytest.raises(NotFoundError, match="no longer known"):
+    with pytest.raises(NotFoundError, match="picture is gone"):
         policy.check_visible(job(), origin(user_id=OTHER, guild_id=guild_id))
 
 
@@ -152,7 +162,7 @@ def test_others_may_draw_from_a_picture_unless_the_server_forbids_it() -> None:
     settings = replace(GuildSettings(), others_may_reuse=False)
 
     policy.check_reuse(settings, job(), origin())
-    with pytest.raises(NotAllowedError, match="only the member who asked"):
+    with pytest.raises(NotAllowedError, match="only the person who made a picture"):
         policy.check_reuse(settings, job(), origin(user_id=OTHER))
 
 
@@ -174,5 +184,5 @@ def test_an_upscale_beyond_the_servers_size_is_refused_without_advice_to_choose_
     settings = replace(GuildSettings(), max_pixels=64 * 64)
     upscale = request(width=96, height=96, init_image=InitImage(key="k", strength=0.3, drawn_here=True))
 
-    with pytest.raises(NotAllowedError, match=r"96 × 96 pixels.*This picture cannot be upscaled here\.$"):
+    with pytest.raises(NotAllowedError, match=r"upscale of this would be 96 × 96\..*this server allows\.$"):
         policy.check_amount(settings, upscale)

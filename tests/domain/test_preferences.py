@@ -194,12 +194,12 @@ def test_a_dash_or_blanks_clear_a_text_and_one_picture_is_no_default(nothing: st
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"style": "x" * 101}, "no style or size"),
-        ({"style": "a\u202eb"}, "no style or size"),
-        ({"size": "  "}, "no style or size"),
+        ({"style": "x" * 101}, "don't know a style or size"),
+        ({"style": "a\u202eb"}, "don't know a style or size"),
+        ({"size": "  "}, "don't know a style or size"),
         ({"num_images": 0}, "`images` must be between 1 and 4"),
         ({"num_images": 5}, "`images` must be between 1 and 4"),
-        ({"negative_prompt": "x" * 2001}, "negative prompt has 2,001 characters"),
+        ({"negative_prompt": "x" * 2001}, "What you leave out has 2,001 characters"),
     ],
 )
 def test_values_out_of_range_are_refused_with_a_sentence(values: dict[str, Any], words: str):

@@ -175,7 +175,7 @@ def test_what_is_still_too_large_comes_in_parts_of_which_nothing_is_missing() ->
     assert sum(len(part["credits"]) for part in parts) == 60
     assert [file.name for file in files] == [f"pastel-data-{n}.zip" for n in range(1, len(files) + 1)]
     assert [part["part"] for part in parts[:2]] == ["1", "2"]
-    assert [file.part for file in files[-2:]] == [f"{len(files) - 1}", f"{len(files)}, the last"]
+    assert [str(file.part) for file in files[-2:]] == [f"Part {len(files) - 1}", f"Part {len(files)}, the last one"]
     assert all(part["member"] == str(MEMBER) for part in parts)
 
 

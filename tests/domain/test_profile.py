@@ -26,7 +26,7 @@ def test_an_unknown_model_names_those_that_exist() -> None:
 
 def test_only_styles_of_the_models_family_are_offered() -> None:
     assert CATALOG.styles_for(PROFILE) == (PASTEL,)
-    with pytest.raises(InvalidRequestError, match="Available: `pastel`"):
+    with pytest.raises(InvalidRequestError, match=r"You can use \*\*Pastel Anime\*\*"):
         CATALOG.style("pixel", PROFILE)
 
 

@@ -14,7 +14,6 @@ from bot.domain.quota import (
     Limits,
     Payment,
     Usage,
-    counted,
     day_of,
     in_credits,
     left_today,
@@ -101,35 +100,40 @@ def test_the_days_allowance_is_used_before_grants(cost: int, standing: Usage, pa
             4,
             {"daily_credits": 10},
             Usage(spent=5, reserved=2),
-            f"This costs 4 credits, and you have 3 of today's 10 left here; they renew <t:{MIDNIGHT}:R>.",
+            f"This costs 4 credits and you have 3 left today. You'll have 10 again <t:{MIDNIGHT}:R>.",
         ),
         (
             4,
             {"daily_credits": 10},
             Usage(spent=9, granted=2),
-            f"This costs 4 credits, and you have 1 of today's 10 and 2 granted left here; they renew <t:{MIDNIGHT}:R>.",
+            "This costs 4 credits and you have 1 left today, plus 2 that were granted to you. "
+            f"You'll have 10 again <t:{MIDNIGHT}:R>.",
         ),
         (
             1,
             {"daily_credits": 0},
             Usage(),
-            f"This costs 1 credit, and you have 0 of today's 0 left here; they renew <t:{MIDNIGHT}:R>.",
+            f"This costs 1 credit and you have 0 left today. You'll have 0 again <t:{MIDNIGHT}:R>.",
         ),
         (
             2,
             {"operator_credits": 20},
             Usage(everywhere=19),
-            "This costs 2 credits, and you have 1 of today's 20 left over all servers of this bot; "
-            f"they renew <t:{MIDNIGHT}:R>.",
+            f"This costs 2 credits, and you have 1 left today in all servers together. You'll have 20 again <t:{MIDNIGHT}:R>.",
         ),
         (
             2,
             {"operator_credits": 20, "daily_credits": 5},
             Usage(everywhere=25, granted=7),
-            f"you have 0 of today's 20 left over all servers of this bot; they renew <t:{MIDNIGHT}:R>.",
+            f"you have 0 left today in all servers together. You'll have 20 again <t:{MIDNIGHT}:R>.",
         ),
-        (1, {"waiting_jobs": 3}, Usage(waiting=3), "You have 3 jobs waiting here, and 3 is the most at once."),
-        (1, {"waiting_jobs": 1, "daily_credits": 0}, Usage(waiting=4), "You have 4 jobs waiting here, and 1 is the most"),
+        (1, {"waiting_jobs": 3}, Usage(waiting=3), "You already have 3 requests in the queue, and 3 is the most allowed here."),
+        (
+            1,
+            {"waiting_jobs": 1, "daily_credits": 0},
+            Usage(waiting=4),
+            "already have 4 requests in the queue, and 1 is",
+        ),
     ],
 )
 def test_a_refusal_says_the_price_what_is_left_and_when_it_renews(
@@ -142,9 +146,9 @@ def test_a_refusal_says_the_price_what_is_left_and_when_it_renews(
 
 
 def test_a_refusal_says_what_would_help() -> None:
-    with pytest.raises(QuotaError, match=r"Fewer or smaller pictures or fewer steps cost less\.$"):
+    with pytest.raises(QuotaError, match=r"Fewer pictures, a smaller size or fewer steps cost less\.$"):
         pay(2, Limits(daily_credits=1), Usage(), now=NOW)
-    with pytest.raises(QuotaError, match=r"Wait until one is finished, or cancel one with `/queue show`\.$"):
+    with pytest.raises(QuotaError, match=r"Wait for one to finish, or cancel one with `/queue show`\.$"):
         pay(1, Limits(waiting_jobs=0), Usage(), now=NOW)
 
 
@@ -165,8 +169,7 @@ def test_what_is_left_today_is_never_below_nothing() -> None:
 
 
 def test_amounts_are_said_with_their_unit() -> None:
-    assert [in_credits(amount) for amount in (0, 1, 2, 12_345)] == ["0 credits", "1 credit", "2 credits", "12,345 credits"]
-    assert counted(1, "job") == "1 job"
+    assert [str(in_credits(amount)) for amount in (0, 1, 2, 12_345)] == ["0 credits", "1 credit", "2 credits", "12,345 credits"]
 
 
 amounts = st.integers(0, 30)

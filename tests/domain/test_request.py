@@ -66,7 +66,7 @@ def test_sides_that_are_no_multiple_of_eight_are_refused(width: int, height: int
 
 @pytest.mark.parametrize("prompt", ["", "   ", "\n\t", "\x00\x07", "\u2028", "\u200b\u200d"])
 def test_a_prompt_without_words_is_refused_with_an_example(prompt: str) -> None:
-    with pytest.raises(InvalidRequestError, match="Say what to draw"):
+    with pytest.raises(InvalidRequestError, match="Try something like"):
         request(prompt=prompt)
 
 
@@ -74,22 +74,22 @@ def test_a_prompt_may_have_2000_characters_and_not_one_more() -> None:
     assert len(request(prompt="x" * MAX_PROMPT_LENGTH).prompt) == 2000
     with pytest.raises(InvalidRequestError, match="2,001 characters"):
         request(prompt="x" * 2001)
-    with pytest.raises(InvalidRequestError, match="negative prompt has 6,000"):
+    with pytest.raises(InvalidRequestError, match="leave out has 6,000"):
         request(negative_prompt="x" * 6000)
 
 
 def test_mentions_and_markdown_stay_as_they_are() -> None:
     words = "@everyone <@1> **bold** `code` [link](https://example.org)"
-    assert clean_prompt(words, "prompt") == words
+    assert clean_prompt(words) == words
 
 
 @given(st.text(max_size=MAX_PROMPT_LENGTH))
 def test_a_cleaned_prompt_is_one_line_without_control_characters(text: str) -> None:
-    cleaned = clean_prompt(text, "prompt")
+    cleaned = clean_prompt(text)
 
     assert not [char for char in cleaned if unicodedata.category(char) in {"Cc", "Zl", "Zp", "Cs"}]
     assert cleaned == " ".join(cleaned.split())
-    assert clean_prompt(cleaned, "prompt") == cleaned
+    assert clean_prompt(cleaned) == cleaned
 
 
 @given(
@@ -169,9 +169,9 @@ def test_several_styles_are_kept_in_their_order_each_once_and_not_too_many() -> 
     assert GenerationRequest.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
     assert request(more_styles=(ink,)).styles == (ink,)
     for refused, words in (
-        ((ink, ink), "stands there twice"),
-        ((StyleChoice(name="pastel", weight=1.0),), "stands there twice"),
-        ((ink, line, StyleChoice(name="wash", weight=1.0)), "At most 3 styles"),
+        ((ink, ink), "the same style twice"),
+        ((StyleChoice(name="pastel", weight=1.0),), "the same style twice"),
+        ((ink, line, StyleChoice(name="wash", weight=1.0)), "up to 3 styles"),
         ((StyleChoice(name="ink", weight=1.6),), "must be between 0 and 1.5"),
     ):
         with pytest.raises(InvalidRequestError, match=words):
@@ -201,7 +201,7 @@ def test_a_variation_out_of_range_is_refused(seed: int, strength: float) -> None
 
 
 def test_variations_of_variations_end_at_a_limit() -> None:
-    with pytest.raises(InvalidRequestError, match="Use Remix"):
+    with pytest.raises(InvalidRequestError, match=r"Use \*\*Remix\*\*"):
         request(blends=tuple(NoiseBlend(seed=seed, strength=0.5) for seed in range(MAX_BLENDS + 1)))
 
 

@@ -69,17 +69,17 @@ def test_a_tag_takes_the_place_of_no_style_and_of_a_default_one(none: str | None
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        ("1girl <lora:far away:1>", "names `far away`"),
+        ("1girl <lora:far away:1>", "draw with `far away`"),
         ("1girl <lora:a:1><lora:b:1><lora:c:1><lora:d:1>", "`a`, `b`, `c` and 1 more"),
-        ("1girl <lora:lcm:1>", "names `lcm`"),
-        ("1girl <lora::1>", "names `<lora::1>`"),
-        (f"1girl <lora:{'x' * 900}:1>", f"names `{'x' * 40}`"),
-        ("1girl <hypernet:ink:1>", "names `ink`"),
-        ("1girl <lora:`@here` x:1>", "names `@here x`"),
-        ("1girl <lora:ink:much>", "tag of `ink`"),
-        ("1girl <lora:ink:nan>", "tag of `ink`"),
-        ("1girl <lora:ink:0.5:secret words>", "tag of `ink`"),
-        ("1girl <lora:ink:0.5:lbw=secret>", "tag of `ink`"),
+        ("1girl <lora:lcm:1>", "draw with `lcm`"),
+        ("1girl <lora::1>", "draw with `<lora::1>`"),
+        (f"1girl <lora:{'x' * 900}:1>", f"draw with `{'x' * 40}`"),
+        ("1girl <hypernet:ink:1>", "draw with `ink`"),
+        ("1girl <lora:`@here` x:1>", "draw with `@here x`"),
+        ("1girl <lora:ink:much>", "tag for `ink`"),
+        ("1girl <lora:ink:nan>", "tag for `ink`"),
+        ("1girl <lora:ink:0.5:secret words>", "tag for `ink`"),
+        ("1girl <lora:ink:0.5:lbw=secret>", "tag for `ink`"),
     ],
 )
 def test_what_cannot_be_drawn_with_is_refused_by_name(prompt: str, words: str):
@@ -91,14 +91,14 @@ def test_what_cannot_be_drawn_with_is_refused_by_name(prompt: str, words: str):
 
 
 def test_what_the_server_does_not_offer_is_no_style_here_and_is_not_named_among_those_that_are():
-    with pytest.raises(InvalidRequestError, match="names `ink`") as caught:
+    with pytest.raises(InvalidRequestError, match="draw with `ink`") as caught:
         typed("1girl <lora:ink:1>", replace(UNCHANGED, allowed_styles=frozenset({"pastel"})))
 
-    assert str(caught.value).endswith("another style: `pastel`.")
+    assert str(caught.value).endswith("one of my styles: **Pastel Anime**.")
 
 
 def test_a_tag_among_what_is_left_out_is_refused_and_leaves_a_default():
-    with pytest.raises(InvalidRequestError, match="Move `ink` to the prompt"):
+    with pytest.raises(InvalidRequestError, match="Move `ink` to your prompt"):
         typed("1girl", negative_prompt="hat <lora:ink:1>")
     for tag in ("<lora:ink:1>", "<lo<lora:ink:1>ra:ink:1>"):  # a default of before such tags were refused
         settings = replace(UNCHANGED, default_negative_prompt=f"hat, {tag}")
@@ -112,7 +112,7 @@ def test_a_weight_beyond_what_is_possible_is_refused_as_the_options_is():
 
 
 def test_the_length_of_a_prompt_counts_its_tags():
-    with pytest.raises(InvalidRequestError, match="at most 2,000"):
+    with pytest.raises(InvalidRequestError, match="up to 2,000"):
         typed("x" * (MAX_PROMPT_LENGTH - 10) + " <lora:ink:1>")
 
 

@@ -200,7 +200,7 @@ def a_damaged_style(device: Device, luck: random.Random) -> str:
     else:
         file.write_bytes([whole[:cut], luck.randbytes(cut), b""][way])
     device.hit()
-    return "cannot be used"
+    return "something's wrong with its file"
 
 
 def somewhere(device: Device, luck: random.Random, strike: Callable[[], None]) -> None:

@@ -16,12 +16,12 @@ import pytest
 
 from bot.domain.downloads import DownloadError, Transfer
 from bot.domain.profile import ModelProfile, ModelSource, Style
-from bot.errors import GenerationError, ModelError
+from bot.errors import ModelError
 from bot.inference import hub as inference_hub
 from bot.inference.hub import HuggingFaceHub, fetch_model
 from bot.inference.loading.model_files import check_weights
 from bot.inference.loading.pipelines import load_model
-from bot.inference.loras.loader import LoraLoader
+from bot.inference.loras.loader import LoraLoader, UnusableStyleError
 from tests.inference.fake_hub import FakeHub, fake_hub, point_at
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, copy_of, hub_folder, pastel_style, tiny_profile
 
@@ -78,8 +78,9 @@ def test_reading_weights_asks_nobody_even_where_they_are_missing(hub: FakeHub, m
     with pytest.raises(ModelError, match="is not on this machine"):
         load_model(PROFILE, device="cpu", cache_dir=tmp_path)
     pipeline = load_model(PROFILE, device="cpu", cache_dir=models.cache_dir).text2img
-    with pytest.raises(GenerationError, match="is not on this machine"):
+    with pytest.raises(UnusableStyleError) as caught:
         LoraLoader(pipeline, cache_dir=tmp_path).activate([(pastel_style(), 1.0)])
+    assert "is not on this machine" in caught.value.reason
 
     assert hub.requests == []
 
@@ -144,7 +145,7 @@ def test_a_lora_is_fetched_once_by_a_process_of_its_own_that_says_how_far_it_is(
     style, store = pastel_style(), HuggingFaceHub(PROFILE, cache_dir=tmp_path)
     size = (hub.repos[LORA_REPO] / LORA_FILE).stat().st_size
     transfers = fetch_style(store, style)
-    assert (transfers[-1].title, transfers[-1].done, transfers[-1].total) == (f"the style {style.title}", size, size)
+    assert (transfers[-1].title, transfers[-1].done, transfers[-1].total) == (style.title, size, size)
     assert hub.downloads() == [LORA_FILE]
 
     assert fetch_style(store, style) == []

@@ -13,6 +13,7 @@ from typing import TypeVar
 from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.job import JobId, JobStatus, ReplyTarget
+from bot.domain.language import Language
 from bot.ports import MessengerError
 from tests.fakes import DIRECT, FakeClock
 
@@ -112,7 +113,7 @@ class FakeDiscord:
     async def open_direct(self, user_id: int) -> int:
         return await self._request(None, lambda: DIRECT + user_id)
 
-    async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:
+    async def tell(self, channel_id: int, sentence: object, *, nonce: str, language: Language | None = None) -> int:
         return await self._request(None, lambda: self._new(channel_id))
 
     async def delete(self, reply: ReplyTarget) -> None:

@@ -10,6 +10,7 @@ from bot.domain.audience import Audience
 from bot.domain.delivery import PATIENCE, DeliveryFault
 from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.job import Job, JobStatus, Place
+from bot.domain.language import Language
 from bot.domain.operator_rules import OperatorRules
 from bot.domain.safety import Rating, SafetyLevel, Showing
 from bot.messages import message
@@ -90,7 +91,7 @@ async def test_after_a_day_the_pictures_come_by_direct_message_with_a_link(
     shown = harness.messenger.shown[-1]
     assert shown.reply.channel_id == DIRECT + MEMBER
     assert [file.data for file in shown.card.files] == [b"PNG of 1000"]
-    assert PLACE in shown.card.note
+    assert PLACE in str(shown.card.note)
     done = await harness.job(job.id)
     assert (done.status, done.reply.channel_id) == (JobStatus.DELIVERED, DIRECT + MEMBER)
 
@@ -152,7 +153,7 @@ async def test_pictures_that_go_too_far_for_a_direct_message_are_named_there_and
     assert harness.messenger.ways == ["edit_by_id", "open_direct", "tell"]
     (sentence,) = harness.messenger.sentences
     assert PLACE in sentence
-    assert "may not be shown in a direct message" in sentence
+    assert "can't show it in a direct message" in sentence
     assert await harness.status(job) is JobStatus.UNDELIVERABLE
     assert await ledger(harness, job) == (0, 0)
 
@@ -170,7 +171,8 @@ async def test_what_a_host_draws_in_some_servers_only_is_not_shown_by_direct_mes
 
 
 async def test_a_failure_is_told_by_direct_message_too_and_a_cancelled_job_is_not(harness: ServicesHarness) -> None:
-    failed, cancelled = await harness.add(1, reply=reply(token=None)), await harness.add(2, reply=reply(token=None))
+    failed = await harness.add(1, reply=reply(token=None), language=Language.GERMAN)
+    cancelled = await harness.add(2, reply=reply(token=None))
     claimed = await harness.claim()
     await harness.jobs.fail(failed.id, claimed.attempt, message("No luck."), now=harness.clock.now())
     await harness.jobs.cancel(cancelled.id, now=harness.clock.now())
@@ -180,6 +182,7 @@ async def test_a_failure_is_told_by_direct_message_too_and_a_cancelled_job_is_no
 
     (sentence,) = harness.messenger.sentences
     assert sentence.endswith("No luck.")
+    assert harness.messenger.languages == [Language.GERMAN]
     assert not await harness.is_open(failed)
     assert not await harness.is_open(cancelled)
 

@@ -61,7 +61,7 @@ async def test_the_card_shows_pictures_titles_and_the_link_to_its_parent(harness
     assert (card.model_title, card.style_titles) == ("Test Model", ("Pastel Anime",))
     assert [file.name for file in card.files] == [f"pastel-{job.id}-1.png", f"pastel-{job.id}-2.png"]
     assert [file.data for file in card.files] == [b"PNG of 1000", b"PNG of 1001"]
-    assert card.files[1].description == "Picture 2 of 2: green hair, beanie, night"
+    assert str(card.files[1].description) == "Picture 2 of 2: green hair, beanie, night"
     assert [image.seed for image in card.images] == [1000, 1001]
     assert card.parent is not None
     assert (card.parent.user_id, card.parent.guild_id) == (MEMBER, GUILD)

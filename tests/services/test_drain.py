@@ -45,7 +45,7 @@ async def test_nothing_new_is_taken_in_while_it_drains(harness: ServicesHarness)
     harness.services.drain.begin()
     harness.services.drain.begin()
 
-    with pytest.raises(NotAllowedError, match="take nothing new"):
+    with pytest.raises(NotAllowedError, match="can't take new pictures"):
         await harness.submit(1)
     assert await harness.jobs.counts() == {}
 

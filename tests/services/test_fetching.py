@@ -86,7 +86,7 @@ async def test_a_hub_that_does_not_answer_fails_those_who_asked_with_a_sentence_
 
     failed = await harness.wait_for(JobStatus.FAILED, job)
     assert failed.failure is not None
-    assert "right now: could not be downloaded: the hub did not answer" in str(failed.failure)
+    assert f"couldn't download the style **{PASTEL.title}**" in str(failed.failure)
     assert "try again in a minute" in str(failed.failure)
     assert failed.attempt == 0
     assert await harness.is_open(job)

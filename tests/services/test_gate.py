@@ -91,7 +91,7 @@ async def test_the_rules_of_one_server_do_not_hold_in_another_or_in_direct_messa
 async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(harness: ServicesHarness) -> None:
     await block(harness, minutes=5)
 
-    with pytest.raises(NotAllowedError, match=r"until <t:\d+:f>.* Their reason: spam"):
+    with pytest.raises(NotAllowedError, match=r"until <t:\d+:f>.* Reason: spam"):
         await draw(harness, origin(1))
     await draw(harness, origin(2, user_id=OTHER))
     await draw(harness, origin(3, guild_id=None))
@@ -103,7 +103,7 @@ async def test_a_blocked_member_gets_no_form_to_fill_in_for_nothing(harness: Ser
     await block(harness, minutes=5)
 
     for question in (generation.remix_draft(job.id, origin()), findings.to_fill_in("a cat", origin())):
-        with pytest.raises(NotAllowedError, match="Their reason: spam"):
+        with pytest.raises(NotAllowedError, match="Reason: spam"):
             await question
 
     assert (await findings.in_text("a cat", origin())).adoption.draft.prompt == "a cat"
@@ -117,7 +117,7 @@ async def test_a_block_that_comes_between_gate_and_queue_still_holds(harness: Se
     """It cancels what waits; a job that slipped in behind it would be drawn."""
     await block(harness)
 
-    with pytest.raises(NotAllowedError, match="have blocked you"):
+    with pytest.raises(NotAllowedError, match="can't draw in this server"):
         await harness.jobs.add(new_job(), limits=UNLIMITED, now=harness.clock.now())
     assert await harness.jobs.counts() == {}
 
@@ -133,9 +133,9 @@ async def test_a_block_ends_by_itself(harness: ServicesHarness) -> None:
     ("setting", "draft", "sentence"),
     [
         ({"max_pixels": 4096}, {"size": "portrait"}, "Choose a smaller size"),
-        ({"max_steps": 3}, {"num_inference_steps": 4}, "at most 3 steps"),
-        ({"max_images": 2}, {"num_images": 3}, "at most 2 pictures"),
-        ({"allowed_styles": frozenset({"ink"})}, {"style": "pastel"}, "does not offer that style"),
+        ({"max_steps": 3}, {"num_inference_steps": 4}, "up to 3 steps"),
+        ({"max_images": 2}, {"num_images": 3}, "up to 2 pictures"),
+        ({"allowed_styles": frozenset({"ink"})}, {"style": "pastel"}, "doesn't offer that style"),
         ({"blocked_words": ("cat",)}, {}, "word"),
     ],
 )
@@ -236,10 +236,10 @@ async def test_roles_decide_how_much_a_member_may_use(harness: ServicesHarness) 
     await rule(harness, lambda settings: replace(settings, daily_credits=1, role_credits={ROLE: 2}))
 
     await draw(harness, origin(1))
-    with pytest.raises(QuotaError, match="0 of today's 1"):
+    with pytest.raises(QuotaError, match=r"0 left today\. You'll have 1 again"):
         await draw(harness, origin(2))
     await draw(harness, replace(origin(3), role_ids=frozenset({ROLE})))
-    with pytest.raises(QuotaError, match="0 of today's 2"):
+    with pytest.raises(QuotaError, match=r"0 left today\. You'll have 2 again"):
         await draw(harness, replace(origin(4), role_ids=frozenset({ROLE})))
 
 
@@ -257,9 +257,9 @@ async def test_a_server_may_keep_pictures_to_those_who_asked_for_them(harness: S
     await rule(harness, lambda settings: replace(settings, others_may_reuse=False))
 
     await service.propose_reroll(job.id, origin(2))
-    with pytest.raises(NotAllowedError, match="only the member who asked"):
+    with pytest.raises(NotAllowedError, match="only the person who made a picture"):
         await service.propose_reroll(job.id, origin(3, user_id=OTHER))
-    with pytest.raises(NotAllowedError, match="only the member who asked"):
+    with pytest.raises(NotAllowedError, match="only the person who made a picture"):
         await service.remix_draft(job.id, origin(4, user_id=OTHER))
     await service.details(job.id, origin(5, user_id=OTHER))
 
@@ -275,7 +275,7 @@ async def test_a_job_of_another_server_is_unknown_whatever_the_custom_id_says(ha
         service.propose_remix(job.id, Draft(prompt="a"), stranger),
         service.details(job.id, stranger),
     ):
-        with pytest.raises(NotFoundError, match="no longer known"):
+        with pytest.raises(NotFoundError, match="picture is gone"):
             await question
 
 
@@ -303,7 +303,7 @@ async def test_words_are_judged_whichever_way_they_come_in(harness: ServicesHarn
         ),
         start=2,
     ):
-        with pytest.raises(NotAllowedError, match="moderators of this server"):
+        with pytest.raises(NotAllowedError, match="this server"):
             await service.submit(proposal, origin(number), reply())
     assert await harness.jobs.counts() == {"delivered": 1}
     await service.submit(await service.with_upload(harmless, b"sketch", 0.6), origin(9), reply())
@@ -322,7 +322,7 @@ async def test_words_that_a_lora_tag_of_an_older_job_took_apart_are_judged_as_th
         ),
         start=2,
     ):
-        with pytest.raises(NotAllowedError, match="moderators of this server"):
+        with pytest.raises(NotAllowedError, match="this server"):
             await service.submit(proposal, origin(number), reply())
 
 

@@ -136,7 +136,7 @@ async def test_a_picture_that_does_not_exist_cannot_be_varied(harness: ServicesH
     vary = harness.services.generation.propose_variation
 
     for index in (-1, 1, 99):
-        with pytest.raises(NotFoundError, match="choose 1 to 1"):
+        with pytest.raises(NotFoundError, match="Choose from 1 to 1"):
             await vary(finished.id, index, VariationStrength.SUBTLE, origin())
     with pytest.raises(InvalidRequestError, match="no picture yet"):
         await vary(waiting.id, 0, VariationStrength.SUBTLE, origin())
@@ -187,7 +187,7 @@ async def test_a_size_or_style_that_is_no_longer_offered_stops_a_reroll_and_is_l
 
     with pytest.raises(InvalidRequestError, match="128 × 128"):
         await service.propose_reroll(job.id, origin())
-    with pytest.raises(InvalidRequestError, match="no style of that name"):
+    with pytest.raises(InvalidRequestError, match="don't know that style"):
         await service.propose_reroll(styled.id, origin())
     assert (await service.remix_draft(job.id, origin())).size is None
     assert (await service.remix_draft(styled.id, origin())).style is None

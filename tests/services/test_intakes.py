@@ -116,7 +116,7 @@ async def test_what_is_refused_only_when_it_is_stored_leaves_no_file(harness: Se
     await taking
 
     assert answer.said[0] == "thinking"
-    assert "credit" in answer.said[1]
+    assert "credit" in str(answer.said[1])
     assert (await stored(harness), harness.store.files, await open_intakes(harness)) == (None, {}, 0)
 
 
@@ -190,7 +190,8 @@ async def test_a_start_says_that_a_file_was_lost_and_costs_nothing(harness: Serv
 
     assert await harness.services.intakes.look()
 
-    assert harness.messenger.sentences == [LOST]
+    assert harness.messenger.sentences == [str(LOST)]
+    assert harness.messenger.languages == [Language.JAPANESE]
     assert (await stored(harness), await open_intakes(harness)) == (None, 0)
 
 
@@ -255,7 +256,7 @@ async def test_a_slow_disk_refuses_a_file_in_place_of_reading_it(harness: Servic
     monkeypatch.setattr(harness.services.intakes, "_patience", 0.0)
     answer = FakeAnswer()
 
-    with pytest.raises(InvalidRequestError, match="nothing was taken"):
+    with pytest.raises(InvalidRequestError, match="didn't take your request"):
         await take_in(harness, answer)
 
     assert (answer.said, await open_intakes(harness), harness.attachments.fetched) == (["patience"], 0, [])
@@ -275,7 +276,7 @@ async def test_an_erasure_takes_open_intakes_back(harness: ServicesHarness):
         await asyncio.sleep(0.01)
 
     assert (await stored(harness), harness.store.files) == (None, {})
-    assert "deleted while" in answer.said[-1]
+    assert "deleted while" in str(answer.said[-1])
 
 
 async def _none_open(harness: ServicesHarness) -> bool:

@@ -85,7 +85,7 @@ async def test_those_who_manage_the_server_grant_credits_to_anybody(harness: Ser
     ],
 )
 async def test_nobody_else_grants(harness: ServicesHarness, actor: Actor) -> None:
-    with pytest.raises(NotAllowedError, match="manage this server"):
+    with pytest.raises(NotAllowedError, match="Manage Server"):
         await harness.services.quotas.grant(2, user_id=OTHER, actor=actor, interaction_id=70)
 
     assert (await harness.services.quotas.statement(origin(user_id=OTHER))).standing == Usage()

@@ -374,7 +374,7 @@ async def test_a_refusal_comes_out_of_a_slow_disk_too(harness: ServicesHarness, 
 async def test_after_a_minute_nothing_is_taken(harness: ServicesHarness, monkeypatch: pytest.MonkeyPatch):
     answer = FakeAnswer()
 
-    with pytest.raises(InvalidRequestError, match="nothing was taken"):
+    with pytest.raises(InvalidRequestError, match="didn't take your request"):
         await slowly(harness, monkeypatch, answer, waited=reception.LONGEST_WAIT + 1)
 
     assert answer.said == ["patience"]

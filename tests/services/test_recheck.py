@@ -24,12 +24,12 @@ Edit = Callable[[GuildSettings], GuildSettings]
 ADULT = Place(channel_id=CHANNEL, age_restricted=True)
 ANYTHING: Edit = lambda settings: replace(settings, safety=SafetyLevel.AGE_RESTRICTED)  # noqa: E731
 TIGHTENED: dict[str, tuple[Edit, str]] = {
-    "a word": (lambda settings: replace(settings, blocked_words=("beanie",)), "do not want a word of this prompt"),
-    "the channel": (lambda settings: replace(settings, allowed_channels=frozenset({99})), "only in <#99>"),
-    "the steps": (lambda settings: replace(settings, max_steps=3), "at most 3 steps"),
-    "the size": (lambda settings: replace(settings, max_pixels=4096), "more than this server allows"),
-    "the pictures": (lambda settings: replace(settings, max_images=1), "at most 1 picture at once"),
-    "the style": (lambda settings: replace(settings, allowed_styles=frozenset({"none"})), "does not offer that style"),
+    "a word": (lambda settings: replace(settings, blocked_words=("beanie",)), "a word this server has blocked"),
+    "the channel": (lambda settings: replace(settings, allowed_channels=frozenset({99})), "only draw in <#99>"),
+    "the steps": (lambda settings: replace(settings, max_steps=3), "up to 3 steps"),
+    "the size": (lambda settings: replace(settings, max_pixels=4096), "than the 4,096 pixels this server allows"),
+    "the pictures": (lambda settings: replace(settings, max_images=1), "up to 1 picture at once"),
+    "the style": (lambda settings: replace(settings, allowed_styles=frozenset({"none"})), "doesn't offer that style"),
 }
 ASKED = request(num_images=2, height=96, more_styles=(StyleChoice(name=PASTEL.name, weight=1.0),))
 
@@ -99,7 +99,7 @@ async def test_sexual_words_are_asked_about_again(harness: ServicesHarness, clas
     harness.start_worker()
     harness.start_delivery()
 
-    await refused(harness, job, "Nudity and sex are not allowed here", drawn=False)
+    await refused(harness, job, "Nudity and sexual content aren't allowed here", drawn=False)
 
 
 async def test_a_picture_is_judged_by_the_rating_that_holds_when_it_is_drawn(
@@ -176,7 +176,7 @@ async def test_a_name_that_an_operator_added_holds_for_what_waits(harness: Servi
     harness.start_worker()
     harness.start_delivery()
 
-    await refused(harness, job, "never draws minors", drawn=False)
+    await refused(harness, job, "never draw minors", drawn=False)
 
 
 @pytest.mark.parametrize("place", [Place(channel_id=CHANNEL, parent_id=99), Place(channel_id=99), None])

@@ -102,7 +102,7 @@ async def test_ever_so_many_drawings_stopped_at_the_last_step_use_the_allowance_
         await harness.services.generation.cancel(job.id, OWNER)
         await until(lambda: len(harness.generator.ended) == number)  # noqa: B023  # waited for in this turn of the loop
 
-    with pytest.raises(QuotaError, match="0 of today's 2"):
+    with pytest.raises(QuotaError, match=r"0 left today\. You'll have 2 again"):
         await harness.submit(3)
 
 
@@ -212,7 +212,7 @@ async def test_a_deletion_that_discord_refuses_says_so_and_can_be_repeated(harne
     job = await harness.delivered()
     harness.messenger.fail("delete", fault(DeliveryFault.FORBIDDEN))
 
-    with pytest.raises(UserError, match="by hand") as refused:
+    with pytest.raises(UserError, match="delete it yourself") as refused:
         await harness.services.generation.delete(job.id, OWNER)
     assert str(refused.value) == CARD_STAYS
     assert harness.store.files == {}

@@ -188,7 +188,7 @@ async def test_a_removal_whose_message_discord_refuses_to_change_is_shown_an_hou
     harness: ServicesHarness, job: Job
 ) -> None:
     harness.board.faults.append(fault(DeliveryFault.UNAVAILABLE))
-    with pytest.raises(UserError, match="could not change the message"):
+    with pytest.raises(UserError, match="couldn't update the report"):
         await harness.services.reports.remove(job.id, A_MODERATOR)
 
     await a_round(harness)

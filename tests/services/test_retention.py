@@ -54,7 +54,7 @@ async def test_pictures_that_went_can_be_drawn_again_but_not_varied(harness: Ser
     harness.clock.advance(8 * DAY)
     await harness.services.retention.enforce()
 
-    with pytest.raises(NotFoundError, match="no longer stored, so there is nothing to start from"):
+    with pytest.raises(NotFoundError, match="no longer have these pictures, so there's nothing to start from"):
         await harness.services.generation.propose_variation(job.id, 0, VariationStrength.SUBTLE, origin())
     await harness.services.generation.propose_reroll(job.id, origin())
 

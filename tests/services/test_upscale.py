@@ -81,7 +81,7 @@ async def test_a_picture_that_is_not_there_cannot_be_upscaled(harness: ServicesH
     propose = harness.services.generation.propose_upscale
 
     for index in (-1, 1, 99):
-        with pytest.raises(NotFoundError, match="choose 1 to 1"):
+        with pytest.raises(NotFoundError, match="Choose from 1 to 1"):
             await propose(finished.id, index, origin())
     with pytest.raises(InvalidRequestError, match="no picture yet"):
         await propose(waiting.id, 0, origin())
@@ -105,9 +105,9 @@ async def test_an_upscale_is_neither_upscaled_nor_varied(harness: ServicesHarnes
     upscaled = await upscale(harness, await harness.delivered())
     service = harness.services.generation
 
-    with pytest.raises(InvalidRequestError, match="is an upscale already"):
+    with pytest.raises(InvalidRequestError, match="already an upscale"):
         await service.propose_upscale(upscaled.id, 0, origin(3))
-    with pytest.raises(InvalidRequestError, match="is an upscale already"):
+    with pytest.raises(InvalidRequestError, match="already an upscale"):
         await service.propose_variation(upscaled.id, 0, VariationStrength.SUBTLE, origin(3))
 
 
@@ -157,7 +157,7 @@ async def test_who_cannot_see_the_originals_channel_draws_nothing_from_it_by_way
     job = await harness.delivered(reply=reply(channel_id=CHANNEL + 1))
     upscaled = await upscale(harness, job)
 
-    with pytest.raises(NotFoundError, match="made of was deleted"):
+    with pytest.raises(NotFoundError, match="original of this picture was deleted"):
         await harness.services.generation.propose_reroll(upscaled.id, origin(3, user_id=OTHER))
 
 
@@ -184,8 +184,8 @@ async def test_no_member_can_say_that_their_picture_was_drawn_here(harness: Serv
 @pytest.mark.parametrize(
     ("rules", "sentence"),
     [
-        (GuildSettings(max_pixels=64 * 64), "cannot be upscaled here"),
-        (GuildSettings(blocked_words=("hat",)), "do not want a word"),
+        (GuildSettings(max_pixels=64 * 64), "An upscale of this would be"),
+        (GuildSettings(blocked_words=("hat",)), "a word this server has blocked"),
     ],
 )
 async def test_a_servers_rules_hold_for_upscales(harness: ServicesHarness, rules: GuildSettings, sentence: str) -> None:
@@ -206,7 +206,7 @@ async def test_where_others_may_not_reuse_a_picture_they_may_not_upscale_it(harn
     await harness.repositories.guild_settings.change(GUILD, lambda _: rules, by=MODERATOR, now=harness.clock.now())
     propose = harness.services.generation.propose_upscale
 
-    with pytest.raises(NotAllowedError, match="only the member who asked"):
+    with pytest.raises(NotAllowedError, match="only the person who made a picture"):
         await propose(job.id, 0, origin(2, user_id=OTHER))
     await propose(job.id, 0, origin(2))
 

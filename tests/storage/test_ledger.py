@@ -53,7 +53,7 @@ async def test_an_allowance_is_used_up_to_its_last_credit_and_no_further(store: 
 
     sentence = await refused(store, 3, THREE)
 
-    assert "costs 1 credit, and you have 0 of today's 3 left here" in sentence
+    assert "costs 1 credit and you have 0 left today. You'll have 3 again" in sentence
     assert await standing(store) == Usage(reserved=3, everywhere=3, waiting=2)
     assert await store.scalar("SELECT COUNT(*) FROM jobs") == 2
 
@@ -131,7 +131,7 @@ async def test_a_clock_that_is_stepped_renews_no_credits(store: Store, wrong: ti
 
     sentence = await refused(store, second, THREE, now=NOW + wrong)
 
-    assert f"they renew <t:{int(NOW.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) + 86400}:R>" in sentence
+    assert f"again <t:{int(NOW.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) + 86400}:R>" in sentence
     await store.add(id_made_at(NOW + timedelta(days=1)), limits=THREE, num_images=3, now=NOW + wrong)
 
 
@@ -177,7 +177,7 @@ async def test_granted_credits_are_used_after_the_allowance_and_do_not_expire(st
         ("reserve", "granted", 1, 0),
     ]
     assert await standing(store) == Usage(reserved=3, granted=3, granted_reserved=1, everywhere=4, waiting=1)
-    assert "0 of today's 3 and 3 granted left here" in await refused(store, 2, THREE, num_images=4)
+    assert "0 left today, plus 3 that were granted to you" in await refused(store, 2, THREE, num_images=4)
     next_year = NOW + timedelta(days=365)
     assert (await standing(store, now=next_year)).granted == 3
     await store.add(3, limits=Limits(daily_credits=0), now=next_year, num_images=3)
@@ -223,7 +223,7 @@ async def test_the_operators_cap_counts_all_servers_both_purses_and_the_day(stor
     await store.add(2, limits=cap, guild_id=201)
     await store.add(3, limits=cap, guild_id=None)
 
-    assert "0 of today's 4 left over all servers" in await refused(store, 4, cap)
+    assert "0 left today in all servers together. You'll have 4 again" in await refused(store, 4, cap)
     await store.add(5, limits=cap, user_id=101)
     await store.add(6, limits=cap, now=NOW + timedelta(days=1), num_images=4)
 
@@ -234,7 +234,7 @@ async def test_waiting_jobs_are_capped_for_a_member_in_a_server(store: Store) ->
     await store.add(2, limits=two)
     await store.claim()  # what is drawn right now counts too
 
-    assert "You have 2 jobs waiting here, and 2 is the most at once" in await refused(store, 3, two)
+    assert "You already have 2 requests in the queue, and 2 is the most allowed here" in await refused(store, 3, two)
     await store.add(4, limits=two, guild_id=201)
     await store.add(5, limits=two, user_id=101)
     await store.jobs.cancel(first.id, now=NOW)

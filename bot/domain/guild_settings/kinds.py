@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-from bot.domain.request import clean_prompt
+from bot.domain.request import LEFT_OUT_TOO_LONG, clean_prompt, one_line
 from bot.errors import InvalidRequestError
 
 MAX_LISTED: Final = 25  # Discord's select holds so many channels, roles or styles
@@ -100,7 +100,7 @@ class Text(_Kind):
     """Words for a prompt, on one line."""
 
     def checked(self, name: str, value: str) -> str:
-        return clean_prompt(value, _quoted(name))
+        return clean_prompt(value, too_long=LEFT_OUT_TOO_LONG)
 
     def decode(self, name: str, value: Any) -> str:
         return _text(name, value)
@@ -113,7 +113,7 @@ class Words(_Kind):
     def checked(self, name: str, value: Iterable[str]) -> tuple[str, ...]:
         kept: dict[str, str] = {}
         for word in value:
-            line = clean_prompt(word, _quoted(name))
+            line = one_line(word)
             if len(line) > MAX_WORD_LENGTH or not any(char.isalnum() for char in line):
                 raise InvalidRequestError(
                     "A blocked word can have up to {most} characters and needs a letter or a digit. "

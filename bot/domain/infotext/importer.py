@@ -28,11 +28,14 @@ from bot.domain.request import (
 )
 from bot.domain.sampler import SAMPLERS
 from bot.errors import InvalidRequestError
+from bot.messages import Message, message, translatable
 
-NUMBERS_HINT = "Write the numbers like this: `Steps: 28, CFG scale: 7, Seed: 42`. Leave out what you do not care about."
-SEED_HINT = "`Variations` go with the seed that they vary. Write its number after `Seed:`, or leave them out."
-UNREAD = "I cannot read the form in which this is written. Copy what you want of it into `/anime`."
-UNREAD_OF = "{program} wrote this in a form that I cannot read. Copy what you want of it into `/anime`."
+NUMBERS_HINT = translatable(
+    "Write the numbers like this: `Steps: 28, CFG scale: 7, Seed: 42`. Leave out what you don't care about."
+)
+SEED_HINT = translatable("`Variations` only work with their seed. Write its number after `Seed:`, or leave them out.")
+UNREAD = translatable("I can't read the format of these settings. Copy what you want from them into `/anime`.")
+UNREAD_OF = translatable("{program} wrote these settings in a format I can't read. Copy what you want from them into `/anime`.")
 QUALITY, STEPS, GUIDANCE, SEED, WEIGHT = "Quality", "Steps", "CFG scale", "Seed", "Style weight"
 VARIATIONS = "Variations"
 
@@ -60,9 +63,9 @@ class UnavailableSetting:
     adoption: ImportedSettings
 
 
-def unread_sentence(program: str | None) -> str:
+def unread_sentence(program: str | None) -> Message:
     """Returns the sentence for a text in a form that nobody here reads. `program` has to be ready to be shown."""
-    return UNREAD if program is None else UNREAD_OF.format(program=program)
+    return message(UNREAD) if program is None else message(UNREAD_OF, program=program)
 
 
 def import_settings(

@@ -14,6 +14,7 @@ from bot.domain.prompt_rules.normalization import Reading, folded, is_one_tag, p
 from bot.domain.prompt_rules.terms import COMPANIONS, INNOCENT, TERMS, UNSPACED, Kind
 from bot.domain.prompt_rules.young_list import NOBODY, YoungList, shipped_young, terms_of
 from bot.errors import NotAllowedError
+from bot.messages import Message, message
 
 _BLOCKED = "blocked"
 
@@ -26,22 +27,21 @@ class Rule(StrEnum):
     BLOCKED_WORD = "blocked-word"  # by the server's moderators
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Message:
         """What the member is told. It never names the word that was found."""
         return _SENTENCES[self]
 
 
 _SENTENCES = {
-    Rule.MINORS: (
-        "Pastel never draws minors in a sexual context, whatever a server allows: take everything out of the prompt that is "
-        "sexual or that suggests a minor, and leave grown-up people and clothes out of the negative prompt."
+    Rule.MINORS: message(
+        "I never draw minors in a sexual context, in any server. Remove anything sexual, or anything that suggests someone "
+        "underage, and try again."
     ),
-    Rule.SEXUAL: (
-        "Nudity and sex are not allowed here: leave them out of the prompt, and clothes out of the negative one, and try again."
+    Rule.SEXUAL: message(
+        "Nudity and sexual content aren't allowed here. Take them out of your prompt (and don't list clothes under *leave "
+        "out*), then try again."
     ),
-    Rule.BLOCKED_WORD: (
-        "The moderators of this server do not want a word of this prompt here: choose another subject, or ask them about it."
-    ),
+    Rule.BLOCKED_WORD: message("Your prompt contains a word this server has blocked. Try another subject, or ask a moderator."),
 }
 
 

@@ -55,7 +55,7 @@ def lacking(classifier: ClassifierProfile, cache_dir: Path | None = None, *, off
     if source.repo is None or is_offline(offline=offline) or check_classifier(classifier, cache_dir):
         return ()
     wanted = (CONFIG, PREPROCESSING, WEIGHTS, INDEX, SHARDS)
-    return (Download(title="the picture classifier", repo=source.repo, revision=source.revision, patterns=wanted),)
+    return (Download(title=source.repo, repo=source.repo, revision=source.revision, patterns=wanted),)
 
 
 def local_folder(classifier: ClassifierProfile, cache_dir: Path | None) -> Path | None:

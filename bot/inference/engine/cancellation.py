@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from bot.domain.progress import Progress
 from bot.errors import GenerationError
+from bot.messages import counted
 
 
 class RequestCancelledError(Exception):
@@ -38,8 +39,11 @@ class CancelToken:
             raise RequestCancelledError
         if self._spent > self._seconds:
             raise GenerationError(
-                f"This took longer than {self._seconds / 60:.0f} minutes and was stopped. "
-                "Ask for fewer steps, fewer images or a smaller size.",
+                counted(
+                    "This took longer than {count} minute, so I stopped. Try fewer steps, fewer pictures or a smaller size.",
+                    "This took longer than {count} minutes, so I stopped. Try fewer steps, fewer pictures or a smaller size.",
+                    round(self._seconds / 60),
+                ),
                 retryable=False,
             )
 

@@ -18,9 +18,12 @@ from bot.errors import GenerationError
 from bot.inference.faults import free_memory, is_out_of_memory
 from bot.inference.loading.vae_range import in_float32
 from bot.inference.transfers import Fetched, Mark, fetched, marked, runs_behind, sent
+from bot.messages import translatable
 
 MIN_DEVIATION, MIN_BRIGHTEST = 2.0, 8  # of 255; below either a picture is one flat or black area
-EMPTY = "The picture came out empty, which is a numerical fault of the model. Try another seed or a lower guidance_scale."
+EMPTY = translatable(
+    "The picture came out empty, because the model miscalculated. Try another seed or a lower `guidance_scale`."
+)
 
 LARGE = 1.6  # times the area of the profile's default size; the shipped sizes keep below 1.2, an upscale has 2.25
 

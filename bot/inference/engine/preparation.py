@@ -69,7 +69,7 @@ def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Ima
         return None
     with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
         if image.size != (request.width, request.height):
-            raise GenerationError("The image to start from has another size than the request.", retryable=False)
+            raise GenerationError("The picture to start from doesn't have the size that you asked for.", retryable=False)
         return image.convert("RGB")
 
 

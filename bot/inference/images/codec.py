@@ -18,6 +18,7 @@ from bot.errors import InvalidRequestError
 from bot.inference.images.embedded_texts import notes_in
 from bot.inference.images.metadata import encode_webp, read_parameters
 from bot.inference.images.normalization import FORMATS, eight_bits, on_white, opened
+from bot.messages import translatable
 from bot.pools import Pool
 
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
@@ -29,6 +30,7 @@ MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
 MAX_JSON_BYTES = 250_000  # as UTF-8: what is read back from the file that it is shown in (cogs/_uploads)
 QUALITIES = (90, 80, 70)
 SHRINK = 0.8
+TOO_LARGE = translatable("This picture is too large. I can take up to {limit:g} megapixels. Make it smaller.")
 MIN_SIDE = 64
 
 
@@ -68,7 +70,7 @@ def _read_upload(data: bytes, width: int, height: int) -> Upload:
             buffer = io.BytesIO()
             fitted.save(buffer, "PNG")
         except Exception as error:  # whatever a hostile file makes Pillow raise means the same
-            raise InvalidRequestError("The image is damaged or incomplete. Save it anew and try again.") from error
+            raise InvalidRequestError("This picture is damaged or incomplete. Save it again, then try once more.") from error
     return Upload(width=width, height=height, data=buffer.getvalue())
 
 
@@ -90,7 +92,9 @@ def _read_parameters(data: bytes) -> str | None:
             if not found.is_understood and unread is None:
                 unread = note.text
     if unread is None and too_long:
-        raise InvalidRequestError(f"This picture carries {too_long:,} characters of text, which is too much to be settings.")
+        raise InvalidRequestError(
+            "This picture carries {length:,} characters of text, which is too much to be settings.", length=too_long
+        )
     return unread
 
 
@@ -103,23 +107,26 @@ def _opened(data: bytes) -> Image.Image:
     """Only the header is read here, so that its size can be judged before memory is spent."""
     if len(data) > MAX_UPLOAD_BYTES:
         raise InvalidRequestError(
-            f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
+            "This picture has {size:.1f} MiB, and I can take up to {limit} MiB. Make it smaller.",
+            size=len(data) / 2**20,
+            limit=MAX_UPLOAD_BYTES // 2**20,
         )
     try:
         image = opened(data)
         width, height = image.size
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidRequestError(_too_large()) from error
+        raise InvalidRequestError(TOO_LARGE, limit=MAX_UPLOAD_PIXELS / 1e6) from error
     except Exception as error:
-        raise InvalidRequestError("This file is not a PNG, JPEG or WebP image. Attach one of these.") from error
+        raise InvalidRequestError("This isn't a PNG, JPEG or WebP picture. Attach one of these.") from error
     if width * height > MAX_UPLOAD_PIXELS:
         image.close()
-        raise InvalidRequestError(_too_large(f" ({width} × {height} pixels)"))
+        raise InvalidRequestError(
+            "This picture has {width} × {height} pixels, and I can take up to {limit:g} megapixels. Make it smaller.",
+            width=width,
+            height=height,
+            limit=MAX_UPLOAD_PIXELS / 1e6,
+        )
     return image
-
-
-def _too_large(detail: str = "") -> str:
-    return f"The image is too large{detail}; at most {MAX_UPLOAD_PIXELS / 1e6:g} megapixels are possible. Make it smaller."
 
 
 def _covering(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -20,12 +20,26 @@ from bot.inference.loading.model_files import style_file
 from bot.inference.loading.pins import check_pin
 from bot.inference.loras.files import read_factors
 from bot.inference.loras.merging import Factor, MergedWeights, layers_of
+from bot.messages import message
 
 MAX_LOADED = LORAS_AT_ONCE  # LoRAs of SDXL have 50 to 800 MB
 AUTO_V3_DIGITS = 12
 Stamp = tuple[int, int]  # nanoseconds of the last change, and bytes
 
 logger = logging.getLogger(__name__)
+
+
+class UnusableStyleError(GenerationError):
+    """The style's file cannot be drawn with; `reason` says why, to whoever hosts the bot."""
+
+    def __init__(self, style: Style, reason: str) -> None:
+        sentence = message(
+            "I can't use the style **{style}**, because something's wrong with its file. Choose another style, and tell "
+            "whoever hosts me.",
+            style=style.title,
+        )
+        super().__init__(sentence, retryable=False)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +87,14 @@ class LoraLoader:
         """A file that was refused is not read again, until it is another one."""
         key, stamp = (path, style.sha256), _stamp(path)
         if stamp is not None and self._refused.get(key, ("", None))[1] == stamp:
-            raise _unusable(style, self._refused[key][0])
+            raise UnusableStyleError(style, self._refused[key][0])
         try:
             return self._opened(style, path)
         except (WeightsError, LoraFormatError) as error:
             reason = f"its file {path.name} {error}"
             self._refused[key] = reason, stamp
             logger.warning("A style cannot be used: %s.", reason)
-            raise _unusable(style, reason) from error
+            raise UnusableStyleError(style, reason) from error
 
     def _opened(self, style: Style, path: Path) -> LoadedLora:
         header = read_header(path)
@@ -98,16 +112,11 @@ class LoraLoader:
     def _find(self, style: Style) -> Path:
         path = style_file(style, self._cache_dir)
         if path is None:
-            raise (
-                self._no_such_file(style)
-                if self._known_files(style)
-                else _unusable(style, f"{style.repo} is not on this machine")
-            )
+            known = ", ".join(self._known_files(style))
+            reason = f"has no file {style.weight_name}; it has {known}" if known else "is not on this machine"
+            logger.warning("A style cannot be used: %s %s.", style.repo, reason)
+            raise UnusableStyleError(style, f"{style.repo} {reason}")
         return path
-
-    def _no_such_file(self, style: Style) -> GenerationError:
-        names = ", ".join(self._known_files(style)) or "no .safetensors file at all"
-        return _unusable(style, f"{style.repo} has no file {style.weight_name}; it has {names}")
 
     def _known_files(self, style: Style) -> list[str]:
         """Those of the repo's .safetensors files that are in the cache."""
@@ -129,10 +138,3 @@ def _stamp(path: Path) -> Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size
-
-
-def _unusable(style: Style, reason: str) -> GenerationError:
-    return GenerationError(
-        f"The style `{style.title}` cannot be used: {reason}. Choose another style, and tell whoever runs this bot.",
-        retryable=False,
-    )

@@ -199,7 +199,7 @@ def test_variations_of_a_seed_that_is_not_ours_are_left_out():
 
 
 def test_variations_without_their_seed_are_refused():
-    with pytest.raises(InvalidRequestError, match="`Variations` go with the seed"):
+    with pytest.raises(InvalidRequestError, match="`Variations` only work with their seed"):
         with_numbers(Draft(prompt="x"), "Steps: 4, Variations: 7 0.5")
 
 

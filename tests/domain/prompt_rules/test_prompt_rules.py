@@ -260,8 +260,8 @@ def test_a_refusal_names_the_rule_and_never_the_word(prompt: str, rule: Rule) ->
         check_words(prompt, adult=False, blocked_words=["zebra"])
 
     said = str(refusal.value)
-    assert said == rule.sentence
-    assert said.count(". ") == 0
+    assert said == str(rule.sentence)
+    assert not [word for word in prompt.removeprefix("a ").split(", ") if word in said.casefold()]
     assert said.endswith(".")
     assert not {"child", "nude", "zebra"} & set(said.casefold().replace(".", "").split())
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from bot.domain.profile import ClassifierProfile, ModelProfile, ModelSource
-from bot.errors import GenerationError, ModelError
+from bot.errors import ModelError
 from bot.inference.classifier.model import load_classifier
 from bot.inference.formats.weights import file_sha256
 from bot.inference.loading.model_files import cached_folder
 from bot.inference.loading.pins import fetched
 from bot.inference.loading.pipelines import load_model
-from bot.inference.loras.loader import LoraLoader
+from bot.inference.loras.loader import LoraLoader, UnusableStyleError
 from tests.inference.tiny_vit import profile_of
 from tests.tiny_sdxl import (
     COMMIT,
@@ -119,8 +119,9 @@ def test_a_lora_that_is_another_is_refused_with_a_sentence_for_the_member(models
     adapters = LoraLoader(pipeline, cache_dir=models.cache_dir)
     right = file_sha256(hub_folder(models.cache_dir, LORA_REPO) / LORA_FILE)
 
-    with pytest.raises(GenerationError, match=f"The style `Pastel` cannot be used: .*{LORA_FILE} has the sha256") as caught:
+    with pytest.raises(UnusableStyleError, match=r"can't use the style \*\*Pastel\*\*") as caught:
         adapters.activate([(pastel_style(sha256=OTHER), 1.0)])
+    assert f"{LORA_FILE} has the sha256" in caught.value.reason
     assert not caught.value.retryable
     assert adapters.activate([(pastel_style(sha256=right, revision=COMMIT), 1.0)])
 

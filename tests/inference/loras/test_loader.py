@@ -13,7 +13,7 @@ import torch
 from bot.domain.profile import ModelSource
 from bot.errors import GenerationError
 from bot.inference.loading.pipelines import load_model
-from bot.inference.loras.loader import MAX_LOADED, LoraLoader
+from bot.inference.loras.loader import MAX_LOADED, LoraLoader, UnusableStyleError
 from bot.inference.loras.merging import COMPONENTS, Factor, MergedWeights
 from tests.inference.loading.test_pickles import Canary
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, TinyModels, hub_folder, kohya_lora, pastel_style, tiny_profile, write_lora
@@ -61,14 +61,16 @@ def adapters_of(pipeline: Any, models: TinyModels | None = None, cache_dir: Path
 
 
 def refusal(pipeline: Any, style: Any, cache_dir: Path | None = None) -> str:
-    """The sentence; and after it the model is as it was before, bit for bit."""
+    """The reason; and after it the model is as it was before, bit for bit."""
     before = render(pipeline)
     adapters = adapters_of(pipeline, cache_dir=cache_dir)
-    with pytest.raises(GenerationError) as caught:
+    with pytest.raises(UnusableStyleError) as caught:
         adapters.activate([(style, 1.0)])
     assert not caught.value.retryable
+    assert f"the style **{style.title}**" in str(caught.value)
+    assert "Choose another style" in str(caught.value)
     assert render(pipeline) == before
-    return str(caught.value)
+    return caught.value.reason
 
 
 def test_weight_0_and_no_style_are_the_bare_model_bit_for_bit_and_weights_are_per_request(
@@ -192,7 +194,6 @@ def test_a_missing_file_is_refused_with_the_files_that_the_repo_has(pipeline: An
     told = refusal(pipeline, pastel_style(weight_name="pastel-anime-xl-latest.safetensors"), models.cache_dir)
 
     assert f"{LORA_REPO} has no file pastel-anime-xl-latest.safetensors; it has {LORA_FILE}" in told
-    assert "Choose another style" in told
 
 
 def test_a_repo_that_is_not_here_and_a_local_file_that_is_not_there_are_refused(pipeline: Any, tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from bot.domain.profile import ModelSource
-from bot.errors import GenerationError
 from bot.inference.loading.pipelines import load_model
-from bot.inference.loras.loader import LoraLoader
+from bot.inference.loras.loader import LoraLoader, UnusableStyleError
 from bot.inference.loras.merging import COMPONENTS
 from tests.inference.ldm import unet_name
 from tests.tiny_sdxl import TinyModels, kohya_lora, pastel_style, plain_pipeline, tiny_profile, write_lora
@@ -292,9 +291,9 @@ def test_an_alpha_in_the_file_wins_over_pefts_settings(bare: dict[Place, torch.T
     ],
 )
 def test_settings_that_cannot_be_read_are_refused_by_name(apply: Any, metadata: dict[str, str], complaint: str) -> None:
-    with pytest.raises(GenerationError, match="cannot be used") as caught:
+    with pytest.raises(UnusableStyleError, match="can't use the style") as caught:
         apply(peft_tensors(), metadata=metadata)
-    assert complaint in str(caught.value)
+    assert complaint in caught.value.reason
 
 
 def test_lycoris_trained_factor_multiplies_the_scale(pipeline: Any, bare: dict[Place, torch.Tensor], apply: Any) -> None:
