@@ -17,6 +17,7 @@ PredictionType = Literal["epsilon", "v_prediction"]
 QualityName = Literal["draft", "standard", "best"]
 """How much work a member wants in a picture; what that means is the profile's to say."""
 
+PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})  # files that may run code when opened
 UPSCALE_STRENGTH = 0.35  # of SDXL's hires passes: with less they stay soft, from about a half on faces change
 
 
