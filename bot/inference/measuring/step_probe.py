@@ -1,8 +1,5 @@
 """Times a call of the UNet on a loaded model."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,5 @@
 """One call of the UNet in every way it could be made: as it is, as a CUDA graph, compiled, with other kernels or layouts."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import time
