@@ -7,12 +7,12 @@ import asyncio
 import aiohttp
 import discord
 
-from bot.chat.attachments import MAX_BYTES, READ_LIMIT, UNREADABLE
+from bot.chat.attachments import READ_LIMIT, UNREADABLE
 from bot.domain.guild_settings.serialization import MAX_FILE_BYTES
+from bot.domain.image import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS
 from bot.errors import InvalidRequestError
 from bot.messages import translatable
 
-MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -35,16 +35,16 @@ def picture_in(message: discord.Message) -> discord.Attachment:
 
 def check_upload(attachment: discord.Attachment) -> None:
     """Raises InvalidRequestError for what is too large or no picture by Discord's own account."""
-    if attachment.size > MAX_BYTES:
+    if attachment.size > MAX_UPLOAD_BYTES:
         raise InvalidRequestError(
             "That picture is {size:.1f} MiB, and I can take up to {limit} MiB. Make it smaller and try again.",
             size=attachment.size / 2**20,
-            limit=MAX_BYTES // 2**20,
+            limit=MAX_UPLOAD_BYTES // 2**20,
         )
     kind = _kind(attachment)
     if kind and kind not in TYPES:
         raise InvalidRequestError("I can only start from a PNG, JPEG or WebP picture. Attach one of those.")
-    if (attachment.width or 0) * (attachment.height or 0) > MAX_PIXELS:
+    if (attachment.width or 0) * (attachment.height or 0) > MAX_UPLOAD_PIXELS:
         raise InvalidRequestError(
             "That picture has {width} × {height} pixels, which is too many. Make it smaller and try again.",
             width=attachment.width or 0,
@@ -54,7 +54,7 @@ def check_upload(attachment: discord.Attachment) -> None:
 
 async def read_upload(attachment: discord.Attachment) -> bytes:
     """The file's bytes. Raises InvalidRequestError when Discord does not hand them out, or more than it said."""
-    return await _read(attachment, MAX_BYTES, UNREADABLE)
+    return await _read(attachment, MAX_UPLOAD_BYTES, UNREADABLE)
 
 
 async def read_found_text(attachment: discord.Attachment) -> str:

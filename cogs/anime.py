@@ -9,11 +9,11 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 from discord.ext import commands
 
-from bot.chat.attachments import MAX_BYTES
 from bot.chat.client import PastelBot
 from bot.chat.command_translator import filled
 from bot.chat.replies import origin_of
 from bot.chat.views.choice_labels import size_text
+from bot.domain.image import MAX_UPLOAD_BYTES
 from bot.domain.job import Origin
 from bot.domain.profile import QualityName
 from bot.domain.prompt import chosen_style
@@ -86,7 +86,9 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         style_weight=filled(message("How strong the style is (0 to {limit:g})", limit=MAX_ADAPTER_WEIGHT)),
         second_style=locale_str("A second style next to the first. Type to search"),
         second_style_weight=filled(message("How strong the second style is (0 to {limit:g})", limit=MAX_ADAPTER_WEIGHT)),
-        image=filled(message("A picture to start from (PNG, JPEG or WebP, up to {limit} MiB)", limit=MAX_BYTES // 2**20)),
+        image=filled(
+            message("A picture to start from (PNG, JPEG or WebP, up to {limit} MiB)", limit=MAX_UPLOAD_BYTES // 2**20)
+        ),
         strength=filled(message("How much of your picture may change (default {strength:g})", strength=DEFAULT_STRENGTH)),
     )
     @app_commands.choices(size=size_choices(profile), quality=quality_choices(profile))

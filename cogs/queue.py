@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import discord
 from discord import app_commands
 from discord.app_commands import Choice, locale_str
@@ -15,7 +13,7 @@ from bot.chat.limits import MAX_OPTIONS, OPTION_LENGTH
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice
 from bot.chat.translation import _
 from bot.chat.views.queue import MAX_SHOWN, queue_view, server_queue_view
-from bot.domain.job import Job, JobStatus
+from bot.domain.job import Job, JobStatus, is_job_id
 from bot.errors import NotFoundError
 from bot.messages import translatable
 from bot.services.generation import GenerationService
@@ -25,7 +23,6 @@ MAX_SEARCHED = 100  # jobs, of which those that fit what is typed are offered
 PAUSED = translatable("⏸️ Paused. I'll finish what's being drawn, and everything else waits. Use `/queue resume` to continue.")
 RESUMED = translatable("▶️ This server's queue is running again.")
 UNKNOWN = translatable("I don't know that picture. Pick one from the list that appears while you type.")
-_JOB_ID = re.compile(r"[0-9a-f]{16}")
 
 
 async def setup(bot: PastelBot) -> None:
@@ -48,7 +45,7 @@ class Queue(commands.GroupCog, group_name="queue", group_description=locale_str(
     @app_commands.describe(job=locale_str("Which one"))
     async def cancel(self, interaction: discord.Interaction, job: str) -> None:
         await defer_ephemeral(interaction)
-        if not _JOB_ID.fullmatch(job):
+        if not is_job_id(job):
             raise NotFoundError(UNKNOWN)
         await self._generation.cancel(job, actor_of(interaction))
         await answer(interaction, notice(_("Cancelled.")))

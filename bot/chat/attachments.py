@@ -8,10 +8,10 @@ from typing import Final
 import aiohttp
 import discord
 
+from bot.domain.image import MAX_UPLOAD_BYTES
 from bot.errors import InvalidRequestError
 from bot.messages import translatable
 
-MAX_BYTES: Final = 10 * 1024 * 1024
 READ_LIMIT: Final = 30.0  # seconds
 UNREADABLE = translatable("I couldn't get your picture from Discord. Try again, or attach it once more.")
 
@@ -28,6 +28,6 @@ class DiscordAttachments:
                 data = await self._client.http.get_from_cdn(url)
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError, RuntimeError):
             raise InvalidRequestError(UNREADABLE) from None
-        if len(data) > MAX_BYTES:
+        if len(data) > MAX_UPLOAD_BYTES:
             raise InvalidRequestError(UNREADABLE)
         return data

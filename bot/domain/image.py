@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from bot.domain.safety import Rating
 from bot.messages import Message
+
+MAX_UPLOAD_BYTES: Final = 10 * 1024 * 1024  # of a member's picture to start from
+MAX_UPLOAD_PIXELS: Final = 16_800_000  # Pillow itself only warns from 89 million on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,13 @@ ONLY_MANAGERS = translatable("You need the **Manage Server** permission for that
 
 JobId = str
 """16 hexadecimal digits. Also Discord's nonce for a posted result (at most 25 characters there)."""
+
+_JOB_ID = re.compile(r"[0-9a-f]{16}")
+
+
+def is_job_id(text: str) -> bool:
+    """Returns whether the text has the shape of a JobId."""
+    return _JOB_ID.fullmatch(text) is not None
 
 
 class JobStatus(StrEnum):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bot.domain.guild_settings.kinds import MAX_ID
-from bot.domain.job import JobId
+from bot.domain.job import JobId, is_job_id
 from bot.errors import InvalidRequestError
 from bot.messages import translatable
 
@@ -14,7 +14,6 @@ NO_REFERENCE = translatable("Paste the message's link (right-click it, **Copy Me
 
 _LINK = re.compile(r"https://(?:ptb\.|canary\.)?discord(?:app)?\.com/channels/([0-9]{1,20})/([0-9]{1,20})/([0-9]{1,20})/?")
 _MESSAGE_ID = re.compile(r"[0-9]{17,20}")  # a job's id has 16 digits
-_JOB_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +28,7 @@ class MessageReference:
 def parse_picture(text: str) -> JobId | MessageReference:
     """What a moderator typed. Raises InvalidRequestError."""
     typed = text.strip().strip("<>")  # Discord shows no preview of a link in angle brackets, so people write them
-    if _JOB_ID.fullmatch(typed.casefold()):
+    if is_job_id(typed.casefold()):
         return typed.casefold()
     if link := _LINK.fullmatch(typed):
         guild_id, channel_id, message_id = (_snowflake(digits) for digits in link.groups())

@@ -11,7 +11,7 @@ from bot.domain.guild_settings.settings import GuildSettings
 from bot.domain.infotext.lora_tags import taken_out
 from bot.domain.profile import Catalog, ImageSize, ModelProfile
 from bot.domain.quality import with_quality
-from bot.domain.request import LEFT_OUT_TOO_LONG, MAX_IMAGES, Draft, check_range, clean_prompt
+from bot.domain.request import LEFT_OUT_TOO_LONG, MAX_IMAGES, Draft, check_range, clean_prompt, given
 from bot.errors import InvalidRequestError
 
 NOTHING = "-"  # a style or negative prompt of this means none, not even the default
@@ -100,13 +100,13 @@ def filled(draft: Draft, *, personal: Preferences, settings: GuildSettings, prof
     left_out = "" if personal.negative_prompt == NONE_AT_ALL else personal.negative_prompt or settings.default_negative_prompt
     steps = draft.num_inference_steps
     draft = with_quality(replace(draft, style=style), profile, catalog, settings)
-    default_steps = _given(draft.num_inference_steps, profile.num_inference_steps)
+    default_steps = given(draft.num_inference_steps, profile.num_inference_steps)
     return replace(
         draft,
         negative_prompt=_words(draft.negative_prompt, left_out),
         size=_size(personal.size, settings, profile) if draft.size is None else draft.size,
-        num_images=_given(draft.num_images, _within(personal.num_images or 1, settings.max_images)),
-        num_inference_steps=_given(steps, _within(default_steps, settings.max_steps)),
+        num_images=given(draft.num_images, _within(personal.num_images or 1, settings.max_images)),
+        num_inference_steps=given(steps, _within(default_steps, settings.max_steps)),
     )
 
 
@@ -142,7 +142,3 @@ def _pixels(size: ImageSize) -> int:
 
 def _within(number: int, most: int | None) -> int:
     return number if most is None else min(number, most)
-
-
-def _given(value: int | None, default: int) -> int:
-    return default if value is None else value

@@ -19,6 +19,7 @@ QualityName = Literal["draft", "standard", "best"]
 """How much work a member wants in a picture; what that means is the profile's to say."""
 
 MAX_NAMED = 5  # styles in a sentence
+PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})  # files that may run code when opened
 UPSCALE_STRENGTH = 0.35  # of SDXL's hires passes: with less they stay soft, from about a half on faces change
 
 

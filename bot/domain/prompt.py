@@ -5,16 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from bot.domain.infotext.lora_tags import taken_out
 from bot.domain.profile import UNSTEERED, Catalog, ModelProfile, QualityName, Style
 from bot.domain.quality import distilled_quality, with_quality
-from bot.domain.request import MAX_SEED, Draft, GenerationRequest, StyleChoice
+from bot.domain.request import MAX_SEED, Draft, GenerationRequest, Number, StyleChoice, given
 from bot.domain.sampler import check_steps
 from bot.domain.style_tags import with_tagged_styles
-
-Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
     draft = with_quality(with_tagged_styles(draft, profile, catalog), profile, catalog)
     size = profile.size(draft.size)
     style = catalog.style(draft.style, profile) if draft.style and draft.style.strip() else None
-    steps = _given(draft.num_inference_steps, profile.num_inference_steps)
+    steps = given(draft.num_inference_steps, profile.num_inference_steps)
     check_steps(draft.scheduler or profile.scheduler, steps)
     return GenerationRequest(
         profile=profile.name,
@@ -64,10 +61,10 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
         height=size.height,
         num_images=1 if draft.num_images is None else draft.num_images,
         num_inference_steps=steps,
-        guidance_scale=_given(draft.guidance_scale, profile.guidance_scale),
+        guidance_scale=given(draft.guidance_scale, profile.guidance_scale),
         seed=random_seed() if draft.seed is None else draft.seed,
         style=style.name if style else None,
-        adapter_weight=_given(draft.adapter_weight, style.adapter_weight if style else 1.0),
+        adapter_weight=given(draft.adapter_weight, style.adapter_weight if style else 1.0),
         more_styles=tuple(chosen_style(one.name, one.weight, profile, catalog) for one in draft.more_styles),
         scheduler=draft.scheduler,
         guidance_interval=draft.guidance_interval or profile.guidance_interval,
@@ -78,7 +75,7 @@ def resolve(draft: Draft, profile: ModelProfile, catalog: Catalog) -> Generation
 def chosen_style(name: str, weight: float | None, profile: ModelProfile, catalog: Catalog) -> StyleChoice:
     """A member's words for one more LoRA; `weight` None is the style's own. Raises InvalidRequestError."""
     style = catalog.style(name, profile)
-    return StyleChoice(name=style.name, weight=_given(weight, style.adapter_weight))
+    return StyleChoice(name=style.name, weight=given(weight, style.adapter_weight))
 
 
 def styles_of(request: GenerationRequest, profile: ModelProfile, catalog: Catalog) -> tuple[tuple[Style, float], ...]:
@@ -134,10 +131,6 @@ def reseeded(request: GenerationRequest) -> GenerationRequest:
 def random_seed() -> int:
     """A seed from the operating system's generator."""
     return secrets.randbelow(MAX_SEED + 1)
-
-
-def _given(value: Number | None, default: Number) -> Number:
-    return default if value is None else value
 
 
 def _unless(value: Number, default: Number | None) -> Number | None:

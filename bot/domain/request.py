@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from bot.domain.profile import QualityName
 from bot.domain.safety import Rating
@@ -43,6 +43,9 @@ class NoiseDraws(StrEnum):
 
     FIRST = "first"
     EVERY = "every"
+
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,10 +271,19 @@ def check_styles(styles: tuple[StyleChoice, ...]) -> None:
         check_range("style_weight", style.weight, 0, MAX_ADAPTER_WEIGHT)
 
 
+def given(value: Number | None, default: Number) -> Number:
+    """Returns `value`, or the default where there is none."""
+    return default if value is None else value
+
+
+def is_interval(start: float, end: float) -> bool:
+    """Returns whether both are shares and something lies between them; NaN is no share."""
+    return 0 <= start < end <= 1
+
+
 def check_interval(interval: tuple[float, float]) -> None:
     """Raises InvalidRequestError unless both are shares and something lies between them."""
-    start, end = interval
-    if not 0 <= start < end <= 1:  # also catches NaN
+    if not is_interval(*interval):
         raise InvalidRequestError("`guidance_interval` needs two shares of the steps from 0 to 1, the smaller one first.")
 
 

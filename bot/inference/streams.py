@@ -1,8 +1,5 @@
 """Which work a GPU prefers: that of streams of a higher priority, which have lower numbers."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import torch

@@ -1,8 +1,5 @@
 """Tensors on their way between the CPU and a GPU, so that neither waits for the other."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

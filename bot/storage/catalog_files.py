@@ -7,10 +7,29 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from bot.domain.profile import UPSCALE_STRENGTH, ImageSize, ModelProfile, Quality, Steering, Style
-from bot.domain.request import MAX_ADAPTER_WEIGHT, MAX_GUIDANCE, MAX_STEPS, MAX_STRENGTH, MIN_GUIDANCE, MIN_STRENGTH
+from bot.domain.request import (
+    MAX_ADAPTER_WEIGHT,
+    MAX_GUIDANCE,
+    MAX_STEPS,
+    MAX_STRENGTH,
+    MIN_GUIDANCE,
+    MIN_STRENGTH,
+    is_interval,
+)
 from bot.domain.safety import Rating
 from bot.domain.sampler import SAMPLERS
-from bot.storage.catalog_sources import ClassifierToml, LicenceToml, Repo, Resolve, Sha256, SourceToml, Text, Toml, WeightsFile
+from bot.storage.catalog_sources import (
+    ClassifierToml,
+    LicenceToml,
+    RatingName,
+    Repo,
+    Resolve,
+    Sha256,
+    SourceToml,
+    Text,
+    Toml,
+    WeightsFile,
+)
 
 MAX_SIDE = 4096  # pixels; a typing error beyond it would only fail after minutes
 MAX_SIZES = 25  # Discord shows at most 25 choices
@@ -23,7 +42,7 @@ def _scheduler(value: str) -> str:
 
 
 def _interval(value: list[float]) -> list[float]:
-    if not 0 <= value[0] < value[1] <= 1:
+    if not is_interval(value[0], value[1]):
         raise ValueError("must be [start, end], two shares of the steps from 0 to 1")
     return value
 
@@ -98,7 +117,7 @@ class ProfileToml(Toml):
     target_size: Annotated[list[Positive], Field(min_length=2, max_length=2)] | None = None
     classifier: ClassifierToml | None = None
     unclassified: Annotated[TagLine, Field(min_length=1)] | None = None
-    steering: dict[Literal["general", "sensitive", "questionable", "explicit"], SteeringToml] = Field(default={})
+    steering: dict[RatingName, SteeringToml] = Field(default={})
     quality: dict[Literal["draft", "best"], QualityToml] = Field(default={})
     upscale_strength: Annotated[float, Field(ge=MIN_STRENGTH, le=MAX_STRENGTH)] = UPSCALE_STRENGTH
 

@@ -9,12 +9,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from bot.domain.profile import ClassifierProfile, Licence, ModelSource
+from bot.domain.profile import PICKLE_ENDINGS, ClassifierProfile, Licence, ModelSource
 from bot.domain.rating_scale import RatingScale
 from bot.domain.safety import Rating
 
-PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
-
+RatingName = Literal["general", "sensitive", "questionable", "explicit"]
 Resolve = Callable[[str], Path]
 
 
@@ -110,7 +109,7 @@ class ClassifierToml(Toml):
     folder: Text | None = None
     sha256: Pins = {}
     licence: LicenceToml
-    ratings: Annotated[dict[Text, Literal["general", "sensitive", "questionable", "explicit"]], Field(min_length=2)]
+    ratings: Annotated[dict[Text, RatingName], Field(min_length=2)]
     thresholds: dict[Literal["sensitive", "questionable", "explicit"], float] = {}
 
     @model_validator(mode="after")

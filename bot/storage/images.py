@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.domain.image import Swept
-from bot.domain.job import JobId
+from bot.domain.job import JobId, is_job_id
 from bot.errors import FolderError, NotFoundError
 from bot.messages import translatable
 from bot.pools import Pool
@@ -26,7 +26,6 @@ from bot.storage.vacuum import sync
 PICTURE_GONE = translatable("I no longer have this picture. Use **Reroll** to draw it again.")
 UPLOAD_GONE = translatable("I no longer have the picture to start from. Attach it again.")
 
-_JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
 PORTION = 500  # names of files that are looked at together
 _TEMPORARY = ".partial"
@@ -51,7 +50,7 @@ class DiskImageStore:
         self._restored_at = restored_at
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
-        if not _JOB_ID.fullmatch(job_id):
+        if not is_job_id(job_id):
             raise ValueError(f"{job_id!r} is no job id")
         key = f"{self._clock.now():%Y/%m}/{job_id}-{attempt}-{index}.png"
         await self._pool.run(self._write, key, data)

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from bot.domain.image import StoredImage
 from bot.domain.job import JobId
-from bot.domain.moderation import Block
 from bot.domain.preferences import Preferences
 from bot.domain.privacy import KeptJob, LedgerEntry, MemberData, OwnReport, PastBlock
 from bot.domain.quota import Account, EntryKind
 from bot.storage.intakes import intake_from_row
-from bot.storage.rows import from_micros, image_from_row, job_from_row
+from bot.storage.rows import block_from_row, from_micros, image_from_row, job_from_row, time_from_micros
 
 PAGE = 100  # rows; of jobs with the longest prompts and four pictures each that is 2 MB, and 20 ms
 
@@ -130,15 +129,7 @@ def _posting(row: sqlite3.Row) -> LedgerEntry:
 
 
 def _block(row: sqlite3.Row) -> PastBlock:
-    block = Block(
-        guild_id=row["guild_id"],
-        user_id=row["user_id"],
-        reason=row["reason"],
-        blocked_by=row["blocked_by"],
-        blocked_at=from_micros(row["blocked_at"]),
-        ends_at=None if row["ends_at"] is None else from_micros(row["ends_at"]),
-    )
-    return PastBlock(block=block, lifted_at=None if row["lifted_at"] is None else from_micros(row["lifted_at"]))
+    return PastBlock(block=block_from_row(row), lifted_at=time_from_micros(row["lifted_at"]))
 
 
 def _report(row: sqlite3.Row) -> OwnReport:

@@ -10,7 +10,7 @@ from bot.domain.message_reference import MessageReference
 from bot.domain.moderation import Block
 from bot.storage.database import Database
 from bot.storage.members import remember_guild, remember_user
-from bot.storage.rows import from_micros, job_from_row, to_micros
+from bot.storage.rows import block_from_row, job_from_row, to_micros
 
 FIND = """--sql
 SELECT * FROM blocks
@@ -62,7 +62,9 @@ class SqliteModeration:
 
     async def blocks(self, guild_id: int, *, limit: int, now: datetime) -> tuple[Block, ...]:
         values = {"guild_id": guild_id, "limit": limit, "now": to_micros(now)}
-        return await self._database.walk(lambda connection: tuple(_block(row) for row in connection.execute(ALL, values)))
+        return await self._database.walk(
+            lambda connection: tuple(block_from_row(row) for row in connection.execute(ALL, values))
+        )
 
     async def block_of(self, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
         return await self._database.read(lambda connection: find_block(connection, guild_id, user_id, now=now))
@@ -70,7 +72,7 @@ class SqliteModeration:
     async def block(self, block: Block) -> None:
         def store(connection: sqlite3.Connection) -> None:
             found = connection.execute(FIND, _key(block.guild_id, block.user_id, block.blocked_by, block.blocked_at)).fetchone()
-            if found is not None and _is_same(_block(found), block):
+            if found is not None and _is_same(block_from_row(found), block):
                 return
             remember_guild(connection, block.guild_id, now=block.blocked_at)
             remember_user(connection, block.user_id, now=block.blocked_at)
@@ -110,7 +112,7 @@ def find_block(connection: sqlite3.Connection, guild_id: int, user_id: int, *, n
     """The block that holds now; inside somebody's transaction, it holds until that ends."""
     values = {"guild_id": guild_id, "user_id": user_id, "now": to_micros(now)}
     row = connection.execute(FIND, values).fetchone()
-    return None if row is None else _block(row)
+    return None if row is None else block_from_row(row)
 
 
 def _key(guild_id: int, user_id: int, by: int, now: datetime) -> dict[str, int]:
@@ -119,14 +121,3 @@ def _key(guild_id: int, user_id: int, by: int, now: datetime) -> dict[str, int]:
 
 def _is_same(first: Block, second: Block) -> bool:
     return (first.reason, first.blocked_by, first.ends_at) == (second.reason, second.blocked_by, second.ends_at)
-
-
-def _block(row: sqlite3.Row) -> Block:
-    return Block(
-        guild_id=row["guild_id"],
-        user_id=row["user_id"],
-        reason=row["reason"],
-        blocked_by=row["blocked_by"],
-        blocked_at=from_micros(row["blocked_at"]),
-        ends_at=None if row["ends_at"] is None else from_micros(row["ends_at"]),
-    )

@@ -12,6 +12,7 @@ from bot.domain.eta import DrawnJob
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, NewJob, Origin, Parent, Place, Relation, ReplyTarget, Visibility
 from bot.domain.language import Language
+from bot.domain.moderation import Block
 from bot.domain.request import GenerationRequest
 from bot.domain.safety import Rating, Showing
 from bot.messages import Message, from_json, to_json
@@ -86,11 +87,11 @@ def job_from_row(row: sqlite3.Row) -> Job:
         paid=row["paid"],
         weight=row["weight"],
         created_at=from_micros(row["created_at"]),
-        started_at=_time(row["started_at"]),
-        finished_at=_time(row["finished_at"]),
-        lease_until=_time(row["lease_until"]),
-        shown_at=_time(row["shown_at"]),
-        deleted_at=_time(row["deleted_at"]),
+        started_at=time_from_micros(row["started_at"]),
+        finished_at=time_from_micros(row["finished_at"]),
+        lease_until=time_from_micros(row["lease_until"]),
+        shown_at=time_from_micros(row["shown_at"]),
+        deleted_at=time_from_micros(row["deleted_at"]),
     )
 
 
@@ -158,9 +159,21 @@ def entry_from_row(row: sqlite3.Row) -> OutboxEntry:
         created_at=from_micros(row["created_at"]),
         next_attempt_at=from_micros(row["next_attempt_at"]),
         attempts=row["attempts"],
-        post_started_at=_time(row["post_started_at"]),
+        post_started_at=time_from_micros(row["post_started_at"]),
         last_fault=DeliveryFault(row["last_fault"]) if row["last_fault"] else None,
         edits_only=bool(row["edits_only"]),
+    )
+
+
+def block_from_row(row: sqlite3.Row) -> Block:
+    """A block out of all columns of `blocks`."""
+    return Block(
+        guild_id=row["guild_id"],
+        user_id=row["user_id"],
+        reason=row["reason"],
+        blocked_by=row["blocked_by"],
+        blocked_at=from_micros(row["blocked_at"]),
+        ends_at=time_from_micros(row["ends_at"]),
     )
 
 
@@ -170,7 +183,7 @@ def _reply(row: sqlite3.Row) -> ReplyTarget:
         message_id=row["message_id"],
         application_id=row["application_id"],
         token=row["token"],
-        token_expires_at=_time(row["token_expires_at"]),
+        token_expires_at=time_from_micros(row["token_expires_at"]),
         upload_limit=row["upload_limit"],
     )
 
@@ -181,5 +194,6 @@ def _parent(row: sqlite3.Row) -> Parent | None:
     return Parent(job_id=row["parent_id"], relation=Relation(row["parent_relation"]), image_index=row["parent_image_index"])
 
 
-def _time(micros: int | None) -> datetime | None:
+def time_from_micros(micros: int | None) -> datetime | None:
+    """As `from_micros`; None stays None."""
     return None if micros is None else from_micros(micros)

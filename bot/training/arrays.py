@@ -1,8 +1,5 @@
 """Pictures as arrays and as tensors."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import numpy as np

@@ -1,8 +1,5 @@
 """Training state on disk: written beside and renamed, so that a kill at any moment leaves a whole file."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import csv

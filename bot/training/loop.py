@@ -1,8 +1,5 @@
 """The training loop that all networks share: seeded a step at a time, averaged, logged, resumable."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import math

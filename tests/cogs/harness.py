@@ -211,6 +211,38 @@ def custom_ids(message: Any) -> list[str]:
     return [part["custom_id"] for part in parts(message) if "custom_id" in part]
 
 
+def refusal(result: simcord.InteractionResult) -> str:
+    """The one sentence that the member alone sees; nothing public is left."""
+    shown = [message for message in (result.response, *result.followups) if message is not None]
+    assert len(shown) == 1
+    assert shown[0].ephemeral
+    return shown[0].content
+
+
+def png(width: int = 80, height: int = 60) -> bytes:
+    """A picture to start from."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def parts_of(modal: dict[str, Any]) -> list[dict[str, Any]]:
+    return [label["component"] for label in modal["components"]]
+
+
+async def send(harness: SimcordHarness, custom_id: str, actor: Any = None, message: Any = None) -> Any:
+    """Press a button that stands on no card: what a forged request looks like by the time discord.py sees it."""
+    stored = harness.env.backend.get_message(harness.channel.id, message.id)
+    kept = stored.components
+    stored.components = [{"type": 1, "components": [{"type": 2, "style": 2, "label": "x", "custom_id": custom_id}]}]
+    stored.flags &= ~(1 << 15)
+    try:
+        return await (actor or harness.member).click(message, custom_id=custom_id)
+    finally:
+        stored.components = kept
+        stored.flags |= 1 << 15
+
+
 class QuickEnv(simcord.Env):
     """Looks every 2 ms whether the bot has come to rest, where SimCord looks every 50: most of what a test took."""
 

@@ -6,7 +6,6 @@ from unittest.mock import AsyncMock
 
 import discord
 import pytest
-import simcord
 from PIL import Image
 
 from bot.chat.attachments import DiscordAttachments
@@ -14,24 +13,8 @@ from bot.domain.job import JobStatus
 from bot.domain.operator_rules import NO_ROOM
 from bot.domain.request import InitImage, StyleChoice
 from bot.errors import DiskFullError
-from tests.cogs.harness import SimcordHarness, custom_ids, parts, texts
+from tests.cogs.harness import SimcordHarness, custom_ids, parts, png, refusal, texts
 from tests.examples import PASTEL
-
-Result = simcord.InteractionResult
-
-
-def refusal(result: Result) -> str:
-    """The one sentence that the member alone sees; nothing public is left."""
-    shown = [message for message in (result.response, *result.followups) if message is not None]
-    assert len(shown) == 1
-    assert shown[0].ephemeral
-    return shown[0].content
-
-
-def png(width: int = 80, height: int = 60) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), "teal").save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 async def test_a_prompt_becomes_a_queued_card_and_then_its_pictures(harness: SimcordHarness):

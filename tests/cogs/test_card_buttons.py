@@ -10,23 +10,9 @@ from simcord.backend.models.channel import Overwrite, OverwriteType
 
 from bot.chat.actions import Press
 from bot.domain.job import JobStatus, Relation
-from tests.cogs.harness import SimcordHarness, parts, texts
-from tests.cogs.test_anime import refusal
+from tests.cogs.harness import SimcordHarness, parts, refusal, send, texts
 
 NO_JOB = "f" * 16
-
-
-async def send(harness: SimcordHarness, custom_id: str, actor: Any = None, message: Any = None) -> Any:
-    """Press a button that stands on no card: what a forged request looks like by the time discord.py sees it."""
-    stored = harness.env.backend.get_message(harness.channel.id, message.id)
-    kept = stored.components
-    stored.components = [{"type": 1, "components": [{"type": 2, "style": 2, "label": "x", "custom_id": custom_id}]}]
-    stored.flags &= ~(1 << 15)
-    try:
-        return await (actor or harness.member).click(message, custom_id=custom_id)
-    finally:
-        stored.components = kept
-        stored.flags |= 1 << 15
 
 
 @pytest.mark.parametrize(

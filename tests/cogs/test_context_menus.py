@@ -20,9 +20,7 @@ from bot.chat.actions import FOUND, NO_JOB
 from bot.domain.job import Job, Relation
 from bot.domain.profile import Catalog
 from bot.services.reports import NO_MODERATORS
-from tests.cogs.harness import SimcordHarness, custom_ids, open_stage, parts, texts
-from tests.cogs.test_anime import png, refusal
-from tests.cogs.test_remix import parts_of
+from tests.cogs.harness import SimcordHarness, custom_ids, open_stage, parts, parts_of, png, refusal, texts
 from tests.examples import CATALOG, PASTEL
 
 DRAW = f"pastel:{FOUND}:{NO_JOB}"

@@ -9,8 +9,7 @@ import pytest
 
 from bot.domain.job import Job
 from bot.domain.profile import Catalog
-from tests.cogs.harness import SimcordHarness, open_stage, texts
-from tests.cogs.test_anime import refusal
+from tests.cogs.harness import SimcordHarness, open_stage, refusal, texts
 from tests.cogs.test_context_menus import DRAW, INK, guild_settings, menu, picture, post, read, values
 from tests.examples import CATALOG
 

@@ -11,8 +11,7 @@ from bot.chat.member_ranks import DiscordMemberRanks
 from bot.domain.job import JobStatus
 from bot.domain.moderation import Rank
 from bot.services.moderation import NOT_BLOCKED
-from tests.cogs.harness import SimcordHarness, texts
-from tests.cogs.test_anime import refusal
+from tests.cogs.harness import SimcordHarness, refusal, texts
 
 
 def link(harness: SimcordHarness, message_id: int | None) -> str:

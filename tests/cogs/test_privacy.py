@@ -13,8 +13,7 @@ from bot.chat.views.privacy import erase_id
 from bot.domain.job import Job, JobStatus
 from bot.domain.privacy import REMOVED
 from bot.domain.privacy_export import ExportWriter
-from tests.cogs.harness import SimcordHarness, custom_ids, texts
-from tests.cogs.test_card_buttons import send
+from tests.cogs.harness import SimcordHarness, custom_ids, send, texts
 from tests.services.harness import until
 
 SECRET = "tattletale"

@@ -13,9 +13,7 @@ from bot.chat.actions import NO_JOB, PROFILE
 from bot.domain.preferences import NO_PREFERENCES, Preferences
 from bot.domain.profile import Catalog
 from bot.domain.request import GenerationRequest
-from tests.cogs.harness import SimcordHarness, open_stage, parts, texts
-from tests.cogs.test_anime import refusal
-from tests.cogs.test_remix import parts_of
+from tests.cogs.harness import SimcordHarness, open_stage, parts, parts_of, refusal, texts
 from tests.examples import CATALOG, PASTEL
 from tests.examples import PROFILE as MODEL
 

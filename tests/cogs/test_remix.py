@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from bot.domain.job import Relation
-from tests.cogs.harness import SimcordHarness
-from tests.cogs.test_anime import png, refusal
+from tests.cogs.harness import SimcordHarness, parts_of, png, refusal
 
 
 async def test_remix_opens_a_form_filled_with_the_old_words(harness: SimcordHarness):
@@ -22,10 +19,6 @@ async def test_remix_opens_a_form_filled_with_the_old_words(harness: SimcordHarn
     selects = {name: field["options"] for name, field in fields.items() if "options" in field}
     chosen = {name: [option["value"] for option in options if option.get("default")] for name, options in selects.items()}
     assert chosen == {"size": ["portrait"], "style": ["pastel"], "images": ["2"]}
-
-
-def parts_of(modal: dict[str, Any]) -> list[dict[str, Any]]:
-    return [label["component"] for label in modal["components"]]
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -15,9 +15,8 @@ from bot.domain.guild_settings.edits import assign
 from bot.domain.job import Actor, Job, Origin, Place
 from bot.domain.report import Outcome, Report
 from bot.errors import InvalidRequestError
-from tests.cogs.harness import SimcordHarness, custom_ids, parts, texts
-from tests.cogs.test_anime import refusal
-from tests.cogs.test_card_buttons import NO_JOB, refusal_beside, send
+from tests.cogs.harness import SimcordHarness, custom_ids, parts, refusal, send, texts
+from tests.cogs.test_card_buttons import NO_JOB, refusal_beside
 
 BUTTONS = ["reportremove", "reportblock", "reportdismiss"]
 

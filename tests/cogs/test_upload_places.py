@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from bot.services.uploads import OWN_FULL
-from tests.cogs.harness import SimcordHarness
-from tests.cogs.test_anime import png, refusal
+from tests.cogs.harness import SimcordHarness, png, refusal
 from tests.cogs.test_context_menus import read
 
 PLACES = 3

@@ -5,9 +5,7 @@ import io
 from PIL import Image
 
 from bot.domain.job import Relation
-from tests.cogs.harness import SimcordHarness, custom_ids, texts
-from tests.cogs.test_anime import refusal
-from tests.cogs.test_card_buttons import send
+from tests.cogs.harness import SimcordHarness, custom_ids, refusal, send, texts
 
 
 async def test_an_upscale_of_the_chosen_picture_is_a_card_of_its_own_that_is_not_upscaled_again(harness: SimcordHarness):

@@ -1,8 +1,5 @@
 """What a device can do, and how long calls of the UNet take on it."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import torch

@@ -1,8 +1,5 @@
 """How much arithmetic a picture takes, counted operation by operation without doing any of it."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable

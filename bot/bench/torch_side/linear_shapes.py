@@ -1,8 +1,5 @@
 """The matrix products of a UNet's linear layers, by shape, found without doing any of them."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections import Counter

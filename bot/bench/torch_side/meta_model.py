@@ -1,8 +1,5 @@
 """A model's UNet and VAE as shapes without data: what is counted on them takes no memory, however large they are."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 """How much memory work takes at most beside the weights, found on the meta device without doing any of it."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,5 @@
 """diffusers' own SDXL pipeline on the weights of a loaded model: what the step engine is measured against."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

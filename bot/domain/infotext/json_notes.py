@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bot.domain.infotext.comfyui import is_graph, read_graph
-from bot.domain.infotext.loose_values import loaded, to_float, to_list, to_number, to_object, to_whole
+from bot.domain.infotext.loose_values import loaded, to_float, to_list, to_number, to_object, to_size, to_whole
 from bot.domain.infotext.lora_tags import LoraTag
 from bot.domain.infotext.picture_settings import PictureSettings, not_understood
 
@@ -28,7 +28,6 @@ MODEL = ("model", "basemodel", "basemodelname")
 
 _OPENING = re.compile(r'\s*(?:\{\s*["}]|\[\s*\{)')
 _SIGNS = re.compile(r"[\s_-]+")
-_SIZE = re.compile(r"\(?\s*([0-9]{1,5})\s*[,x×]\s*([0-9]{1,5})\s*\)?")
 _WEIGHT_FIRST = re.compile(r"([-+.0-9]{1,20}) - (.+)")
 _COMBINED = re.compile(r"(.+) : ([-+.0-9]{1,20})")
 
@@ -110,8 +109,8 @@ def _name(value: object) -> str | None:
 def _size(given: Values) -> tuple[int, int] | None:
     width, height = to_whole(given.get("width")), to_whole(given.get("height"))
     together = given.get("resolution", given.get("size"))
-    if (not width or not height) and isinstance(together, str) and (found := _SIZE.fullmatch(together.strip())):
-        width, height = int(found[1]), int(found[2])
+    if (not width or not height) and isinstance(together, str):
+        return to_size(together)
     return (width, height) if width and height and max(width, height) < 100_000 else None
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 MAX_TEXT = 64  # characters; Python's own float has no limit
 MAX_WHOLE = 10**20
 
+_SIZE = re.compile(r"\(?\s*([0-9]{1,5})\s*[,x×]\s*([0-9]{1,5})\s*\)?")
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 
 
@@ -22,6 +23,13 @@ def whole(text: str) -> int | None:
 def number(text: str) -> float | None:
     """None for everything but digits with or without a fraction."""
     return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def to_size(text: str) -> tuple[int, int] | None:
+    """Width and height as "832x1216", "832 × 1216" or "(832, 1216)"; None for the rest, and for a side of 0."""
+    found = _SIZE.fullmatch(text.strip())
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    return (width, height) if width and height else None
 
 
 def to_float(text: str) -> float | None:

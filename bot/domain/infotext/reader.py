@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.domain.infotext.json_notes import looks_like_json, read_json
-from bot.domain.infotext.loose_values import loaded, number, to_float, to_list, to_number, to_object, whole
+from bot.domain.infotext.loose_values import loaded, number, to_float, to_list, to_number, to_object, to_size, whole
 from bot.domain.infotext.lora_tags import LoraTag
 from bot.domain.infotext.pairs import PairLine, read_line
 from bot.domain.infotext.picture_settings import PictureSettings, not_understood
@@ -28,7 +28,6 @@ _STEPS_LINE = re.compile(r"\s*steps:\s*[0-9]", re.IGNORECASE)
 _KEY_OF_LINE = re.compile(r"^[^\S\n]*(\w[\w /()-]{0,39}):", re.MULTILINE)
 _STEPS_WITHIN = re.compile(r"Steps:\s*[0-9]")
 _NEGATIVE_WITHIN = re.compile(r"Negative prompt:")
-_SIZE = re.compile(r"([0-9]{1,5})\s*[x×]\s*([0-9]{1,5})")
 _HASH_BEHIND = re.compile(r"\s*\([0-9a-fA-F]*\)\Z")
 _KNOWN = frozenset({"steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "model hash", "version"})
 _LORA_KINDS = frozenset({"lora", "locon", "lycoris", "dora"})  # as Civitai calls them
@@ -74,7 +73,7 @@ def _settings(prompt: str, negative_prompt: str, pairs: Mapping[str, str]) -> Pi
         sampler=pairs.get("sampler") or None,
         guidance_scale=number(pairs.get("cfg scale", "")),
         seed=whole(pairs.get("seed", "")),
-        size=_size(pairs.get("size", "")),
+        size=to_size(pairs.get("size", "")),
         model=pairs.get("model") or None,
         variations=read_variations(pairs) or (),
     )
@@ -155,9 +154,3 @@ def _listed(pairs: Mapping[str, str]) -> Iterator[LoraTag]:
 def _named(name: str, weight: float | None = None) -> Iterator[LoraTag]:
     if name.strip() and name.strip() != "None":
         yield LoraTag(name=name.strip(), weight=weight)
-
-
-def _size(value: str) -> tuple[int, int] | None:
-    found = _SIZE.fullmatch(value)
-    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    return (width, height) if width and height else None

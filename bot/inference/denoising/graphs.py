@@ -4,9 +4,6 @@ To call an SDXL's UNet takes about 2,100 launches, estimated at 20 to 30 ms of a
 for one picture.
 """
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import logging

@@ -1,6 +1,5 @@
 """The draws of noise of a picture, and variations of them."""
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # torch and diffusers are partly unannotated.
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """Latents to pixels, and the refusal of pictures that a numerical fault emptied."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Generator

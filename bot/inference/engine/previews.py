@@ -1,8 +1,5 @@
 """Half-drawn pictures on their way to members: made and judged beside the drawing, on a thread of low priority."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import logging

@@ -1,8 +1,5 @@
 """A GPU works behind the thread that feeds it; this keeps the distance short, and says how long each call took."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import time

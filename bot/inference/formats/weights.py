@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-PICKLE_ENDINGS = frozenset({".bin", ".ckpt", ".pt", ".pth", ".pkl", ".pickle"})
+from bot.domain.profile import PICKLE_ENDINGS
+
 MODEL_COMPONENTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 COMPONENT_LIBRARIES = frozenset({"diffusers", "transformers"})
 PIPELINE_CLASSES = frozenset({"StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"})

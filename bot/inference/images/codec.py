@@ -11,7 +11,7 @@ from pathlib import PurePath
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
-from bot.domain.image import ImageFile, Upload
+from bot.domain.image import MAX_UPLOAD_BYTES, MAX_UPLOAD_PIXELS, ImageFile, Upload
 from bot.domain.infotext.json_notes import looks_like_json
 from bot.domain.infotext.reader import parse
 from bot.errors import InvalidRequestError
@@ -21,8 +21,6 @@ from bot.inference.images.normalization import FORMATS, eight_bits, on_white, op
 from bot.messages import translatable
 from bot.pools import Pool
 
-MAX_UPLOAD_BYTES = 10 * 1024 * 1024
-MAX_UPLOAD_PIXELS = 16_800_000  # Pillow itself only warns from 89 million on
 STRANGERS_THREADS = 2  # the largest file that is taken needs about 150 MB while it is read
 STRANGERS_NICENESS = 5  # where the cores are busy, what is drawn comes first, and an upload still gets a quarter of a core
 OWN_THREADS = 2

@@ -1,8 +1,5 @@
 """The invisible watermark of Stable Diffusion XL, where the operator wants it. Importing this module imports torch."""
 
-# imwatermark has no annotations.
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from typing import Any

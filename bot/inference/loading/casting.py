@@ -1,8 +1,5 @@
 """A model's UNet and VAE in bfloat16, channels last, between others that stay in float32."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from typing import Any

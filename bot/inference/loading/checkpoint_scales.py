@@ -1,8 +1,5 @@
 """Weights that a single file stores in fp8 with a scale beside each: given their size again. Imports torch."""
 
-# safetensors and torch are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """torch.compile for UNet and VAE, where the operator wants it."""
 
 # torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportPrivateUsage=false
+# pyright: reportPrivateUsage=false
 
 from __future__ import annotations
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bot.domain.profile import ModelProfile, ModelSource, Style
+from bot.domain.profile import PICKLE_ENDINGS, ModelProfile, ModelSource, Style
 from bot.errors import ModelError
 from bot.inference.formats.checkpoints import check_checkpoint, check_components, check_vae
-from bot.inference.formats.weights import PICKLE_ENDINGS, WeightsError, check_folder, read_header
+from bot.inference.formats.weights import WeightsError, check_folder, read_header
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SDXL_CONFIG_REPO = "stabilityai/stable-diffusion-xl-base-1.0"  # where diffusers looks up what single files leave out

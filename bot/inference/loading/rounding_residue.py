@@ -4,9 +4,6 @@ A LoRA changes many weights by less than half of a bfloat16's last bit. Added to
 added to the weight as it was and rounded then, it is right in the mean over the weights.
 """
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from typing import Any

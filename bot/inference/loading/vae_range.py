@@ -5,9 +5,6 @@ its pictures differ a little). A power of two changes no digit of a number, only
 same to the last bit.
 """
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import copy

@@ -1,8 +1,5 @@
 """A LoRA's matrices, read from its file as they stand there, each with the scale of its own layer. Imports torch."""
 
-# safetensors is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from pathlib import Path

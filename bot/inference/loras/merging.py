@@ -1,8 +1,5 @@
 """LoRAs added into a model's own weights: no layer more to run, and the bare model comes back bit for bit."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

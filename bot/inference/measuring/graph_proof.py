@@ -1,8 +1,5 @@
 """Whether CUDA graphs pay on this GPU: the same bits, and quicker. Found out once for a device, driver and torch, and kept."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import logging

@@ -1,8 +1,5 @@
 """What a measured duration depends on: the machine, its driver, the model, and the versions of the libraries."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import platform

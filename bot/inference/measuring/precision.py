@@ -1,8 +1,5 @@
 """What a model draws in on a CPU: bfloat16 where the processor gains from it, float32 elsewhere. Chosen once, and kept."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import logging

@@ -1,8 +1,5 @@
 """How much quicker a model's steps are in bfloat16 on this CPU."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import copy

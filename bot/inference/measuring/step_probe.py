@@ -1,8 +1,5 @@
 """Times a call of the UNet on a loaded model."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -57,13 +54,19 @@ class StepProbe:
 
 
 def random_inputs(
-    model: LoadedModel, rows: int, *, width: int, height: int
+    model: LoadedModel, rows: int, *, width: int, height: int, seed: int | None = None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns what `predict` takes for pictures of that size, in pixels: a row is one of a picture's two with guidance."""
+    """Returns what `predict` takes for pictures of that size, in pixels: a row is one of a picture's two with guidance.
+
+    With a `seed` they are the same every time.
+    """
     pipeline = model.text2img
     config, scale = pipeline.unet.config, pipeline.vae_scale_factor
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
 
     def noise(*shape: int) -> torch.Tensor:
+        if generator is not None:  # on the CPU, so that every device gets the same
+            return torch.randn(rows, *shape, generator=generator).to(model.device, pipeline.unet.dtype)
         return torch.randn(rows, *shape, device=model.device, dtype=pipeline.unet.dtype)
 
     latents = noise(config.in_channels, height // scale, width // scale)

@@ -1,8 +1,5 @@
 """Prompts as the UNet takes them in: embeddings, weighted where the prompt says so, of any length up to three chunks."""
 
-# torch, diffusers and compel are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections import OrderedDict

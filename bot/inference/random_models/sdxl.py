@@ -5,9 +5,7 @@ torch is imported when something is built.
 """
 
 # diffusers exports lazily; torch and transformers are partly unannotated.
-# pyright: reportPrivateImportUsage=false, reportArgumentType=false, reportUnknownMemberType=false
-# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
-
+# pyright: reportPrivateImportUsage=false, reportArgumentType=false
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping

@@ -7,8 +7,6 @@ that loads or runs SDXL meets nothing different here. torch is imported when som
 
 # diffusers exports lazily and annotates tuples of any length as tuple[int]; torch and transformers are partly unannotated.
 # pyright: reportPrivateImportUsage=false, reportArgumentType=false
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import json

@@ -1,8 +1,5 @@
 """DDIM (arXiv:2010.02502), many pictures at once."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,8 +1,5 @@
 """DPM-Solver++ (arXiv:2211.01095) of order 2, many pictures at once."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,8 +1,5 @@
 """Euler's samplers, with and without noise in every step, many pictures at once."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from typing import Any

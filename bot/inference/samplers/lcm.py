@@ -1,8 +1,5 @@
 """The sampler of latent consistency models (arXiv:2310.04378), many pictures at once."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

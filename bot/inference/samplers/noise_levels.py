@@ -1,8 +1,5 @@
 """How noisy the latents are at each step of a schedule, in the terms of the multistep samplers' papers."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from typing import Any

@@ -1,8 +1,5 @@
 """What the samplers have in common that take one step of many pictures at once."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,8 +1,5 @@
 """UniPC (arXiv:2302.04867) of order 2, many pictures at once, with its numbers made on the CPU."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,8 +1,5 @@
 """A trained LoRA as a file in kohya's format, with the notes that other programs read from it."""
 
-# torch and safetensors are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import hashlib

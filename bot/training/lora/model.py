@@ -1,8 +1,5 @@
 """The model that a LoRA is trained on: found by name or path, and loaded by the code that draws."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 """What a LoRA learns from: pictures as latents, once, and the loss of the model's own prediction on them."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import random

@@ -1,8 +1,5 @@
 """A LoRA trained on a folder of captioned pictures: `train_lora` does what `python -m bot train-lora` promises."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import hashlib

@@ -3,9 +3,6 @@
 For SDXL these are the names of the original code's UNet (`input_blocks_4_1_...`), which every program that loads LoRAs knows.
 """
 
-# diffusers exports lazily; peft, diffusers and torch are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Mapping

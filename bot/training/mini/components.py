@@ -5,9 +5,6 @@ artist's pictures are known in seconds, are the best linear ones there are, and 
 once.
 """
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,8 +1,5 @@
 """Drawn pictures on disk: one memory-mapped array a bucket, its portraits known again from the seed."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false
-
 from __future__ import annotations
 
 import random

@@ -2,8 +2,6 @@
 
 # diffusers exports lazily and annotates tuples of any length as tuple[int]; torch and transformers are partly unannotated.
 # pyright: reportPrivateImportUsage=false, reportArgumentType=false
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import random

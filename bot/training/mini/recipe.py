@@ -5,8 +5,6 @@ Stages in order: draw, text, latents, then autoencoder and denoiser (side by sid
 
 # diffusers exports lazily and annotates tuples of any length as tuple[int]; torch and transformers are partly unannotated.
 # pyright: reportPrivateImportUsage=false, reportArgumentType=false
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import argparse

@@ -22,10 +22,10 @@ import pytest
 from PIL import Image, ImageDraw
 from PIL.PngImagePlugin import PngInfo
 
-from bot.domain.image import ImageFile, Upload
+from bot.domain.image import MAX_UPLOAD_BYTES, ImageFile, Upload
 from bot.errors import InvalidRequestError
 from bot.inference.images import codec as image_files
-from bot.inference.images.codec import MAX_UPLOAD_BYTES, STRANGERS_NICENESS, STRANGERS_THREADS, PillowCodec
+from bot.inference.images.codec import STRANGERS_NICENESS, STRANGERS_THREADS, PillowCodec
 from bot.inference.images.metadata import EXIF_IFD, PILLOWS_OWN, USER_COMMENT, XMP_KEY, encode_png, packing, read_parameters
 from bot.storage.images import DiskImageStore
 from tests.fakes import FakeClock

@@ -2,8 +2,6 @@
 
 # torch and diffusers are partly unannotated, and torch has no public product of 8 bit matrices.
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import os

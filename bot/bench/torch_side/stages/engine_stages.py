@@ -1,8 +1,5 @@
 """What the engine does beside the UNet: waits for the device in a turn, decoding, and switching LoRAs."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import copy

@@ -1,8 +1,5 @@
 """How long work takes the device, and how long the thread that asks for it."""
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import statistics

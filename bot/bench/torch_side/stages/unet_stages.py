@@ -1,8 +1,5 @@
 """One call of the UNet in every way it could be made: as it is, as a CUDA graph, compiled, with other kernels or layouts."""
 
-# torch and diffusers are partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 import time
@@ -19,13 +16,13 @@ from bot.inference.denoising.graphs import GraphedUNet, Inputs
 from bot.inference.denoising.unet_call import predict
 from bot.inference.faults import free_memory, is_out_of_memory
 from bot.inference.loading.pipelines import LoadedModel
+from bot.inference.measuring.step_probe import random_inputs
 
 ROWS = (2, 8, 16, 4, 32, 6, 10, 1, 12, 20, 24)  # of a call, the weightiest first; a guided picture has two
 GRAPH_ROWS = (2, 4, 8, 16, 32)
 FEW_ROWS = (2, 16)  # one picture and eight, where each further shape costs minutes or tells little
 COMPILED = ((2, "default"), (16, "default"), (2, "max-autotune-no-cudagraphs"))
 ATTENTION = (SDPBackend.FLASH_ATTENTION, SDPBackend.CUDNN_ATTENTION, SDPBackend.EFFICIENT_ATTENTION)
-TOKENS = 77  # of one chunk of a prompt
 TOP_KERNELS = 20
 
 Line = dict[str, Any]
@@ -170,14 +167,7 @@ class UnetStages:
 
     def _inputs(self, rows: int) -> Inputs:
         """The same for every way to call it. The timesteps lie on the device, so that nothing is sent."""
-        pipeline, device, profile = self._model.text2img, self._stopwatch.device, self._model.profile
-        config, scale, size = self._unet.config, pipeline.vae_scale_factor, profile.size(None)
-        generator = torch.Generator().manual_seed(rows)
-
-        def noise(*shape: int) -> torch.Tensor:
-            return torch.randn(rows, *shape, generator=generator).to(device, self._unet.dtype)
-
-        latents = noise(config.in_channels, size.height // scale, size.width // scale)
-        embeddings = noise(TOKENS, config.cross_attention_dim)
-        pooled = noise(int(pipeline.text_encoder_2.config.projection_dim))
-        return latents, torch.linspace(900, 100, rows, device=device), embeddings, pooled, noise(6)
+        size = self._model.profile.size(None)
+        latents, _, *conditions = random_inputs(self._model, rows, width=size.width, height=size.height, seed=rows)
+        embeddings, pooled, sizes = conditions
+        return latents, torch.linspace(900, 100, rows, device=self._stopwatch.device), embeddings, pooled, sizes

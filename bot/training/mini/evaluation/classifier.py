@@ -3,9 +3,6 @@
 It learns from the artist's drawings, roughened as an autoencoder roughens them, and is tested on drawings with other seeds.
 """
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

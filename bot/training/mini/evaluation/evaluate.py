@@ -4,9 +4,6 @@ A classifier that knows the artist's drawings judges pictures of tag sets that n
 (the recipe's, with its drawn pictures) holds none yet. Classifier and pictures stay there: a killed run goes on where it was.
 """
 
-# torch is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import argparse

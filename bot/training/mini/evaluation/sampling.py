@@ -1,8 +1,5 @@
 """Pictures from a pipeline's folder, in batches, as production draws them: float32 on a CPU, a generator a picture."""
 
-# diffusers is partly unannotated.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-
 from __future__ import annotations
 
 import hashlib
