@@ -50,9 +50,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoiseBlend:
-    """One variation: draws of noise, the first and those of the steps, are moved towards the noise of `seed` by `strength`
-    (0 to 1, slerp).
-    """
+    """One variation: draws of noise are moved towards the noise of `seed` by `strength` (0 to 1, slerp)."""
 
     seed: int
     strength: float
@@ -246,10 +244,7 @@ def upscaled(side: int) -> int:
 
 
 def one_line(text: str) -> str:
-    """Returns the text without control characters, and each run of white space as one space.
-
-    A newline in a prompt could forge fields of the A1111 metadata text, and invisible characters hide words from rules.
-    """
+    """Returns the text on one line: a newline could forge fields of A1111's text, invisible characters hide words from rules."""
     return " ".join(_INVISIBLE.sub(" ", text).split())
 
 
