@@ -41,6 +41,9 @@ from cogs._uploads import check_upload
 DEFAULT_STRENGTH = 0.6  # img2img: keeps the composition, redraws the rest
 
 
+UPLOAD_MIB = MAX_UPLOAD_BYTES // 2**20
+
+
 async def setup(bot: PastelBot) -> None:
     await bot.add_cog(Anime(bot, bot.require(GenerationService)))
 
@@ -86,9 +89,7 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         style_weight=filled(message("How strong the style is (0 to {limit:g})", limit=MAX_ADAPTER_WEIGHT)),
         second_style=locale_str("A second style next to the first. Type to search"),
         second_style_weight=filled(message("How strong the second style is (0 to {limit:g})", limit=MAX_ADAPTER_WEIGHT)),
-        image=filled(
-            message("A picture to start from (PNG, JPEG or WebP, up to {limit} MiB)", limit=MAX_UPLOAD_BYTES // 2**20)
-        ),
+        image=filled(message("A picture to start from (PNG, JPEG or WebP, up to {limit} MiB)", limit=UPLOAD_MIB)),
         strength=filled(message("How much of your picture may change (default {strength:g})", strength=DEFAULT_STRENGTH)),
     )
     @app_commands.choices(size=size_choices(profile), quality=quality_choices(profile))

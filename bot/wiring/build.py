@@ -22,7 +22,6 @@ from bot.services.gate import Gate
 from bot.services.generation import GenerationService
 from bot.services.intakes import Intakes, Reading
 from bot.services.live_cards import EDIT_INTERVAL, LiveCards
-from bot.services.moderation import Moderation
 from bot.services.overwriting import Overwriting
 from bot.services.places import Places
 from bot.services.preferences import PreferencesService
@@ -68,19 +67,13 @@ def build_services(
     fetching = _fetch_deps(ports, live, delivery, lambda: worker.wake(), sleep, timer)
     fetcher = Fetcher(fetching, (*catalog.styles_for(profile), *catalog.quality_styles(profile)))
     worker = Worker(_attempt_deps(ports, (recheck, room), live, delivery, fetcher, sleep))
-    removal = Removal(
-        jobs=jobs, store=store, messenger=messenger, worker=worker, delivery=delivery, live=live, reports=display, clock=clock
-    )
+    removal = keeping.removal(ports, worker, delivery, live, display)
     requests = RequestBuilder(profile=profile, catalog=catalog, gate=gate, jobs=jobs, codec=ports.codec)
     submitter = Submitter(jobs=jobs, gate=gate, room=room, store=store, worker=worker, live=live, clock=clock, metrics=metrics)
     first_answers = _first_answers(ports, live, worker, delivery, sleep)
-    reception = Reception(
-        submitter=submitter, first_answers=first_answers, jobs=jobs, cards=cards, live=live, worker=worker, clock=clock
-    )
+    reception = _reception(ports, submitter, first_answers, cards, live, worker)
     intakes = _intakes(ports, uploads, submitter, requests, sleep)
-    moderation = Moderation(
-        records=repositories.moderation, jobs=jobs, removal=removal, member_ranks=ports.member_ranks, clock=clock
-    )
+    moderation = keeping.moderation(ports, removal)
     eraser = keeping.eraser(ports, worker, delivery, live, display, sleep)
     clock_check = ClockCheck(repository=repositories.retention, clock=clock)
     return Services(
@@ -121,6 +114,20 @@ def _first_answers(ports: Ports, live: LiveCards, worker: Worker, delivery: Deli
         clock=ports.clock,
         metrics=ports.metrics,
         sleep=sleep,
+    )
+
+
+def _reception(
+    ports: Ports, submitter: Submitter, first_answers: FirstAnswers, cards: CardAssembler, live: LiveCards, worker: Worker
+) -> Reception:
+    return Reception(
+        submitter=submitter,
+        first_answers=first_answers,
+        jobs=ports.repositories.jobs,
+        cards=cards,
+        live=live,
+        worker=worker,
+        clock=ports.clock,
     )
 
 

@@ -34,6 +34,29 @@ def report_display(ports: Ports) -> ReportDisplay:
     )
 
 
+def removal(ports: Ports, worker: Worker, delivery: Delivery, live: LiveCards, display: ReportDisplay) -> Removal:
+    return Removal(
+        jobs=ports.repositories.jobs,
+        store=ports.store,
+        messenger=ports.messenger,
+        worker=worker,
+        delivery=delivery,
+        live=live,
+        reports=display,
+        clock=ports.clock,
+    )
+
+
+def moderation(ports: Ports, removal: Removal) -> Moderation:
+    return Moderation(
+        records=ports.repositories.moderation,
+        jobs=ports.repositories.jobs,
+        removal=removal,
+        member_ranks=ports.member_ranks,
+        clock=ports.clock,
+    )
+
+
 def guild_settings(ports: Ports, host: OperatorRules, profile: ModelProfile, catalog: Catalog) -> GuildSettingsService:
     return GuildSettingsService(
         repository=ports.repositories.guild_settings,
