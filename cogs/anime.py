@@ -15,7 +15,7 @@ from bot.chat.replies import origin_of
 from bot.chat.views.choice_labels import size_text
 from bot.domain.image import MAX_UPLOAD_BYTES
 from bot.domain.job import Origin
-from bot.domain.profile import QualityName
+from bot.domain.profile import ModelProfile, QualityName
 from bot.domain.prompt import chosen_style
 from bot.domain.quality import WEIGHT_OF_NOTHING
 from bot.domain.request import (
@@ -63,14 +63,9 @@ class Anime(commands.Cog):
         self._bot.tree.remove_command(self._command.name)
 
 
-def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
-    """The command with the sizes and styles of the active model."""
-    profile = generation.profile
-
-    async def styles(interaction: discord.Interaction, current: str) -> list[Choice[str]]:
-        return style_choices(await generation.styles(origin_of(interaction)), current)
-
-    @app_commands.describe(
+def _descriptions(profile: ModelProfile) -> dict[str, str | locale_str]:
+    """Returns what Discord says beside each option."""
+    return dict(
         prompt=locale_str("What to draw: tags or words, such as 1girl, green hair, beanie, night"),
         negative_prompt=locale_str("What to leave out of the picture"),
         size=filled(message("Default: {size}", size=size_text(profile.size(None)))),
@@ -92,6 +87,16 @@ def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..
         image=filled(message("A picture to start from (PNG, JPEG or WebP, up to {limit} MiB)", limit=UPLOAD_MIB)),
         strength=filled(message("How much of your picture may change (default {strength:g})", strength=DEFAULT_STRENGTH)),
     )
+
+
+def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
+    """The command with the sizes and styles of the active model."""
+    profile = generation.profile
+
+    async def styles(interaction: discord.Interaction, current: str) -> list[Choice[str]]:
+        return style_choices(await generation.styles(origin_of(interaction)), current)
+
+    @app_commands.describe(**_descriptions(profile))
     @app_commands.choices(size=size_choices(profile), quality=quality_choices(profile))
     @app_commands.autocomplete(style=styles, second_style=styles)
     async def anime(  # noqa: PLR0913 - discord.py makes an option of every parameter

@@ -244,7 +244,7 @@ def upscaled(side: int) -> int:
 
 
 def one_line(text: str) -> str:
-    """Returns the text on one line: a newline could forge fields of A1111's text, invisible characters hide words from rules."""
+    """Returns the text on one line. A newline could forge fields of A1111's text; invisible characters hide words of it."""
     return " ".join(_INVISIBLE.sub(" ", text).split())
 
 

@@ -143,7 +143,7 @@ def main() -> int:
         path = po_file(language)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(as_po(catalogue))
-        path.with_suffix(".mo").write_bytes(as_mo(catalogue))
+        path.with_suffix(".mo").write_bytes(as_mo(read(language)))
         lacking, broken = missing(catalogue), list(faults(catalogue))
         wrong += len(lacking) + len(broken)
         print(f"{language.value}: {len(lacking)} missing, {len(broken)} wrong, of {len(catalogue)}")
