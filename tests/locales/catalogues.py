@@ -9,6 +9,7 @@ import io
 import string
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -21,6 +22,7 @@ from bot.domain.language import Language
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "bot" / "locales"
 DOMAIN = "pastel"
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # Babel would write the time of the run
 SOURCES = ("bot", "cogs")
 TERMINAL = ("bot/bench/", "bot/training/", "bot/draw_command.py", "bot/demo/")  # what only operators read stays English
 MEMBER_ERRORS = ("UserError", "InvalidRequestError", "NotFoundError", "NotAllowedError", "QuotaError", "GenerationError")
@@ -76,6 +78,8 @@ def as_po(catalogue: Catalog) -> bytes:
 
 
 def as_mo(catalogue: Catalog) -> bytes:
+    """Returns the compiled file, the same at each run."""
+    catalogue.creation_date = catalogue.revision_date = LONG_AGO
     buffer = io.BytesIO()
     write_mo(buffer, catalogue)
     return buffer.getvalue()
