@@ -1,4 +1,4 @@
-"""What an operator may say about the engine. Does not import torch."""
+"""The operator's settings of the engine. Does not import torch."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class EngineSettings:
 
     @property
     def cap(self) -> int:
-        """The most pictures a call may hold."""
+        """Returns the most pictures that a call may have."""
         return MOST_PICTURES if self.plan is None else self.plan.cap
 
     @property
     def most_kept(self) -> int:
-        """Bytes of all pictures between their steps, above which nobody is admitted."""
+        """Returns how many bytes all pictures may keep between their steps before nobody else is admitted."""
         return KEPT_BYTES if self.plan is None else self.plan.forms[KEPT].size
 
 

@@ -1,4 +1,4 @@
-"""Picture files in and out, with Pillow, on threads of their own."""
+"""Reads and writes picture files with Pillow, on threads of its own."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ MIN_SIDE = 64
 
 
 class PillowCodec:
-    """Implements ports.ImageCodec. Strangers' files have threads apart from those for our own: nobody's upload, however many
-    and however large, holds a finished picture up.
+    """Implements ports.ImageCodec. Strangers' files have other threads than our own: uploads, however many and however large,
+    delay no finished picture.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class PillowCodec:
         return await self._own.run(_fit, file, max_bytes)
 
     async def close(self) -> None:
-        """Waits for the files that are being read or made smaller."""
+        """Wait for the files that are being read or made smaller."""
         await self._strangers.close()
         await self._own.close()
 
@@ -73,7 +73,7 @@ def _read_upload(data: bytes, width: int, height: int) -> Upload:
 
 
 def _read_parameters(data: bytes) -> str | None:
-    """The first text that somebody here understands; else the first of those that do not stand there by chance.
+    """Returns the first text that a parser understands; else the first that is surely about the picture.
 
     Each has a bound (`bot.inference.images.png_chunks`), and pixels are decoded only to look for a text in an alpha channel.
     """
@@ -95,12 +95,12 @@ def _read_parameters(data: bytes) -> str | None:
 
 
 def _is_too_long(text: str) -> bool:
-    """What has many characters may still be JSON, in which programs write more than what was drawn."""
+    """Returns whether a text is too long; JSON may be long, as some programs write more than the parameters."""
     return len(text) > MAX_PARAMETERS and not (looks_like_json(text) and len(text.encode(errors="replace")) <= MAX_JSON_BYTES)
 
 
 def _opened(data: bytes) -> Image.Image:
-    """Only the header is read here, so that its size can be judged before memory is spent."""
+    """Returns the picture with only its header read, so that its size can be judged before memory is spent."""
     if len(data) > MAX_UPLOAD_BYTES:
         raise InvalidRequestError(
             f"The image has {len(data) / 2**20:.1f} MiB; at most {MAX_UPLOAD_BYTES // 2**20} MiB are possible. Make it smaller."
@@ -123,10 +123,10 @@ def _too_large(detail: str = "") -> str:
 
 
 def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
-    """`image` upright, with the pixels that cover `width` x `height` around its centre, in that size.
+    """Returns `image` upright, as the pixels that cover `width` x `height` around its centre, in that size.
 
     No more than the file's own pixels and one copy are in memory at once: Pillow decodes a JPEG in a half or a quarter of its
-    size where that suffices, and transparency and colours are seen to in the small picture.
+    size where that suffices, and transparency and colours are converted in the small picture.
     """
     longer = max(width, height)
     image.draft(None, (longer, longer))  # before it is turned, so either side may become the longer one
@@ -155,7 +155,7 @@ def _fit(file: ImageFile, max_bytes: int) -> ImageFile:
 
 
 def _ever_smaller(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """First lower qualities, then fewer pixels."""
+    """Yields versions with ever lower quality, then with fewer pixels."""
     for quality in QUALITIES:
         yield image, quality
     while min(image.size) > MIN_SIDE:

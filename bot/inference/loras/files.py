@@ -1,4 +1,4 @@
-"""A LoRA's matrices, read from its file as they stand there, each with the scale of its own layer. Imports torch."""
+"""Reads a LoRA's matrices from its file unchanged, each with the scale of its own layer. Imports torch."""
 
 # safetensors is partly unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -18,7 +18,7 @@ from bot.inference.transfers import taken
 
 
 def read_factors(path: Path, plan: LoraPlan, device: torch.device) -> tuple[Factor, ...]:
-    """Read what `plan` names onto `device`, in the file's own types. Raises AdapterFormatError, WeightsError."""
+    """Read what `plan` names onto `device`, in the file's own types. Raises LoraFormatError, WeightsError."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""What a model draws in on a CPU: bfloat16 where the processor gains from it, float32 elsewhere. Chosen once, and kept."""
+"""Chooses a model's precision on a CPU: bfloat16 if the processor gains from it, else float32. Chosen once, and kept."""
 
 # torch is partly unannotated.
 # pyright: reportUnknownMemberType=false
@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 
 
 def adopt_precision(model: LoadedModel, settings: EngineSettings) -> None:
-    """Have UNet and VAE compute in what is right for this machine. Before anything is drawn, on the drawing thread.
+    """Make UNet and VAE compute in the precision that suits this machine. Before anything is drawn, on the drawing thread.
 
-    What was chosen once for this processor and model stays, so that a picture can be drawn again. GPUs are left alone.
+    A choice made once for this processor and model stays, so that a picture can be drawn again. GPUs are left alone.
     """
     if settings.precision == "exact" or settings.reproducible or not has_choice(model):
         return
@@ -39,7 +39,7 @@ def adopt_precision(model: LoadedModel, settings: EngineSettings) -> None:
 
 
 def has_choice(model: LoadedModel) -> bool:
-    """Whether the model lies on a CPU, in float32."""
+    """Returns whether the model is on a CPU, in float32."""
     return model.device.type == "cpu" and model.text2img.unet.dtype == torch.float32
 
 

@@ -1,4 +1,4 @@
-"""How much quicker a model's steps are in bfloat16 on this CPU."""
+"""Measures how much quicker a model's steps are in bfloat16 on this CPU."""
 
 # torch and diffusers are partly unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -26,7 +26,7 @@ Call = Callable[[], object]
 
 
 def speed_up(model: LoadedModel) -> float:
-    """Returns how many times as quick as float32 it is; takes well under a second where bfloat16 is of any use."""
+    """Returns how many times as quick as float32 bfloat16 is; takes well under a second where bfloat16 is of any use."""
     plain, half = _calls(model)
     first = timed(plain)  # the first call of either chooses kernels and fills caches
     if (took := timed(half)) > HOPELESS * first:
@@ -35,7 +35,7 @@ def speed_up(model: LoadedModel) -> float:
 
 
 def timed(call: Call) -> float:
-    """In seconds."""
+    """Returns the seconds of one call."""
     began = time.perf_counter()
     with torch.no_grad():
         call()
@@ -55,7 +55,7 @@ def _calls(model: LoadedModel) -> tuple[Call, Call]:
 
 
 def _block_calls(unet: Any) -> tuple[Call, Call]:
-    """What of an SDXL nearly all arithmetic is in: two convolutions, attention and a feed-forward layer."""
+    """Returns calls of the layers with nearly all of an SDXL's arithmetic: two convolutions, attention and feed-forward."""
     level: Any = next(level for level in reversed(unet.down_blocks) if getattr(level, "attentions", None))
     resnet: Any = level.resnets[-1]
     plain: Any = torch.nn.ModuleList([resnet, level.attentions[-1].transformer_blocks[0]])

@@ -20,7 +20,7 @@ TIMESTEP = 500.0  # in the middle; what it is changes nothing
 
 
 class StepProbe:
-    """Belongs to the thread that draws. Rows are filled up to `buckets`, as the engine's are, and where the model has graphs,
+    """Times calls on the drawing thread. Rows are filled up to `buckets`, as the engine's are, and where the model has graphs,
     one is captured first.
     """
 
@@ -31,7 +31,7 @@ class StepProbe:
         self._buckets = buckets
 
     def seconds(self, pictures: int) -> float | None:
-        """Returns how long one guided step of so many pictures takes; None where memory does not suffice.
+        """Returns how long one guided step of `pictures` images takes; None if memory does not suffice.
 
         The inputs are random: an H200 multiplies zeros 13 % faster.
         """

@@ -26,7 +26,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdxlConfig:
-    """What diffusers and transformers call the config of each part; what they default to is left out."""
+    """The parts' configs as diffusers and transformers call them; values equal to their defaults are left out."""
 
     unet: Config
     vae: Config
@@ -136,9 +136,9 @@ SCHEDULER: Config = {
 
 
 def random_pipeline(config: SdxlConfig, tokenizers: Path, *, device: torch.device, dtype: torch.dtype, seed: int = 0) -> Any:
-    """A StableDiffusionXLPipeline whose weights never were anywhere but on `device`.
+    """Returns a StableDiffusionXLPipeline whose weights are made directly on `device`.
 
-    `tokenizers` is a diffusers folder with `tokenizer` and `tokenizer_2`; any vocabulary no larger than SDXL's does.
+    `tokenizers` is a diffusers folder with `tokenizer` and `tokenizer_2`; any vocabulary no larger than SDXL's works.
     """
     import torch
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -167,7 +167,7 @@ def random_pipeline(config: SdxlConfig, tokenizers: Path, *, device: torch.devic
 
 @contextmanager
 def _made_as(device: torch.device, dtype: torch.dtype) -> Generator[None]:
-    """New tensors are made there and of that type: 2.6 billion float32 on the way would not fit everywhere."""
+    """Make new tensors on that device and in that type: 2.6 billion float32 on the way would not fit everywhere."""
     import torch
 
     before = torch.get_default_dtype()

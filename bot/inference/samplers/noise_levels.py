@@ -1,4 +1,4 @@
-"""How noisy the latents are at each step of a schedule, in the terms of the multistep samplers' papers."""
+"""The noise levels of a schedule's steps, in the terms of the multistep samplers' papers."""
 
 # diffusers is partly unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -11,7 +11,7 @@ import torch
 
 
 class NoiseLevels:
-    """The last `steps` of a scheduler's schedule. The arithmetic is that of diffusers, number by number."""
+    """Noise levels of the last `steps` of a scheduler's schedule. The arithmetic is that of diffusers, number by number."""
 
     def __init__(self, scheduler: Any, steps: int) -> None:
         self.config = scheduler.config
@@ -28,7 +28,7 @@ class NoiseLevels:
         return range(self.begin, self.whole)
 
     def way(self, index: int) -> torch.Tensor:
-        """The papers' h: from `index` to the one behind it."""
+        """Returns the papers' h: the distance from `index` to the next one."""
         return self._log_snr[index + 1] - self._log_snr[index]
 
     def ratio(self, index: int) -> torch.Tensor:
@@ -36,5 +36,5 @@ class NoiseLevels:
         return (self._log_snr[index - 1] - self._log_snr[index]) / self.way(index)
 
     def kept(self, index: int) -> torch.Tensor:
-        """What a step leaves of the latents."""
+        """Returns the share of the latents that a step keeps."""
         return self.shares[index + 1][1] / self.shares[index][1]
