@@ -47,7 +47,7 @@ def _measure(settings: Settings, engine: EngineSettings, profile: ModelProfile) 
 
 
 def _lines(curve: BatchCurve, cap: int) -> Iterator[str]:
-    """The table, and what it means for MAX_BATCH=0."""
+    """Yields the table, and its meaning for MAX_BATCH=0."""
     yield "pictures a call  ms a step  steps a second, of all pictures together"
     for pictures, seconds in curve.points:
         yield f"{pictures:>15}  {1000 * seconds:>9.1f}  {pictures / seconds:.1f}"

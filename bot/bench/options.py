@@ -1,4 +1,4 @@
-"""What an operator may choose for a bench."""
+"""The operator's options for a bench."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class BenchOptions:
     out: Path | None = None
 
     def quick(self) -> Self:
-        """A look in well under a minute of the shipped model, too short for figures to be quoted."""
+        """Returns options for a run of well under a minute on the shipped model, too short for figures to be quoted."""
         return replace(
             self,
             steps=self.steps or QUICK_STEPS,
@@ -67,7 +67,7 @@ class BenchOptions:
 
 
 def parse_members(text: str) -> tuple[int, ...]:
-    """`1,4,16` as numbers from 1 to 64, in order. Raises InvalidRequestError."""
+    """Returns `1,4,16` as numbers from 1 to 64, in order. Raises InvalidRequestError."""
     try:
         members = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:

@@ -64,7 +64,7 @@ class CurveMeasurement:
         return BatchCurve(tuple(points))
 
     def _try_next(self) -> None:
-        """A size's first call chooses kernels and fills caches; it is not counted, and says whether the next may be tried."""
+        """Time a size's first call, which chooses kernels, is not counted, and decides if the next is tried."""
         size = self._untried[0] if self._untried else None
         took = None if size is None or self._expected > LONGEST_CALL else self._seconds(size)
         if size is None or took is None:

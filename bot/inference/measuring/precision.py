@@ -44,9 +44,9 @@ def has_choice(model: LoadedModel) -> bool:
 
 
 def choose_anew(model: LoadedModel, measurements: Measurements) -> tuple[str, float]:
-    """Returns what is to be drawn in, whatever was kept, and how many times as quick as float32 bfloat16 is; keeps the choice.
+    """Returns the precision to draw in, whatever was kept, and bfloat16's speed as a multiple of float32's; keeps the choice.
 
-    The model must be as it was loaded. Where it cannot be measured, for want of memory say, it is float32, and nothing is kept.
+    The model must be as it was loaded. If it cannot be measured, for lack of memory say, it is float32, and nothing is kept.
     """
     try:
         gain = speed_up(model)

@@ -43,7 +43,7 @@ def timed(call: Call) -> float:
 
 
 def _calls(model: LoadedModel) -> tuple[Call, Call]:
-    """The same in float32 and in bfloat16: a guided step of one picture, or of a large UNet one of its widest blocks."""
+    """Returns the same call in both types: a guided step of one picture, or a block of a large UNet, one of its widest."""
     unet: Any = model.text2img.unet
     if sum(weights.numel() for weights in unet.parameters()) > LARGE:
         return _block_calls(unet)

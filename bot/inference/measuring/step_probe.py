@@ -59,7 +59,7 @@ class StepProbe:
 def random_inputs(
     model: LoadedModel, rows: int, *, width: int, height: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns what `predict` takes for pictures of that size, in pixels: a row is one of a picture's two with guidance."""
+    """Returns the arguments of `predict` for pictures of that size in pixels: a row is one of two with guidance."""
     pipeline = model.text2img
     config, scale = pipeline.unet.config, pipeline.vae_scale_factor
 

@@ -32,7 +32,7 @@ class NoiseLevels:
         return self._log_snr[index + 1] - self._log_snr[index]
 
     def ratio(self, index: int) -> torch.Tensor:
-        """The papers' r: how far back the output before lies, which is behind, in steps like that from `index` on."""
+        """Returns the papers' r: the (negative) distance back to the previous output, in units of the step from `index` on."""
         return (self._log_snr[index - 1] - self._log_snr[index]) / self.way(index)
 
     def kept(self, index: int) -> torch.Tensor:

@@ -70,7 +70,7 @@ class BatchedSteps:
 
 
 def is_velocity(scheduler: Any) -> bool | None:
-    """Whether a scheduler's model predicts v; None where it predicts neither v nor noise, or what it means is cut."""
+    """Returns whether a scheduler's model predicts v; None if it predicts neither v nor noise, or is clipped."""
     config: Any = scheduler.config
     if config.prediction_type not in ("epsilon", "v_prediction"):
         return None
@@ -90,7 +90,7 @@ def column(values: torch.Tensor) -> torch.Tensor:
 
 
 def times(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """As torch multiplies with a single number: in the type of `values`, to which only the product is rounded."""
+    """Returns torch's product with a single number: in the type of `values`, to which only the product is rounded."""
     return (values * factors).to(values.dtype)
 
 

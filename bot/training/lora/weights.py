@@ -28,7 +28,7 @@ MOST_BLOCKS = 10  # diffusers reads input_blocks_1 out of input_blocks_10
 
 
 class LoraWeights(nn.Module):
-    """`down` and `up` by kohya's name of the layer; the same parameters as in the model, in float32."""
+    """The trained matrices: `down` and `up` by kohya's name of the layer; the same parameters as in the model, in float32."""
 
     def __init__(self, layers: Mapping[str, Any]) -> None:
         super().__init__()
@@ -67,12 +67,12 @@ def _layers(prefix: str, module: Any) -> dict[str, Any]:
 
 
 def _text_name(name: str) -> str:
-    """transformers 5.6 took `text_model.` out of one encoder's names and not of the other's."""
+    """Returns the layer's name; transformers 5.6 took `text_model.` out of one encoder's names and not of the other's."""
     return f"text_model.{name.removeprefix('text_model.')}"
 
 
 def kohya_tensors(weights: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """A state dict of LoraWeights as the tensors of a LoRA file, in float16."""
+    """Returns a state dict of LoraWeights as the tensors of a LoRA file, in float16."""
     tensors: dict[str, Tensor] = {}
     for name in (key.removeprefix("down.") for key in weights if key.startswith("down.")):
         tensors[f"{name}.alpha"] = torch.tensor(alpha, dtype=torch.float16)

@@ -1,4 +1,4 @@
-"""One call of the UNet in every way it could be made: as it is, as a CUDA graph, compiled, with other kernels or layouts."""
+"""Measures a call of the UNet in every way: as it is, as a CUDA graph, compiled, with other kernels or layouts."""
 
 # torch and diffusers are partly unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -33,8 +33,8 @@ Call = Callable[[], torch.Tensor]
 
 
 class UnetStages:
-    """Calls are made as the engine makes them, on random inputs in the profile's default size: an H200 multiplies zeros 13 %
-    faster. Belongs to the thread that draws.
+    """Stages whose calls are made as the engine makes them, on random inputs in the profile's default size: an H200 multiplies
+    zeros 13 % faster. Belongs to the thread that draws.
     """
 
     def __init__(self, model: LoadedModel, stopwatch: Stopwatch) -> None:
@@ -44,7 +44,7 @@ class UnetStages:
         self._seconds: dict[int, float] = {}  # of an eager call, by rows
 
     def eager(self, room: float) -> Iterator[Line]:
-        """As the engine calls it. Rows that do not fit into memory say so."""
+        """Yields calls as the engine makes them. Rows that do not fit into memory say so."""
         del room
         for rows in ROWS:
             self._stopwatch.peak_gib()
@@ -54,14 +54,14 @@ class UnetStages:
             yield {"rows": rows, **line, "peak_gib": self._stopwatch.peak_gib()}
 
     def curve(self) -> BatchCurve | None:
-        """Returns what `eager` measured, as the bot keeps it; None before two rows were."""
+        """Returns the curve that `eager` measured, as the bot keeps it; None before two rows were."""
         points: list[tuple[int, float]] = []
         for rows in sorted(rows for rows in self._seconds if rows % 2 == 0):
             points.append((rows // 2, max(self._seconds[rows], points[-1][1] if points else 0.0)))
         return BatchCurve(tuple(points)) if points and points[0][0] == 1 else None
 
     def graphs(self, room: float) -> Iterator[Line]:
-        """CUDA graphs of the very same kernels: no compiler, and the same bits as the eager call."""
+        """Yields CUDA graphs of the very same kernels: no compiler, and the same bits as the eager call."""
         del room
         backend = graph_backend(self._stopwatch.device)
         if backend is None:
@@ -78,7 +78,7 @@ class UnetStages:
             graphs.release()
 
     def attention(self, room: float) -> Iterator[Line]:
-        """Each of torch's kernels for it alone."""
+        """Yields each of torch's kernels for it alone."""
         del room
         for backend in ATTENTION:
             for rows in FEW_ROWS:
@@ -86,7 +86,7 @@ class UnetStages:
                     yield {"backend": backend.name.lower(), "rows": rows, **self._timed(rows)}
 
     def kernels(self, room: float) -> Iterator[Line]:
-        """Which kernels the time goes to, and how many are launched."""
+        """Yields which kernels the time goes to, and how many are launched."""
         del room
         from torch.profiler import ProfilerActivity, profile
 
@@ -109,7 +109,7 @@ class UnetStages:
             }
 
     def compiled(self, room: float) -> Iterator[Line]:
-        """torch.compile without its own graphs; the model itself stays as it is."""
+        """Yields torch.compile without its own graphs; the model itself stays as it is."""
         del room
         for rows, mode in COMPILED:
             torch.compiler.reset()
@@ -122,7 +122,7 @@ class UnetStages:
         torch.compiler.reset()
 
     def channels_last(self, room: float) -> Iterator[Line]:
-        """The weights in another order of their dimensions; they are put back."""
+        """Yields the weights in another order of their dimensions; they are put back."""
         del room
         self._unet.to(memory_format=torch.channels_last)
         try:
@@ -132,7 +132,7 @@ class UnetStages:
             self._unet.to(memory_format=torch.contiguous_format)
 
     def _graphed(self, graphs: GraphedUNet, rows: int) -> Line:
-        """A call as the engine makes it, so with its inputs copied to where the graph reads them."""
+        """Returns a call as the engine makes it, so with its inputs copied to where the graph reads them."""
         eager, replayed = self._call(rows), self._call(rows, graphs)
         expected = eager().clone()
         began = time.perf_counter()
@@ -145,7 +145,7 @@ class UnetStages:
         return {**took.to_dict(), "capture_s": round(captured, 2), "same_bits": same}
 
     def _timed(self, rows: int) -> Line:
-        """Milliseconds, or why there are none."""
+        """Returns milliseconds, or why there are none."""
         try:
             return dict(self._stopwatch.took(self._call(rows)).to_dict())
         except Exception as error:
@@ -159,7 +159,7 @@ class UnetStages:
         return {"error": fault}
 
     def _call(self, rows: int, unet: Any = None) -> Call:
-        """`unet` None is the model's own."""
+        """Returns a call; `unet` None is the model's own."""
         called, inputs = self._unet if unet is None else unet, self._inputs(rows)
 
         def call() -> torch.Tensor:
@@ -169,7 +169,7 @@ class UnetStages:
         return call
 
     def _inputs(self, rows: int) -> Inputs:
-        """The same for every way to call it. The timesteps lie on the device, so that nothing is sent."""
+        """Returns the same inputs for every way to call it. The timesteps are on the device, so that nothing is sent."""
         pipeline, device, profile = self._model.text2img, self._stopwatch.device, self._model.profile
         config, scale, size = self._unet.config, pipeline.vae_scale_factor, profile.size(None)
         generator = torch.Generator().manual_seed(rows)
