@@ -55,7 +55,7 @@ async def _cancel_one(lane: Contestant, request: GenerationRequest, phase: float
     await asyncio.wait([drawing, reached], return_when=asyncio.FIRST_COMPLETED)
     reached.cancel()
     if drawing.done():
-        drawing.result()  # raises what went wrong; a picture of MAX_STEPS cannot be finished yet
+        drawing.result()  # raises its error; a picture of MAX_STEPS cannot be finished yet
     step = (moments[-1] - moments[0]) / (len(moments) - 1)
     await asyncio.sleep(phase * step)
     began = loop.time()

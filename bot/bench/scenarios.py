@@ -56,7 +56,7 @@ async def measure_throughput(
 
 
 async def measure_latency(contest: Contest, workload: Workload, plan: Plan, *, load: float, capacity: float) -> Latency:
-    """Members who come by chance, at `load` times the `capacity` in pictures a second, on each lane at the same moments."""
+    """Measure members who come at random, `load` times the `capacity` (pictures a second), at equal moments on each lane."""
     rate = load * capacity
     rounds = [workload.requests(plan.requests, seed=100 + number) for number in range(plan.rounds)]
     arrivals = [poisson_arrivals(rate, plan.requests, seed=number) for number in range(plan.rounds)]

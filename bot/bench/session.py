@@ -89,7 +89,7 @@ class Session:
         self._roof = 0.0
 
     async def measure(self) -> Report:
-        """Measure everything, in the order of the report."""
+        """Returns the report after measuring everything, in its order."""
         self._say("warming up")
         rate = await self._warm_up()
         step_times = await self._step_times()
@@ -119,7 +119,7 @@ class Session:
         return (await closed_loop(self._stock, one_of_each, members=1)).pictures_per_second
 
     async def _step_times(self) -> tuple[StepTime, ...]:
-        """Medians over trials; in each trial all sizes have their turn. Sizes that do not fit into memory are left out."""
+        """Returns medians over trials, in each of which all sizes have their turn. Sizes too large for memory are left out."""
         self._say("step times")
         width, height = self._workload.width, self._workload.height
         seconds: dict[int, list[float]] = {size: [] for size in self._options.sizes}
@@ -135,7 +135,7 @@ class Session:
         return tuple(StepTime(pictures=size, seconds=median(all_), flops=flops(size)) for size, all_ in seconds.items())
 
     async def _throughput(self, members: int, rate: float, workload: Workload | None = None) -> Throughput:
-        """Measure the throughput, and the roof as well: the fastest value ever seen counts."""
+        """Returns the throughput, and measures the roof as well: the fastest value ever seen counts."""
         self._say(f"throughput, {members} members")
         workload = workload or self._workload
         self._roof = max(self._roof, await self._on_thread(self._field.probe.matmul_flops_per_second))
@@ -164,7 +164,7 @@ class Session:
         )
 
     async def _mlperf(self) -> Throughput | None:
-        """Measure MLPerf Inference's text_to_image: 20 steps, Euler, guidance 8, 1024 x 1024; only where it is meaningful."""
+        """Returns MLPerf Inference's text_to_image: 20 steps, Euler, guidance 8, 1024 x 1024; None where it is meaningless."""
         if not self._field.probe.is_cuda or self._field.profile.family != "sdxl" or self._options.is_quick:
             return None
         self._say("MLPerf's setting")

@@ -27,7 +27,7 @@ SIDES = {"base": 1024, "tiny": 64}  # pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchSetup:
-    """`thread` is where the stock pipeline draws and the device is measured, so that the event loop stays free."""
+    """A loaded model and its lanes. The stock pipeline and device measurements run on `thread`, off the event loop."""
 
     field: BenchModels
     thread: ThreadPoolExecutor
@@ -119,7 +119,7 @@ def _random_model(settings: Settings, size: RandomSize) -> LoadedModel:
     return LoadedModel(
         profile=profile,
         text2img=text2img,
-        img2img=None,  # nobody gives a picture to start from here
+        img2img=None,  # no bench starts from a picture
         preview=LatentPreview.for_sdxl(),
         plan=plan,
     )

@@ -76,7 +76,7 @@ def _forget(state: Path) -> None:
 
 
 def _with_small_model(settings: Settings) -> Settings:
-    """A demo needs neither GPU nor download, so it draws with what ships, also where CUDA is found; MODEL wins."""
+    """Returns settings with the shipped model, also where CUDA is found: a demo needs no GPU or download; MODEL wins."""
     if settings.model is not None:
         return settings
     return settings.model_copy(update={"model": small_model(load_catalog(SHIPPED_DATA, settings.data_dir))})

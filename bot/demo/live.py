@@ -77,7 +77,7 @@ class LiveEnv(Env):
 
     @contextlib.contextmanager
     def _bot_scope(self) -> Generator[None]:
-        yield  # what the bot starts here is its own: neither tracked nor waited for
+        yield  # tasks that the bot starts here are its own: neither tracked nor waited for
 
     def _capture_errors(self) -> None:
         """Capture no errors: SimCord would call an action failed when the bot answers it with a clear refusal."""
@@ -120,7 +120,7 @@ def publish_changes(env: LiveEnv, preview: Preview) -> None:
     preview._advance_presentation_time()
     for page in tuple(preview._pages.values()):
         page.target_id = preview._initial_target(page.viewer, page.channel_id)  # scrolls to the newest message
-        if page is preview._python:  # the template of new pages; nobody looks at it
+        if page is preview._python:  # the template of new pages, which is not shown
             page.window_end_id = page.target_id
         else:
             preview._publish(page, reason="refresh")

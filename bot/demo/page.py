@@ -19,7 +19,7 @@ from bot.demo.live import LiveEnv, publish_changes
 HERE = Path(__file__).parent
 OWN_FILES = {"/pastel.css": "text/css", "/pastel.js": "application/javascript"}
 ICON = "/pastel.png"
-PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # the text in SimCord's files, and what we serve for it
+PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # the text in SimCord's files, and what we serve instead
     "/": (
         ("<title>SimCord Preview</title>", f'<title>Pastel</title><link rel="icon" type="image/png" href="{ICON}">'),
         ('href="/preview.css">', 'href="/preview.css"><link rel="stylesheet" href="/pastel.css">'),
@@ -42,7 +42,7 @@ PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # the text in SimCord's 
     ),
     "/commands.js": (
         ("Math.min(24, ", "Math.min(60, "),  # room for a prompt
-        (  # what may be chosen is offered before anything is typed, as in Discord
+        (  # choices are offered before anything is typed, as in Discord
             "const choices = autocompleteResults.get(",
             "if (!current) queryAutocomplete(option, current);\n            const choices = autocompleteResults.get(",
         ),

@@ -168,7 +168,7 @@ class DiffusersGenerator:
             hang = session.engine.hang() if session is not None else None
             if hang is not None and self._dead is None:
                 self._die(hang)
-            elif self._dead is not None:  # a call that came while the device went: nobody else might tell it
+            elif self._dead is not None:  # a call that came while the device was lost: nothing else would answer it
                 call.fail(GeneratorDeadError(self._dead))
         return call.future.result()
 
@@ -186,7 +186,7 @@ class DiffusersGenerator:
         try:
             self._serve()
             self._unload()
-        except BaseException as error:  # without the thread nobody would ever answer those who wait
+        except BaseException as error:  # without the thread nothing would answer the waiting calls
             logger.error("The drawing thread broke off", exc_info=error)
             self._die(f"its thread broke off with {type(error).__name__}", error)
         finally:
@@ -195,7 +195,7 @@ class DiffusersGenerator:
     def _serve(self) -> None:
         quiet = False
         while not self._closed:
-            # what a dead device was drawing stays where it is; its callers know
+            # pictures on a lost device stay where they are; their callers were told
             busy = self._session is not None and self._dead is None and self._session.engine.busy
             try:
                 work = self._inbox.get(block=not busy, timeout=self._patience(quiet=quiet))
@@ -206,7 +206,7 @@ class DiffusersGenerator:
                 work()
             if self._session is not None and self._dead is None:
                 self._guarded(self._session.measure if quiet else self._session.engine.turn)
-        while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
+        while not self._inbox.empty():  # waiting calls are told that it is too late: all controls are stopped
             self._inbox.get()()
 
     def _patience(self, *, quiet: bool) -> float | None:
@@ -225,7 +225,7 @@ class DiffusersGenerator:
 
     def _died_of(self, error: Exception) -> bool:
         """Returns whether this error ends the device; if so, everybody has been told."""
-        if not isinstance(error, RuntimeError):  # nor can it be said without torch, should that be what is missing
+        if not isinstance(error, RuntimeError):  # without torch, which may be the missing part, this cannot be checked
             return False
         from bot.inference.faults import is_device_lost
 
@@ -293,5 +293,5 @@ def _wake() -> None:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, on_progress: OnProgress, progress: Progress) -> None:
-    with suppress(RuntimeError):  # a loop that is closed waits for nobody
+    with suppress(RuntimeError):  # on a closed loop nobody waits
         loop.call_soon_threadsafe(on_progress, progress)

@@ -47,7 +47,7 @@ def fetch(download: Download, cache_dir: Path | None, report: Report) -> None:
             cure = "Free some space, or set HF_HOME to a larger disk."
             raise DownloadError("does not fit on the disk", cure) from error
         raise _unreachable(error) from error
-    except Exception as error:  # the client raises unrelated kinds for what the network does
+    except Exception as error:  # the client raises unrelated kinds for faults of the network
         raise _unreachable(error) from error
 
 

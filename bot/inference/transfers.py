@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch.overrides import TorchFunctionMode
 
-BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread goes on
+BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread continues
 
 
 def runs_behind(device: torch.device) -> bool:

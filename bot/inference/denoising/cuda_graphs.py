@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-WARM_UPS = 2  # calls, in which libraries choose kernels and allocate what they keep
+WARM_UPS = 2  # calls, in which libraries choose kernels and allocate memory that they keep
 
 
 class CudaGraphs:

@@ -23,7 +23,7 @@ from bot.inference.faults import free_memory, is_out_of_memory
 
 CALLS = 20  # of one shape, after which a graph of it is worth the second that it takes
 MOST_COUNTED = 256  # shapes
-MOST_FAILED = 8  # shapes; where so many fail, so would the next
+MOST_FAILED = 8  # shapes; after that many failures the next would fail too
 CONDITIONS = {"text_embeds", "time_ids"}
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -68,8 +68,8 @@ class _Captured:
 
 
 class GraphedUNet:
-    """Is called as a UNet is, by `predict`. Calls of a captured shape are replayed; the output of a replay is valid until the
-    next one of its shape. All other calls, and those with more than the plain inputs, go to the UNet itself.
+    """A UNet with graphs, called by `predict`. Calls of a captured shape are replayed; the output of a replay is valid until
+    the next one of its shape. All other calls, and those with more than the plain inputs, go to the UNet itself.
 
     Belongs to the drawing thread. A graph knows weights by their address; they may be changed in place.
     """
@@ -77,7 +77,7 @@ class GraphedUNet:
     def __init__(self, unet: Any, backend: GraphBackend) -> None:
         self._unet = unet
         self._backend = backend
-        self._captured: OrderedDict[Shape, _Captured] = OrderedDict()  # the one replayed last stands last
+        self._captured: OrderedDict[Shape, _Captured] = OrderedDict()  # the last replayed one is last
         self._calls: OrderedDict[Shape, int] = OrderedDict()  # eager ones
         self._failed: set[Shape] = set()
         self._last: Shape | None = None  # of the last call, if that was an eager one

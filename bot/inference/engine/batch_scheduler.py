@@ -198,7 +198,7 @@ class BatchScheduler(Generic[AnyJob]):
         return places
 
     def _newcomer(self, places: Sequence[_Place[AnyJob]], now: float) -> _Place[AnyJob] | None:
-        """Returns whose first step is taken out of turn: nobody before may end more than that step late for it."""
+        """Returns the job whose first step comes out of turn: none before it may end more than that step late for it."""
         self._tasted = {member: at for member, at in self._tasted.items() if now - at < NEWCOMER_SECONDS}
         for place in places:
             if place.job.share.member not in self._tasted and not any(picture.begun for picture in place.job.pictures):

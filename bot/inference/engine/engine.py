@@ -181,7 +181,7 @@ class Engine:
         self, call: Sequence[Row[ActiveRequest]], pictures: Sequence[DenoisingState]
     ) -> dict[DenoisingState, Exception]:
         rows, area = sum(picture.rows for picture in pictures), pictures[0].group.area
-        controls = tuple({row.job.control for row in call})  # not the drawings, whose tensors are let go when they end
+        controls = tuple({row.job.control for row in call})  # not the requests, whose tensors are freed when they end
         began = self._clock()
         with (
             self._watch.over(self.times.usual(rows, area)),

@@ -11,7 +11,7 @@ from bot.inference.engine.batch_scheduler import BatchScheduler, Row
 from bot.inference.engine.stream_throttle import StreamThrottle
 from bot.inference.engine.watchdog import Watchdog
 
-CAPTURE_SECONDS = 1.0  # what a capture is thought to take, until the first one was made
+CAPTURE_SECONDS = 1.0  # the assumed time of a capture, until the first one was made
 
 
 class Capturing:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import Generic, TypeVar
 
-SHORTEST, LONGEST = 0.5, 3.0  # seconds; short enough that whoever asks for another size or LoRA sees life
-SWITCHES = 4.0  # a slice is so many times as long as the switch before it: at most a fifth of the time goes into switches
+SHORTEST, LONGEST = 0.5, 3.0  # seconds; short enough that members with another size or LoRA see progress
+SWITCHES = 4.0  # a slice is this many times as long as the switch before it: at most a fifth of the time goes into switches
 
 Key = TypeVar("Key", bound=Hashable)
 

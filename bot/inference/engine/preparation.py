@@ -1,4 +1,4 @@
-"""From a request to the pictures that the engine takes steps with."""
+"""Turns a request into the pictures that the engine takes steps with."""
 
 # torch and diffusers are partly unannotated.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -79,7 +79,7 @@ class Preparer:
     def __init__(self, model: LoadedModel, encoder: PromptEncoder) -> None:
         self._model = model
         self._encoder = encoder
-        self._schedulers: dict[str | None, Any] = {}  # by what requests name; never stepped
+        self._schedulers: dict[str | None, Any] = {}  # by the name in requests; never stepped
 
     def prepare(self, order: PreparedRequest) -> tuple[list[DenoisingState], PromptFit]:
         """Returns a denoising state for each picture of the request. Runs the text encoders, and for img2img the VAE."""

@@ -25,7 +25,7 @@ from bot.inference.streams import LAST
 from bot.pools import stand_back
 
 SHARE = 0.03  # of the drawing time that previews may cost while others wait
-NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and a whole one that nobody wants
+NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and the whole of an idle one
 REMEMBERED = 16  # durations
 SAVED = 4  # previews that a quiet time may save up for a busy one
 
@@ -86,7 +86,7 @@ class Previews:
     ) -> None:
         self._renderer = renderer
         self._judge = judge
-        # a preview on a GPU waits for the drawing, which has precedence: the quickest one tells what they cost
+        # a preview on a GPU waits for the drawing, which has precedence: the quickest one tells their cost
         self._budget = PreviewBudget(statistics.median if device.type == "cpu" else min)
         self._thread = thread or ThreadPoolExecutor(
             1, thread_name_prefix="pastel-previews", initializer=stand_back, initargs=(NICENESS,)

@@ -36,5 +36,5 @@ class ThreadFuture:
             if not self.future.done():
                 change()
 
-        with suppress(RuntimeError):  # a loop that is closed waits for nobody
+        with suppress(RuntimeError):  # on a closed loop nobody waits
             self._loop.call_soon_threadsafe(once)

@@ -62,7 +62,7 @@ PROCESSOR_NAMES: Mapping[str, str] = {
 }
 TEXT_MODEL = "text_model."  # transformers 5.6 took it out of one encoder's names and not out of the other's
 MAX_REASON = 300  # characters
-BUNDLE = "bundle_emb."  # what OneTrainer calls the embeddings that it puts beside a LoRA; the next part is a person's word
+BUNDLE = "bundle_emb."  # OneTrainer's name of the embeddings beside a LoRA; the next part is a person's word
 
 
 class LoraFormatError(Exception):

@@ -14,7 +14,7 @@ from bot.inference.formats.model_layers import Layers, Place, text_width
 from bot.inference.formats.peft_settings import PeftSettings
 from bot.inference.formats.weights import Header, quantised_dtype
 
-# The part of a key's ending that names what a tensor is; a person's words never stand there.
+# The part of a key's ending that names what a tensor is; a person's words are never there.
 UNSUPPORTED: Mapping[str, str] = {
     "lora_mid": "LoCon with Tucker decomposition (LyCORIS)",
     "dora_scale": "DoRA",

@@ -20,7 +20,7 @@ COMPONENT_LIBRARIES = frozenset({"diffusers", "transformers"})
 PIPELINE_CLASSES = frozenset({"StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"})
 LFS_POINTER = b"version https://git-lfs"
 GGUF = b"GGUF"
-PLAIN_DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})  # each number stands for itself
+PLAIN_DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})  # numbers that need no scale or table
 
 
 class WeightsError(Exception):

@@ -23,10 +23,10 @@ from bot.pools import Pool
 MAX_UPLOAD_BYTES = 10 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 16_800_000  # Pillow itself only warns from 89 million on
 STRANGERS_THREADS = 2  # the largest file that is taken needs about 150 MB while it is read
-STRANGERS_NICENESS = 5  # where the cores are busy, what is drawn comes first, and an upload still gets a quarter of a core
+STRANGERS_NICENESS = 5  # on busy cores the drawing comes first, and an upload still gets a quarter of a core
 OWN_THREADS = 2
 MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
-MAX_JSON_BYTES = 250_000  # as UTF-8: what is read back from the file that it is shown in (cogs/_uploads)
+MAX_JSON_BYTES = 250_000  # as UTF-8: the most that is read back from the file that shows it (cogs/_uploads)
 QUALITIES = (90, 80, 70)
 SHRINK = 0.8
 MIN_SIDE = 64
@@ -132,7 +132,7 @@ def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
     image.draft(None, (longer, longer))  # before it is turned, so either side may become the longer one
     image = eight_bits(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA").convert("RGBa")  # so that no colour of what is seen through bleeds into its surroundings
+        image = image.convert("RGBA").convert("RGBa")  # so that no colour of transparent pixels bleeds into their surroundings
     elif image.mode not in {"RGB", "L"}:
         image = image.convert("RGB")
     ImageOps.exif_transpose(image, in_place=True)

@@ -21,7 +21,7 @@ NOVELAI = ("Software", "Description", "Comment")
 WHOLE = (PARAMETERS, "invokeai_metadata", "sd-metadata", "generation_data", "prompt", "workflow")
 KEYS = frozenset({*WHOLE, *NOVELAI})
 DESCRIPTION, MAKE, MODEL, XP_COMMENT = 0x010E, 0x010F, 0x0110, 0x9C9C  # Exif 2.3, and Windows Explorer's own
-HIDDEN = {b"stealth_pnginfo": False, b"stealth_pngcomp": True}  # what a hidden text begins with, and whether it is packed
+HIDDEN = {b"stealth_pnginfo": False, b"stealth_pngcomp": True}  # the beginning of a hidden text, and whether it is packed
 MARK_BITS, LENGTH_BITS = 8 * len(b"stealth_pnginfo"), 32
 GZIP = zlib.MAX_WBITS | 16
 

@@ -14,7 +14,7 @@ from bot import __version__
 
 PARAMETERS = "parameters"  # the PNG text key that A1111 introduced
 XMP_KEY = "XML:com.adobe.xmp"
-PILLOWS_OWN = -1  # its strategy for zlib: what comes again is looked for anywhere
+PILLOWS_OWN = -1  # its strategy for zlib: repetitions are searched anywhere
 BANDS = (0.2, 0.4, 0.6, 0.8)  # of the height: where a picture is tried, each a twenty-fourth of it
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286  # Exif 2.3: the sub-directory, and the comment in it
 UNICODE_MARK, ASCII_MARK, JIS_MARK, UNDEFINED_MARK = b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
@@ -103,7 +103,7 @@ def comment_text(value: object) -> str:
 
 def _decoded(text: bytes) -> str:
     """Returns the text if no mark tells its encoding: NULs inside are high bytes of UTF-16, mostly 0 in such a text."""
-    even = text + b"\0" * (len(text) % 2)  # Pillow takes one NUL from the end of what it takes for text
+    even = text + b"\0" * (len(text) % 2)  # Pillow takes one NUL from the end of a value that it takes for text
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return even.decode("utf-16", errors="replace")
     inside = text.rstrip(b"\0")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-KEPT = frozenset({b"tRNS", b"eXIf"})  # of the chunks that a reader may leave out: what is transparent, and which way is up
+KEPT = frozenset({b"tRNS", b"eXIf"})  # optional chunks that matter: transparency and orientation
 MAX_CHUNKS = 50_000  # beyond that nothing is looked at; a file of 10 MiB in pieces of 8 KiB has 1,300
 MAX_TEXT_BYTES = 1 << 20  # of one text, unpacked
 MAX_KEY = 79  # bytes, by the specification

@@ -46,7 +46,7 @@ def compile_model(pipeline: Any, probe: Callable[[], object], *, backend: str = 
     except Exception as error:  # noqa: BLE001  # whatever a compiler meets
         logger.warning("torch.compile does not work here; drawing goes on without it: %s", _first_line(error))
         for part in parts:
-            part._compiled_call_impl = None  # what Module.compile sets
+            part._compiled_call_impl = None  # set by Module.compile
         return False
     return True
 

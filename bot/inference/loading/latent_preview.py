@@ -47,7 +47,7 @@ class LatentPreview:
         return cls(matrix.astype(np.float32))
 
     def look(self, latents: torch.Tensor) -> Look:
-        """Start with the first picture in `latents`, without waiting for a device that works behind its thread."""
+        """Returns a look at the first picture in `latents`, without waiting for a device that works behind its thread."""
         if self._matrix.device != latents.device:
             self._matrix = sent(self._matrix, latents.device)
         return Look(colours=fetched(latents[0].float().permute(1, 2, 0) @ self._matrix[:-1] + self._matrix[-1]))

@@ -11,7 +11,7 @@ from bot.inference.formats.checkpoints import check_checkpoint, check_components
 from bot.inference.formats.weights import PICKLE_ENDINGS, WeightsError, check_folder, read_header
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-SDXL_CONFIG_REPO = "stabilityai/stable-diffusion-xl-base-1.0"  # where diffusers looks up what single files leave out
+SDXL_CONFIG_REPO = "stabilityai/stable-diffusion-xl-base-1.0"  # where diffusers finds the configuration that single files lack
 
 
 def check_weights(profile: ModelProfile, cache_dir: Path | None = None, *, offline: bool = False) -> None:

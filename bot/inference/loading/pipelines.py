@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.inference.denoising.graphs import GraphedUNet
     from bot.inference.images.watermark import Watermark
 
-AUTO_V2_DIGITS = 10  # of the SHA-256: what A1111 and Civitai call a checkpoint's hash
+AUTO_V2_DIGITS = 10  # of the SHA-256: A1111's and Civitai's hash of a checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class LoadedModel:
     preview: LatentPreview
     model_hash: str | None = None
     plan: MemoryPlan | None = None  # of the GPU's memory; None where it needs none
-    watermark: Watermark | None = None  # laid over what is drawn
-    graphs: GraphedUNet | None = None  # stands in for the UNet in the engine's calls
+    watermark: Watermark | None = None  # added to every picture
+    graphs: GraphedUNet | None = None  # replaces the UNet in the engine's calls
 
     @property
     def device(self) -> torch.device:
@@ -79,7 +79,7 @@ class LoadedModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where and how weights are loaded."""
+    """The place and the way in which weights are loaded."""
 
     device: torch.device
     dtype: torch.dtype

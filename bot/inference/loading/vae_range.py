@@ -27,7 +27,7 @@ from bot.inference.loading.casting import speak_float32
 # Leaves room for values up to 2 million. Not less: float16 has no digits below 2^-24. Of weights as torch begins with, around
 # 0.01 for 512 channels, 2^-5 costs up to 0.003 % and 2^-7 0.02 %, as much as rounding them to float16 did (measured).
 SCALE = 2.0**-5
-MOST_LOST = 2.0**-11  # of a layer's weights, by their norm: what rounding to float16 changes a single weight by at most
+MOST_LOST = 2.0**-11  # of a layer's weights, by their norm: the most that rounding to float16 changes a weight
 SCALED = "is_scaled"  # the attribute that a VAE has then
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class Layers:
 
     making: list[Any] = field(default_factory=list[Any])  # scaled values of others: weights and biases are scaled
     passing: list[Any] = field(default_factory=list[Any])  # scaled values of scaled ones: biases are
-    undoing: list[Any] = field(default_factory=list[Any])  # norms; what they add to a variance is scaled twice
-    apart: list[Any] = field(default_factory=list[Any])  # see values between a norm and what is `making`
+    undoing: list[Any] = field(default_factory=list[Any])  # norms; their addend to a variance is scaled twice
+    apart: list[Any] = field(default_factory=list[Any])  # they see values between a norm and a `making` layer
 
 
 def settle_type(vae: Any) -> None:

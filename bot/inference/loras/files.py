@@ -36,7 +36,7 @@ def _factor(file: Any, part: LayerPart, device: torch.device) -> Factor:
     scale = part.scale if alpha is None else alpha / part.rank
     return Factor(
         place=part.place,
-        down=taken(tensors[Part.DOWN], device),  # what safetensors returns lies in the file itself
+        down=taken(tensors[Part.DOWN], device),  # safetensors returns views of the file itself
         up=taken(tensors[Part.UP], device),
         scaling=scale if scalar is None else scale * scalar,
     )

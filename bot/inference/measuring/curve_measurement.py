@@ -9,7 +9,7 @@ from bot.domain.batch_curve import BatchCurve
 
 SIZES = (1, 2, 4, 8, 16)  # pictures a call
 ROUNDS = 7  # in each every size has its turn
-LONGEST_CALL = 1.5  # seconds; larger calls are not tried, since whoever comes meanwhile waits for the one under way
+LONGEST_CALL = 1.5  # seconds; larger calls are not tried, since new requests wait for the call under way
 
 
 class CurveMeasurement:

@@ -25,9 +25,9 @@ from bot.inference.measuring.step_probe import random_inputs
 
 WORTH = 1.03  # times as quick as without
 ROWS = (2, 1)  # of a call: a picture alone, with guidance and without; of larger ones launching is a smaller share
-TRIES = 2  # inputs, so that what is left of the first would be seen
+TRIES = 2  # inputs, so that leftovers of the first would be noticed
 PASSES, ROUNDS = 2, 5  # in a round both have their turn, and of the passes the worse counts
-CALLS = 4  # at a time, since one alone does not show what the thread is ahead
+CALLS = 4  # at a time, since one alone does not show how far the thread is ahead
 
 logger = logging.getLogger(__name__)
 

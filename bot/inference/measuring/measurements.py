@@ -16,7 +16,7 @@ from bot.domain.batch_curve import BatchCurve
 
 FILE_NAME = "measurements.json"
 MOST = 200  # values; the oldest make room
-LASTING = ("device", "model", "mode")  # of a key: what was measured under another driver or version still is a good guess
+LASTING = ("device", "model", "mode")  # of a key: a measurement under another driver or version is still a good guess
 CURVE = "batch_curve"
 PRECISION = "precision"
 GRAPHS = "graphs"

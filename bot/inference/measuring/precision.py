@@ -16,7 +16,7 @@ from bot.inference.measuring.machine import lasting_key
 from bot.inference.measuring.measurements import PRECISION, Measurements
 from bot.inference.measuring.precision_measurement import speed_up
 
-WORTH = 1.2  # times as quick as float32; for less nobody should get other pictures
+WORTH = 1.2  # times as quick as float32; a smaller gain does not justify changed pictures
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 logger = logging.getLogger(__name__)

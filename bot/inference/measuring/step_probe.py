@@ -16,7 +16,7 @@ from bot.inference.loading.pipelines import LoadedModel
 from bot.inference.measuring.machine import timed
 
 TOKENS = 77  # of one chunk of a prompt
-TIMESTEP = 500.0  # in the middle; what it is changes nothing
+TIMESTEP = 500.0  # in the middle; its value changes nothing
 
 
 class StepProbe:

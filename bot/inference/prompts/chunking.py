@@ -32,7 +32,7 @@ class _Piece:
     text: str
     weight: float
     tokens: int  # as members count
-    room: int  # what it takes of a chunk: SDXL's second tokenizer needs more tokens for "!!!" than its first
+    room: int  # the room that it takes in a chunk: SDXL's second tokenizer needs more tokens for "!!!" than its first
 
 
 class Chunker:

@@ -20,7 +20,7 @@ from bot.inference.prompts.chunking import Chunker
 from bot.inference.transfers import Sending
 
 MAX_CACHED = 32  # texts; one takes 0.3 MB a chunk in float16
-ONE_BY_ONE = 8  # fragments below 1 in a chunk that are encoded alone, as ever; more of them side by side
+ONE_BY_ONE = 8  # fragments below 1 in a chunk that compel encodes one by one; more of them run side by side
 SIDE_BY_SIDE = 38  # at once: as many as a chunk of `[x],` has; 38 x 77 tokens take 0.3 GB for a moment
 
 

@@ -73,7 +73,7 @@ SDXL_BASE = SdxlConfig(
         "hidden_act": "quick_gelu",
         "projection_dim": 768,
         "bos_token_id": 0,
-        "eos_token_id": 2,  # as published: transformers then pools where the highest id stands, which is the end's
+        "eos_token_id": 2,  # as published: transformers then pools at the highest id, which is the end's
         "pad_token_id": 1,
     },
     text_encoder_2={

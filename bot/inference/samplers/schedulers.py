@@ -15,7 +15,7 @@ from bot.inference.formats.weights import Header
 
 logger = logging.getLogger(__name__)
 
-# Of every sampler's options: a model's own configuration may have one switched on, and its sampler would belie its name.
+# Reset for every sampler: a model's own configuration may switch one on, and the sampler would not be what its name says.
 OPTIONS_OFF = dict.fromkeys((option for sampler in SAMPLERS.values() for option in sampler.options), False)
 
 LATENTS = {"clip_sample": False}  # DDIM's default would cut latents, which go beyond 1, as if they were pixels

@@ -135,7 +135,7 @@ def make_buckets(resolution: int, factor: int) -> list[tuple[int, int]]:
 
 
 def frame(width: int, height: int, buckets: Sequence[tuple[int, int]]) -> Frame:
-    """Returns the bucket nearest in shape, filled, with the excess cut off evenly on both sides."""
+    """Returns the fit to the bucket nearest in shape, filled, with the excess cut off evenly on both sides."""
     fitting = min(buckets, key=lambda size: (abs(math.log(width / height * size[1] / size[0])), -size[0] * size[1]))
     scale = max(fitting[0] / width, fitting[1] / height)
     scaled = (max(fitting[0], round(width * scale)), max(fitting[1], round(height * scale)))

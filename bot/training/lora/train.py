@@ -31,7 +31,7 @@ from bot.training.lora.task import Encode, Examples, LoraTask, encode_pictures, 
 from bot.training.lora.weights import LoraWeights, add_lora, kohya_tensors
 
 WARMUP = 100  # steps at most
-# what may differ between a training and the one that goes on with it
+# options that may differ between a training and its continuation
 PASSING = ("steps", "out", "device", "threads", "log_every", "style", "data_dir", "gradient_checkpointing", "pictures")
 NO_MEMORY = (
     "This does not fit into the memory of {device}. Take a smaller --batch-size or --resolution, --target attention, or no "

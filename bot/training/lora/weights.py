@@ -21,7 +21,7 @@ from bot.training.lora.options import LoraOptions
 
 ADAPTER = "lora_in_training"  # long: transformers takes any weight whose name contains it for a part of the adapter
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-# what kohya's trainer means by a conv_dim; the last stands for the layers that change the resolution
+# the layers of kohya's conv_dim; the last means the layers that change the resolution
 REST = ("proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1", "conv2", "conv_shortcut", "time_emb_proj", "conv")
 TEXT = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 MOST_BLOCKS = 10  # diffusers reads input_blocks_1 out of input_blocks_10

@@ -20,7 +20,7 @@ from bot.training.mini.captions import caption
 
 Floats = npt.NDArray[np.float64]
 
-DARKEST = 0.4  # Oklab lightness of what was black
+DARKEST = 0.4  # Oklab lightness that black becomes
 CURVE = 0.95  # below 1: middle tones come nearer to white
 SATURATION, MOST_CHROMA = 0.55, 1.35  # chroma per lightness that is kept, and by how much a dark colour's chroma may grow
 PINK = (0.022, 0.003)  # Oklab a and b that the darkest colours move by, lighter ones less, white not at all

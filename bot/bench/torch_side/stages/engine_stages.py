@@ -37,7 +37,7 @@ SAMPLERS = (
 WARM_TURNS = 3
 TRIALS = 3
 RANK = 32
-ATTENTION_OR_FEED_FORWARD = (".attn", ".ff.")  # of diffusers' names: what most LoRAs change
+ATTENTION_OR_FEED_FORWARD = (".attn", ".ff.")  # of diffusers' names: the layers that most LoRAs change
 
 Line = dict[str, Any]
 

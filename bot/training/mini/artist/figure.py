@@ -38,7 +38,7 @@ class Figure:
 
 
 def pose(portrait: Portrait, canvas: Canvas, rng: random.Random) -> Figure:
-    """Choose everything that the labels leave open."""
+    """Returns a figure with everything chosen that the labels leave open."""
     skin = palette.DARK_SKIN if portrait.dark_skin else palette.LIGHT_SKIN
     return Figure(
         canvas=canvas,

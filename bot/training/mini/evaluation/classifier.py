@@ -1,4 +1,4 @@
-"""The judge: a small convolutional network that names every label of a portrait, whoever drew it.
+"""The judge: a small convolutional network that names every label of a portrait, by the artist or a model.
 
 It learns from the artist's drawings, roughened as an autoencoder roughens them, and is tested on drawings with other seeds.
 """
@@ -41,7 +41,7 @@ NOISE, GAIN, OFFSET = 0.06, 0.05, 0.05  # of -1..1; a colour moves by 13 of 255 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A square of the picture: its upper left corner and extent as shares of a side, and how many pixels a side become one."""
+    """A square of the picture: its upper left corner and extent as shares of a side; `pool` pixels a side become one."""
 
     top: float
     left: float
@@ -112,7 +112,7 @@ def _convolution(before: int, after: int, *, stride: int = 1) -> list[nn.Module]
 
 
 class Classifier(nn.Module):
-    """Looks at the whole picture from afar and at the face from close by; one layer holds all heads."""
+    """Looks at the whole picture from afar and at the face from close by; one layer contains all heads."""
 
     def __init__(self, shape: ClassifierShape, seed: int) -> None:
         super().__init__()

@@ -142,7 +142,7 @@ def judge_drawings(exam: Exam) -> Report:
 
 
 def judge_model(report: Report, exam: Exam, sampler: Sampler, options: Options) -> Report:
-    """Add what the model's pictures show to the report on drawings; writes sheets and grids too."""
+    """Returns the report on drawings with the model's pictures added; writes sheets and grids too."""
     orders = [Order(prompt=question.prompt, seed=question.seed) for question in exam.questions]
     pictures = sampler.draw_kept(orders, sampler.settings, options.kept)
     if options.sheet is not None:
