@@ -289,7 +289,7 @@ class DiffusersGenerator:
 
 
 def _wake() -> None:
-    """Wake the thread, with no work to do."""
+    """Does nothing: handed to the thread as work, it wakes the thread."""
 
 
 def _tell(loop: asyncio.AbstractEventLoop, on_progress: OnProgress, progress: Progress) -> None:

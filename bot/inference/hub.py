@@ -162,7 +162,7 @@ def _of_vae(profile: ModelProfile, source: ModelSource | None, cache_dir: Path |
 
 
 def _configuration(profile: ModelProfile, cache_dir: Path | None) -> tuple[Download, ...]:
-    """Returns the files of SDXL's own repo that describe what single files leave out."""
+    """Returns the configuration files of SDXL's own repo, which single files lack, unless they are cached."""
     if cached_folder(SDXL_CONFIG_REPO, None, cache_dir) is not None:
         return ()
     return (_model_download(profile, SDXL_CONFIG_REPO, None, CONFIG_FILES),)

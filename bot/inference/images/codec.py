@@ -73,7 +73,7 @@ def _read_upload(data: bytes, width: int, height: int) -> Upload:
 
 
 def _read_parameters(data: bytes) -> str | None:
-    """Returns the first text that a parser understands; else the first that is surely about the picture.
+    """Returns the first text that is understood as parameters; else the first that is not understood.
 
     Each has a bound (`bot.inference.images.png_chunks`), and pixels are decoded only to look for a text in an alpha channel.
     """

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedLora:
-    """A LoRA that was read. `hash` is what A1111 and Civitai know the file by."""
+    """A LoRA that was read. `hash` is A1111's and Civitai's name of the file."""
 
     hash: str
     factors: tuple[Factor, ...]

@@ -121,7 +121,7 @@ SDXL_TINY = SdxlConfig(
         "projection_dim": 32,
     },
 )
-"""The same parts with next to no work in them, for tests."""
+"""The same parts with almost no work in them, for tests."""
 
 # scheduler/scheduler_config.json
 SCHEDULER: Config = {
