@@ -1,1 +1,1 @@
-"""`bench`: diffusers' own pipeline and the step engine beside each other, on the same weights, in the same process."""
+"""`bench`: compares diffusers' own pipeline with the step engine, on the same weights, in the same process."""

@@ -33,10 +33,10 @@ def _measure(settings: Settings, engine: EngineSettings, profile: ModelProfile) 
     from bot.inference.torch_import import import_libraries
 
     import_libraries()
-    from bot.inference.session import open_studio
+    from bot.inference.session import open_session
 
     check_weights(profile)
-    session = open_studio(profile, engine, device=settings.device, cache_dir=None)
+    session = open_session(profile, engine, device=settings.device, cache_dir=None)
     try:
         curve = session.measure_anew()
     finally:
@@ -47,7 +47,7 @@ def _measure(settings: Settings, engine: EngineSettings, profile: ModelProfile) 
 
 
 def _lines(curve: BatchCurve, cap: int) -> Iterator[str]:
-    """The table, and what it means for MAX_BATCH=0."""
+    """Yields the table, and its meaning for MAX_BATCH=0."""
     yield "pictures a call  ms a step  steps a second, of all pictures together"
     for pictures, seconds in curve.points:
         yield f"{pictures:>15}  {1000 * seconds:>9.1f}  {pictures / seconds:.1f}"

@@ -1,4 +1,4 @@
-"""How soon the engine lets go of a picture that nobody wants any more."""
+"""Measures how soon the engine stops drawing a cancelled picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STEPS_BEFORE = 4  # reports of a step after which a request is cancelled; the ti
 
 
 async def measure_cancellation(lane: Contestant, workload: Workload, *, cancels: int, company: int) -> Cancellation:
-    """Cancel so many requests, one by one, each while `company` others are drawn."""
+    """Cancel `cancels` requests, one by one, each while `company` others are drawn, and return the delays."""
     long = replace(workload, steps=(MAX_STEPS,))
     chance = random.Random(company)  # noqa: S311 (no secret)
     trials: list[tuple[float, float]] = []
@@ -37,8 +37,8 @@ async def measure_cancellation(lane: Contestant, workload: Workload, *, cancels:
 
 
 async def _cancel_one(lane: Contestant, request: GenerationRequest, phase: float) -> tuple[float, float]:
-    """Seconds until the lane had let go, and seconds a step. The cancel comes when `phase` (0 to 1) of a step has passed: right
-    after a report it would always meet the engine between two steps.
+    """Returns the seconds until the lane had stopped, and the seconds of a step. The cancel comes when `phase` (0 to 1) of a
+    step has passed: right after a report it would always meet the engine between two steps.
     """
     loop = asyncio.get_running_loop()
     moments: list[float] = []
@@ -55,7 +55,7 @@ async def _cancel_one(lane: Contestant, request: GenerationRequest, phase: float
     await asyncio.wait([drawing, reached], return_when=asyncio.FIRST_COMPLETED)
     reached.cancel()
     if drawing.done():
-        drawing.result()  # raises what went wrong; a picture of MAX_STEPS cannot be finished yet
+        drawing.result()  # raises its error; a picture of MAX_STEPS cannot be finished yet
     step = (moments[-1] - moments[0]) / (len(moments) - 1)
     await asyncio.sleep(phase * step)
     began = loop.time()

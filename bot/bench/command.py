@@ -13,7 +13,7 @@ from bot.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is left out has BenchOptions' default."""
+    """Add the arguments; those left out have BenchOptions' defaults."""
     add = parser.add_argument
     add("--model", metavar="NAME", help="a model profile (default: the setting MODEL, as the bot)")
     add(
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_stages(arguments: argparse.Namespace) -> int:
-    """`--stages`; without an event loop, on the main thread. Raises as `run` does."""
+    """Run `--stages` without an event loop, on the main thread; returns the exit code. Raises as `run` does."""
     options = read_options(arguments)
     from bot.bench.stages.session import bench_stages
 
@@ -66,7 +66,7 @@ def run_stages(arguments: argparse.Namespace) -> int:
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Measure and write; returns the exit code. Raises UserError for the arguments, OperatorError for all around them."""
+    """Measure and write; returns the exit code. Raises UserError for the arguments, OperatorError for everything else."""
     options = read_options(arguments)
     settings = Settings.load(need_token=False)
     if options.curve_only:
@@ -86,7 +86,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 
 def read_options(arguments: argparse.Namespace) -> BenchOptions:
-    """Raises InvalidRequestError."""
+    """Returns the options. Raises InvalidRequestError."""
     given: dict[str, Any] = {
         name: getattr(arguments, name)
         for name in ("model", "random_weights", "steps", "seconds", "limit", "out")
@@ -107,7 +107,7 @@ def read_options(arguments: argparse.Namespace) -> BenchOptions:
 
 
 def _check_kinds(options: BenchOptions) -> None:
-    """Only one kind of measuring can be asked for, and it has to fit the model."""
+    """Raises InvalidRequestError unless at most one kind of measuring is asked for, and it suits the model."""
     kinds = {"--stages": options.stages, "--batch-curve": options.curve_only, "--precision": options.precision_only}
     asked = [name for name, is_asked in kinds.items() if is_asked]
     if len(asked) > 1:

@@ -1,4 +1,4 @@
-"""Who serves the requests: three lanes that are measured beside each other."""
+"""The contestants that serve the requests: three lanes that are measured beside each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.inference.images.metadata import encode_png
 from bot.ports import ImageGenerator, OnProgress
 
 Draw = Callable[[Sequence[GenerationRequest]], Sequence[Image.Image]]
-"""Blocks until all are drawn, in one call of the pipeline; they have the same step count."""
+"""Draws the requests in one call of the pipeline and blocks until all are done; they have the same step count."""
 
 
 class Contestant(Protocol):
@@ -26,19 +26,19 @@ class Contestant(Protocol):
     def name(self) -> str: ...
 
     async def serve(self, request: GenerationRequest, on_progress: OnProgress) -> None:
-        """Come back when the picture is there, as a PNG."""
+        """Return when the picture is finished, as a PNG."""
         ...
 
 
 class StockContestant:
-    """diffusers' own pipeline, one request after another in their order. PNGs are made while the next one is drawn."""
+    """diffusers' own pipeline, one request after another in their order. PNGs are encoded while the next one is drawn."""
 
     name = "stock"
 
     def __init__(self, draw: Draw, drawing_thread: Executor) -> None:
         self._draw = draw
         self._thread = drawing_thread
-        self._turn = asyncio.Lock()  # lets them in as they came
+        self._turn = asyncio.Lock()  # admits them in order of arrival
 
     async def serve(self, request: GenerationRequest, on_progress: OnProgress) -> None:
         del on_progress
@@ -49,7 +49,7 @@ class StockContestant:
 
 class BatchedContestant:
     """diffusers' own pipeline with static batches: whenever it is free, it takes the request that has waited longest and all
-    that wait with the same step count and sampler, up to `most`. Who comes later waits for the batch to end.
+    that wait with the same step count and sampler, up to `most`. Later requests wait for the batch to end.
     """
 
     name = "batched"
@@ -66,13 +66,13 @@ class BatchedContestant:
         image: asyncio.Future[Image.Image] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, image))
         async with self._turn:
-            await asyncio.sleep(0)  # who comes at the same moment joins
+            await asyncio.sleep(0)  # requests of the same moment join
             if not image.done():
                 await self._draw_next()
         await asyncio.to_thread(encode_png, await image, "")
 
     async def _draw_next(self) -> None:
-        """The first one's batch: who holds the turn is the first, since turns are given in the order of arrival."""
+        """Draw the first one's batch: the holder of the turn is the first, since turns are given in the order of arrival."""
         kind = _kind(self._waiting[0][0])
         batch = [entry for entry in self._waiting if _kind(entry[0]) == kind][: self.most]
         self._waiting = [entry for entry in self._waiting if entry not in batch]
@@ -87,8 +87,8 @@ def _kind(request: GenerationRequest) -> tuple[int, str | None]:
 
 
 class EngineContestant:
-    """The bot's own generator; as the bot's worker does, never more requests at once than its capacity. Each request is a
-    member's of its own.
+    """The bot's own generator; as the bot's worker does, it never takes more requests at once than its capacity. Each request
+    is a separate member's.
     """
 
     name = "engine"

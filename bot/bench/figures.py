@@ -1,4 +1,4 @@
-"""Numbers out of many measurements."""
+"""Summarises many measurements as one number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` (0 to 1) of all do not exceed (nearest rank). NaN where there are none."""
+    """Returns the smallest value that at least `share` (0 to 1) of all do not exceed (nearest rank). NaN for no values."""
     if not values:
         return math.nan
     ordered = sorted(values)
@@ -16,10 +16,10 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def median(values: Sequence[float]) -> float:
-    """NaN where there are none."""
+    """Returns the median; NaN for no values."""
     return statistics.median(values) if values else math.nan
 
 
 def median_ratio(values: Sequence[float], bases: Sequence[float]) -> float:
-    """The median over rounds of one round's value to the same round's base, so that a busy round says nothing of either."""
+    """Returns the median of per-round ratios value/base; pairing by round cancels load that affects a whole round."""
     return median([value / base for value, base in zip(values, bases, strict=True)])

@@ -1,4 +1,4 @@
-"""What an operator may choose for a bench."""
+"""The operator's options for a bench."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ RandomSize = Literal["base", "tiny"]
 SECONDS = 35.0  # a scenario: the shipped model takes under five minutes in all on two cores
 QUICK_SECONDS = 6.0
 MEMBERS = (1, 4, 16)
-STAGE_MEMBERS = (4, 8, 16, 3, 5, 1)  # 3 and 5 are what calls of 2, 4, 8 pictures would fill up
-LOADS = (0.5, 0.8, 0.95)  # shares of what the stock pipeline can serve
+STAGE_MEMBERS = (4, 8, 16, 3, 5, 1)  # 3 and 5 would be filled up with buckets of 2, 4, 8 pictures
+LOADS = (0.5, 0.8, 0.95)  # shares of the stock pipeline's capacity
 SIZES = (1, 2, 4, 8, 16)  # pictures a call
 CPU_STEPS, QUICK_STEPS = 8, 4
 STATIC_BATCH = 8  # pictures; MLPerf's server setting on an H200, where 32 bring 4 % more (offline setting)
@@ -21,12 +21,12 @@ STATIC_BATCH = 8  # pictures; MLPerf's server setting on an H200, where 32 bring
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchOptions:
-    """`seconds` are spent on a scenario, all lanes and rounds together, unless one round with every member takes longer.
+    """A bench's options. `seconds` are for a scenario, all lanes and rounds, unless one round with all members takes longer.
 
     `model` None is the bot's own choice; `random_weights` draws on an SDXL of that size with random weights instead. `steps` is
-    the usual step count (None: the profile's, on a CPU CPU_STEPS at most). `out` is where JSON and plot go (None: `bench` under
-    DATA_DIR). `curve_only` measures nothing but how long calls take, as the bot does in a pause, and keeps it for the bot;
-    `precision_only` nothing but whether bfloat16 pays, as the bot does once.
+    the usual step count (None: the profile's, on a CPU CPU_STEPS at most). `out` is the folder of JSON and plot (None: `bench`
+    under DATA_DIR). `curve_only` measures only how long calls take, as the bot does in a pause, and keeps it; `precision_only`
+    only whether bfloat16 pays, as the bot does once.
     """
 
     model: str | None = None
@@ -49,7 +49,7 @@ class BenchOptions:
     out: Path | None = None
 
     def quick(self) -> Self:
-        """A look in well under a minute of the shipped model, too short for figures to be quoted."""
+        """Returns options for a run of well under a minute on the shipped model, too short for figures to be quoted."""
         return replace(
             self,
             steps=self.steps or QUICK_STEPS,
@@ -67,7 +67,7 @@ class BenchOptions:
 
 
 def parse_members(text: str) -> tuple[int, ...]:
-    """`1,4,16` as numbers from 1 to 64, in order. Raises InvalidRequestError."""
+    """Returns `1,4,16` as numbers from 1 to 64, in order. Raises InvalidRequestError."""
     try:
         members = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:

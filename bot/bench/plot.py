@@ -1,4 +1,4 @@
-"""A report as a picture: four panels."""
+"""Plots a report as a picture with four panels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHER = "#28a078"
 
 
 def draw_report(figure: Any, report: Report) -> None:
-    """Throughput, latency, the step-time curve and shares of the roofline, on a matplotlib Figure."""
+    """Draw throughput, latency, the step-time curve and shares of the roofline on a matplotlib Figure."""
     setting = report.setting
     figure.suptitle(f"{setting.model} on {setting.device}, {setting.dtype}")
     throughput, latency, step_times, roofline = figure.subplots(2, 2).flat
@@ -25,7 +25,7 @@ def draw_report(figure: Any, report: Report) -> None:
 
 
 def frame(axes: Any, title: str, below: str, places: Sequence[str]) -> None:
-    """Title, grid, values from 0 up, and what stands along the bottom."""
+    """Set the title, the grid, values from 0 up, and the labels along the bottom."""
     axes.set_title(title)
     axes.set_xlabel(below)
     axes.set_xticks(range(len(places)), places)

@@ -1,4 +1,4 @@
-"""`bench --precision`: chooses anew what pictures are drawn in on this CPU, and keeps it for the bot."""
+"""`bench --precision`: chooses the precision of pictures on this CPU anew, and keeps it for the bot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.settings import Settings
 
 
 async def choose_precision(settings: Settings, options: BenchOptions) -> None:
-    """Measure, print what was chosen and keep it in the file of the data folder. Raises ModelError."""
+    """Measure, print the choice and keep it in the file of the data folder. Raises ModelError."""
     set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
     chosen, gain = await asyncio.to_thread(_choose, settings, options)
     print(f"A step in bfloat16 is {gain:.2f} times as quick as in float32.")

@@ -1,4 +1,4 @@
-"""What is watched while a lane serves: the event loop's lag, and memory."""
+"""Watches a lane while it serves: the event loop's lag, and memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATM = Path("/proc/self/statm")  # sizes of this process in pages, on Linux
 
 
 class DeviceMemory(Protocol):
-    """A device that remembers how many bytes were in use at most."""
+    """A device that remembers the most bytes in use."""
 
     def reset_peak_memory(self) -> None: ...
 
@@ -25,7 +25,7 @@ class DeviceMemory(Protocol):
 
 
 class Watch:
-    """Gathers what one lane costs, over all its runs."""
+    """Gathers the costs of one lane, over all its runs."""
 
     def __init__(self, device: DeviceMemory) -> None:
         self._device = device
@@ -58,7 +58,7 @@ class Watch:
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now; where the system does not say, what it held at most."""
+    """Returns this process's memory now or, where the system does not tell, its highest."""
     if STATM.exists():
         return int(STATM.read_text().split()[1]) * resource.getpagesize()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""What was measured, and as what it is kept. Seconds, bytes, and FLOPs (a multiplication and an addition are two)."""
+"""The results of a bench, as they are kept. Seconds, bytes, and FLOPs (a multiplication and an addition are two)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MLPERF_RECORD = 2.40  # pictures a second of one H200: MLPerf Inference v5.1, SD
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What was measured on what. `batch` is the engine's, `static_batch` the most of a static one; `size` (width, height)."""
+    """The setting of a bench. `batch` is the engine's, `static_batch` the most of a static one; `size` (width, height)."""
 
     model: str
     device: str
@@ -31,7 +31,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Throughput:
-    """Members who ask anew whenever they are served. Lane by lane, one figure a round: `rates` are pictures a second,
+    """Throughput with members who ask again once served. Lane by lane, one figure a round: `rates` are pictures a second,
     `cpu_seconds` of all threads for a picture, which a busy machine hardly changes. `flops` is the mean of a picture.
     """
 
@@ -46,7 +46,7 @@ class Throughput:
         return median(self.rates[lane])
 
     def ratio(self, lane: str) -> float:
-        """To the stock pipeline, the median over rounds."""
+        """Returns the ratio to the stock pipeline, the median over rounds."""
         return median_ratio(self.rates[lane], self.rates[BASE])
 
     def to_dict(self, roof: float) -> dict[str, Any]:
@@ -67,8 +67,8 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """Members who come by chance, `rate` a second, which is `load` times what the stock pipeline can serve. Seconds from asking
-    to the picture, and to the first preview where there was one, lane by lane.
+    """Latency with members who come at random, `rate` a second, which is `load` times what the stock pipeline can serve.
+    Seconds from asking to the picture, and to the first preview if there was one, lane by lane.
     """
 
     load: float
@@ -93,7 +93,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancellation:
-    """Requests that were cancelled while `company` others were drawn: until the generator let go, in seconds and in steps."""
+    """Requests cancelled while `company` others were drawn: the delay until the generator stopped, in seconds and in steps."""
 
     company: int
     seconds: tuple[float, ...]
@@ -112,7 +112,7 @@ class Cancellation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepTime:
-    """One guided step of so many pictures in one call of the UNet; `flops` of the call."""
+    """Times of one guided step of `pictures` images in one call of the UNet; `flops` of the call."""
 
     pictures: int
     seconds: float
@@ -127,10 +127,10 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strain:
-    """What a lane cost while it was measured: how late the event loop woke sleepers, and memory at most.
+    """A lane's costs while it was measured: how late the event loop woke sleepers, and the highest memory.
 
-    `resident` is the whole process (memory is given back late, so lanes that ran before are in it); `device` what tensors took
-    of a GPU, None without one.
+    `resident` is the whole process (memory is given back late, so it includes earlier lanes); `device` is the memory of tensors
+    on a GPU, None without one.
     """
 
     lags: tuple[float, ...]
@@ -149,7 +149,7 @@ class Strain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`roof` is the FLOPs a second of large matrix products on this device in this run; `mlperf` None where it was not run."""
+    """A bench's report. `roof` is this run's FLOPs a second of large matrix products; `mlperf` None where it was not run."""
 
     setting: Setting
     roof: float
@@ -161,7 +161,7 @@ class Report:
     mlperf: Throughput | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, None for what could not be measured."""
+        """Returns plain values for JSON, None for what could not be measured."""
         mlperf = None
         if self.mlperf is not None:
             mlperf = self.mlperf.to_dict(self.roof) | {"record_pictures_per_second": MLPERF_RECORD}
@@ -179,7 +179,7 @@ class Report:
 
 
 def without_nan(value: Any) -> Any:
-    """The same for JSON, which knows no NaN: None in its place."""
+    """Returns the same value for JSON, which knows no NaN: it becomes None."""
     if isinstance(value, dict):
         return {str(key): without_nan(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # JSON
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Scenarios in rounds: in each round every lane has its turn, so that a machine that is busy for a while is busy for all."""
+"""Runs scenarios in rounds: in each round every lane has its turn, so that load on the machine affects all lanes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Contest:
         self._watches = watches
 
     async def rounds(self, count: int, run: Callable[[Contestant, int], Awaitable[Run]]) -> dict[str, list[Run]]:
-        """Let every lane do `run` once a round, given the round's number; another lane begins each time."""
+        """Let every lane do `run` once a round, given the round's number; the lane that begins changes each time."""
         runs: dict[str, list[Run]] = {lane.name: [] for lane in self._lanes}
         for number in range(count):
             for lane in rotated(self._lanes, number):
@@ -33,7 +33,7 @@ class Contest:
 
 
 def rotated(items: Sequence[Item], by: int) -> list[Item]:
-    """The same circle, begun elsewhere."""
+    """Returns the same circle, starting elsewhere."""
     start = by % len(items)
     return [*items[start:], *items[:start]]
 
@@ -41,7 +41,7 @@ def rotated(items: Sequence[Item], by: int) -> list[Item]:
 async def measure_throughput(
     contest: Contest, workload: Workload, plan: Plan, *, members: int, flops_of: Callable[[GenerationRequest], int]
 ) -> Throughput:
-    """Members in a closed loop, on each lane with the same requests."""
+    """Measure members in a closed loop, on each lane with the same requests."""
     rounds = [workload.requests(plan.requests, seed=number) for number in range(plan.rounds)]
     runs = await contest.rounds(plan.rounds, lambda lane, number: closed_loop(lane, rounds[number], members=members))
     pictures = [request for requests in rounds for request in requests]
@@ -56,7 +56,7 @@ async def measure_throughput(
 
 
 async def measure_latency(contest: Contest, workload: Workload, plan: Plan, *, load: float, capacity: float) -> Latency:
-    """Members who come by chance, at `load` times the `capacity` in pictures a second, on each lane at the same moments."""
+    """Measure members who come at random, `load` times the `capacity` (pictures a second), at equal moments on each lane."""
     rate = load * capacity
     rounds = [workload.requests(plan.requests, seed=100 + number) for number in range(plan.rounds)]
     arrivals = [poisson_arrivals(rate, plan.requests, seed=number) for number in range(plan.rounds)]

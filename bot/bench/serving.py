@@ -1,4 +1,4 @@
-"""Members in front of a lane, and when each was served. The clock is the event loop's."""
+"""Simulates members in front of a lane, and records when each was served. The clock is the event loop's."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bot.domain.request import GenerationRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """One member's request; moments in seconds of the loop's clock. `previewed` is when something could first be seen
-    (None: only the picture itself).
+    """One member's request; moments in seconds of the loop's clock. `previewed` is when something could first be seen (None:
+    only the picture itself).
     """
 
     steps: int
@@ -50,12 +50,12 @@ class Run:
 
     @property
     def preview_latencies(self) -> list[float]:
-        """Of those who saw a preview."""
+        """Returns the latencies of requests with a preview."""
         return [one.previewed - one.asked for one in self.served if one.previewed is not None]
 
 
 async def closed_loop(lane: Contestant, requests: Sequence[GenerationRequest], *, members: int) -> Run:
-    """`members` ask at once, and each anew when served, until all requests were asked for.
+    """Run a closed loop: `members` ask at once, and each again when served, until all requests were asked for.
 
     The end, when fewer and fewer ask, counts too: it makes lanes that need company look a little worse than they are.
     """
@@ -78,7 +78,7 @@ async def closed_loop(lane: Contestant, requests: Sequence[GenerationRequest], *
 
 
 async def open_loop(lane: Contestant, requests: Sequence[GenerationRequest], arrivals: Sequence[float]) -> Run:
-    """Each request comes at its moment, `arrivals` seconds from the start, whatever the others do."""
+    """Run an open loop: each request comes at its moment, `arrivals` seconds from the start, whatever the others do."""
     loop = asyncio.get_running_loop()
     began, cpu_began = loop.time(), time.process_time()
 

@@ -1,4 +1,4 @@
-"""One bench from the first scenario to the last, and what is left of it on disk."""
+"""Runs one bench from the first scenario to the last, and writes its results."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def bench(settings: Settings, options: BenchOptions) -> None:
     try:
         async with open_field(settings, options) as opened:
             report = await Session(opened, options, say).measure()
-    except ExceptionGroup as group:  # of members who asked together: the first one's fault speaks for all
+    except ExceptionGroup as group:  # of members who asked together: the first one's fault is reported
         raise group.exceptions[0] from None
     for line in report_lines(report):
         print(line)
@@ -57,7 +57,7 @@ async def bench(settings: Settings, options: BenchOptions) -> None:
 def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
     """Write JSON and plot, named after the model, over those of an older bench.
 
-    Returns what was written. Raises FolderError.
+    Returns the written files. Raises FolderError.
     """
     data, picture = folder / f"{report.setting.model}.json", folder / f"{report.setting.model}.png"
     try:
@@ -69,7 +69,7 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
 
 
 class Session:
-    """Runs the scenarios one after another. `say` hears what is being measured."""
+    """Runs the scenarios one after another. `say` is told what is being measured."""
 
     def __init__(self, opened: BenchSetup, options: BenchOptions, say: Callable[[str], None]) -> None:
         field = opened.field
@@ -89,7 +89,7 @@ class Session:
         self._roof = 0.0
 
     async def measure(self) -> Report:
-        """Everything, in the order of the report."""
+        """Returns the report after measuring everything, in its order."""
         self._say("warming up")
         rate = await self._warm_up()
         step_times = await self._step_times()
@@ -110,7 +110,7 @@ class Session:
         )
 
     async def _warm_up(self) -> float:
-        """Let every lane draw a little, then give the stock pipeline's pictures a second, roughly."""
+        """Let every lane draw a little, then return the stock pipeline's pictures a second, roughly."""
         short = replace(self._workload, steps=(2,))
         for lane in self._lanes:
             for count in WARM_UP:
@@ -119,7 +119,7 @@ class Session:
         return (await closed_loop(self._stock, one_of_each, members=1)).pictures_per_second
 
     async def _step_times(self) -> tuple[StepTime, ...]:
-        """Medians over trials; in each trial all sizes have their turn. Sizes that do not fit into memory are left out."""
+        """Returns medians over trials, in each of which all sizes have their turn. Sizes too large for memory are left out."""
         self._say("step times")
         width, height = self._workload.width, self._workload.height
         seconds: dict[int, list[float]] = {size: [] for size in self._options.sizes}
@@ -135,7 +135,7 @@ class Session:
         return tuple(StepTime(pictures=size, seconds=median(all_), flops=flops(size)) for size, all_ in seconds.items())
 
     async def _throughput(self, members: int, rate: float, workload: Workload | None = None) -> Throughput:
-        """Measures the roof as well: the fastest that was ever seen counts."""
+        """Returns the throughput, and measures the roof as well: the fastest value ever seen counts."""
         self._say(f"throughput, {members} members")
         workload = workload or self._workload
         self._roof = max(self._roof, await self._on_thread(self._field.probe.matmul_flops_per_second))
@@ -164,7 +164,7 @@ class Session:
         )
 
     async def _mlperf(self) -> Throughput | None:
-        """MLPerf Inference's text_to_image: 20 steps, Euler, guidance 8, 1024 x 1024; only where it means something."""
+        """Returns MLPerf Inference's text_to_image: 20 steps, Euler, guidance 8, 1024 x 1024; None where it is meaningless."""
         if not self._field.probe.is_cuda or self._field.profile.family != "sdxl" or self._options.is_quick:
             return None
         self._say("MLPerf's setting")
@@ -194,7 +194,7 @@ class Session:
 
 
 def make_folder(folder: Path) -> None:
-    """Where results go. Raises FolderError."""
+    """Create the folder of results. Raises FolderError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -202,5 +202,5 @@ def make_folder(folder: Path) -> None:
 
 
 def say(text: str) -> None:
-    """Tells the operator what is measured now, apart from the tables."""
+    """Print what is measured now, apart from the tables."""
     print(f"bench: {text} ...", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""From options to a model with everything that draws on it."""
+"""Loads a model from options, with everything that draws on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIDES = {"base": 1024, "tiny": 64}  # pixels
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchSetup:
-    """`thread` is where the stock pipeline draws and the device is measured, so that the event loop stays free."""
+    """A loaded model and its lanes. The stock pipeline and device measurements run on `thread`, off the event loop."""
 
     field: BenchModels
     thread: ThreadPoolExecutor
@@ -46,7 +46,7 @@ async def open_field(settings: Settings, options: BenchOptions) -> AsyncGenerato
         finally:
             await field.generator.close()
     finally:
-        await asyncio.to_thread(thread.shutdown)  # who was interrupted waits for the picture that is being drawn
+        await asyncio.to_thread(thread.shutdown)  # an interrupted bench waits for the picture that is being drawn
 
 
 def _load(settings: Settings, options: BenchOptions) -> BenchModels:
@@ -57,7 +57,7 @@ def _load(settings: Settings, options: BenchOptions) -> BenchModels:
 
 
 def open_model(settings: Settings, options: BenchOptions) -> LoadedModel:
-    """The weights in memory, read or made (seconds to minutes). Raises ModelError."""
+    """Returns a model, read or made (seconds to minutes). Raises ModelError."""
     from bot.inference.torch_import import import_libraries
 
     import_libraries()
@@ -71,7 +71,7 @@ def open_model(settings: Settings, options: BenchOptions) -> LoadedModel:
 
 
 def load_known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
-    """The model that the bot draws with, or the one that the options name. Raises ModelError."""
+    """Returns the model that the bot draws with, or the one that the options name. Raises ModelError."""
     from bot.inference.hub import fetch_model
     from bot.inference.loading.pipelines import load_model
 
@@ -83,7 +83,7 @@ def load_known_model(settings: Settings, options: BenchOptions) -> LoadedModel:
 
 
 def random_profile(size: RandomSize) -> ModelProfile:
-    """Drawn as SDXL usually is."""
+    """Returns a profile that draws as SDXL usually does."""
     side = SIDES[size]
     return ModelProfile(
         name=f"random-sdxl-{size}",
@@ -119,7 +119,7 @@ def _random_model(settings: Settings, size: RandomSize) -> LoadedModel:
     return LoadedModel(
         profile=profile,
         text2img=text2img,
-        img2img=None,  # nobody gives a picture to start from here
+        img2img=None,  # no bench starts from a picture
         preview=LatentPreview.for_sdxl(),
         plan=plan,
     )

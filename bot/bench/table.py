@@ -1,4 +1,4 @@
-"""A report as text for a terminal."""
+"""Prints a report as text for a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GIB, TERA = 1024**3, 1e12
 
 
 def report_lines(report: Report) -> Iterator[str]:
-    """The whole report, with a blank line before each table."""
+    """Yields the whole report, with a blank line before each table."""
     setting = report.setting
     width, height = setting.size
     yield f"{setting.model} on {setting.device}, {setting.dtype}"
@@ -35,7 +35,7 @@ def report_lines(report: Report) -> Iterator[str]:
 
 
 def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as what is in them: the first to the left, numbers to the right."""
+    """Yields columns as wide as their widest cell: the first to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
     for row in (header, *rows):
         cells = [
@@ -46,7 +46,7 @@ def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterato
 
 
 def figure(value: float, digits: int = 3) -> str:
-    """With so many significant digits and no exponent; a dash for what was not measured."""
+    """Returns a value with that many significant digits and no exponent; a dash for what was not measured."""
     if not math.isfinite(value):
         return "-"
     decimals = digits if value == 0 else max(0, digits - 1 - math.floor(math.log10(abs(value))))

@@ -1,4 +1,4 @@
-"""What is asked for, and when: the same for all that are compared."""
+"""The requests of a bench and their times: the same for all that are compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHERE = ("night", "forest", "beach", "classroom", "snow", "city lights", "cherry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """What all requests of a scenario have in common. `steps` are the step counts that alternate; `width` and `height` are
+    """The common properties of all requests of a scenario. `steps` are the step counts that alternate; `width` and `height` are
     pixels; `scheduler` None is the profile's.
     """
 
@@ -31,7 +31,7 @@ class Workload:
 
     @classmethod
     def mixed(cls, profile: ModelProfile, steps: int) -> Self:
-        """As members ask, with step counts around `steps`."""
+        """Returns a workload as members ask, with step counts around `steps`."""
         size = profile.size(None)
         return cls(
             profile=profile.name,
@@ -42,9 +42,9 @@ class Workload:
         )
 
     def requests(self, count: int, *, seed: int) -> tuple[GenerationRequest, ...]:
-        """As many as that; each block of them has every step count once, in an order that `seed` shuffles.
+        """Returns `count` requests; each block of them has every step count once, in an order that `seed` shuffles.
 
-        Hardly two prompts are equal, so that who remembers embeddings gains by the negative prompt only, as with members.
+        Hardly two prompts are equal, so that caching embeddings helps with the negative prompt only, as with members.
         """
         chance = random.Random(seed)  # noqa: S311 (no secret)
         steps: list[int] = []
@@ -68,7 +68,7 @@ class Workload:
 
 
 def poisson_arrivals(rate: float, count: int, *, seed: int) -> tuple[float, ...]:
-    """Seconds from the start at which `count` members come, `rate` a second on average and independent of one another."""
+    """Returns the seconds from the start at which `count` members come, `rate` a second on average, independently."""
     chance = random.Random(seed)  # noqa: S311 (no secret)
     return tuple(itertools.accumulate(chance.expovariate(rate) for _ in range(count)))
 
@@ -82,6 +82,6 @@ class Plan:
 
 
 def plan(pictures: float, *, least: int, most_rounds: int) -> Plan:
-    """Cut what the time allows a lane, so many pictures, into rounds of `least` requests or more; one round there always is."""
+    """Returns a plan for the pictures that time allows a lane, in rounds of `least` requests or more; at least one round."""
     rounds = max(1, min(most_rounds, int(pictures // least)))
     return Plan(rounds=rounds, requests=max(least, round(pictures / rounds)))

@@ -1,4 +1,4 @@
-"""The same bot on a page of this computer: SimCord (the extra `demo`) in Discord's place; no token, no network, no GPU."""
+"""Runs the same bot on a page of this computer, with SimCord (the extra `demo`) as Discord; no token, no network, no GPU."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def run_demo(settings: Settings, *, port: int = 0, open_browser: bool = Fa
 
 
 def _import_serve() -> Callable[..., Coroutine[Any, Any, None]]:
-    """The part that stands on SimCord, which makes clients for checks of its own; their warnings concern nobody."""
+    """Returns the part that uses SimCord, which makes clients for checks of its own; their warnings are irrelevant."""
     discord_log = logging.getLogger("discord")
     level = discord_log.level
     discord_log.setLevel(logging.ERROR)
@@ -69,26 +69,26 @@ def _import_serve() -> Callable[..., Coroutine[Any, Any, None]]:
 
 
 def _forget(state: Path) -> None:
-    """Drop an earlier demo's jobs: the Discord that they belong to is gone. Their pictures are swept at the start."""
+    """Drop an earlier demo's jobs: the Discord that they belong to is gone. Their pictures are deleted at the start."""
     with DataFolderLock(state), contextlib.suppress(OSError):
         for ending in ("", "-wal", "-shm"):
             (state / f"pastel.db{ending}").unlink(missing_ok=True)
 
 
 def _with_small_model(settings: Settings) -> Settings:
-    """A demo needs neither GPU nor download, so it draws with what ships, also where CUDA is found; MODEL wins."""
+    """Returns settings with the shipped model, also where CUDA is found: a demo needs no GPU or download; MODEL wins."""
     if settings.model is not None:
         return settings
     return settings.model_copy(update={"model": small_model(load_catalog(SHIPPED_DATA, settings.data_dir))})
 
 
 def _for_the_visitor(settings: Settings) -> Settings:
-    """Whom the operator serves in Discord says nothing of a page on this computer."""
+    """Returns settings without the operator's limits on servers, which are for Discord and not for this page."""
     return settings.model_copy(update={"served_servers": frozenset[int](), "blocked_users": frozenset[int]()})
 
 
 async def _choose_report_channel(app: Application) -> None:
-    """There is one channel, so reports stand in it too; without any, Report would only say that nobody listens."""
+    """Send reports to the only channel; without a report channel, Report would only say that there is none."""
     for guild in app.bot.guilds:
         bot_itself = Actor(user_id=guild.me.id, guild_id=guild.id, manages_guild=True)
         choose = partial(replace, report_channel=guild.text_channels[0].id)
@@ -96,7 +96,7 @@ async def _choose_report_channel(app: Application) -> None:
 
 
 def _draw_examples(app: Application) -> None:
-    """Let the welcome's buttons start jobs through the same door as every command."""
+    """Let the welcome's buttons start jobs in the same way as every command."""
     generation = app.runtime.generation
 
     async def draw(interaction: Interaction, press: Press) -> None:

@@ -1,4 +1,4 @@
-"""Drawn avatars for the people of the demo, so that nothing has to be fetched."""
+"""Draws avatars for the people of the demo, so that nothing has to be downloaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Colour = tuple[int, int, int]
 
 
 def gradient_avatar(top: Colour, bottom: Colour, *, moon: bool = False) -> bytes:
-    """A PNG with a vertical gradient, and a crescent moon on it or a plain figure."""
+    """Returns a PNG with a vertical gradient, and a crescent moon on it or a plain figure."""
     side = SIDE * SMOOTH
     blend = Image.linear_gradient("L").resize((side, side))
     picture = Image.composite(Image.new("RGB", (side, side), bottom), Image.new("RGB", (side, side), top), blend)

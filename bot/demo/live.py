@@ -1,8 +1,8 @@
-"""SimCord, a test double of Discord, made live: real time, the bot's own tasks left alone, its edits shown as they happen.
+"""Makes SimCord, a test double of Discord, live: real time, the bot's own tasks left alone, its edits shown as they happen.
 
 SimCord owns a bot's tasks, freezes the clock, and its page shows only what was published after an action. `LiveEnv`,
-`keep_revision` and `publish_changes` switch that off. They stand on private names of simcord 3.2.1, which is therefore
-pinned exactly.
+`keep_revision` and `publish_changes` switch that off. They use private names of simcord 3.2.1, which is therefore pinned
+exactly.
 """
 
 # SimCord has no public option for any of this, hence the private names.
@@ -45,7 +45,7 @@ class WallClock(Clock):
         return datetime.now(UTC)
 
     def advance(self, seconds: float) -> None:
-        """Nothing but the wall moves this clock."""
+        """Does nothing: the demo runs in real time."""
 
 
 class LiveEnv(Env):
@@ -59,10 +59,10 @@ class LiveEnv(Env):
 
     @contextlib.contextmanager
     def offline(self) -> Generator[None]:
-        """Send what goes by an interaction's token to the pretend Discord, whatever the task.
+        """Send calls with an interaction's token to the pretend Discord, whatever the task.
 
-        SimCord puts its adapter into a context variable, which a task does not have that the callback of a thread started;
-        so the default that discord.py falls back to is turned as well.
+        SimCord puts its adapter into a context variable, which is missing in a task that the callback of a thread started; so
+        the default that discord.py falls back to is changed as well.
         """
 
         async def request(*args: Any, **options: Any) -> Any:
@@ -77,17 +77,17 @@ class LiveEnv(Env):
 
     @contextlib.contextmanager
     def _bot_scope(self) -> Generator[None]:
-        yield  # what the bot starts here is its own: neither tracked nor waited for
+        yield  # tasks that the bot starts here are its own: neither tracked nor waited for
 
     def _capture_errors(self) -> None:
-        """SimCord would call an action failed when the bot answers it with a clear refusal."""
+        """Capture no errors: SimCord would call an action failed when the bot answers it with a clear refusal."""
 
     def _notify_dispatch_observers(self, interaction: Interaction) -> None:
         self._asked = interaction
         super()._notify_dispatch_observers(interaction)
 
     async def _settle_internal(self, **_: Any) -> None:
-        """Wait for the answer to an interaction, as Discord's client does; for nothing else."""
+        """Wait for the answer to an interaction, as Discord's client does, and for nothing else."""
         asked, self._asked = self._asked, None
         until = time.monotonic() + ANSWER_WITHIN
         while asked is not None and not asked.responded and time.monotonic() < until:  # noqa: ASYNC110 - SimCord has no event for it
@@ -96,10 +96,10 @@ class LiveEnv(Env):
 
 
 def keep_revision(preview: Preview) -> None:
-    """Let every publication of a page carry the same revision.
+    """Give every publication of a page the same revision.
 
-    SimCord refuses a click on a page that was published again since; on a page that lives, that is nearly every click during
-    a job. The bot itself checks whether the pressed button still means something, as it must on Discord.
+    SimCord refuses a click on a page that was published again since; on a page that lives, that is nearly every click during a
+    job. The bot itself checks whether the pressed button still means something, as it must on Discord.
     """
     publish = preview._publish
 
@@ -120,7 +120,7 @@ def publish_changes(env: LiveEnv, preview: Preview) -> None:
     preview._advance_presentation_time()
     for page in tuple(preview._pages.values()):
         page.target_id = preview._initial_target(page.viewer, page.channel_id)  # scrolls to the newest message
-        if page is preview._python:  # the template of new pages; nobody looks at it
+        if page is preview._python:  # the template of new pages, which is not shown
             page.window_end_id = page.target_id
         else:
             preview._publish(page, reason="refresh")

@@ -1,4 +1,4 @@
-"""SimCord's page as the demo shows it: in our colours and order, without the tools for developers of bots."""
+"""Shows SimCord's page in the demo's colours and order, without the tools for developers of bots."""
 
 # SimCord has no public hook for its page, hence the private names.
 # pyright: reportPrivateUsage=false
@@ -19,7 +19,7 @@ from bot.demo.live import LiveEnv, publish_changes
 HERE = Path(__file__).parent
 OWN_FILES = {"/pastel.css": "text/css", "/pastel.js": "application/javascript"}
 ICON = "/pastel.png"
-PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # what stands in SimCord's files, and what we serve for it
+PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # the text in SimCord's files, and what we serve instead
     "/": (
         ("<title>SimCord Preview</title>", f'<title>Pastel</title><link rel="icon" type="image/png" href="{ICON}">'),
         ('href="/preview.css">', 'href="/preview.css"><link rel="stylesheet" href="/pastel.css">'),
@@ -42,7 +42,7 @@ PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # what stands in SimCord
     ),
     "/commands.js": (
         ("Math.min(24, ", "Math.min(60, "),  # room for a prompt
-        (  # what may be chosen is offered before anything is typed, as in Discord
+        (  # choices are offered before anything is typed, as in Discord
             "const choices = autocompleteResults.get(",
             "if (!current) queryAutocomplete(option, current);\n            const choices = autocompleteResults.get(",
         ),
@@ -71,7 +71,7 @@ PATCHES: Mapping[str, tuple[tuple[str, str], ...]] = {  # what stands in SimCord
 
 
 class Page(PreviewServer):
-    """Serves the page, and publishes what happened whenever a page asks. `icon` is a PNG.
+    """Serves the page, and publishes changes whenever a page asks. `icon` is a PNG.
 
     Publishing just before the answer, not on a timer, leaves no moment in which the published state names a picture that the
     bot has replaced. Actions of several windows take turns, since SimCord refuses overlapping ones.

@@ -1,4 +1,4 @@
-"""The port of the demo's page: whether it can be had, asked before anything starts."""
+"""Checks the port of the demo's page before anything starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HIGHEST = 65_535
 
 
 def refuse_taken(port: int) -> None:
-    """Raises PortTakenError unless `port` (0: a free one) can be had; a bot that has started takes seconds to stop again."""
+    """Raises PortTakenError unless `port` (0: a free one) is free; stopping a bot that has started takes seconds."""
     if not 0 <= port <= HIGHEST:
         raise taken(port)
     try:

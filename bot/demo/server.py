@@ -30,7 +30,7 @@ BOT_NAME = "Pastel"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Where the visitor is, and who they can be. `avatars` maps SimCord's addresses to file name and PNG."""
+    """The visitor's place, and the people that they can be. `avatars` maps SimCord's addresses to file name and PNG."""
 
     channel: ChannelHandle
     viewers: tuple[MemberActor, ...]
@@ -39,7 +39,7 @@ class World:
 
 
 def build_world(env: LiveEnv) -> World:
-    """Make server, channel and people; before the bot logs in, so that it finds them."""
+    """Make server, channel and people before the bot logs in, so that it finds them."""
     bot_user = env.backend.bot_user
     bot_user.name, bot_user.avatar = BOT_NAME, "bot"
     guild = env.create_guild("Pastel's demo server")

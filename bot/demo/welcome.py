@@ -1,4 +1,4 @@
-"""The first message on the page: what this is, and prompts to press."""
+"""The first message on the page: an introduction, and prompts to press."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HINTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """A prompt to press, and the few words on its button."""
+    """A prompt to press, and the short label of its button."""
 
     label: str
     emoji: str
@@ -37,7 +37,7 @@ EXAMPLES = (
 
 
 def welcome() -> ui.LayoutView:
-    """The message; its buttons are found by their custom id, like those of a card."""
+    """Returns the message; its buttons are found by their custom id, like those of a card."""
     view = ui.LayoutView(timeout=None)
     buttons = [_button(number, example) for number, example in enumerate(EXAMPLES, start=1)]
     view.add_item(
@@ -54,7 +54,7 @@ def welcome() -> ui.LayoutView:
 
 
 def example_of(press: Press) -> Example | None:
-    """The example whose button was pressed; None for a custom id that nobody sent."""
+    """Returns the example whose button was pressed; None for an unknown custom id."""
     number = press.image or 0
     return EXAMPLES[number - 1] if 1 <= number <= len(EXAMPLES) else None
 

@@ -1,4 +1,4 @@
-"""What an SDXL needs of a GPU's memory, part by part. Does not import torch: the plan is made before anything is loaded.
+"""The plan of an SDXL's GPU memory, part by part. Does not import torch: the plan is made before anything is loaded.
 
 Computed, and a test computes it again from the shapes: weights, a picture's share of a call, decoding (`bench` has the
 counting). Measured elsewhere: a pipeline in 16 bit with its decoder took 8.96 GB at most on an A100 (PyTorch's "Accelerating
@@ -37,10 +37,10 @@ GRAPH_BYTES = 28_000_000  # 2,100 kernels with their arguments, and 14 rows of i
 
 
 def parts_of(profile: ModelProfile, *, graphs: bool = False) -> tuple[Part, ...] | None:
-    """Of a model of SDXL's size, in float16; None for others, which are small. A picture that came out empty is decoded again
-    in float32, by a copy of the decoder: there has to be room for that. A VAE that works in float32 needs no copy.
+    """Returns the parts of a model of SDXL's size, in float16; None for others, which are small. A picture that came out empty
+    is decoded again in float32 by a copy of the decoder, which needs room, unless the VAE works in float32 anyway.
 
-    With `graphs` calls of the UNet have memory of their own besides, which nothing else can use.
+    With `graphs`, calls of the UNet also have memory of their own, which nothing else can use.
     """
     if profile.family != "sdxl":
         return None
@@ -67,13 +67,13 @@ def parts_of(profile: ModelProfile, *, graphs: bool = False) -> tuple[Part, ...]
 
 
 def card_plan(profile: ModelProfile, memory: int | None, *, graphs: bool = False) -> MemoryPlan | None:
-    """Returns how a card with so many bytes is used; None without a card, and for models that are small."""
+    """Returns how a card with `memory` bytes is used; None without a card, and for models that are small."""
     parts = parts_of(profile, graphs=graphs)
     return None if parts is None or memory is None else plan_memory(memory, parts)
 
 
 def plan_lines(plan: MemoryPlan) -> Iterator[str]:
-    """A line a part, and the sum with as many pictures in a call as there is room for."""
+    """Yields a line a part, then the sum with as many pictures in a call as there is room for."""
     for name, form in plan.forms.items():
         size = form.size + plan.cap * form.a_picture
         note = f"{plan.cap} pictures" if form.a_picture else form.name
@@ -82,7 +82,7 @@ def plan_lines(plan: MemoryPlan) -> Iterator[str]:
 
 
 def _classifier(profile: ModelProfile) -> tuple[Part, ...]:
-    """A ViT-base in float32, which the profiles that ship have; larger ones are the operator's own."""
+    """Returns a ViT-base in float32, which the shipped profiles have; an operator may choose a larger one."""
     if profile.classifier is None:
         return ()
     forms = (Form(ON_GPU, 360_000_000), Form(ON_CPU))
@@ -90,6 +90,6 @@ def _classifier(profile: ModelProfile) -> tuple[Part, ...]:
 
 
 def _graphs(share: float) -> tuple[Part, ...]:
-    """They share one pool, which is as large as the largest call; they give way before anything else does."""
+    """Returns the graphs' one pool, which is as large as the largest call; it is the first to be given up."""
     forms = (Form("one pool", MOST_GRAPHS * GRAPH_BYTES, round(STEP_BYTES * share)), Form(EAGER))
     return (Part(name=GRAPHS, forms=forms, turn=0, is_cheap=True),)

@@ -1,4 +1,4 @@
-"""What is wrong with any model, classifier or style of the catalogue, told from headers: seconds, whatever the files weigh."""
+"""Finds faults of all models, classifiers and styles in the catalogue by their headers, in seconds whatever the files weigh."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bot.inference.loading.model_files import cached_folder, check_weights, is_o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogFault:
-    """`what` is the model, classifier or style; `sentence` says why it cannot be used."""
+    """A reason why something cannot be used: `what` is the model, classifier or style, `sentence` says why."""
 
     what: str
     sentence: str
 
 
 def style_faults(catalog: Catalog, chosen: ModelProfile, cache_dir: Path | None = None) -> list[CatalogFault]:
-    """Of all styles; one that the hub would be asked for is only missed where `chosen` wants it and nobody may ask."""
+    """Returns all styles' faults. One missing from the cache is a fault only if `chosen` wants it and the hub is off."""
     models = {name: layers for name, profile in catalog.profiles.items() if (layers := _layers(profile, cache_dir)) is not None}
     faults: list[CatalogFault] = []
     for style in catalog.styles.values():
@@ -41,7 +41,7 @@ def style_faults(catalog: Catalog, chosen: ModelProfile, cache_dir: Path | None 
 
 
 def model_faults(profiles: Iterable[ModelProfile], cache_dir: Path | None = None) -> list[CatalogFault]:
-    """Of these models and their classifiers, as far as they are on this machine."""
+    """Returns the faults of these models and their classifiers, as far as their files are on this machine."""
     return [
         CatalogFault(what=f"model {profile.name}", sentence=line) for profile in profiles for line in _lines(profile, cache_dir)
     ]
@@ -62,7 +62,7 @@ def _lines(profile: ModelProfile, cache_dir: Path | None) -> Iterator[str]:
 
 
 def _layers(profile: ModelProfile, cache_dir: Path | None) -> Layers | None:
-    """None for a model that is not here, or not sound."""
+    """Returns the model's layers; None for a model that is not here, or not sound."""
     source = profile.source
     folder = source.folder if source.repo is None else cached_folder(source.repo, source.revision, cache_dir)
     try:
@@ -78,7 +78,7 @@ def _layers(profile: ModelProfile, cache_dir: Path | None) -> Layers | None:
 
 
 def _faults_of_file(style: Style, file: Path, catalog: Catalog, models: Mapping[str, Layers]) -> Iterator[str]:
-    """One sentence where it holds for every model, else one for each reason, with the models that it holds for."""
+    """Yields one sentence if a fault applies to every model, else one for each reason, with the models that it applies to."""
     try:
         header = read_header(file)
         check_format(header)

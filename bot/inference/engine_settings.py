@@ -1,4 +1,4 @@
-"""What an operator may say about the engine. Does not import torch."""
+"""The operator's settings of the engine. Does not import torch."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ GraphUse = Literal["off", "auto", "on"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
-    """`batch` is how many pictures a call of the UNet may hold (None: measured when the weights are there), and `curve`
-    how long calls take (None: as measured; before that, sharing a call is taken to gain nothing).
+    """An operator's settings. `batch` is how many pictures a call of the UNet may have (None: measured once the weights are
+    loaded), `curve` how long calls take (None: as measured; until then, sharing a call counts as no gain).
 
     `reproducible` fills every call up to the same number of rows, so that a picture does not depend on its company; nothing is
-    measured then, and a call holds one picture where `batch` says nothing. With a folder as `compile_cache` the model is
-    compiled, on a GPU: a CPU would compile for longer than it draws. `plan` says how the GPU's memory is used, and with it how
-    many pictures a call has room for (None: as if there was enough). `watermark` lays the invisible one over every picture.
+    measured then, and a call has one picture unless `batch` says otherwise. With a folder as `compile_cache` the model is
+    compiled, on a GPU: a CPU would compile for longer than it draws. `plan` says how the GPU's memory is used, and so how many
+    pictures a call has room for (None: as if there was enough). `watermark` adds the invisible one to every picture.
 
-    `precision` "auto" draws in bfloat16 on a CPU that is quicker so, once that was measured; "exact" and `reproducible` stay in
-    float32. What a GPU draws in is another matter.
+    `precision` "auto" draws in bfloat16 on a CPU where that was measured to be quicker; "exact" and `reproducible` stay in
+    float32. GPUs are not affected.
 
-    `graphs` says whether a GPU replays calls of the UNet as CUDA graphs: "auto" where that was found to give the same bits and
-    to be quicker, "on" always. Compiled code has graphs of its own.
+    `graphs` says whether a GPU replays calls of the UNet as CUDA graphs: "auto" if that was found to give the same bits and to
+    be quicker, "on" always. Compiled code has graphs of its own.
     """
 
     batch: int | None = None
@@ -45,12 +45,12 @@ class EngineSettings:
 
     @property
     def cap(self) -> int:
-        """The most pictures a call may hold."""
+        """Returns the most pictures that a call may have."""
         return MOST_PICTURES if self.plan is None else self.plan.cap
 
     @property
     def most_kept(self) -> int:
-        """Bytes of all pictures between their steps, above which nobody is admitted."""
+        """Returns how many bytes all pictures may keep between their steps before nobody else is admitted."""
         return KEPT_BYTES if self.plan is None else self.plan.forms[KEPT].size
 
 

@@ -1,4 +1,4 @@
-"""What an error of torch means: too little memory, a device that is lost, or something else."""
+"""Classifies torch's errors: too little memory, a lost device, or something else."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether only a new process helps."""
+    """Returns whether only a new process helps."""
     if is_out_of_memory(error) or not isinstance(error, RuntimeError):
         return False
     return isinstance(error, torch.AcceleratorError) or any(text in str(error).lower() for text in DEVICE_LOST)
 
 
 def for_the_caller(error: Exception, *, retryable: bool = False) -> Exception:
-    """A sentence where memory ran out, else the error as it is. `retryable`: alone on the device it may fit."""
+    """Returns a sentence if memory ran out, else the error as it is. `retryable`: alone on the device it may fit."""
     return GenerationError(NO_MEMORY, retryable=retryable) if is_out_of_memory(error) else error
 
 
 def free_memory() -> None:
-    """Give back what no living tensor uses. Call it outside the `except` block: a caught error holds its frames' tensors."""
+    """Free what no living tensor uses. Call it outside the `except` block: a caught error keeps its frames' tensors alive."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

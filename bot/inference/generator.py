@@ -45,12 +45,12 @@ logger = logging.getLogger(__name__)
 class DiffusersGenerator:
     """Implements ports.ImageGenerator with the step engine in this process.
 
-    Everything that touches torch, its import included, runs on one thread named "pastel-inference", but for files and
-    previews, which a small pool encodes. `device` is "auto", "cpu", "cuda", "cuda:N" or
-    "mps"; `cache_dir` None is the hub's own cache. `make_studio` is called there once, in place of loading weights.
+    Everything that touches torch, its import included, runs on one thread named "pastel-inference", except files and previews,
+    which a small pool encodes. `device` is "auto", "cpu", "cuda", "cuda:N" or "mps"; `cache_dir` None is the hub's own cache.
+    `make_session` is called there once instead of loading weights.
 
-    `judge`, set before the weights are loaded, rates previews where the model has a classifier, on a thread of their own;
-    without it such a model shows none.
+    `judge`, set before the weights are loaded, rates previews on a thread of its own where the model has a classifier; without
+    it such a model shows none.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DiffusersGenerator:
         cache_dir: Path | None = None,
         seconds_per_image: float = SECONDS_PER_IMAGE,
         engine: EngineSettings = UNMEASURED,
-        make_studio: Callable[[], ModelSession] | None = None,
+        make_session: Callable[[], ModelSession] | None = None,
     ) -> None:
         self._profile = profile
         self._catalog = catalog
@@ -71,7 +71,7 @@ class DiffusersGenerator:
         self._seconds_per_image = seconds_per_image
         self._engine = engine
         self.judge: Judge | None = None
-        self._make_studio = make_studio or self._load_studio
+        self._make_studio = make_session or self._load_studio
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._session: ModelSession | None = None  # written on the thread only
@@ -82,7 +82,7 @@ class DiffusersGenerator:
 
     @property
     def capacity(self) -> int:
-        """ADMITTED, or fewer while those under way keep more in memory than they should; 1 until the weights are there."""
+        """Returns ADMITTED, or fewer while those under way keep too much in memory; 1 until the weights are loaded."""
         session = self._session  # the thread may take it away between two looks
         if session is None:
             return 1
@@ -117,9 +117,9 @@ class DiffusersGenerator:
         return await self._finished(call, lambda: self._admit(request, init_image, share, call))
 
     async def close(self) -> None:
-        """Stop what is drawn within a step and wait until the thread has let go. May be called twice.
+        """Stop drawing within a step and wait until the thread has ended. May be called twice.
 
-        Nothing can interrupt the reading or fetching of weights, or a step that hangs; it is waited for CLOSE_PATIENCE
+        Nothing can interrupt the reading or fetching of weights, or a step that hangs; the wait ends after CLOSE_PATIENCE
         seconds, and the process must then end without the thread.
         """
         self._closed = True
@@ -138,8 +138,8 @@ class DiffusersGenerator:
             logger.warning("The drawing thread does not let go; the process ends without waiting for it")
 
     async def _finished(self, call: ThreadFuture, work: Callable[[], None]) -> Any:
-        """Hand `work` to the thread and wait for the answer. Cancelling the caller stops the drawing, and ends only when the
-        thread has let go.
+        """Hand `work` to the thread and return its answer. Cancelling the caller stops the drawing, and returns only when the
+        thread has stopped it.
         """
         if self._closed:
             raise GenerationError(CLOSING)
@@ -162,19 +162,19 @@ class DiffusersGenerator:
             self._calls.discard(call)
 
     async def _watched(self, call: ThreadFuture) -> Any:
-        """The answer. A step that does not end cannot be stopped: its device is given up, and the process has to end."""
+        """Returns the answer. A step that hangs cannot be stopped: its device is given up, and the process has to end."""
         while not call.future.done():
             await asyncio.wait([call.future], timeout=WATCH_INTERVAL)
             session = self._session  # the thread may take it away between two looks
             hang = session.engine.hang() if session is not None else None
             if hang is not None and self._dead is None:
                 self._die(hang)
-            elif self._dead is not None:  # a call that came while the device went: nobody else might tell it
+            elif self._dead is not None:  # a call that came while the device was lost: nothing else would answer it
                 call.fail(GeneratorDeadError(self._dead))
         return call.future.result()
 
     def _die(self, fault: str, cause: BaseException | None = None) -> None:
-        """From now on every call raises GeneratorDeadError, those that wait included. On the event loop or on the thread."""
+        """Make every call raise GeneratorDeadError from now on, also those that wait. On the event loop or on the thread."""
         self._dead = DEAD.format(fault=fault)
         for call in self._calls.copy():  # in one go, whatever the event loop adds meanwhile
             error = GeneratorDeadError(self._dead)
@@ -187,7 +187,7 @@ class DiffusersGenerator:
         try:
             self._serve()
             self._unload()
-        except BaseException as error:  # without the thread nobody would ever answer those who wait
+        except BaseException as error:  # without the thread nothing would answer the waiting calls
             logger.error("The drawing thread broke off", exc_info=error)
             self._die(f"its thread broke off with {type(error).__name__}", error)
         finally:
@@ -196,7 +196,7 @@ class DiffusersGenerator:
     def _serve(self) -> None:
         quiet = False
         while not self._closed:
-            # what a dead device was drawing stays where it is; its callers know
+            # pictures on a lost device stay where they are; their callers were told
             busy = self._session is not None and self._dead is None and self._session.engine.busy
             try:
                 work = self._inbox.get(block=not busy, timeout=self._patience(quiet=quiet))
@@ -207,17 +207,17 @@ class DiffusersGenerator:
                 work()
             if self._session is not None and self._dead is None:
                 self._guarded(self._session.measure if quiet else self._session.engine.turn)
-        while not self._inbox.empty():  # who still waits hears that it is too late: all controls are stopped
+        while not self._inbox.empty():  # waiting calls are told that it is too late: all controls are stopped
             self._inbox.get()()
 
     def _patience(self, *, quiet: bool) -> float | None:
-        """How long to wait for work in seconds; None for ever, where nothing is left to measure meanwhile."""
+        """Returns how long to wait for work in seconds; None (for ever) if nothing is left to measure meanwhile."""
         if self._session is None or self._dead is not None or not self._session.wants_measuring:
             return None
         return 0.0 if quiet else QUIET_SECONDS
 
     def _guarded(self, work: Callable[[], object]) -> None:
-        """Whatever happens, the thread goes on, and all who wait hear of it."""
+        """Run `work`; whatever it raises, the thread continues, and all who wait are told."""
         try:
             work()
         except Exception as error:  # noqa: BLE001
@@ -225,8 +225,8 @@ class DiffusersGenerator:
                 self._session.engine.abandon(error)
 
     def _died_of(self, error: Exception) -> bool:
-        """Whether this ends the device; then everybody has been told."""
-        if not isinstance(error, RuntimeError):  # nor can it be said without torch, should that be what is missing
+        """Returns whether this error ends the device; if so, everybody has been told."""
+        if not isinstance(error, RuntimeError):  # without torch, which may be the missing part, this cannot be checked
             return False
         from bot.inference.faults import is_device_lost
 
@@ -246,7 +246,7 @@ class DiffusersGenerator:
             call.answer(None)
 
     def _check(self, call: ThreadFuture) -> None:
-        """Whether it still makes sense to begin."""
+        """Raise if the call was cancelled or the device is lost."""
         call.control.check()
         if self._dead is not None:
             raise GeneratorDeadError(self._dead)
@@ -267,16 +267,16 @@ class DiffusersGenerator:
         self._guarded(lambda: session.engine.admit(drawing))
 
     def _opened(self) -> ModelSession:
-        """The model with its engine, made at the first call. Raises ModelError."""
+        """Returns the model with its engine, made at the first call. Raises ModelError."""
         if self._session is None:
             self._session = self._make_studio()
         return self._session
 
     def _load_studio(self) -> ModelSession:
         import_libraries()
-        from bot.inference.session import open_studio
+        from bot.inference.session import open_session
 
-        return open_studio(self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, judge=self.judge)
+        return open_session(self._profile, self._engine, device=self._device, cache_dir=self._cache_dir, judge=self.judge)
 
     def _unload(self) -> None:
         """Free the memory; a test or a demo may load another model in the same process."""
@@ -290,9 +290,9 @@ class DiffusersGenerator:
 
 
 def _wake() -> None:
-    """Nothing to do but to look around."""
+    """Does nothing: handed to the thread as work, it wakes the thread."""
 
 
 def _tell(loop: asyncio.AbstractEventLoop, on_progress: OnProgress, progress: Progress) -> None:
-    with suppress(RuntimeError):  # a loop that is closed waits for nobody
+    with suppress(RuntimeError):  # on a closed loop nobody waits
         loop.call_soon_threadsafe(on_progress, progress)

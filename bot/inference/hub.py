@@ -1,4 +1,4 @@
-"""What models, styles and classifiers want from the hub, whether it is here, and a process that fetches it."""
+"""Tells what models, styles and classifiers need from the hub and what is missing, and runs a process that fetches it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIG_FILES = ("model_index.json", *(f"{part}/*.{kind}" for part in PARTS for k
 
 
 def lacking_of_model(profile: ModelProfile, cache_dir: Path | None = None, *, offline: bool = False) -> tuple[Download, ...]:
-    """What the model and its VAE want from the hub that is not in its cache. Looks at the disk, asks nobody."""
+    """Returns what the model and its VAE need from the hub that is not in its cache. Reads the disk, contacts nobody."""
     if is_offline(offline=offline):
         return ()
     wanted = [*_of_source(profile, profile.source, cache_dir), *_of_vae(profile, profile.vae, cache_dir)]
@@ -47,7 +47,7 @@ def fetch_model(profile: ModelProfile, cache_dir: Path | None = None) -> None:
 
 
 class HuggingFaceHub:
-    """Implements services.fetching.HubGateway. `cache_dir` None is the hub's own cache; offline nothing is wanted from it."""
+    """Implements services.fetching.HubGateway. `cache_dir` None is the hub's own cache; offline, nothing is needed from it."""
 
     def __init__(self, profile: ModelProfile, *, cache_dir: Path | None = None, offline: bool = False) -> None:
         self._profile = profile
@@ -126,7 +126,7 @@ class HuggingFaceHub:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Whatever it does; it has a moment to tidy up."""
+    """End the process, which has a moment to tidy up."""
     with suppress(ProcessLookupError):
         process.terminate()
     try:
@@ -160,7 +160,7 @@ def _of_vae(profile: ModelProfile, source: ModelSource | None, cache_dir: Path |
 
 
 def _configuration(profile: ModelProfile, cache_dir: Path | None) -> tuple[Download, ...]:
-    """Single files leave out what SDXL's own repo says."""
+    """Returns the configuration files of SDXL's own repo, which single files lack, unless they are cached."""
     if cached_folder(SDXL_CONFIG_REPO, None, cache_dir) is not None:
         return ()
     return (_model_download(profile, SDXL_CONFIG_REPO, None, CONFIG_FILES),)

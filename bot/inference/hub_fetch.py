@@ -1,7 +1,7 @@
 """Fetches files from the hub; `python -m bot.inference.hub_fetch` does so in a process of its own, which can be stopped.
 
-The order comes as a line of JSON on stdin, reports go as lines of JSON to stdout. When stdin ends, whoever asked is gone, and
-this ends as well. Does not import torch.
+The order is a line of JSON on stdin, reports are lines of JSON on stdout. The end of stdin means that the caller is gone, and
+ends this process too. Does not import torch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Report = Callable[[Transfer], None]
 
 
 def fetch(download: Download, cache_dir: Path | None, report: Report) -> None:
-    """Have the wanted files in the hub's cache; what is there already stays. Blocks for minutes. Raises DownloadError."""
+    """Fetch the wanted files into the hub's cache; existing ones stay. Blocks for minutes. Raises DownloadError."""
     from huggingface_hub import errors
 
     try:
@@ -47,12 +47,12 @@ def fetch(download: Download, cache_dir: Path | None, report: Report) -> None:
             cure = "Free some space, or set HF_HOME to a larger disk."
             raise DownloadError("does not fit on the disk", cure) from error
         raise _unreachable(error) from error
-    except Exception as error:  # the client raises unrelated kinds for what the network does
+    except Exception as error:  # the client raises unrelated kinds for faults of the network
         raise _unreachable(error) from error
 
 
 def _sizes(download: Download) -> dict[str, int | None]:
-    """The repo's files, with their bytes where the hub says them."""
+    """Returns the repo's files, with their bytes where the hub tells them."""
     from huggingface_hub import HfApi
 
     info = HfApi().model_info(download.repo, revision=download.revision, files_metadata=True)
@@ -68,7 +68,7 @@ def _fetch_files(download: Download, sizes: dict[str, int | None], cache_dir: Pa
     finished, last = 0, 0.0
 
     class Bar(tqdm):  # pyright: ignore[reportUntypedBaseClass] # the client's own, without annotations
-        """Reports in place of drawing a bar on the terminal."""
+        """Reports progress instead of drawing a bar on the terminal."""
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **(kwargs | {"disable": False, "file": _Nowhere()}))  # pyright: ignore[reportUnknownMemberType] # see above
@@ -91,7 +91,7 @@ def _fetch_files(download: Download, sizes: dict[str, int | None], cache_dir: Pa
 
 
 class _Nowhere:
-    """Where a progress bar is drawn that nobody sees."""
+    """A file that drops the progress bar written to it."""
 
     def write(self, text: str) -> int:
         return len(text)
@@ -110,7 +110,7 @@ def _unreachable(error: Exception) -> DownloadError:
 
 
 def main() -> None:
-    """What the process does; exits with 0 also where it reports a fault."""
+    """Run the process; it exits with 0 also when it reports a fault."""
     signal.signal(signal.SIGTERM, _stop)
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_owner, daemon=True).start()
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """Unwinds, so that the client removes its half-written file."""
+    """Unwind, so that the client removes its half-written file."""
     raise SystemExit(128 + signum)
 
 

@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class ModelSession:
-    """Belongs to the drawing thread; `close` ends what is under way and frees the memory."""
+    """A loaded model with its engine. Belongs to the drawing thread; `close` ends what is under way and frees the memory."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class ModelSession:
         *,
         backend: GraphBackend | None = None,
     ) -> None:
-        """`judge` rates the previews of a model with a classifier; without one it has none. `backend` records CUDA graphs,
-        where the settings want them; None is the device's own.
+        """`judge` rates the previews of a model with a classifier; without it there are none. `backend` records CUDA graphs, if
+        the settings want them; None is the device's own.
         """
         self.model = model
         self.adapters = adapters
@@ -96,7 +96,7 @@ class ModelSession:
 
     @property
     def speed(self) -> EngineSpeed | None:
-        """How quickly the engine takes steps: as measured, else as the last steps of single pictures were taken, else None.
+        """Returns how quickly the engine takes steps: as measured, else from the last steps of single pictures, else None.
 
         May be asked from any thread.
         """
@@ -111,7 +111,7 @@ class ModelSession:
 
     @property
     def wants_measuring(self) -> bool:
-        """Whether `measure` has something to do: only where a file keeps it."""
+        """Returns whether `measure` has something to do: only if a file keeps it."""
         return self._settings.measurements is not None and self._measured.wanted
 
     def measure(self) -> None:
@@ -123,7 +123,7 @@ class ModelSession:
             logger.info("Steps were measured; %d pictures share one from now on.", self.engine.batch)
 
     def measure_anew(self) -> BatchCurve | None:
-        """Returns a new batch curve, whatever was kept, and keeps it; takes seconds. None where it could not be measured."""
+        """Returns a new batch curve, whatever was kept, and keeps it; takes seconds. None if it could not be measured."""
         return self._measured.measure_anew()
 
     def drawing(
@@ -137,7 +137,7 @@ class ModelSession:
         answer: Callable[[GenerationResult], None],
         fail: Callable[[BaseException], None],
     ) -> ActiveRequest:
-        """Raises GenerationError with a sentence for the member."""
+        """Returns an active request. Raises GenerationError with a sentence for the member."""
         try:
             styles = styles_of(request, self.model.profile, catalog)
         except InvalidRequestError as error:
@@ -154,7 +154,7 @@ class ModelSession:
             self.engine.batch = 1 if curve is None else curve.best_batch(self._settings.cap)
 
     def close(self, error: BaseException) -> None:
-        """Files that are being encoded and the preview under way are waited for; they take a moment."""
+        """End everything with `error`, and wait a moment for files that are being encoded and the preview under way."""
         self.engine.abandon(error)
         self._previews.close()
         self._files.shutdown()
@@ -163,7 +163,7 @@ class ModelSession:
             self.model.graphs = None
 
 
-def open_studio(
+def open_session(
     profile: ModelProfile,
     settings: EngineSettings,
     *,
@@ -171,7 +171,7 @@ def open_studio(
     cache_dir: Path | None,
     judge: Judge | None = None,
 ) -> ModelSession:
-    """Load the weights (seconds to minutes). Raises ModelError."""
+    """Load the weights (seconds to minutes) and return the session. Raises ModelError."""
     model = load_model(profile, device=device, cache_dir=cache_dir, plan=settings.plan)
     adopt_precision(model, settings)
     if settings.watermark:
@@ -186,14 +186,14 @@ def open_studio(
 
 
 def _mode(settings: EngineSettings, *, compiled: bool, graphed: bool) -> str:
-    """How calls are made, as far as it decides how long they take."""
+    """Returns how calls are made, as far as it affects how long they take."""
     if settings.reproducible:
         return f"{settings.batch or 1} in every call{', graphs' if graphed else ''}"
     return "compiled" if compiled else "graphs" if graphed else "eager"
 
 
 def _capture(model: LoadedModel, buckets: Sequence[int], rows: int) -> None:
-    """Capture calls of up to so many rows in the default size; the largest first: the others find room in its memory."""
+    """Capture calls of up to `rows` rows in the default size; the largest first: the others fit into its memory."""
     if model.graphs is None:
         return
     size, most = model.profile.size(None), padded_rows(rows, buckets)
@@ -203,7 +203,7 @@ def _capture(model: LoadedModel, buckets: Sequence[int], rows: int) -> None:
 
 
 def _compiled(model: LoadedModel, cache: Path) -> bool:
-    """Compile it where that pays; whether it is compiled now."""
+    """Compile the model where that pays; returns whether it is compiled now."""
     if model.device.type != "cuda":
         return False
     keep_compiled_code(cache)
@@ -213,8 +213,8 @@ def _compiled(model: LoadedModel, cache: Path) -> bool:
 
 
 def row_counts(batch: int, *, fixed: bool, reproducible: bool) -> tuple[int, ...]:
-    """What calls are filled up to. A row more is more work, so there must be a reason: code that was compiled or captured for
-    other numbers of rows, or pictures that must not depend on their company.
+    """Returns the row counts that calls are filled up to. An extra row is extra work, so there must be a reason: code compiled
+    or captured for other numbers of rows, or pictures that must not depend on their company.
     """
     if reproducible:
         return (2 * batch,)

@@ -1,4 +1,4 @@
-"""Which work a GPU prefers: that of streams of a higher priority, which have lower numbers."""
+"""Sets which work a GPU prefers: that of streams of a higher priority, which have lower numbers."""
 
 from __future__ import annotations
 

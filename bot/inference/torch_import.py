@@ -1,4 +1,4 @@
-"""torch and its friends, imported once, off the event loop, and kept from talking on the terminal."""
+"""Imports torch and its libraries once, off the event loop, and keeps them from writing to the terminal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _importing = threading.Lock()  # modules that import one another in a circle may
 
 
 def import_libraries() -> None:
-    """Import what draws (seconds), silently. Called on the threads of the generator and of the classifier.
+    """Import the drawing libraries (seconds), silently. Called on the threads of the generator and of the classifier.
 
     diffusers and transformers log to stderr past our own logging: bars, advice, and, when a prompt is longer than CLIP's 77
-    tokens, the words of the prompt themselves, which no log may hold. What goes wrong reaches us as exceptions anyway.
+    tokens, the words of the prompt themselves, which no log may contain. Faults reach us as exceptions anyway.
     """
     with _importing:
         from diffusers.utils import logging as diffusers_logging

@@ -1,4 +1,4 @@
-"""Tensors on their way between the CPU and a GPU, so that neither waits for the other."""
+"""Moves tensors between the CPU and a GPU so that neither waits for the other."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import torch
 from torch.overrides import TorchFunctionMode
 
-BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread goes on
+BEHIND = frozenset({"cuda"})  # devices that fetch from pinned memory by themselves, while the thread continues
 
 
 def runs_behind(device: torch.device) -> bool:
-    """Whether the thread is ahead of the device, so that to read a value of it is to wait."""
+    """Returns whether the thread runs ahead of the device, so that reading a value from it means waiting."""
     return device.type in BEHIND
 
 
@@ -23,23 +23,23 @@ class Mark(Protocol):
     def record(self) -> None: ...
 
     def query(self) -> bool:
-        """Whether the GPU has come there."""
+        """Returns whether the GPU has reached it."""
         ...
 
     def synchronize(self) -> None: ...
 
     def elapsed_time(self, end_event: Any) -> float:
-        """Milliseconds of the GPU's own clock until it came to a later one, where both are timed."""
+        """Returns the milliseconds of the GPU's clock until it reached a later mark; both must be timed."""
         ...
 
 
 def new_mark(*, timed: bool = False) -> Mark:
-    """One that a thread sleeps at: by default it would keep a core busy until the GPU comes there."""
+    """Returns a mark that a thread sleeps at: by default it would keep a core busy until the GPU gets there."""
     return torch.cuda.Event(blocking=True, enable_timing=timed)
 
 
 def marked(device: torch.device) -> Mark | None:
-    """A timed mark behind all that the device has been given; None where nothing runs behind the thread."""
+    """Returns a timed mark behind all that the device has been given; None if nothing runs behind the thread."""
     if device.type != "cuda":
         return None
     mark = new_mark(timed=True)
@@ -49,7 +49,7 @@ def marked(device: torch.device) -> Mark | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fetched:
-    """A tensor on its way from the device; None as `arrived` where it is here already."""
+    """A tensor on its way from the device; `arrived` is None if it is here already."""
 
     values: torch.Tensor
     arrived: Mark | None
@@ -59,30 +59,30 @@ class Fetched:
         return self.arrived is None or self.arrived.query()
 
     def wait(self) -> torch.Tensor:
-        """Returns it once it is here. Any thread."""
+        """Returns the tensor once it is here. Any thread."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return self.values
 
 
 def fetched(values: torch.Tensor) -> Fetched:
-    """Begin to fetch what the device makes of `values`, without waiting for it."""
+    """Begin to fetch `values` from the device, without waiting for it."""
     if not runs_behind(values.device):
         return Fetched(values=values.cpu(), arrived=None)
     return received(values)
 
 
 def received(values: torch.Tensor) -> Fetched:
-    """From a device of BEHIND, into page-locked memory."""
+    """Returns `values` in page-locked memory, from a device of BEHIND."""
     here = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     here.copy_(values, non_blocking=True)
     return Fetched(values=here, arrived=marked(values.device))
 
 
 def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Returns `values` on the device. A GPU fetches them when its stream comes to it: never change them afterwards.
+    """Returns `values` on the device. A GPU fetches them when its stream reaches the copy: never change them afterwards.
 
-    From memory that is not pinned a copy waits for all that the stream has been given before (CUDA Runtime API, "API
+    From memory that is not pinned, a copy waits for all that the stream has been given before (CUDA Runtime API, "API
     synchronization behavior").
     """
     if values.device == device or not runs_behind(device):
@@ -91,12 +91,12 @@ def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def taken(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Returns a copy of `values` on the device, whatever becomes of theirs: they may lie in a file."""
+    """Returns a copy of `values` on the device, independent of theirs: they may be mapped from a file."""
     return sent(values, device) if runs_behind(device) else values.to(device, copy=True)
 
 
 class Sending(TorchFunctionMode):
-    """A block in which what others send to the device with `Tensor.to` goes there as `sent` sends it."""
+    """Opens a block in which other code's `Tensor.to` sends to the device as `sent` does."""
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
@@ -121,5 +121,5 @@ def sent_together(parts: Sequence[torch.Tensor], device: torch.device) -> list[t
 
 
 def pinned(values: torch.Tensor) -> torch.Tensor:
-    """A copy in page-locked memory. torch keeps the memory until the copies from it are done, and then for the next."""
+    """Returns a copy in page-locked memory. torch keeps the memory until the copies from it are done, and then reuses it."""
     return values.pin_memory()

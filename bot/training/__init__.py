@@ -1,1 +1,1 @@
-"""How the models that ship were made."""
+"""The code that made the models that ship."""

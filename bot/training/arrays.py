@@ -1,4 +1,4 @@
-"""Pictures as arrays and as tensors."""
+"""Converts pictures between arrays and tensors."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ import torch
 
 
 def to_tensor(pixels: npt.NDArray[np.uint8], device: torch.device | None = None) -> torch.Tensor:
-    """(n, height, width, 3) bytes as (n, 3, height, width) in -1..1."""
+    """Returns (n, height, width, 3) bytes as (n, 3, height, width) in -1..1."""
     return torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2).float().div(127.5).sub(1)

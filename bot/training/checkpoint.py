@@ -1,4 +1,4 @@
-"""Training state on disk: written beside and renamed, so that a kill at any moment leaves a whole file."""
+"""Training state on disk: written to a second file and renamed, so that a kill at any moment leaves a whole file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """None when there is no state yet. Only tensors and plain values are read, never pickled code."""
+    """Returns the state; None when there is none yet. Only tensors and plain values are read, never pickled code."""
     if not path.exists():
         return None
     return torch.load(path, map_location="cpu", weights_only=True)
@@ -45,7 +45,7 @@ class LossLog:
 
 
 def read_log(path: Path) -> list[tuple[int, float, float]]:
-    """Steps, losses, samples a second; nothing when there is no log."""
+    """Returns steps, losses, samples a second; nothing when there is no log."""
     if not path.exists():
         return []
     with path.open(newline="") as file:

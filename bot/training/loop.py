@@ -23,9 +23,9 @@ RESTORED = 1000  # steps that restored averages count for, so that the first new
 
 
 class Task(Protocol):
-    """What is trained: one module (of several parts perhaps) and its loss at a step.
+    """A training's subject: one module (of several parts perhaps) and its loss at a step.
 
-    All chance in `loss` comes from torch's generator, which the loop seeds before every step, or from `step` itself.
+    All randomness in `loss` comes from torch's generator, which the loop seeds before every step, or from `step` itself.
     """
 
     module: nn.Module
@@ -64,7 +64,7 @@ class ThreadChoice:
         self._steps = 0
 
     def begin(self) -> float:
-        """Before a step; sets torch's threads and returns the time."""
+        """Begin a step: set torch's threads and return the time."""
         trial = self._steps % TRIAL_EVERY
         if trial < self._most * TRIAL_STEPS:
             torch.set_num_threads(1 + trial // TRIAL_STEPS)
@@ -73,7 +73,7 @@ class ThreadChoice:
         return time.monotonic()
 
     def end(self, began: float) -> None:
-        """After a step; the fastest of a trial's steps counts, as the first one warms caches."""
+        """End a step; the fastest of a trial's steps counts, as the first one warms caches."""
         trial = self._steps % TRIAL_EVERY
         if trial < self._most * TRIAL_STEPS:
             threads, took = 1 + trial // TRIAL_STEPS, time.monotonic() - began
@@ -83,15 +83,15 @@ class ThreadChoice:
 
 
 class OtherTrainingError(Exception):
-    """The state on disk is of a training with another fingerprint."""
+    """The state on disk belongs to a training with another fingerprint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What only some trainings want.
+    """Options that only some trainings need.
 
-    `fingerprint`: a state with another one is not gone on from. `scaled`: float16's small gradients are scaled up, and steps
-    that overflow are left out. `report` gets each line of the log: step, mean loss, samples a second.
+    `fingerprint`: a state with another one is not continued. `scaled`: float16's small gradients are scaled up, and steps that
+    overflow are skipped. `report` gets each line of the log: step, mean loss, samples a second.
     """
 
     fingerprint: str = ""
@@ -100,7 +100,7 @@ class Extras:
 
 
 class Training:
-    """One task under way. `average` holds the exponential moving average of its weights.
+    """One task under way. `average` is the exponential moving average of its weights.
 
     Raises OtherTrainingError.
     """
@@ -193,14 +193,14 @@ class Training:
 
 
 def save_weights(path: Path, module: nn.Module) -> None:
-    """A state at step 0 that starts from `module`: its weights are the average too, and the optimizer knows nothing yet."""
+    """Write a state at step 0 that starts from `module`: its weights are the average too, and the optimizer is empty."""
     weights = module.state_dict()
     average = {"n_averaged": torch.tensor(RESTORED), **{f"module.{name}": value for name, value in weights.items()}}
     save_state(path, {"step": 0, "module": weights, "average": average, "optimizer": None})
 
 
 def averaged_weights(path: Path) -> dict[str, Tensor]:
-    """The moving average in a training's state file, as its module's state dict. Raises FileNotFoundError."""
+    """Returns the moving average in a training's state file, as its module's state dict. Raises FileNotFoundError."""
     state = load_state(path)
     if state is None:
         raise FileNotFoundError(path)

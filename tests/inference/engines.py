@@ -19,7 +19,7 @@ from bot.inference.engine.preparation import Preparer
 from bot.inference.engine.previews import Judge, Previews
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.prompts.encoder import PromptEncoder
-from bot.inference.session import ModelSession, open_studio
+from bot.inference.session import ModelSession, open_session
 from tests.inference.conftest import NEARLY_FREE
 from tests.tiny_sdxl import MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
 
@@ -118,4 +118,4 @@ class Bench:
 
 def open_tiny_studio(models: TinyModels, curve: BatchCurve | None = NEARLY_FREE) -> ModelSession:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
-    return open_studio(profile, EngineSettings(batch=4, curve=curve), device="cpu", cache_dir=models.cache_dir)
+    return open_session(profile, EngineSettings(batch=4, curve=curve), device="cpu", cache_dir=models.cache_dir)

@@ -24,7 +24,7 @@ from bot.inference.engine_settings import EngineSettings
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.loading.pipelines import load_model
 from bot.inference.loras.loader import LoraLoader
-from bot.inference.session import ModelSession, open_studio
+from bot.inference.session import ModelSession, open_session
 from tests.inference.conftest import NEARLY_FREE, draw, make_request, noise_png, pixels
 from tests.inference.fake_graphs import FakeGraphs
 from tests.tiny_sdxl import LORA_FILE, LORA_REPO, MODEL_REPO, TinyModels, pastel_style, tiny_catalog, tiny_profile
@@ -76,7 +76,7 @@ class Oracle:
             catalog,
             device="cpu",
             cache_dir=models.cache_dir,
-            make_studio=lambda: self._session(graphs),
+            make_session=lambda: self._session(graphs),
         )
         self._rows = 0
         self._pipeline = self._load()
@@ -134,7 +134,7 @@ class Oracle:
 
     def _plain(self) -> ModelSession:
         settings = EngineSettings(batch=8, curve=NEARLY_FREE)
-        return open_studio(self.profile, settings, device="cpu", cache_dir=self._models.cache_dir)
+        return open_session(self.profile, settings, device="cpu", cache_dir=self._models.cache_dir)
 
     def _graphed(self, graphs: FakeGraphs) -> ModelSession:
         model = load_model(self.profile, device="cpu", cache_dir=self._models.cache_dir)

@@ -49,7 +49,7 @@ async def test_a_studio_that_somebody_made_is_used_in_place_of_weights_and_made_
         return open_tiny_studio(models)
 
     nowhere = tiny_profile(ModelSource(repo="nobody/nothing"))
-    generator = DiffusersGenerator(nowhere, tiny_catalog(nowhere), device="cpu", make_studio=make)
+    generator = DiffusersGenerator(nowhere, tiny_catalog(nowhere), device="cpu", make_session=make)
     drawn = [await draw(generator, make_request()) for _ in range(2)]
     await generator.close()
 

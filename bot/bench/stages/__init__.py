@@ -1,1 +1,1 @@
-"""`bench --stages`: one run that tells what decides about the engine on a card, the weightiest first."""
+"""`bench --stages`: measures, in one run, what matters most for the engine on a card, the most important first."""

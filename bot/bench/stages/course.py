@@ -1,4 +1,4 @@
-"""Stages one after another, each under a limit of its own, and a line on disk for each measurement, whatever comes next."""
+"""Runs stages one after another, each under a limit of its own, with a line on disk for each measurement at once."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ NO_TIME = "no time was left"
 DEVICE_LOST = "the device was lost before"
 
 Line = Mapping[str, Any]
-"""A line holds what one measurement says, in plain values for JSON."""
+"""The plain values of one measurement, for JSON."""
 
 
 class LateError(Exception):
-    """A stage used up its time."""
+    """Raised when a stage has used up its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """`work` is given its seconds and yields a line a measurement. One that `keeps_time` raises LateError itself when they are
-    over, since it waits in an event loop; any other is interrupted between two instructions of Python.
+    """A stage. `work` is given its seconds and yields a line a measurement. One that `keeps_time` raises LateError itself when
+    they are over, since it waits in an event loop; any other is interrupted between two instructions of Python.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        """Since the beginning."""
+        """Returns the seconds since the beginning."""
         return self._clock() - self._began
 
     def put(self, stage: str, values: Line) -> None:
-        """Raises FolderError."""
+        """Write a line. Raises FolderError."""
         line = without_nan({"stage": stage, "at": round(self.seconds, 2), **values})
         self.lines.append(line)
         try:
@@ -77,8 +77,8 @@ class Record:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
     """Runs the stages in their order. `limit` are seconds for all of them together (None: each stage's own is enough): the last
-    ones are shed. `after` is called after each stage, `is_fatal` says which error no later stage can survive, and `say` hears
-    what is measured.
+    ones are skipped. `after` is called after each stage, `is_fatal` says which error no later stage can survive, and `say` is
+    told what is measured.
     """
 
     record: Record
@@ -89,7 +89,7 @@ class Course:
     is_fatal: Callable[[Exception], bool]
 
     def run(self, stages: Sequence[Stage]) -> None:
-        """Faults of a stage are lines; raises only FolderError."""
+        """Run the stages; their faults become lines. Raises only FolderError."""
         lost = False
         for stage in stages:
             if reason := DEVICE_LOST if lost else self._reason_to_skip(stage):
@@ -129,8 +129,8 @@ class Course:
 
 @contextmanager
 def _alarm(seconds: float | None) -> Generator[None]:
-    """Raise LateError in the block after so many seconds; a call into a library is interrupted when it returns. On the main
-    thread, and whoever had set the same alarm (pytest's time limit does) has it back afterwards.
+    """Raise LateError in the block after that many seconds; a call into a library is interrupted when it returns. On the main
+    thread; an earlier owner of the alarm (pytest's time limit) gets it back afterwards.
     """
     if seconds is None:
         yield
@@ -152,7 +152,7 @@ def _alarm(seconds: float | None) -> Generator[None]:
 
 
 def _told(error: Exception) -> str:
-    """Its kind and first line; of members who asked together the first one's."""
+    """Returns the error's kind and first line; for a group of members, the first one's."""
     if isinstance(error, ExceptionGroup):
         return _told(error.exceptions[0])  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] # a group of anything
     return f"{type(error).__name__}: {(str(error).strip() or 'no reason given').splitlines()[0]}"[:300]

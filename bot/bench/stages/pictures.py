@@ -1,4 +1,4 @@
-"""Whole pictures: diffusers' own pipeline and the engine alone by turns, then the engine in company."""
+"""Measures whole pictures: diffusers' own pipeline and the engine alone by turns, then the engine with several members."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ Mode = Literal["eager", "graphs", "compiled"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSetting:
-    """`members` are how many ask at once, one measurement each; with `waves` each of them asks that often. `turns` are those of
-    stock and engine alone. `engine` is how the bot would be set.
+    """The setting. `members` are how many ask at once, one measurement each; with `waves` each of them asks that often. `turns`
+    are those of stock and engine alone. `engine` is how the bot would be set.
     """
 
     workload: Workload
@@ -49,7 +49,7 @@ class PictureSetting:
 
 
 class PictureStages:
-    """The stock pipeline draws on a thread of its own, the engine on its own; never both at once."""
+    """Stages in which the stock pipeline draws on a thread of its own, the engine on its own; never both at once."""
 
     def __init__(
         self, model: LoadedModel, stopwatch: Stopwatch, setting: PictureSetting, unet: UnetStages, engine: EngineStages
@@ -62,7 +62,7 @@ class PictureStages:
         self._alone: float | None = None  # the engine's seconds for a picture
 
     def alone(self, room: float) -> Iterator[Line]:
-        """Seconds to a picture, and whether both draw the same; then what of it is the decoding."""
+        """Yields seconds to a picture, and whether both draw the same; then the share of decoding."""
         from bot.bench.torch_side.stock import StockPipeline
 
         thread = ThreadPoolExecutor(1, thread_name_prefix="pastel-bench")
@@ -91,15 +91,15 @@ class PictureStages:
         yield {"engine_to_stock": round(ratio, 3), "decode_share": share}
 
     def company(self, room: float) -> Iterator[Line]:
-        """The engine with so many members in a closed loop."""
+        """Yields the engine's figures with several members in a closed loop."""
         yield from self._in_company(room, self._setting.members, "eager")
 
     def graphed_company(self, room: float) -> Iterator[Line]:
-        """The same with GRAPHS=on."""
+        """Yields the same with GRAPHS=on."""
         yield from self._in_company(room, self._setting.members, "graphs")
 
     def compiled_company(self, room: float) -> Iterator[Line]:
-        """The same with COMPILE=true, which changes the model for good: nothing may follow on it."""
+        """Yields the same with COMPILE=true, which changes the model for good: nothing may run on it afterwards."""
         yield from self._in_company(room, self._setting.members, "compiled")
 
     def _in_company(self, room: float, members: Sequence[int], mode: Mode) -> Iterator[Line]:
@@ -127,7 +127,7 @@ class PictureStages:
                 }
 
     def _generator(self, mode: Mode) -> DiffusersGenerator:
-        """Returns a generator as the bot makes it, with what the stage before measured as its curve."""
+        """Returns a generator as the bot makes it, with the curve that the stage before measured."""
         from dataclasses import replace
 
         from bot.bench.torch_side.shared import shared_generator
@@ -142,7 +142,7 @@ class PictureStages:
         return shared_generator(self._model, settings)
 
     async def _same_picture(self, stock: Any, thread: ThreadPoolExecutor, generator: ImageGenerator) -> bool:
-        """To the last bit of every pixel."""
+        """Returns whether both draw the same picture, to the last bit of every pixel."""
         [request] = self._setting.workload.requests(1, seed=990)
         [expected] = await asyncio.get_running_loop().run_in_executor(thread, stock.draw, [request])
         result = await generator.generate(request, init_image=None, share=Share(1), on_progress=lambda _: None)
@@ -151,7 +151,7 @@ class PictureStages:
 
 
 class _Timed:
-    """An event loop that is used piece by piece and raises LateError when `room` seconds are over."""
+    """An event loop that is used in parts and raises LateError when `room` seconds are over."""
 
     def __init__(self, room: float) -> None:
         self._ends = time.monotonic() + room
@@ -170,7 +170,7 @@ class _Timed:
             raise LateError from None
 
     def opened(self, generator: DiffusersGenerator) -> _Opened:
-        """The generator, loaded, and closed at the end of the block."""
+        """Opens a block with the loaded generator, and closes it at the end."""
         return _Opened(self, self._runner, generator)
 
 

@@ -1,4 +1,4 @@
-"""The lines of a run as a picture: how quickly rows are worked off in every way to call the UNet, and pictures by members."""
+"""Plots the lines of a run: how quickly rows are processed in every way to call the UNet, and pictures by members."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEMBER_LABELS = {"company": "eager", "graphed_company": "graphs", "compiled_comp
 
 
 def draw_stages(figure: Any, lines: Sequence[Line]) -> None:
-    """Two panels beside each other on a matplotlib Figure; empty where nothing was measured."""
+    """Draw two panels beside each other on a matplotlib Figure; empty where nothing was measured."""
     rows, members = figure.subplots(1, 2)
     speeds = {way: _by(lines, way, "rows", _row_speed, "device_ms") for way in WAYS}
     _panel(rows, speeds, WAYS, {way: way for way in WAYS})
@@ -35,7 +35,7 @@ def _rate(line: Line) -> float:
 
 
 def _by(lines: Sequence[Line], stage: str, key: str, value: Callable[[Line], float], needed: str) -> dict[int, float]:
-    """The best value at each place."""
+    """Returns the best value at each place."""
     found: dict[int, float] = {}
     for line in lines:
         if line["stage"] == stage and line.get(key) and line.get(needed):

@@ -1,4 +1,4 @@
-"""A run of all stages: the model is loaded, every measurement is a line on disk, and tables and a plot come after."""
+"""Runs all stages: the model is loaded, every measurement is a line on disk, and tables and a plot come after."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def bench_stages(settings: Settings, options: BenchOptions) -> None:
 
 
 def run_stages(model: LoadedModel, record: Record, stages: Sequence[Stage], *, limit: float | None) -> None:
-    """Raises FolderError."""
+    """Run the stages. Raises FolderError."""
     from bot.inference.faults import free_memory, is_device_lost
 
     course = Course(
@@ -70,7 +70,7 @@ def run_stages(model: LoadedModel, record: Record, stages: Sequence[Stage], *, l
 
 
 def _stages(model: LoadedModel, settings: Settings, options: BenchOptions) -> list[Stage]:
-    """In the order of what they tell; seconds as estimated for an H200, times two to three."""
+    """Returns the stages, the most informative first; seconds are estimates for an H200, times two to three."""
     from bot.bench.torch_side.stages.device_stages import DeviceStages
     from bot.bench.torch_side.stages.engine_stages import EngineStages
     from bot.bench.torch_side.stages.stopwatch import Stopwatch

@@ -1,4 +1,4 @@
-"""The lines of a run as text for a terminal: what was measured, what decisions it feeds, and what was not measured."""
+"""Prints the lines of a run as text: the measurements, the decisions that they feed, and what was not measured."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ ENDS = ("done", "skipped")
 
 
 def stage_lines(lines: Sequence[Line]) -> Iterator[str]:
-    """All tables in the order of the stages, with a blank line before each."""
+    """Yields all tables in the order of the stages, with a blank line before each."""
     for name, (title, columns) in COLUMNS.items():
         rows = [line for line in lines if line["stage"] == name and not any(end in line for end in ENDS)]
         shown = [column for column in columns if any(line.get(column) is not None for line in rows)]
@@ -64,7 +64,7 @@ def stage_lines(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _waits(rows: Sequence[Line]) -> Iterator[str]:
-    """Where the host waited, for each sampler that made it."""
+    """Yields where the host waited, for each sampler that made it wait."""
     for line in rows:
         if line.get("lines"):
             places = ", ".join(f"{place} ({count})" for place, count in line["lines"].items())

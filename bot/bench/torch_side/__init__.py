@@ -1,1 +1,1 @@
-"""What a benchmark needs of torch: diffusers' own pipeline on the bot's weights, clocks, and counts of FLOPs."""
+"""The torch side of a benchmark: diffusers' own pipeline on the bot's weights, clocks, and counts of FLOPs."""

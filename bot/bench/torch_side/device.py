@@ -1,4 +1,4 @@
-"""What a device can do, and how long calls of the UNet take on it."""
+"""Measures a device's limits, and how long calls of the UNet take on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MATMUL_CALLS = 8  # of a GPU, in one trial: launching one costs nothing then
 
 
 class DeviceProbe:
-    """Measures the device that a model lies on. Its methods block; call them while nothing else draws."""
+    """Measures the device of a model. Its methods block; call them while nothing else draws."""
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
@@ -41,11 +41,11 @@ class DeviceProbe:
             torch.cuda.reset_peak_memory_stats(self._device)
 
     def peak_memory(self) -> int | None:
-        """Bytes that tensors took at most since the last reset; None where torch does not know."""
+        """Returns the most bytes of tensors since the last reset; None if torch does not know."""
         return torch.cuda.max_memory_allocated(self._device) if self.is_cuda else None
 
     def matmul_flops_per_second(self) -> float:
-        """The best of a few large matrix products in the model's own type: the roof of the roofline."""
+        """Returns the best of a few large matrix products in the model's own type: the roof of the roofline."""
         side = MATMUL_SIDE.get(self._device.type, CPU_SIDE)
         calls = 1 if self._device.type == "cpu" else MATMUL_CALLS
         left = torch.randn(side, side, device=self._device, dtype=self._dtype)
@@ -59,11 +59,11 @@ class DeviceProbe:
         return 2 * side**3 * calls / min(timed(self._device, multiply) for _ in range(MATMUL_TRIALS))
 
     def step_seconds(self, pictures: int, *, width: int, height: int) -> float | None:
-        """One guided step of so many pictures in one call; None where memory does not suffice."""
+        """Returns the seconds of one guided step of `pictures` images in one call; None if memory does not suffice."""
         return StepProbe(self._model, width=width, height=height).seconds(pictures)
 
     def curve(self) -> BatchCurve:
-        """Measure how long calls take in the model's default size; takes seconds."""
+        """Returns how long calls take in the model's default size; measures for seconds."""
         size = self._model.profile.size(None)
         measurement = CurveMeasurement(StepProbe(self._model, width=size.width, height=size.height).seconds)
         while not measurement.done:

@@ -1,4 +1,4 @@
-"""How much arithmetic a picture takes, counted operation by operation without doing any of it."""
+"""Counts the arithmetic of a picture, operation by operation, without doing any of it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from bot.inference.loading.pipelines import LoadedModel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """FLOPs (a multiplication and an addition are two) of the parts of a picture in one size: matrix products, convolutions
-    and attention. `step_row` is one row of the UNet's call, of which guidance takes two; `text` encodes one prompt.
+    """FLOPs (a multiplication and an addition are two) of the parts of a picture in one size: matrix products, convolutions and
+    attention. `step_row` is one row of the UNet's call, of which guidance takes two; `text` encodes one prompt.
     """
 
     step_row: int
@@ -24,14 +24,14 @@ class Work:
     text: int
 
     def of(self, request: GenerationRequest) -> int:
-        """One picture; both prompts are counted, whoever remembers one."""
+        """Returns the FLOPs of one picture; both prompts are counted, even if one is cached."""
         steps = request.steps_run
         rows = sum(2 if request.is_guided(step, steps) else 1 for step in range(steps))
         return rows * self.step_row + self.decoding + 2 * self.text
 
 
 def count_work(model: LoadedModel, *, width: int, height: int) -> Work:
-    """For pictures of that size, in pixels."""
+    """Returns the work for pictures of that size, in pixels."""
     pipeline = model.text2img
     unet, vae = meta_unet(model, width=width, height=height), meta_vae(model)
     with torch.device("meta"):
@@ -45,7 +45,7 @@ def count_work(model: LoadedModel, *, width: int, height: int) -> Work:
 
 
 def count_flops(work: Callable[[], object]) -> int:
-    """Of what `work` computes."""
+    """Returns the FLOPs that `work` computes."""
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         work()

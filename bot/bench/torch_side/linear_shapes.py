@@ -1,4 +1,4 @@
-"""The matrix products of a UNet's linear layers, by shape, found without doing any of them."""
+"""Finds the matrix products of a UNet's linear layers, by shape, without doing any of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.inference.loading.pipelines import LoadedModel
 
 @dataclass(frozen=True, slots=True)
 class LinearShape:
-    """Each row of the UNet's call multiplies (`tokens`, `inputs`) by (`inputs`, `outputs`), `count` times."""
+    """A shape: each row of the UNet's call multiplies (`tokens`, `inputs`) by (`inputs`, `outputs`), `count` times."""
 
     tokens: int
     inputs: int
@@ -23,12 +23,12 @@ class LinearShape:
 
     @property
     def flops(self) -> int:
-        """Of one row; a multiplication and an addition are two."""
+        """Returns the FLOPs of one row; a multiplication and an addition are two."""
         return 2 * self.tokens * self.inputs * self.outputs * self.count
 
 
 def linear_shapes(model: LoadedModel) -> list[LinearShape]:
-    """In the profile's default size, those with the most arithmetic first."""
+    """Returns the shapes in the profile's default size, those with the most arithmetic first."""
     size = model.profile.size(None)
     unet = meta_unet(model, width=size.width, height=size.height)
     found: Counter[tuple[int, int, int]] = Counter()

@@ -1,4 +1,4 @@
-"""A model's UNet and VAE as shapes without data: what is counted on them takes no memory, however large they are."""
+"""A model's UNet and VAE as shapes without data: counting on them takes no memory, however large they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOKENS = 77  # of one chunk of a prompt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetaUnet:
-    """`call` takes so many rows of a picture in that size; latents are (channels, height, width)."""
+    """A UNet of shapes. `call` takes that many rows of a picture in that size; latents are (channels, height, width)."""
 
     module: Any
     latents: tuple[int, int, int]
@@ -37,7 +37,7 @@ class MetaUnet:
 
 
 def meta_unet(model: LoadedModel, *, width: int, height: int, dtype: torch.dtype = torch.float32) -> MetaUnet:
-    """Takes seconds for SDXL. `width` and `height` are pixels."""
+    """Returns the UNet; takes seconds for SDXL. `width` and `height` are pixels."""
     pipeline = model.text2img
     with torch.device("meta"):
         module: Any = UNet2DConditionModel.from_config(pipeline.unet.config)
@@ -50,7 +50,7 @@ def meta_unet(model: LoadedModel, *, width: int, height: int, dtype: torch.dtype
 
 
 def meta_vae(model: LoadedModel, dtype: torch.dtype = torch.float32) -> Any:
-    """The VAE alone; its inputs have to be made on the meta device too."""
+    """Returns the VAE alone; its inputs have to be made on the meta device too."""
     with torch.device("meta"):
         module: Any = AutoencoderKL.from_config(model.text2img.vae.config)
     return module.to(dtype)

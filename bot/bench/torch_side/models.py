@@ -1,4 +1,4 @@
-"""All that a bench needs of torch, on one set of weights."""
+"""Everything that a bench needs from torch, on one set of weights."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bot.inference.loading.pipelines import LoadedModel
 
 
 class BenchModels:
-    """diffusers' own pipeline and the bot's generator on the same modules; only one of them may draw at a time.
+    """Runs diffusers' own pipeline and the bot's generator on the same modules; only one of them may draw at a time.
 
-    Where the settings name no `batch` and calls may differ, how long they take is measured first, for seconds. With a
+    If the settings name no `batch` and calls may differ, how long they take is measured first, for seconds. With a
     `compile_cache` both draw on the compiled model.
     """
 
@@ -32,15 +32,15 @@ class BenchModels:
         self._work: dict[tuple[int, int], Work] = {}
 
     def flops(self, request: GenerationRequest) -> int:
-        """What its picture takes."""
+        """Returns the FLOPs of its picture."""
         return self._counted(request.width, request.height).of(request)
 
     def step_flops(self, pictures: int, *, width: int, height: int) -> int:
-        """Of one guided step of so many pictures."""
+        """Returns the FLOPs of one guided step of `pictures` images."""
         return 2 * pictures * self._counted(width, height).step_row
 
     def _counted(self, width: int, height: int) -> Work:
-        """Takes seconds for the first time."""
+        """Returns the work of a size; the first time takes seconds."""
         if (width, height) not in self._work:
             self._work[width, height] = count_work(self._model, width=width, height=height)
         return self._work[width, height]

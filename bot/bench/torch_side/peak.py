@@ -1,4 +1,4 @@
-"""How much memory work takes at most beside the weights, found on the meta device without doing any of it."""
+"""Finds how much memory work takes at most beside the weights, on the meta device, without doing any of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.utils._pytree import tree_leaves
 
 
 def count_peak_bytes(work: Callable[[], object]) -> int:
-    """Of all tensors that `work` makes and that are alive together, as an eager call without autograd has them.
+    """Returns the bytes of all tensors that `work` makes and that are alive together, as in an eager call without autograd.
 
-    What kernels take for themselves (cuDNN's workspaces), and what an allocator loses between its blocks, comes on top.
-    Attention is taken to hold no matrix of weights, as the kernels of CUDA do.
+    The kernels' own memory (cuDNN's workspaces), and an allocator's losses between its blocks, come on top. Attention is taken
+    to keep no matrix of weights, as the kernels of CUDA do.
     """
     live = _Live()
     with torch.no_grad(), _Attention(), live:
@@ -25,7 +25,7 @@ def count_peak_bytes(work: Callable[[], object]) -> int:
 
 
 class _Live(TorchDispatchMode):
-    """Bytes of storages that are still in use, after each operation."""
+    """Counts the bytes of storages that are still in use, after each operation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class _Live(TorchDispatchMode):
 
 
 class _Attention(TorchFunctionMode):
-    """Flash attention's memory: the outcome and nothing else."""
+    """Replaces attention by one with flash attention's memory: the outcome and nothing else."""
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

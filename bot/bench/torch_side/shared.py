@@ -1,4 +1,4 @@
-"""The bot's generator on a model that somebody else loaded, so that weights lie in memory once."""
+"""Builds the bot's generator on an already loaded model, so that weights are in memory once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bot.inference.session import ModelSession
 
 
 def shared_generator(model: LoadedModel, settings: EngineSettings) -> DiffusersGenerator:
-    """A generator that reads no weights. With a `compile_cache` the model's UNet and decoder are compiled in place, for whoever
-    else draws on them too.
+    """Returns a generator that reads no weights. With a `compile_cache` the model's UNet and decoder are compiled in place, for
+    all others that draw on them too.
     """
     profile = model.profile
     return DiffusersGenerator(
         profile,
         Catalog(profiles={profile.name: profile}),
         engine=settings,
-        make_studio=lambda: ModelSession(model, LoraLoader(model.text2img), settings),
+        make_session=lambda: ModelSession(model, LoraLoader(model.text2img), settings),
     )

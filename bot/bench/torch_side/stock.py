@@ -1,4 +1,4 @@
-"""diffusers' own SDXL pipeline on the weights of a loaded model: what the step engine is measured against."""
+"""diffusers' own SDXL pipeline on the weights of a loaded model: the base that the step engine is compared with."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bot.inference.samplers.schedulers import build_scheduler
 
 
 class StockPipeline:
-    """Shares the modules with `model` and has a scheduler of its own. The same request gives the engine's own picture, so both
-    do the same work; only one of them may draw at a time. Where diffusers decodes in float32 and the engine in float16, it has
-    a decoder of its own, which need not be cast for each picture as diffusers does.
+    """The stock pipeline. It shares the modules with `model`, but not the scheduler. The same request gives the engine's
+    picture, so both do the same work; only one of them may draw at a time. Where diffusers decodes in float32 and the engine in
+    float16, it has a decoder of its own, which need not be cast for each picture as diffusers does.
     """
 
     def __init__(self, model: LoadedModel) -> None:
@@ -36,9 +36,9 @@ class StockPipeline:
         self._pipeline.set_progress_bar_config(disable=True)
 
     def draw(self, requests: Sequence[GenerationRequest]) -> list[Image.Image]:
-        """All in one call, each with its own seed and prompt; steps, guidance, size and sampler are the first one's.
+        """Draw all in one call, each with its own seed and prompt; steps, guidance, size and sampler are the first one's.
 
-        When memory runs out, calls hold half as many from then on.
+        When memory runs out, calls have half as many from then on.
         """
         most = self._most or len(requests)
         if len(requests) > most:

@@ -26,15 +26,15 @@ Value = TypeVar("Value")
 
 
 class ClassifierClosedError(Exception):
-    """The bot is shutting down; nothing is rated any more."""
+    """Raised because the bot is shutting down and rates nothing any more."""
 
 
 class TransformersClassifier:
     """Implements ports.PictureClassifier with a model of transformers in this process.
 
-    Everything that touches torch runs on one thread named "pastel-classifier", but for `judge`. A cancelled caller goes at
-    once: work that had not begun is dropped, a batch that is under way ends unheard. `device` is "auto", "cpu", "cuda",
-    "cuda:N" or "mps"; `cache_dir` None is the hub's own cache.
+    Everything that touches torch runs on one thread named "pastel-classifier", except `judge`. A cancelled caller returns at
+    once: work that had not begun is dropped, and the result of a batch under way is discarded. `device` is "auto", "cpu",
+    "cuda", "cuda:N" or "mps"; `cache_dir` None is the hub's own cache.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class TransformersClassifier:
     def judge(self, image: Image) -> Rating | None:
         """Returns the rating of one RGB picture, judged on the calling thread; None until the model is loaded.
 
-        Raises whatever goes wrong.
+        Raises any error of the model.
         """
         loaded = self._loaded  # the thread may take it away between two looks
         return None if loaded is None or self._closed else loaded.rate_images([image])[0]
 
     async def close(self) -> None:
-        """Wait until the thread has let go, CLOSE_PATIENCE seconds at most; then the process must end without it.
+        """Wait up to CLOSE_PATIENCE seconds until the thread has ended; after that the process must end without it.
 
         May be called twice.
         """

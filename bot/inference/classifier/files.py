@@ -1,4 +1,4 @@
-"""Where the picture classifier's files are, and whether they can be used. Contacts nobody; no torch."""
+"""Finds the picture classifier's files and checks whether they can be used. Contacts nobody; no torch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ONE_LABEL_A_PICTURE = (None, "single_label_classification")  # the shares of oth
 
 
 def check_classifier(classifier: ClassifierProfile, cache_dir: Path | None = None, *, offline: bool = False) -> bool:
-    """See in a second whether the classifier can load, without the network; raises ModelError, one line, if it cannot.
+    """Check in a second, without the network, whether the classifier can load. Raises ModelError, one line, if it cannot.
 
-    False: it is not here (or not wholly) and the start will fetch it. `cache_dir` None is the hub's own cache.
+    Returns False if files are missing and the start will fetch them. `cache_dir` None is the hub's own cache.
     """
     folder = local_folder(classifier, cache_dir)
     if folder is None:
@@ -38,7 +38,7 @@ def check_classifier(classifier: ClassifierProfile, cache_dir: Path | None = Non
 
 
 def find_folder(classifier: ClassifierProfile, cache_dir: Path | None = None) -> Path:
-    """The checked folder. Raises ModelError where it is not on this machine."""
+    """Returns the checked folder. Raises ModelError if it is not on this machine."""
     folder = local_folder(classifier, cache_dir)
     if folder is None:
         raise _not_downloaded(classifier)
@@ -50,7 +50,7 @@ def find_folder(classifier: ClassifierProfile, cache_dir: Path | None = None) ->
 
 
 def lacking(classifier: ClassifierProfile, cache_dir: Path | None = None, *, offline: bool = False) -> tuple[Download, ...]:
-    """What has to be fetched from the hub before it can load. Raises ModelError where nothing that is fetched would help."""
+    """Returns what must be fetched from the hub before it can load. Raises ModelError where no download would help."""
     source = classifier.source
     if source.repo is None or is_offline(offline=offline) or check_classifier(classifier, cache_dir):
         return ()
@@ -59,7 +59,7 @@ def lacking(classifier: ClassifierProfile, cache_dir: Path | None = None, *, off
 
 
 def local_folder(classifier: ClassifierProfile, cache_dir: Path | None) -> Path | None:
-    """The profile's folder, or the repo's in the cache if it is there."""
+    """Returns the profile's folder, or the repo's in the cache if it is there."""
     source = classifier.source
     if source.repo is None:
         return source.folder
@@ -67,7 +67,7 @@ def local_folder(classifier: ClassifierProfile, cache_dir: Path | None) -> Path 
 
 
 def check_folder(folder: Path, classifier: ClassifierProfile) -> None:
-    """Complete, no code of its own, and its labels are those that the profile rates. Raises WeightsError."""
+    """Raises WeightsError unless the folder is complete, has no code of its own, and labels as the profile rates."""
     if not folder.is_dir():
         raise WeightsError("does not exist")
     config = read_json(folder / CONFIG)
@@ -94,7 +94,7 @@ def check_folder(folder: Path, classifier: ClassifierProfile) -> None:
 
 
 def classifier_error(classifier: ClassifierProfile, fault: object, cure: str = "") -> ModelError:
-    """The one line that an operator sees."""
+    """Returns the one-line error that an operator sees."""
     source = classifier.source
     cure = cure or "Mend `[classifier]` in the model's profile, or set MODEL to another one."
     return ModelError(f"The picture classifier {source.repo or source.folder} cannot be used: it {fault}. {cure}")
@@ -106,7 +106,7 @@ def _not_downloaded(classifier: ClassifierProfile) -> ModelError:
 
 
 def _weights_files(folder: Path) -> list[str]:
-    """Raises WeightsError when there are none, or only pickles."""
+    """Returns the names of the weights files. Raises WeightsError when there are none, or only pickles."""
     if (folder / WEIGHTS).exists():
         return [WEIGHTS]
     if not (folder / INDEX).exists():

@@ -29,18 +29,18 @@ ImageModel: Any = AutoModelForImageClassification
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedClassifier:
-    """Belongs to the classifier's thread, but for `rate_images`, which any thread may call: nothing of the model changes."""
+    """The loaded model, of the classifier's thread; only `rate_images`, which changes nothing, may be called from any."""
 
     model: Any
     processor: Any
     scale: RatingScale
 
     def rate(self, pictures: Sequence[bytes]) -> tuple[Rating, ...]:
-        """One batch of PNG files. Raises whatever goes wrong."""
+        """Returns the ratings of one batch of PNG files. Raises any error of Pillow or the model."""
         return self.rate_images([Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures])
 
     def rate_images(self, images: Sequence[Image.Image]) -> tuple[Rating, ...]:
-        """One batch of RGB pictures, on the calling thread and its stream. Raises whatever goes wrong."""
+        """Returns the ratings of a batch of RGB pictures, on the calling thread and its stream. Raises its errors."""
         pixels = self.processor(images=list(images), return_tensors="pt")["pixel_values"].to(self.model.device)
         with torch.inference_mode():
             rows: list[list[float]] = self.model(pixel_values=pixels).logits.float().softmax(dim=-1).tolist()
@@ -54,7 +54,7 @@ class LoadedClassifier:
 
 
 def load_classifier(classifier: ClassifierProfile, *, device: str, cache_dir: Path | None = None) -> LoadedClassifier:
-    """Read the weights, which are on this machine. Raises ModelError."""
+    """Read the weights, which are on this machine, and return the model. Raises ModelError."""
     folder = find_folder(classifier, cache_dir)
     try:
         check_pins(folder, classifier.source.sha256)
@@ -82,7 +82,7 @@ def load_classifier(classifier: ClassifierProfile, *, device: str, cache_dir: Pa
 
 
 def _refuse_gaps(classifier: ClassifierProfile, gaps: dict[str, Any]) -> None:
-    """transformers fills what the files lack with random numbers and only logs it; a random head would rate by chance."""
+    """Raises ModelError where the files lack weights; transformers fills them at random and only logs it."""
     lacking = sorted(str(key) for kind in ("missing_keys", "mismatched_keys") for key in gaps.get(kind, ()))
     if lacking:
         raise classifier_error(classifier, f"lacks {len(lacking)} tensors, such as {lacking[0]}", "Download it again.")

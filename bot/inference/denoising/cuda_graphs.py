@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-WARM_UPS = 2  # calls, in which libraries choose kernels and allocate what they keep
+WARM_UPS = 2  # calls, in which libraries choose kernels and allocate memory that they keep
 
 
 class CudaGraphs:
@@ -19,10 +19,10 @@ class CudaGraphs:
         self._pool: Any = None
 
     def capture(self, call: Callable[[], torch.Tensor]) -> tuple[torch.cuda.CUDAGraph, torch.Tensor]:
-        """As torch's notes on CUDA graphs ask for it: warmed up on a side stream, with one pool for all.
+        """Capture as torch's notes on CUDA graphs ask: warmed up on a side stream, with one pool for all.
 
-        Other threads use the GPU meanwhile, for previews say; in torch's own mode what they do would break the capture. The
-        stream is set around torch's context, which leaves its own as the current one where ending a capture fails.
+        Other threads use the GPU at the same time, for previews say; in torch's own mode their work would break the capture.
+        The stream is set around torch's context, which leaves its own as the current one if ending a capture fails.
         """
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self._device):
@@ -44,5 +44,5 @@ class CudaGraphs:
 
 
 def graph_backend(device: torch.device) -> CudaGraphs | None:
-    """None where there are no such graphs."""
+    """Returns the device's backend for graphs; None where it has none."""
     return CudaGraphs(device) if device.type == "cuda" else None

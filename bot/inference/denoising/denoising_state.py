@@ -14,7 +14,7 @@ from bot.inference.samplers.step_arithmetic import BatchedSteps, Moved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Pictures share a call of the UNet where these are equal: the latents' sides, the tokens, and the LoRAs with weights."""
+    """The key of a call of the UNet: pictures share it where the latents' sides, tokens, LoRAs and weights are equal."""
 
     height: int
     width: int
@@ -28,7 +28,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What the UNet is told besides latents and time; two rows (negative first) with guidance, one without.
+    """The UNet's inputs besides latents and time: two rows (negative first) with guidance, one without.
 
     `embeddings` (rows, tokens, channels), `pooled` (rows, channels), `time_ids` (rows, 6).
     """
@@ -38,7 +38,7 @@ class Conditions:
     time_ids: torch.Tensor
 
     def positive(self) -> Conditions:
-        """The last row alone."""
+        """Returns the last row alone."""
         return Conditions(embeddings=self.embeddings[-1:], pooled=self.pooled[-1:], time_ids=self.time_ids[-1:])
 
 
@@ -52,10 +52,10 @@ class Guidance:
 
 
 class DenoisingState:
-    """One picture's own scheduler, generator and step count; the call of the UNet is what it shares with others, and where
-    `batched` is set the arithmetic of a step too; then `memory` is what its steps leave to the next.
+    """One picture's scheduler, generator and step count. It shares the call of the UNet with others and, where `batched` is
+    set, the arithmetic of a step too; `memory` is then what its steps leave to the next.
 
-    `timesteps` lie on the CPU, so that no step waits for the device to tell a number. The arithmetic is that of diffusers'
+    `timesteps` are on the CPU, so that no step waits for the device to read a number. The arithmetic is that of diffusers'
     pipeline, in its order: alone, the latents are the same bit for bit.
     """
 
@@ -105,61 +105,61 @@ class DenoisingState:
 
     @property
     def kept(self) -> tuple[torch.Tensor, ...]:
-        """What has to stay in memory while others are drawn. Pictures of a request share some of it."""
+        """Returns the tensors that must stay in memory while others are drawn. Pictures of a request share some of them."""
         outputs = (self.memory, *(getattr(self._scheduler, "model_outputs", None) or ()))
         conditions = (self._conditions.embeddings, self._conditions.pooled, self._conditions.time_ids)
         return (self.latents, self.predicted, *conditions, *(output for output in outputs if output is not None))
 
     def steps_left(self, rows: int) -> int:
-        """How many of the steps to come take so many rows."""
+        """Returns how many of the remaining steps take `rows` rows."""
         return sum((2 if acts else 1) == rows for acts in self.guidance.acts[self.step :])
 
     @property
     def rows(self) -> int:
-        """How many rows of the next call this picture needs: 2 with guidance, 1 without."""
+        """Returns how many rows of the next call this picture needs: 2 with guidance, 1 without."""
         return 2 if self.guidance.acts[self.step] else 1
 
     @property
     def timestep(self) -> torch.Tensor:
-        """A tensor without dimensions, on the CPU."""
+        """Returns the next timestep, a tensor without dimensions, on the CPU."""
         return self._timesteps[self.step]
 
     @property
     def conditions(self) -> Conditions:
-        """Of the next call, `rows` rows."""
+        """Returns the conditions of the next call, `rows` rows."""
         return self._conditions if self.rows == 2 else self._single
 
     @property
     def input_scale(self) -> torch.Tensor:
-        """What the latents are divided by for the next call: a tensor without dimensions, float32 on the CPU."""
+        """Returns the divisor of the latents for the next call: a tensor without dimensions, float32 on the CPU."""
         return self._scales[self.step]
 
     @property
     def draws(self) -> bool:
-        """Whether the next step adds noise and is a shared one."""
+        """Returns whether the next step adds noise and is a shared one."""
         return self.batched is not None and self.batched.draws[self.step]
 
     def step_noise(self, dtype: torch.dtype) -> torch.Tensor:
-        """The noise that the next step adds, on the CPU, or zero; the same until it was taken, should a call be made again."""
+        """Returns the next step's noise, on the CPU, or zero; a repeated call gets the same until the step is taken."""
         if self._step_noise is None:
             shape = self.latents.shape
             self._step_noise = self._noise.drawn(shape, dtype) if self.draws else torch.zeros(shape, dtype=dtype)
         return self._step_noise
 
     def advance(self, prediction: torch.Tensor) -> None:
-        """Take one step of the scheduler with what the UNet said, guidance included: one row."""
+        """Take one step of the scheduler with the UNet's prediction, guidance included: one row."""
         with self._noise.moving(self.latents.device):
             outcome = self._scheduler.step(prediction, self.timestep, self.latents, **self._extra)
         self.move(Moved(latents=outcome.prev_sample.to(self.latents.dtype), clean=self._clean(outcome)))
 
     def move(self, moved: Moved) -> None:
-        """A step was taken."""
+        """Store the outcome of a step."""
         self.latents, self.predicted, self.memory = moved.latents, moved.clean, moved.memory
         self._step_noise = None
         self.step += 1
 
     def _clean(self, outcome: Any) -> torch.Tensor:
-        """Where the scheduler thinks this ends: the multistep ones keep it, LCM calls it denoised."""
+        """Returns the scheduler's estimate of the clean latents: the multistep ones keep it, LCM calls it denoised."""
         for name in ("pred_original_sample", "denoised"):
             if getattr(outcome, name, None) is not None:
                 return getattr(outcome, name)

@@ -1,7 +1,7 @@
 """CUDA graphs of the UNet: a call is launched whole instead of kernel by kernel, and the kernels are the same.
 
-To call an SDXL's UNet takes about 2,100 launches, estimated at 20 to 30 ms of a thread: about as long as a large GPU is at work
-for one picture.
+Calling an SDXL's UNet takes about 2,100 launches, estimated at 20 to 30 ms of a thread: about as long as a large GPU works on
+one picture.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from bot.inference.faults import free_memory, is_out_of_memory
 
 CALLS = 20  # of one shape, after which a graph of it is worth the second that it takes
 MOST_COUNTED = 256  # shapes
-MOST_FAILED = 8  # shapes; where so many fail, so would the next
+MOST_FAILED = 8  # shapes; after that many failures the next would fail too
 CONDITIONS = {"text_embeds", "time_ids"}
 
 Inputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-"""What `predict` takes besides the UNet."""
+"""The arguments of `predict` besides the UNet."""
 Shape = tuple[tuple[torch.Size, torch.dtype, torch.memory_format], ...]
-"""Of each input, its order in memory included: for channels last, as img2img begins, convolutions are done otherwise, with
-other bits.
+"""Shape and type of each input, and its order in memory: for channels last, as img2img begins, convolutions run differently and
+give other bits.
 """
 
 logger = logging.getLogger(__name__)
@@ -37,23 +37,23 @@ class Graph(Protocol):
     """Recorded work, as torch.cuda.CUDAGraph."""
 
     def replay(self) -> None:
-        """Do it again, on what lies where the inputs lay, into where the output lay."""
+        """Run it again, reading where the inputs were and writing where the output was."""
         ...
 
 
 class GraphBackend(Protocol):
-    """What records graphs. Those of one backend share their memory, so one is replayed at a time."""
+    """Records graphs. Those of one backend share their memory, so only one is replayed at a time."""
 
     def capture(self, call: Callable[[], torch.Tensor]) -> tuple[Graph, torch.Tensor]:
-        """Returns a graph of the call, and where its output lies."""
+        """Returns a graph of the call, and the tensor that its output is written to."""
         ...
 
     def check(self) -> None:
-        """Raises what ends the device, after a fault of `capture`: most of those leave it whole, although they read alike."""
+        """Raises what ends the device, after a fault of `capture`: most leave it usable, but read alike."""
         ...
 
     def release(self) -> None:
-        """Give back the memory of graphs that are gone; graphs to come have a new one."""
+        """Give back the memory of graphs that are gone; later graphs get new memory."""
         ...
 
 
@@ -65,16 +65,16 @@ class _Captured:
 
 
 class GraphedUNet:
-    """Is called as a UNet is, by `predict`. Calls of a shape that was captured are replayed; what a replay returns is valid
-    until the next one of its shape. All other calls, and those with anything beyond the plain inputs, go to the UNet itself.
+    """A UNet with graphs, called by `predict`. Calls of a captured shape are replayed; the output of a replay is valid until
+    the next one of its shape. All other calls, and those with more than the plain inputs, go to the UNet itself.
 
-    Belongs to the drawing thread. A graph knows weights by their address, and they may be changed in place.
+    Belongs to the drawing thread. A graph knows weights by their address; they may be changed in place.
     """
 
     def __init__(self, unet: Any, backend: GraphBackend) -> None:
         self._unet = unet
         self._backend = backend
-        self._captured: OrderedDict[Shape, _Captured] = OrderedDict()  # the one replayed last stands last
+        self._captured: OrderedDict[Shape, _Captured] = OrderedDict()  # the last replayed one is last
         self._calls: OrderedDict[Shape, int] = OrderedDict()  # eager ones
         self._failed: set[Shape] = set()
         self._last: Shape | None = None  # of the last call, if that was an eager one
@@ -83,7 +83,7 @@ class GraphedUNet:
 
     @property
     def wanted(self) -> bool:
-        """Whether the last call's shape has come often enough to be captured."""
+        """Returns whether the last call's shape has come often enough to be captured."""
         return self._last is not None and self._may_have(self._last) and self._calls.get(self._last, 0) >= CALLS
 
     def __call__(
@@ -118,8 +118,8 @@ class GraphedUNet:
             self._capture(self._last)
 
     def capture(self, inputs: Inputs) -> bool:
-        """Capture the shape of what `predict` takes, unless that was done; returns whether its calls are replayed now. Where it
-        fails, they stay eager for good, and the log says why. Raises what ends the device.
+        """Capture the shape of these inputs of `predict`, unless that was done. Returns whether its calls are replayed now. If
+        that fails, they stay eager for good, and the log says why. Raises what ends the device.
         """
         shape = _shape(inputs)
         if shape is None:
@@ -129,13 +129,13 @@ class GraphedUNet:
         return shape in self._captured
 
     def weights_changed(self) -> None:
-        """Drop the graphs, should weights lie elsewhere now. Merged LoRAs change them in place."""
+        """Drop the graphs if the weights have moved to other addresses. Merged LoRAs change weights in place."""
         if self._captured and self._where() != self._addresses:
             logger.warning("The UNet's weights were moved; its CUDA graphs are made anew.")
             self._drop()
 
     def release(self) -> bool:
-        """Give back what the graphs have in memory: all calls are eager from now on. Returns whether there were any."""
+        """Free the graphs' memory: all calls are eager from now on. Returns whether there were any graphs."""
         self._is_open = False
         return self._drop()
 
@@ -195,13 +195,13 @@ class GraphedUNet:
         return had
 
     def _where(self) -> tuple[int, ...]:
-        """The weights' addresses."""
+        """Returns the weights' addresses."""
         return tuple(weights.data_ptr() for weights in self._unet.parameters())
 
 
 def is_plain(unet: Any) -> bool:
-    """Whether a UNet's layers do nothing but compute on weights that stay: offloading, casting to 8 bit and the like hook into
-    them, and would not be part of a graph.
+    """Returns whether a UNet's layers only compute on weights that stay where they are: offloading, casting to 8 bit and the
+    like hook into layers, and would not be part of a graph.
     """
     return not any(
         layer._forward_pre_hooks or layer._forward_hooks or hasattr(layer, "_hf_hook") or hasattr(layer, "_diffusers_hook")
@@ -210,7 +210,7 @@ def is_plain(unet: Any) -> bool:
 
 
 def _shape(inputs: Inputs) -> Shape | None:
-    """None where one lies in memory in an order of its own."""
+    """Returns the shape; None if an input has an unusual order in memory."""
     shape: list[tuple[torch.Size, torch.dtype, torch.memory_format]] = []
     for one in inputs:
         layout = _layout(one)

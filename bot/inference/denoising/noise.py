@@ -1,4 +1,4 @@
-"""The draws of noise of a picture, and variations of them."""
+"""Draws a picture's noise, and variations of it."""
 
 # torch and diffusers are partly unannotated.
 
@@ -21,16 +21,16 @@ NEARLY_PARALLEL = 0.9995  # cosine beyond which slerp divides by almost nothing 
 
 
 def cpu_generator(seed: int) -> torch.Generator:
-    """On the CPU whatever the device, so that a seed means the same noise everywhere."""
+    """Returns a generator on the CPU, whatever the device, so that a seed means the same noise everywhere."""
     return torch.Generator("cpu").manual_seed(seed)
 
 
 class PictureNoise:
-    """One picture's draws, in diffusers' order: `generator` makes them, and each is moved along the picture's blends.
+    """One picture's noise, drawn by `generator` in diffusers' order; each draw is moved along the picture's blends.
 
-    A blend draws from a generator of its own, so that its seed's draws meet the picture's one by one: of share 1, it is that
-    seed's picture, and of share 0 the original, both bit for bit. The arithmetic happens on the CPU, where the generators are
-    and where slerp has float64 (Apple's GPUs have none).
+    A blend draws from a generator of its own, so that its seed's draws match the picture's one by one: share 1 gives that
+    seed's picture, and share 0 the original, both bit for bit. The arithmetic happens on the CPU, where the generators are and
+    where slerp has float64 (Apple's GPUs have none).
     """
 
     def __init__(self, seeds: ImageSeeds) -> None:
@@ -39,16 +39,16 @@ class PictureNoise:
         self._of_each_draw = [blend for blend in self._blends if blend[0].draws is NoiseDraws.EVERY]
 
     def initial(self, shape: Sequence[int], *, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-        """The noise that a picture begins as, or that img2img lays over another picture; all blends move it."""
+        """Returns the noise that a picture starts from, or that img2img adds to another picture; all blends move it."""
         return sent(self._drawn(shape, dtype, self._blends), device)
 
     def drawn(self, shape: Sequence[int], dtype: torch.dtype | None = None) -> torch.Tensor:
-        """The next draw after the first, on the CPU; the blends of every draw move it."""
+        """Returns the next draw after the first, on the CPU; the blends of every draw move it."""
         return self._drawn(shape, dtype, self._of_each_draw)
 
     def moving(self, device: torch.device) -> AbstractContextManager[object]:
-        """A block in which the calling thread's other draws from `generator` are moved by the blends of every draw, and come
-        to the device without a wait.
+        """Opens a block in which the calling thread's other draws from `generator` are moved by the blends of every draw, and
+        reach the device without a wait.
         """
         if device.type == "cpu" and not self._of_each_draw:
             return nullcontext()
@@ -62,7 +62,7 @@ class PictureNoise:
 
 
 class _MovedDraws(TorchFunctionMode):
-    """Some samplers draw inside their step; only a mode of torch sees it there without changing them for everybody."""
+    """Intercepts noise that some samplers draw inside their step; only a mode of torch sees it there without patching them."""
 
     def __init__(self, noise: PictureNoise, device: torch.device) -> None:
         super().__init__()
@@ -79,9 +79,9 @@ class _MovedDraws(TorchFunctionMode):
 
 
 def slerp(start: torch.Tensor, end: torch.Tensor, share: float) -> torch.Tensor:
-    """Move on the sphere from `start` (share 0) to `end` (share 1); the whole tensor counts as one vector.
+    """Returns the point on the sphere between `start` (share 0) and `end` (share 1); the whole tensor counts as one vector.
 
-    A straight mean of two noises has a smaller deviation than either, and the model turns that into grey pictures.
+    A plain mean of two noises has a smaller deviation than either, and the model turns that into grey pictures.
     """
     if share == 0:
         return start

@@ -16,19 +16,19 @@ from bot.inference.transfers import sent, sent_together
 
 
 def padded_rows(rows: int, buckets: Sequence[int]) -> int:
-    """The smallest bucket that holds `rows`, or `rows` where none does."""
+    """Returns the smallest bucket with room for `rows`, or `rows` if there is none."""
     return min((bucket for bucket in buckets if bucket >= rows), default=rows)
 
 
 def denoise(unet: Any, pictures: Sequence[DenoisingState], buckets: Sequence[int] = ()) -> dict[DenoisingState, Exception]:
-    """Take one step with each picture; all are of one group. Nobody has moved when it raises, which any fault of the UNet, of
-    guidance or of a shared step does.
+    """Take one step with each picture; all are of one group. When it raises, no picture has moved: any fault of the UNet, of
+    guidance or of a shared step raises.
 
-    Returns those that broke in their own arithmetic after it, with the error; the others have moved. A scheduler that raised
-    may have counted the step already, so such a picture cannot be gone on with. Raises what ends the device.
+    Returns the pictures that failed in their own arithmetic afterwards, with the error; the others have moved. A scheduler that
+    raised may have counted the step already, so such a picture cannot continue. Raises what ends the device.
 
-    Rows are filled up to a bucket with copies of the first row, which nobody reads. On a GPU all of it is launched without
-    waiting, and noise is drawn while the UNet is at work.
+    Rows are filled up to a bucket with copies of the first row, which nobody reads. On a GPU everything is launched without
+    waiting, and noise is drawn while the UNet works.
     """
     ordered = sorted(pictures, key=lambda picture: -picture.rows)  # with guidance first: their pairs lie side by side
     with torch.no_grad():
@@ -57,8 +57,8 @@ def predict(
     pooled: torch.Tensor,
     time_ids: torch.Tensor,
 ) -> torch.Tensor:
-    """Returns what the UNet says of the noise, a row each. The one place that calls it: compiled code and CUDA graphs belong to
-    the form of a call, so that measuring in another form would compile everything twice.
+    """Returns the UNet's prediction of the noise, a row each. This is the one place that calls it: compiled code and CUDA
+    graphs depend on the form of a call, so measuring in another form would compile everything twice.
     """
     return unet(
         inputs,
@@ -70,7 +70,7 @@ def predict(
 
 
 class _Call:
-    """The tensors of one call; its pictures with guidance come first. What differs from picture to picture is sent at once."""
+    """The tensors of one call; its pictures with guidance come first. Values that differ by picture are sent at once."""
 
     def __init__(self, pictures: Sequence[DenoisingState], buckets: Sequence[int]) -> None:
         self._pictures = pictures
@@ -91,7 +91,7 @@ class _Call:
         )
 
     def inputs(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What `predict` takes."""
+        """Returns the arguments of `predict`."""
         latents = torch.cat([picture.latents for picture in self._rows])
         if self._scaled:
             latents = divided(latents, column(self._scales)).to(latents.dtype)
@@ -105,7 +105,7 @@ class _Call:
         )
 
     def guided(self, prediction: torch.Tensor) -> torch.Tensor:
-        """One row a picture."""
+        """Returns the guided prediction, one row a picture."""
         pairs = 2 * self._with_guidance
         if not pairs:
             return prediction[: len(self._rows)]
@@ -115,7 +115,7 @@ class _Call:
         return guided if pairs == len(self._rows) else torch.cat([guided, prediction[pairs : len(self._rows)]])
 
     def moves(self, prediction: torch.Tensor) -> dict[DenoisingState, Moved]:
-        """Where the pictures go that share their steps; `prediction` has a row for each picture."""
+        """Returns the moves of the pictures that share their steps; `prediction` has a row for each picture."""
         rows = dict(zip(self._pictures, prediction.split(1), strict=True))
         moves: dict[DenoisingState, Moved] = {}
         for block, numbers in zip(self._blocks, self._numbers, strict=True):
@@ -125,7 +125,7 @@ class _Call:
         return moves
 
     def _rescaled(self, guided: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-        """Each by itself: a deviation over many pictures at once may be summed up in another order."""
+        """Returns each row rescaled by itself: a deviation over many pictures at once may be summed up in another order."""
         shares = [picture.guidance.rescale for picture in self._pictures[: self._with_guidance]]
         if not any(share > 0 for share in shares):
             return guided
@@ -150,12 +150,12 @@ class _Block:
     steps: list[BatchedSteps]
 
     def numbers(self) -> torch.Tensor:
-        """Of the step, column after column."""
+        """Returns the numbers of the step, column after column."""
         rows = [own.numbers[picture.step] for own, picture in zip(self.steps, self.pictures, strict=True)]
         return torch.stack(rows, dim=1).flatten()
 
     def moved(self, prediction: torch.Tensor, numbers: torch.Tensor) -> Moved:
-        """What comes of the step; `prediction` has the rows of these pictures, and `numbers` are on the device."""
+        """Returns the outcome of the step; `prediction` has the rows of these pictures, and `numbers` are on the device."""
         arithmetic, velocity = self.steps[0].kind
         draws = any(picture.draws for picture in self.pictures)
         noise = torch.cat([picture.step_noise(prediction.dtype) for picture in self.pictures]) if draws else None
@@ -173,7 +173,7 @@ class _Block:
 
 
 def _blocks(pictures: Sequence[DenoisingState]) -> list[_Block]:
-    """Those that share their steps, kind by kind."""
+    """Returns the pictures that share their steps, grouped by kind."""
     blocks: dict[object, _Block] = {}
     for picture in pictures:
         if picture.batched is not None:

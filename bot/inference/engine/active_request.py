@@ -28,7 +28,7 @@ FIRST_JUDGED = 0.3  # share of the steps before which a classifier would rate a 
 
 
 class ActiveRequest:
-    """Belongs to the drawing thread, but for `encode` and `fail`. One of `answer` and `fail` is called, once."""
+    """An active request. Of the drawing thread, except `encode` and `fail`. Either `answer` or `fail` is called, once."""
 
     def __init__(
         self,
@@ -56,17 +56,17 @@ class ActiveRequest:
 
     @property
     def ended(self) -> bool:
-        """Answered or failed: nothing of it is to be drawn any more."""
+        """Returns whether it was answered or failed, so that nothing more of it is to be drawn."""
         return self._ended
 
     def start(self, pictures: Sequence[DenoisingState], fit: PromptFit) -> None:
-        """The clock of the previews starts too, so that a wait for the turn is not counted."""
+        """Set the pictures and start the clock of the previews, so that a wait for the turn is not counted."""
         self.pictures = pictures
         self._fit = fit
         self._started = time.monotonic()
 
     def next_preview(self, *, judged: bool) -> DenoisingState | None:
-        """Returns the picture to be shown now: now and then the first that is not done, once there is something to see.
+        """Returns the picture to be shown now: at intervals the first that is not done, once there is something to see.
 
         `judged`: a classifier looks at it before members do.
         """
@@ -79,11 +79,11 @@ class ActiveRequest:
 
     @property
     def was_shown(self) -> bool:
-        """Whether a preview of it has been on its way."""
+        """Returns whether a preview of it was sent."""
         return self._last_preview is not None
 
     def previewed(self) -> None:
-        """A preview is on its way."""
+        """Note that a preview was sent."""
         self._last_preview = time.monotonic()
 
     def progress(self, phase: Phase, *, preview: bytes | None = None, rating: Rating | None = None) -> Progress:
@@ -99,7 +99,7 @@ class ActiveRequest:
         )
 
     def encode(self, index: int, image: Image.Image, model: LoadedModel) -> None:
-        """Make the file of one decoded picture; the last one answers. Takes a tenth of a second at 1024 x 1024."""
+        """Encode one decoded picture as a file; the last one answers. Takes a tenth of a second at 1024 x 1024."""
         try:
             finished = self._finished_image(index, image, model)
         except Exception as error:  # noqa: BLE001  # whoever waits must hear of it
@@ -137,7 +137,7 @@ class ActiveRequest:
         )
 
     def fail(self, error: BaseException) -> None:
-        """The first end counts."""
+        """Only the first answer or error counts."""
         with self._lock:
             first = not self._ended
             self._ended = True
@@ -146,5 +146,5 @@ class ActiveRequest:
 
 
 def _first_preview(steps: int, *, judged: bool) -> int:
-    """After how many of its `steps` a picture is shown first; before the last, since the picture itself follows that."""
+    """Returns after how many `steps` a picture is first shown; before the last, since the picture follows that."""
     return min(max(FIRST_PREVIEW, math.ceil(FIRST_JUDGED * steps)) if judged else FIRST_PREVIEW, steps - 1)

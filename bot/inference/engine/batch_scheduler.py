@@ -1,4 +1,4 @@
-"""Whose turn it is: each call goes to the picture whose job would end first, were the engine shared equally among members."""
+"""Schedules calls: each goes to the picture whose job would end first if the engine were shared equally among members."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ ROWS = (1, 2)  # that a step may take: without guidance, and with it
 
 
 class Picture(Protocol):
-    """A picture under way, as far as its turn depends on it."""
+    """A picture under way, as the scheduler sees it."""
 
     @property
     def group(self) -> Hashable:
-        """Pictures share a call where this is equal."""
+        """Returns a key; pictures with equal keys can share a call."""
         ...
 
     @property
     def area(self) -> int:
-        """Height times width of the latents."""
+        """Returns height times width of the latents."""
         ...
 
     @property
     def begun(self) -> bool:
-        """Whether it has had a step."""
+        """Returns whether it has had a step."""
         ...
 
     @property
     def done(self) -> bool:
-        """Whether it has had all of them."""
+        """Returns whether it has had all its steps."""
         ...
 
     @property
     def rows(self) -> int:
-        """How many rows the next step takes, one of ROWS."""
+        """Returns how many rows the next step takes, one of ROWS."""
         ...
 
     def steps_left(self, rows: int) -> int:
-        """How many of the steps to come take so many rows."""
+        """Returns how many of the remaining steps take `rows` rows."""
         ...
 
 
@@ -65,7 +65,7 @@ AnyJob = TypeVar("AnyJob", bound=Job)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row(Generic[AnyJob]):
-    """A picture of a call, by its number in its job. `rows` is what its step takes there, and `alone` how many seconds that
+    """A picture of a call, by its number in its job. `rows` is how many its step takes there, and `alone` how many seconds that
     would take in a call of its own.
     """
 
@@ -78,8 +78,8 @@ class Row(Generic[AnyJob]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place(Generic[AnyJob]):
-    """A job that has something to draw. `rank` is its member's place in the order, `slack` how many seconds the engine may
-    work for jobs behind it before this one ends later than under equal sharing.
+    """A job that has something to draw. `rank` is its member's place in the order, `slack` how many seconds the engine may work
+    for jobs behind it before this one ends later than under equal sharing.
     """
 
     job: AnyJob
@@ -88,11 +88,11 @@ class _Place(Generic[AnyJob]):
 
 
 class BatchScheduler(Generic[AnyJob]):
-    """Says which pictures share the next call. Belongs to the drawing thread; the seconds of steps are those of `curve`, so
+    """Decides which pictures share the next call. Belongs to the drawing thread; the seconds of steps are those of `curve`, so
     that nothing depends on how busy the machine is. `area` is the latent pixels of the size that the curve was measured in.
 
-    A call begins with the first picture in the order, or with a newcomer's, and is filled up in that order as far as members
-    end earlier for it in the mean, and none later than under equal sharing.
+    A call begins with the first picture in the order, or with a newcomer's, and is filled up in that order as long as members
+    end earlier on average, and none ends later than under equal sharing.
     """
 
     def __init__(self, curve: BatchCurve, area: int, *, padded: Callable[[int], int] = int) -> None:
@@ -105,31 +105,31 @@ class BatchScheduler(Generic[AnyJob]):
         self._tasted: dict[int, float] = {}
 
     def join(self, job: AnyJob) -> None:
-        """A job whose pictures are ready to be drawn."""
+        """Add a job whose pictures are ready to be drawn."""
         self._spent[job] = 0.0
         self._sharing.join(job, job.share, self._left(job))
 
     def leave(self, job: AnyJob) -> None:
-        """It has ended in whatever way. A job that never joined is left alone."""
+        """Remove a job that has ended, for any reason. A job that never joined is ignored."""
         spent = self._spent.pop(job, None)
         if spent is not None:
             self._sharing.leave(job, spent)
 
     def charge(self, job: AnyJob, seconds: float) -> None:
-        """The engine has worked so long for the job besides its steps, as for a decoded picture."""
+        """Charge the job for `seconds` of work besides its steps, such as a decoded picture."""
         if job in self._spent:
             self._spent[job] += seconds
             self._sharing.change(job, seconds)
             self._sharing.pass_time(seconds)
 
     def switched(self, job: AnyJob, seconds: float) -> None:
-        """The model was given the LoRAs of the job's group, which took so long."""
+        """Charge the job for the `seconds` that it took to give the model the LoRAs of its group."""
         self._order.switched(seconds)
         self.charge(job, seconds)
 
     def may_pause(self, call: Sequence[Row[AnyJob]], seconds: float, now: float) -> bool:
-        """Whether something for the first of `call` may take so long before the next one. It may not where another member would
-        end later than under equal sharing, or still waits for a first step.
+        """Returns whether work for the first of `call` may take `seconds` before the next call. It may not if another member
+        would end later than under equal sharing, or still waits for a first step.
         """
         places = self._places()
         others = [place for place in places if place.job.share.member != call[0].job.share.member]
@@ -138,13 +138,13 @@ class BatchScheduler(Generic[AnyJob]):
         return self._order.may_pause(now)
 
     def paused(self, job: AnyJob, seconds: float, now: float) -> None:
-        """It took so long until now, and was for that job."""
+        """Charge the job for a pause that took `seconds` until now."""
         self._order.paused(seconds, now)
         self.charge(job, seconds)
 
     def next_call(self, now: float, fits: Callable[[int], int]) -> list[Row[AnyJob]]:
-        """The next call; empty when nothing waits. `now` in seconds that never run backwards; `fits` says how many pictures of
-        an area a call may hold, one at least.
+        """Returns the next call; empty when nothing waits. `now` is in seconds that never run backwards; `fits` says how many
+        pictures of an area a call may have, one at least.
         """
         places = self._places()
         if not places:
@@ -157,7 +157,7 @@ class BatchScheduler(Generic[AnyJob]):
         return self._filled(_rows_of(places, group, newcomer, self._alone), places, newcomer, fits)
 
     def drawn(self, call: Sequence[Row[AnyJob]], now: float) -> None:
-        """The call was made. Its first row pays what a call alone costs, the others share what they made it longer."""
+        """Note that the call was made. Its first row pays what a call alone costs, the others share what they added to it."""
         for row, price in zip(call, self._prices(call), strict=True):
             self._tasted[row.job.share.member] = now
             if row.job in self._spent:
@@ -174,7 +174,7 @@ class BatchScheduler(Generic[AnyJob]):
         return self.curve.seconds(self._padded(rows) / 2 * picture.area / self._area)
 
     def _left(self, job: AnyJob) -> float:
-        """What the job would still take in calls of its own, one picture after another."""
+        """Returns the seconds that the job would still take in calls of its own, one picture after another."""
         return sum(picture.steps_left(rows) * self._alone(picture, rows) for picture in job.pictures for rows in ROWS)
 
     def _prices(self, call: Sequence[Row[AnyJob]]) -> list[float]:
@@ -198,7 +198,7 @@ class BatchScheduler(Generic[AnyJob]):
         return places
 
     def _newcomer(self, places: Sequence[_Place[AnyJob]], now: float) -> _Place[AnyJob] | None:
-        """Who gets a first step out of turn: nobody before them may end more than that step late for it."""
+        """Returns the job whose first step comes out of turn: none before it may end more than that step late for it."""
         self._tasted = {member: at for member, at in self._tasted.items() if now - at < NEWCOMER_SECONDS}
         for place in places:
             if place.job.share.member not in self._tasted and not any(picture.begun for picture in place.job.pictures):
@@ -214,10 +214,10 @@ class BatchScheduler(Generic[AnyJob]):
         newcomer: _Place[AnyJob] | None,
         fits: Callable[[int], int],
     ) -> list[Row[AnyJob]]:
-        """As many of `rows` as save the most time to the members' ends, all together.
+        """Returns as many of `rows` as save the members' ends the most time in total.
 
-        A longer call delays everybody, and each row spares its step to its member and to those behind. Behind the last one
-        as many are counted who are to come: while many wait, they keep coming.
+        A longer call delays everybody, and each row spares its step to its member and to those behind. Behind the last one, as
+        many future members are counted as wait now: while many wait, more keep coming.
         """
         ranks = {place.job: place.rank for place in places}
         members = 2 * len(set(ranks.values()))
@@ -235,7 +235,7 @@ class BatchScheduler(Generic[AnyJob]):
     def _harms_nobody(
         self, call: Sequence[Row[AnyJob]], places: Sequence[_Place[AnyJob]], newcomer: _Place[AnyJob] | None
     ) -> bool:
-        """Whether everybody still ends in time although the rows behind them are drawn now."""
+        """Returns whether everybody still ends in time although the rows behind them are drawn now."""
         prices: dict[AnyJob, float] = {}
         for row, price in zip(call, self._prices(call), strict=True):
             prices[row.job] = prices.get(row.job, 0.0) + price
@@ -260,7 +260,7 @@ def _rows_of(
     newcomer: _Place[AnyJob] | None,
     alone: Callable[[Picture, int], float],
 ) -> list[Row[AnyJob]]:
-    """What could stand in a call of that group: the newcomer's first, then in order."""
+    """Returns the candidate rows for a call of that group: the newcomer's first, then in order."""
     ordered = sorted(places, key=lambda place: place is not newcomer) if newcomer is not None else places
     return [
         Row(job=place.job, index=index, picture=picture, rows=picture.rows, alone=alone(picture, picture.rows))

@@ -1,4 +1,4 @@
-"""Between the thread that draws and the task that waits for it: progress comes out, a stop goes in."""
+"""Connects the drawing thread with the task that waits for it: progress comes out, a stop goes in."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bot.messages import counted
 
 
 class RequestCancelledError(Exception):
-    """The waiting task was cancelled, or the generator closes; nobody wants the pictures."""
+    """The waiting task was cancelled, or the generator closes; the pictures are no longer wanted."""
 
 
 class CancelToken:
-    """One request's control. `check`, `spend` and `report` belong to the drawing thread, `stop` to any.
+    """Controls one request. `check`, `spend` and `report` belong to the drawing thread, `stop` to any.
 
-    `seconds` is how long may be drawn for the request in all; while others are drawn, none of it is used up.
+    `seconds` is the request's total drawing time; time in which only other requests are drawn does not count.
     """
 
     def __init__(self, report: Callable[[Progress], None], seconds: float) -> None:
@@ -30,7 +30,7 @@ class CancelToken:
         self._stopped.set()
 
     def spend(self, seconds: float) -> None:
-        """So long was drawn for the request, be it with others. On the drawing thread."""
+        """Count `seconds` of drawing for the request, alone or shared. On the drawing thread."""
         self._spent += seconds
 
     def check(self) -> None:

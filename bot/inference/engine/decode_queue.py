@@ -1,4 +1,4 @@
-"""Pictures that have had all their steps: decoded one at a time, and passed on to the threads that make files."""
+"""Finished pictures: decoded one at a time, and passed on to the threads that make files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bot.inference.loading.pipelines import LoadedModel
 
 Outcome = tuple[ActiveRequest, Exception | None]
-"""Whose picture was passed on, or what ends its request."""
+"""The request whose picture was passed on, or the error that ends it."""
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class _Undecoded:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _UnderWay:
-    """`launched`: how many seconds the thread was at it."""
+    """A picture in decoding. `launched`: how many seconds the thread spent on it."""
 
     picture: _Undecoded
     decoded: Decoded
@@ -43,8 +43,8 @@ class _UnderWay:
 
 
 class DecodeQueue:
-    """Belongs to the drawing thread. A GPU is not waited for while there is something else to do: what it has decoded is passed
-    on at a later turn. `charge` is told whose picture took how many seconds. Raises what ends the device.
+    """Decodes finished pictures on the drawing thread. It does not wait for a GPU while there is other work: a decoded picture
+    is passed on at a later turn. `charge` is told whose picture took how many seconds. Raises what ends the device.
     """
 
     def __init__(
@@ -69,20 +69,20 @@ class DecodeQueue:
 
     @property
     def waits(self) -> bool:
-        """Whether a picture is to be decoded."""
+        """Returns whether a picture is to be decoded."""
         return bool(self._undecoded)
 
     def add(self, drawing: ActiveRequest, index: int) -> None:
-        """A picture of that drawing has had its last step."""
+        """Add a picture of that request, which has had its last step."""
         self._undecoded.append(_Undecoded(drawing=drawing, index=index))
 
     def forget(self, drawing: ActiveRequest) -> None:
-        """Nothing of it is to be decoded any more."""
+        """Drop the request's pictures from the queue."""
         self._undecoded = deque(one for one in self._undecoded if one.drawing is not drawing)
         self._under_way = deque(one for one in self._under_way if one.picture.drawing is not drawing)
 
     def decode_next(self) -> Iterator[Outcome]:
-        """Decode the picture that waits longest. What is here then is passed on, as it always is on a CPU."""
+        """Decode the picture that waits longest, and pass on those that have arrived (on a CPU, always)."""
         picture = self._undecoded.popleft()
         drawing = picture.drawing
         drawing.control.report(drawing.progress(Phase.DECODING))
@@ -95,7 +95,7 @@ class DecodeQueue:
         yield from self.passed_on(wait=False)
 
     def passed_on(self, *, wait: bool) -> Iterator[Outcome]:
-        """Have files made of what the device has decoded; with `wait` of the next one at least, if there is one."""
+        """Pass on pictures that the device has decoded to be encoded; with `wait` the next one at least, if there is one."""
         while self._under_way and (wait or self._under_way[0].decoded.is_here):
             wait = False
             one = self._under_way.popleft()
@@ -120,7 +120,7 @@ class DecodeQueue:
         return _UnderWay(picture=picture, decoded=decoded, launched=self._clock() - began)
 
     def _settled(self, one: _UnderWay) -> bool:
-        """Whether the picture was passed on; otherwise it has a second try first."""
+        """Returns whether the picture was passed on; otherwise it is decoded a second time first."""
         drawing, index = one.picture.drawing, one.picture.index
         with self._watch.over(self._times.usual(1, drawing.pictures[index].group.area)):
             image = one.decoded.image()

@@ -26,7 +26,7 @@ LARGE = 1.6  # times the area of the profile's default size; the shipped sizes k
 
 
 def is_large(profile: ModelProfile, width: int, height: int) -> bool:
-    """Whether the VAE takes a picture of so many pixels in tiles: at once, its memory would grow with the picture."""
+    """Returns whether a picture of that size is decoded in tiles: at once, its memory would grow with the picture."""
     usual = profile.size(None)
     return width * height > LARGE * usual.width * usual.height
 
@@ -46,7 +46,7 @@ def tiling(vae: Any, *, when: bool = True) -> Generator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decoded:
-    """A picture that the VAE was told to make; a GPU may still be at it.
+    """A picture that the VAE was told to make; a GPU may still be working on it.
 
     `levels` (height, width, 3) are bytes. `verdict` says whether the latents and the pixels were finite (0 or 1), and gives the
     deviation and the highest of the levels. `again`: it is the second try.
@@ -59,13 +59,13 @@ class Decoded:
 
     @property
     def is_here(self) -> bool:
-        """Whether `image` does not wait; the levels come last."""
+        """Returns whether `image` returns without waiting; the levels come last."""
         return self.levels.is_here
 
     def image(self) -> Image.Image | None:
         """Returns the picture; None where it is empty, which a second try in float32 may mend.
 
-        Raises GenerationError rather than give back an empty picture.
+        Raises GenerationError if the second try is empty too.
         """
         levels = self.levels.wait()
         sound, finite, deviation, brightest = self.verdict.wait().tolist()
@@ -76,17 +76,17 @@ class Decoded:
         return None
 
     def gpu_seconds(self) -> float | None:
-        """How long a GPU took, once it is here; None on a CPU."""
+        """Returns how long a GPU took, once the picture is here; None on a CPU."""
         if self.began is None or self.levels.arrived is None:
             return None
         return self.began.elapsed_time(self.levels.arrived) / 1000
 
 
 def decode(pipeline: Any, latents: torch.Tensor, again: bool = False) -> Decoded:  # noqa: FBT001, FBT002
-    """Have the latents of one picture decoded as diffusers' SDXL pipeline does; on a GPU nothing is waited for.
+    """Start decoding the latents of one picture as diffusers' SDXL pipeline does; on a GPU it waits for nothing.
 
-    A picture that is not finite or flat is to be decoded `again`, in float32, by a copy of the decoder that is gone after it.
-    The VAE itself is never moved or cast.
+    A picture that is not finite, or is flat, must be decoded `again`, in float32, by a copy of the decoder that is freed after
+    it. The VAE itself is never moved or cast.
     """
     sound = torch.isfinite(latents).all()
     if not runs_behind(latents.device) and not sound:
@@ -103,7 +103,7 @@ def decode(pipeline: Any, latents: torch.Tensor, again: bool = False) -> Decoded
 
 
 def decode_within_memory(pipeline: Any, profile: ModelProfile, latents: torch.Tensor, *, again: bool = False) -> Decoded:
-    """The same, a large one in tiles. When memory runs out: free what is free, and decode once more, in tiles."""
+    """Decode, a large picture in tiles. When memory runs out, free what is unused and decode once more, in tiles."""
     height, width = (side * pipeline.vae_scale_factor for side in latents.shape[-2:])
     try:
         with tiling(pipeline.vae, when=is_large(profile, width, height)):
@@ -117,7 +117,7 @@ def decode_within_memory(pipeline: Any, profile: ModelProfile, latents: torch.Te
 
 
 def _unscaled(config: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Undo the scaling that the UNet was trained with; some VAEs have a mean and deviation a channel."""
+    """Undo the scaling that the UNet was trained with; some VAEs have a mean and deviation per channel."""
     mean, std = config.get("latents_mean"), config.get("latents_std")
     if mean is None or std is None:
         return latents / config.scaling_factor

@@ -42,11 +42,11 @@ logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Owns all drawings that were admitted. Every method runs on the drawing thread; `turn` is one call of the UNet or one
-    decoded picture, so between two turns nothing waits longer than that.
+    """Owns all active requests. Every method runs on the drawing thread; `turn` is one call of the UNet or one decoded picture,
+    so nothing waits longer than that between two turns.
 
-    `batch` is how many pictures a call may hold, `curve` how long calls take once that was measured, `buckets` the row counts
-    that calls are filled up to, `kept_bytes` what waiting drawings keep. A call that runs out of memory is halved, and so are
+    `batch` is how many pictures a call may have, `curve` how long calls take once that was measured, `buckets` the row counts
+    that calls are filled up to, `kept_bytes` what waiting requests keep. A call that runs out of memory is halved, and so are
     all later ones of its size. Raises only what ends the device.
     """
 
@@ -102,7 +102,7 @@ class Engine:
         return bool(self._drawings)
 
     def admit(self, drawing: ActiveRequest) -> None:
-        """Begin with a request; what is wrong with it goes to its caller."""
+        """Begin with a request; its own errors go to its caller."""
         try:
             drawing.control.check()
             self._begin(drawing)
@@ -115,7 +115,7 @@ class Engine:
             self._count_kept()
 
     def turn(self) -> None:
-        """Do one thing for whoever's turn it is."""
+        """Do the next piece of work, by the order of turns."""
         self._drop_stopped()
         waiting = any(not picture.done for drawing in self._drawings for picture in drawing.pictures)
         self._pass_on(self._finishing.passed_on(wait=not waiting and not self._finishing.waits))
@@ -127,26 +127,26 @@ class Engine:
             self._step(self._turns.next_call(self._clock(), self._fitting))
 
     def abandon(self, error: BaseException) -> None:
-        """End everything with `error`."""
+        """End all requests with `error`."""
         for drawing in tuple(self._drawings):
             self._end(drawing, error)
 
     def watched(self) -> AbstractContextManager[None]:
-        """Have `hang` watch over something else that the drawing thread does with the device."""
+        """Have `hang` watch other work that the drawing thread does with the device."""
         return self._watch.over(None)
 
     def hang(self) -> str | None:
-        """What to say of a call that does not end, else None. May be asked from any thread."""
+        """Returns a sentence about a call that does not end, else None. May be asked from any thread."""
         return self._watch.hang()
 
     # One call of the UNet.
 
     def _fitting(self, area: int) -> int:
-        """How many pictures of that area a call may hold."""
+        """Returns how many pictures of that area a call may have."""
         return self.batch if self._room is None else min(self.batch, max(1, int(self._room / area)))
 
     def _step(self, call: Sequence[Row[ActiveRequest]]) -> None:
-        """Those who are suspected of a fault go one by one, so that it hits nobody else."""
+        """Make one call. Pictures suspected of a fault are called one by one, so that it affects nobody else."""
         call = [row for row in call if row.picture in self._alone][:1] or call
         pictures = [row.job.pictures[row.index] for row in call]
         try:
@@ -181,7 +181,7 @@ class Engine:
         self, call: Sequence[Row[ActiveRequest]], pictures: Sequence[DenoisingState]
     ) -> dict[DenoisingState, Exception]:
         rows, area = sum(picture.rows for picture in pictures), pictures[0].group.area
-        controls = tuple({row.job.control for row in call})  # not the drawings, whose tensors are let go when they end
+        controls = tuple({row.job.control for row in call})  # not the requests, whose tensors are freed when they end
         began = self._clock()
         with (
             self._watch.over(self.times.usual(rows, area)),
@@ -192,7 +192,7 @@ class Engine:
         return broken
 
     def _took(self, controls: Sequence[CancelToken], pictures: int, rows: int, area: int, seconds: float) -> None:
-        """A call took so long; on a GPU that is known a call later."""
+        """Note that a call took `seconds`; on a GPU that is known one call later."""
         usual = self.times.usual(rows, area)
         self.times.add(rows, area, seconds)
         for control in controls:
@@ -202,7 +202,7 @@ class Engine:
             logger.warning("A step of %d pictures took %.1f s, which usually takes %.1f s", pictures, seconds, usual)
 
     def _after_step(self, call: Sequence[Row[ActiveRequest]]) -> None:
-        """Go on with those that have not ended in the call."""
+        """Continue with the requests that have not ended in the call."""
         drawings = [drawing for drawing in dict.fromkeys(row.job for row in call) if drawing in self._drawings]
         for row in call:
             picture = row.job.pictures[row.index]
@@ -227,7 +227,7 @@ class Engine:
         drawing.control.spend(seconds)
 
     def _begin(self, drawing: ActiveRequest) -> None:
-        """When memory runs out: free what is free, and try once more."""
+        """Prepare a request. When memory runs out, free what is unused and try once more."""
         try:
             self._prepare(drawing)
         except Exception as error:
@@ -239,7 +239,7 @@ class Engine:
         self._prepare(drawing)
 
     def _prepare(self, drawing: ActiveRequest) -> None:
-        """Of the model's weights only the text encoders' change: others go on where they were."""
+        """Prepare a request. Only the text encoders' weights change: other requests continue unaffected."""
         began = self._clock()
         drawing.adapters = self._activated(drawing, TEXT_ENCODERS)
         with self._watch.over(None):
@@ -248,8 +248,8 @@ class Engine:
         self._turns.charge(drawing, self._clock() - began)
 
     def _switch(self, drawing: ActiveRequest) -> None:
-        """Give the UNet the drawing's LoRAs, unless it has them. The time is the drawing's, so a GPU is waited for: before it,
-        since others' steps are none of it, and behind.
+        """Give the UNet the request's LoRAs, unless it has them. The time is charged to the request, so a GPU is waited for:
+        before it, since earlier steps belong to others, and after it.
         """
         before = self._active.get(UNET)
         if before is not None and before[0] == drawing.order.adapters:
@@ -272,7 +272,7 @@ class Engine:
         return active[1]
 
     def _drop_stopped(self) -> None:
-        """Those whose caller is gone, whose time is up, or whose file could not be made."""
+        """Drop requests whose caller is gone, whose time is up, or whose file could not be made."""
         for drawing in [one for one in self._drawings if one.ended]:
             self._forget(drawing)
         for drawing in tuple(self._drawings):

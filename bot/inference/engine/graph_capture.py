@@ -1,4 +1,4 @@
-"""Between two calls of the engine: a graph of the shape that came often, when nobody has to wait for it."""
+"""Captures, between two calls of the engine, a graph of a frequent shape when nobody has to wait for it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bot.inference.engine.batch_scheduler import BatchScheduler, Row
 from bot.inference.engine.stream_throttle import StreamThrottle
 from bot.inference.engine.watchdog import Watchdog
 
-CAPTURE_SECONDS = 1.0  # what a capture is thought to take, until the first one was made
+CAPTURE_SECONDS = 1.0  # the assumed time of a capture, until the first one was made
 
 
 class Capturing:
-    """Belongs to the drawing thread. The time of a capture is that of the member whose call asked for it, as with a switch."""
+    """Captures graphs on the drawing thread. A capture is charged to the member whose call asked for it, as a switch is."""
 
     def __init__(
         self,
@@ -33,8 +33,8 @@ class Capturing:
         self._seconds = CAPTURE_SECONDS
 
     def after(self, call: Sequence[Row[ActiveRequest]], *, is_measured: bool) -> None:
-        """Capture the shape of the call that was just made, where it is wanted and may be. Until calls are `is_measured`, turns
-        cannot say who would be late, and nothing is captured beside other members. Raises what ends the device.
+        """Capture the shape of the call that was just made, if that is wanted and allowed. Until calls are `is_measured`, turns
+        cannot tell who would be late, so nothing is captured beside other members. Raises what ends the device.
         """
         if not self._graphs.wanted:
             return

@@ -1,4 +1,4 @@
-"""From a request to the pictures that the engine takes steps with."""
+"""Turns a request into the pictures that the engine takes steps with."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bot.inference.transfers import Sending, sent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRequest:
-    """A request with what was looked up for it; `styles` are its LoRAs with their weights."""
+    """A request with its looked-up parts; `styles` are its LoRAs with their weights."""
 
     request: GenerationRequest
     styles: tuple[tuple[Style, float], ...]
@@ -36,13 +36,13 @@ class PreparedRequest:
 
     @property
     def adapters(self) -> tuple[tuple[str, float], ...]:
-        """What decides whether two orders can share the model's weights."""
+        """Returns the key by which two requests can share the model's weights."""
         return tuple((style.name, weight) for style, weight in self.styles if weight)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Schedule:
-    """The steps of a request. Each picture has a copy of `scheduler`: it counts them, and keeps what multistep methods
+    """The steps of a request. Each picture has a copy of `scheduler`, which counts them and keeps what multistep methods
     remember.
     """
 
@@ -51,8 +51,8 @@ class _Schedule:
     batched: BatchedSteps | None
 
     def begins_as(self, dtype: torch.dtype) -> tuple[float, float]:
-        """The shares of a picture and of noise in latents that the first step can take. diffusers' `add_noise` knows them, and
-        asks the device for numbers where the latents are.
+        """Returns the shares of picture and noise in latents that the first step can take. diffusers' `add_noise` knows them
+        too, but asks the device for numbers if the latents are there.
         """
         one, nothing = torch.ones(1, 1, 1, 1, dtype=dtype), torch.zeros(1, 1, 1, 1, dtype=dtype)
         first = self.timesteps[:1]
@@ -61,7 +61,7 @@ class _Schedule:
 
 
 def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Image | None:
-    """The picture that img2img starts from, in the request's size. Raises GenerationError."""
+    """Returns the picture that img2img starts from, in the request's size. Raises GenerationError."""
     if data is None or request.init_image is None:
         return None
     with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
@@ -71,15 +71,15 @@ def read_init_image(data: bytes | None, request: GenerationRequest) -> Image.Ima
 
 
 class Preparer:
-    """Makes trajectories for one model. The LoRAs of the order must be active: text encoders have their share in them."""
+    """Makes denoising states for one model. The request's LoRAs must be active, since they affect the text encoders too."""
 
     def __init__(self, model: LoadedModel, encoder: PromptEncoder) -> None:
         self._model = model
         self._encoder = encoder
-        self._schedulers: dict[str | None, Any] = {}  # by what requests name; never stepped
+        self._schedulers: dict[str | None, Any] = {}  # by the name in requests; never stepped
 
     def prepare(self, order: PreparedRequest) -> tuple[list[DenoisingState], PromptFit]:
-        """A trajectory for each picture of the order. Runs the text encoders, and for img2img the VAE."""
+        """Returns a denoising state for each picture of the request. Runs the text encoders, and for img2img the VAE."""
         profile = self._model.profile
         composed = compose(order.request, profile, [style for style, _ in order.styles])
         variant = ", ".join(f"{name}:{weight:g}" for name, weight in order.adapters)
@@ -89,7 +89,7 @@ class Preparer:
         return [self._trajectory(order, index, conditions, schedule) for index in range(order.request.num_images)], text.fit
 
     def _conditions(self, request: GenerationRequest, text: Conditioning) -> Conditions:
-        """The six numbers are the same for img2img, as long as the model knows no aesthetic scores."""
+        """Returns the UNet's inputs; the six numbers are the same for img2img, as the model knows no aesthetic scores."""
         pipeline, profile = self._model.text2img, self._model.profile
         size = (request.height, request.width)
         time_ids = pipeline._get_add_time_ids(
@@ -142,7 +142,7 @@ class Preparer:
         )
 
     def _schedule(self, request: GenerationRequest) -> _Schedule:
-        """The same for all pictures of a request."""
+        """Returns the schedule, the same for all pictures of a request."""
         scheduler = copy.deepcopy(self._scheduler(request))
         scheduler.set_timesteps(request.num_inference_steps, device="cpu")
         begin = request.num_inference_steps - request.steps_run
@@ -152,7 +152,7 @@ class Preparer:
         return _Schedule(scheduler=scheduler, timesteps=timesteps, batched=batched_steps(scheduler, len(timesteps)))
 
     def _scheduler(self, request: GenerationRequest) -> Any:
-        """The one that is copied: to build one from a configuration costs ten times as much."""
+        """Returns the scheduler to copy: building one from a configuration takes ten times as long."""
         name = request.scheduler
         if name not in self._schedulers:
             own = self._model.text2img.scheduler
@@ -170,7 +170,7 @@ class Preparer:
         return noise.initial(shape, device=self._model.device, dtype=dtype)
 
     def _encoded(self, image: Image.Image, request: GenerationRequest, noise: PictureNoise, dtype: torch.dtype) -> torch.Tensor:
-        """The picture's latents, drawn from what the VAE says of it, without noise over them."""
+        """Returns the picture's latents, sampled from the VAE's posterior, without noise added."""
         pipeline = self._model.img2img
         pixels = sent(pipeline.image_processor.preprocess(image), self._model.device)
         large = is_large(self._model.profile, request.width, request.height)

@@ -1,4 +1,4 @@
-"""Half-drawn pictures on their way to members: made and judged beside the drawing, on a thread of low priority."""
+"""Previews of half-drawn pictures: made and judged beside the drawing, on a thread of low priority."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bot.inference.streams import LAST
 from bot.pools import stand_back
 
 SHARE = 0.03  # of the drawing time that previews may cost while others wait
-NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and a whole one that nobody wants
+NICENESS = 10  # of 19: the thread gets a tenth of a core that others want, and the whole of an idle one
 REMEMBERED = 16  # durations
 SAVED = 4  # previews that a quiet time may save up for a busy one
 
@@ -33,28 +33,28 @@ logger = logging.getLogger(__name__)
 
 
 def nobody_judges(image: Image.Image) -> Rating | None:
-    """The judge where a model has a classifier that nobody built: nothing is shown."""
+    """Rates nothing: the judge of a model whose classifier was not built, so that nothing is shown."""
     del image
 
 
 class PreviewBudget:
-    """Previews earn SHARE of the time that is drawn, and cost what the last ones took. Used from both threads."""
+    """Limits previews: they earn SHARE of the drawing time, and cost what recent ones took. Used from both threads."""
 
     def __init__(self, typical: Callable[[Sequence[float]], float] = statistics.median) -> None:
-        """`typical` makes one cost of the last ones."""
+        """`typical` combines recent costs into one."""
         self._typical = typical
         self._earned = 0.0
         self._taken: deque[float] = deque(maxlen=REMEMBERED)
         self._lock = threading.Lock()
 
     def drew(self, seconds: float) -> None:
-        """The model has worked for so long."""
+        """Note that the model has worked for `seconds`."""
         with self._lock:
             self._earned = min(self._earned + SHARE * seconds, SAVED * self._cost())
 
     def take(self, *, others_wait: bool, first: bool) -> bool:
-        """Whether another preview may be made; it is paid for then. While nobody waits it costs nobody anything. Of a drawing
-        that has been shown already it has to leave enough for the `first` of another.
+        """Returns whether another preview may be made, and pays for it. While nobody waits it is free. If the request has been
+        shown already, enough must be left for the `first` preview of another.
         """
         with self._lock:
             cost = self._cost()
@@ -64,7 +64,7 @@ class PreviewBudget:
             return True
 
     def took(self, seconds: float) -> None:
-        """A preview has taken so much of the device."""
+        """Note that a preview has taken `seconds` of the device."""
         with self._lock:
             self._taken.append(seconds)
 
@@ -73,9 +73,9 @@ class PreviewBudget:
 
 
 class Previews:
-    """Makes one preview at a time, of each drawing the newest only. `offer` and `drew` belong to the drawing thread.
+    """Makes one preview at a time, the newest of each request. `offer` and `drew` belong to the drawing thread.
 
-    `judge` rates what is about to be shown; None where the model has no classifier. `close` waits for the preview under way.
+    `judge` rates previews before they are shown; None where the model has no classifier. `close` waits for the one under way.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Previews:
     ) -> None:
         self._renderer = renderer
         self._judge = judge
-        # a preview on a GPU waits for the drawing, which has precedence: the quickest one tells what they cost
+        # a preview on a GPU waits for the drawing, which has precedence: the quickest one tells their cost
         self._budget = PreviewBudget(statistics.median if device.type == "cpu" else min)
         self._thread = thread or ThreadPoolExecutor(
             1, thread_name_prefix="pastel-previews", initializer=stand_back, initargs=(NICENESS,)
@@ -95,15 +95,15 @@ class Previews:
 
     @property
     def judged(self) -> bool:
-        """Whether a classifier looks at them first, which wants to see more than a blur."""
+        """Returns whether a classifier looks at previews first; it needs more than a blur."""
         return self._judge is not None
 
     def drew(self, seconds: float) -> None:
-        """A call of the model took so long."""
+        """Note that a call of the model took `seconds`."""
         self._budget.drew(seconds)
 
     def offer(self, drawing: ActiveRequest, *, others_wait: bool) -> None:
-        """Show how far a drawing is, if it is time and there is time."""
+        """Show the progress of a request, if a preview is due and the budget allows it."""
         picture = drawing.next_preview(judged=self.judged)
         if picture is None or not self._budget.take(others_wait=others_wait, first=not drawing.was_shown):
             return
@@ -159,7 +159,7 @@ class Previews:
             return self._judge(image)
 
     def _clock(self) -> float:
-        """Seconds of this thread's own work: on a CPU those that it does not wait for a core; a GPU works for it meanwhile."""
+        """Returns seconds of this thread's own work: on a CPU without its waits for a core; a GPU works for it meanwhile."""
         return time.thread_time() if self._device.type == "cpu" else time.perf_counter()
 
 

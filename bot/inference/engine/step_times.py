@@ -1,4 +1,4 @@
-"""How long calls of the UNet took lately, so that one which takes unusually long is noticed."""
+"""Keeps recent durations of calls of the UNet, so that one which takes unusually long is noticed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class StepTimes:
         self._seconds: defaultdict[tuple[int, int], deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     def usual(self, rows: int, area: int) -> float | None:
-        """The median in seconds, once there were enough."""
+        """Returns the median in seconds, once there were enough calls."""
         known = self._seconds.get((rows, area), ())
         return statistics.median(known) if len(known) >= SETTLED else None
 

@@ -1,4 +1,4 @@
-"""A GPU works behind the thread that feeds it; this keeps the distance short, and says how long each call took."""
+"""Limits how many calls are queued on a GPU behind the thread that feeds it, and reports how long each took."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class _UnderWay:
     took: Callable[[float], None]
 
     def tell(self) -> None:
-        """Once the GPU is through."""
+        """Report the duration, once the GPU is done."""
         self.took(self.began.elapsed_time(self.ended) / 1000)
 
 
 class StreamThrottle:
-    """What the device is given in a `call` runs behind the thread. On a CPU, where nothing does, it only looks at the clock."""
+    """Throttles the device's queue: what is launched in a `call` runs behind the thread. On a CPU it only reads the clock."""
 
     def __init__(self, mark: Callable[[], Mark] | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._mark = mark
@@ -40,8 +40,8 @@ class StreamThrottle:
 
     @contextmanager
     def call(self, took: Callable[[float], None]) -> Generator[None]:
-        """Have the device given one call; then wait until at most CALLS_AHEAD are under way. `took` hears how many seconds the
-        device was at this one when that is known: on a GPU after a later call or `drain`. It is not told of a call that raised.
+        """Launch one call in the block; then wait until at most CALLS_AHEAD are under way. `took` hears how many seconds the
+        device worked on it, once that is known: on a GPU after a later call or `drain`. It is not told of a call that raised.
         """
         if self._mark is None:
             began = self._clock()
@@ -56,7 +56,7 @@ class StreamThrottle:
             self._under_way.popleft().tell()
 
     def drain(self) -> None:
-        """Wait until all is done that was launched."""
+        """Wait until everything launched is done."""
         if self._mark is None:
             return
         self._marked(self._mark).synchronize()

@@ -1,4 +1,4 @@
-"""A coroutine that waits for the drawing thread."""
+"""A future for a coroutine that waits for the drawing thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.inference.engine.cancellation import CancelToken
 
 
 class ThreadFuture:
-    """Made on an event loop; `answer` and `fail` may come from any thread, and the first of them counts."""
+    """A future made on an event loop; `answer` and `fail` may come from any thread, and the first of them counts."""
 
     def __init__(self, control: CancelToken) -> None:
         self.control = control
@@ -25,7 +25,7 @@ class ThreadFuture:
         self._tell(lambda: self.future.set_exception(error))
 
     async def settled(self) -> None:
-        """Wait for an end although the waiting task is being cancelled, however often."""
+        """Wait for an end even if the waiting task is cancelled, any number of times."""
         while not self.future.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([self.future])
@@ -36,5 +36,5 @@ class ThreadFuture:
             if not self.future.done():
                 change()
 
-        with suppress(RuntimeError):  # a loop that is closed waits for nobody
+        with suppress(RuntimeError):  # on a closed loop nobody waits
             self._loop.call_soon_threadsafe(once)

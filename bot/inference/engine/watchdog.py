@@ -1,16 +1,16 @@
-"""Whether what the drawing thread does right now will ever end."""
+"""Detects work of the drawing thread that will probably never end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-HANGS, HANG_SECONDS = 100.0, 120.0  # what takes so many times its usual, and so many seconds at least, never ends
+HANGS, HANG_SECONDS = 100.0, 120.0  # a call counts as hung after max(120 s, 100 x its median)
 FIRST_CALLS_SECONDS = 1800.0  # the same while nothing is usual yet: kernels may be compiled
 
 
 class Watchdog:
-    """Written by the drawing thread, which nobody can interrupt, and asked from any thread."""
+    """Watches the drawing thread, which writes it and cannot be interrupted; any thread may ask."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -18,7 +18,7 @@ class Watchdog:
 
     @contextmanager
     def over(self, usual: float | None) -> Generator[None]:
-        """Watch what is done meanwhile; `usual` is how many seconds it takes, where that is known."""
+        """Watch the work in the block; `usual` is how many seconds it takes, if known."""
         self._begun = self._clock(), usual
         try:
             yield
@@ -26,7 +26,7 @@ class Watchdog:
             self._begun = None
 
     def hang(self) -> str | None:
-        """What to say of something that does not end, else None."""
+        """Returns a sentence about work that does not end, else None."""
         begun = self._begun
         if begun is None:
             return None

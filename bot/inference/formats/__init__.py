@@ -1,1 +1,1 @@
-"""What weight files hold, judged by their headers. Nothing here imports torch."""
+"""Judges the contents of weight files by their headers. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""What a model's file is, judged by its header alone, before gigabytes are read. Does not import torch."""
+"""Identifies a model's file by its header alone, before gigabytes are read. Does not import torch."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Scale:
 
 
 def check_checkpoint(file: Path, config: Path | None, *, has_vae: bool) -> None:
-    """Whether a single file is an SDXL model that can be read; `config` is the folder that describes it (None: SDXL itself),
-    `has_vae`: the VAE comes from elsewhere. Raises WeightsError.
+    """Raises WeightsError unless a single file is an SDXL model that can be read; `config` is the folder that describes it
+    (None: SDXL itself), `has_vae`: the VAE comes from elsewhere.
     """
     header = read_header(file)
     if not any(key.startswith(UNET_PREFIX) for key in header.shapes):
@@ -84,7 +84,7 @@ def check_checkpoint(file: Path, config: Path | None, *, has_vae: bool) -> None:
 
 
 def scales_of(header: Header) -> tuple[Scale, ...]:
-    """Of a single file whose weights are stored in fp8 with scales. Raises WeightsError, by name, for other quantised files."""
+    """Returns the scales of a single file with weights in fp8. Raises WeightsError, by name, for other quantised files."""
     _refuse_quantised(header)
     places_of = original_places(header)
     scales: list[Scale] = []
@@ -103,7 +103,7 @@ def scales_of(header: Header) -> tuple[Scale, ...]:
 
 
 def check_components(folder: Path, variant: str | None) -> None:
-    """Whether the parts of a complete diffusers folder are those of an SDXL model, unquantised. Raises WeightsError."""
+    """Raises WeightsError unless the parts of a complete diffusers folder are those of an SDXL model, unquantised."""
     for component in MODEL_COMPONENTS:
         config = read_json(folder / component / "config.json")
         settings: Any = config.get("quantization_config")
@@ -115,7 +115,7 @@ def check_components(folder: Path, variant: str | None) -> None:
 
 
 def check_vae(header: Header) -> None:
-    """Whether a file holds a VAE, alone or in a checkpoint. Raises WeightsError."""
+    """Raises WeightsError unless a file has a VAE, alone or in a checkpoint."""
     if not any(key in header.shapes for key in (VAE_DECODER, VAE_PREFIX + VAE_DECODER)):
         kind = adapter_kind(header)
         raise WeightsError(f"is {_named(kind)}, not a VAE" if kind else "is no VAE")
@@ -141,7 +141,7 @@ def _named(kind: str) -> str:
 
 
 def _what_else(header: Header) -> str:
-    """What a file without SDXL's UNet is, as the end of a sentence."""
+    """Returns the kind of a file without SDXL's UNet, as the end of a sentence."""
     if kind := adapter_kind(header):
         return f"is {_named(kind)}, not a model; a LoRA belongs into `loras`, and a style's file names it"
     if found := _other_architecture(header):
@@ -159,7 +159,7 @@ def _other_architecture(header: Header) -> str | None:
 
 
 def _compare_unet(header: Header, prefix: str, config: Mapping[str, Any]) -> None:
-    """With what its configuration says; an empty one is SDXL's."""
+    """Compare the UNet with its configuration; an empty one is SDXL's. Raises WeightsError."""
     wanted = config.get("cross_attention_dim", SDXL_WIDTH)
     shapes = (shape for key, shape in header.shapes.items() if key.startswith(prefix) and key.endswith(CROSS_ATTENTION))
     width = next((shape[1] for shape in shapes if len(shape) == 2), None)

@@ -1,4 +1,4 @@
-"""What a tensor of a LoRA file is, and which layer of the model it belongs to. Does not import torch."""
+"""Identifies the tensors of a LoRA file, and the layers of the model that they belong to. Does not import torch."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ PROCESSOR_NAMES: Mapping[str, str] = {
 }
 TEXT_MODEL = "text_model."  # transformers 5.6 took it out of one encoder's names and not out of the other's
 MAX_REASON = 300  # characters
-BUNDLE = "bundle_emb."  # what OneTrainer calls the embeddings that it puts beside a LoRA; the next part is a person's word
+BUNDLE = "bundle_emb."  # OneTrainer's name of the embeddings beside a LoRA; the next part is a person's word
 
 
 class LoraFormatError(Exception):
-    """Why a LoRA cannot be used, as the end of a sentence about the file; short, whatever names the file has."""
+    """Tells why a LoRA cannot be used, as the end of a sentence about the file; short, whatever names the file has."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(textwrap.shorten(reason, MAX_REASON, placeholder=" …"))
 
 
 class Part(StrEnum):
-    """What a tensor is to its layer."""
+    """The role of a tensor in its layer."""
 
     DOWN = "down"
     UP = "up"
@@ -92,14 +92,14 @@ ENDINGS: Mapping[Part, re.Pattern[str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerTensors:
-    """The keys of one layer's tensors; `name` is the layer's in the file."""
+    """The keys of one layer's tensors; `name` is the layer's name in the file."""
 
     name: str
     keys: Mapping[Part, str]
 
 
 def sort_keys(keys: Iterable[str]) -> tuple[list[LayerTensors], list[str]]:
-    """The tensors by their layers, and the keys that are none of a LoRA's. Raises AdapterFormatError."""
+    """Returns the tensors by their layers, and the keys that belong to no LoRA. Raises LoraFormatError."""
     layers: dict[str, dict[Part, str]] = {}
     others: list[str] = []
     for key in keys:
@@ -123,7 +123,7 @@ def _read(key: str) -> tuple[str, Part] | None:
 
 
 def layer_table(layers: Layers) -> Mapping[str, tuple[Place, ...]]:
-    """Every name that trainers give a layer of this model. A name without its component may mean several layers."""
+    """Returns every name that trainers give a layer of this model. A name without its component may mean several layers."""
     table: dict[str, list[Place]] = {}
     ours = layers_a_level(path for part, path in layers if part == "unet")
     for place in layers:

@@ -1,6 +1,6 @@
-"""Which LoRA files can be applied, layer by layer, judged by their headers alone. Does not import torch.
+"""Checks which LoRA files can be applied, layer by layer, by their headers alone. Does not import torch.
 
-What cannot be supported is refused by its name, and nothing is applied in half.
+An unsupported format is refused by its name, and no file is applied in part.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.inference.formats.model_layers import Layers, Place, text_width
 from bot.inference.formats.peft_settings import PeftSettings
 from bot.inference.formats.weights import Header, quantised_dtype
 
-# The part of a key's ending that names what a tensor is; a person's words never stand there.
+# The part of a key's ending that names what a tensor is; a person's words are never there.
 UNSUPPORTED: Mapping[str, str] = {
     "lora_mid": "LoCon with Tucker decomposition (LyCORIS)",
     "dora_scale": "DoRA",
@@ -54,7 +54,7 @@ CROSS_ATTENTION = ("to_k", "to_v")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerPart:
-    """What the file has for one layer of the model. `scale` is that of a layer without an alpha of its own."""
+    """The file's tensors for one layer of the model. `scale` is that of a layer without an alpha of its own."""
 
     place: Place
     tensors: LayerTensors
@@ -64,7 +64,7 @@ class LayerPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoraPlan:
-    """What of a file is applied. `strangers` are its layers that the model has not, `embeddings` what lies beside the LoRA."""
+    """The applied part of a file. `strangers` are layers that the model lacks, `embeddings` are those beside the LoRA."""
 
     parts: tuple[LayerPart, ...]
     strangers: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class LoraPlan:
 
 
 def plan_adapter(header: Header, layers: Layers) -> LoraPlan:
-    """`layers` are the model's. Raises AdapterFormatError."""
+    """Returns the plan for a model with these `layers`. Raises LoraFormatError."""
     tensors = check_format(header)
     _check_width(header, tensors, text_width(layers))
     table = layer_table(layers)
@@ -89,7 +89,7 @@ def plan_adapter(header: Header, layers: Layers) -> LoraPlan:
 
 
 def check_format(header: Header) -> list[LayerTensors]:
-    """What can be said without the model. Returns the layers that the file has a matrix for. Raises AdapterFormatError."""
+    """Check the file without the model. Returns the layers that it has a matrix for. Raises LoraFormatError."""
     layers, others = sort_keys(header.shapes)
     others = [key for key in others if not key.startswith(BUNDLE)]
     if (name := next(filter(None, map(_unsupported, others)), None)) is not None:
@@ -106,7 +106,7 @@ def check_format(header: Header) -> list[LayerTensors]:
 
 
 def _unsupported(key: str) -> str | None:
-    """The name of a format of which the key tells. Looks at its end only: the rest may be words of a person."""
+    """Returns the name of an unsupported format from a key. Looks at its end only: the rest may be a person's words."""
     if key in TEXTUAL_INVERSION:
         return "textual inversion"
     ends = key.split(".")[-3:]  # PEFT may put "default" and "weight" behind it
@@ -128,7 +128,7 @@ def _check_tensors(one: LayerTensors, header: Header) -> None:
 
 
 def _check_width(header: Header, tensors: Iterable[LayerTensors], wanted: int | None) -> None:
-    """Keys and values of the cross attention see the text, in kohya's spelling and in diffusers'."""
+    """Compare the width of the text that cross attention's keys and values see, in kohya's and diffusers' spelling."""
     for one in tensors:
         shape = header.shapes[one.keys[Part.DOWN]]
         sees_text = "attn2" in one.name and one.name.endswith(CROSS_ATTENTION)
@@ -142,7 +142,7 @@ def _is_foreign(name: str) -> bool:
 
 
 def _speaks_of_a_layer(key: str, table: Mapping[str, object]) -> bool:
-    """Whether the key begins with the name of a layer, so that what it says of it would be lost."""
+    """Returns whether the key begins with the name of a layer, so that dropping it would lose part of the LoRA."""
     parts = key.split(".")
     return not key.startswith(BUNDLE) and any(".".join(parts[:end]) in table for end in range(1, len(parts)))
 
@@ -159,8 +159,8 @@ def _part(one: LayerTensors, places: Sequence[Place], header: Header, layers: La
 
 
 def _fits(down: tuple[int, ...], up: tuple[int, ...], weight: tuple[int, ...]) -> bool:
-    """Whether `up` @ `down` is a weight of this shape: `down` has the kernel, as its own dimensions or flattened; `up` has one
-    pixel.
+    """Returns whether `up` @ `down` has this weight's shape: `down` has the kernel, as dimensions of its own or flattened; `up`
+    has one pixel.
     """
     if len(down) < 2 or len(up) < 2 or down[0] < 1:
         return False
@@ -170,7 +170,7 @@ def _fits(down: tuple[int, ...], up: tuple[int, ...], weight: tuple[int, ...]) -
 
 
 def _check_once(parts: Iterable[LayerPart]) -> None:
-    """Two names of one layer would add up, which no trainer means."""
+    """Raises LoraFormatError if two names mean one layer; they would add up, which no trainer means."""
     seen: dict[Place, str] = {}
     for part in parts:
         if part.place in seen:
@@ -179,13 +179,13 @@ def _check_once(parts: Iterable[LayerPart]) -> None:
 
 
 def _embeddings(keys: Iterable[str]) -> tuple[str, ...]:
-    """The names that a person gave the embeddings of a bundle; the last part of a key says which text encoder's it is."""
+    """Returns the names that a person gave a bundle's embeddings; the last part of a key says which text encoder's it is."""
     names = (key.removeprefix(BUNDLE).removesuffix(".*").rpartition(".")[0] for key in keys if key.startswith(BUNDLE))
     return tuple(dict.fromkeys(names))
 
 
 def adapter_kind(header: Header) -> str | None:
-    """What kind of LoRA, or of something like it, the file is; None where it is none."""
+    """Returns what kind of LoRA, or of something like it, the file is; None if it is none."""
     try:
         layers, others = sort_keys(header.shapes)
     except LoraFormatError:

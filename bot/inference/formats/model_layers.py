@@ -26,7 +26,7 @@ LOOKED_UP = ("token_embedding", "position_embedding")  # tables, not layers
 
 
 def layers_of_folder(folder: Path, variant: str | None) -> Layers:
-    """Of a folder in diffusers layout. Raises WeightsError."""
+    """Returns the layers of a folder in diffusers layout. Raises WeightsError."""
     return {
         (component, key.removesuffix(WEIGHT)): shape
         for component in COMPONENTS
@@ -37,7 +37,7 @@ def layers_of_folder(folder: Path, variant: str | None) -> Layers:
 
 
 def layers_of_checkpoint(header: Header) -> Layers:
-    """Of a single file in the original layout."""
+    """Returns the layers of a single file in the original layout."""
     found: dict[Place, tuple[int, ...]] = {}
     places_of = original_places(header)
     for key, shape in header.shapes.items():
@@ -47,13 +47,13 @@ def layers_of_checkpoint(header: Header) -> Layers:
 
 
 def is_layer(path: str, shape: tuple[int, ...]) -> bool:
-    """Whether a weight of this shape is a matrix's or a convolution's."""
+    """Returns whether a weight of this shape is a matrix's or a convolution's."""
     return len(shape) in {2, 4} and path.rpartition(".")[2] not in LOOKED_UP
 
 
 def original_places(header: Header) -> Callable[[str], tuple[Place, ...]]:
-    """A function that says whose weight a tensor of this single file is: of several layers where it holds theirs behind one
-    another, of none where it is no weight.
+    """Returns a function from the name of a tensor in this single file to the layers whose weights it has: several if it stacks
+    theirs, none if it is no weight.
     """
     layers = layers_a_level_of_original(key.removeprefix(UNET_PREFIX) for key in header.shapes if key.startswith(UNET_PREFIX))
 
@@ -74,5 +74,5 @@ def original_places(header: Header) -> Callable[[str], tuple[Place, ...]]:
 
 
 def text_width(layers: Layers) -> int | None:
-    """Of the text that the UNet sees: 2048 for SDXL."""
+    """Returns the width of the text that the UNet sees: 2048 for SDXL."""
     return next((shape[1] for (part, path), shape in layers.items() if part == "unet" and path.endswith("attn2.to_k")), None)

@@ -1,7 +1,7 @@
-"""The names that SDXL's original code gives its layers, against those of diffusers. Does not import torch.
+"""Translates between the names of layers in SDXL's original code and in diffusers. Does not import torch.
 
-Checkpoints in one file and most LoRAs have the original ones (github.com/Stability-AI/generative-models, `openaimodel.py`;
-the second text encoder's are open_clip's).
+Checkpoints in one file and most LoRAs have the original ones (github.com/Stability-AI/generative-models, `openaimodel.py`; the
+second text encoder's are open_clip's).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PATH_OF_END = {original: ours for ours, original in ENDS.items()}
 
 
 def unet_name(path: str, layers: int) -> str:
-    """The original name of a layer of diffusers' UNet, with `layers` ResNets a level. Raises ValueError."""
+    """Returns the original name of a layer of diffusers' UNet, with `layers` ResNets a level. Raises ValueError."""
     if path in ENDS:
         return ENDS[path]
     if match := re.fullmatch(r"mid_block\.(resnets|attentions)\.(\d)\.(.+)", path):
@@ -57,7 +57,7 @@ def unet_name(path: str, layers: int) -> str:
 
 
 def unet_path(name: str, layers: int) -> str:
-    """The inverse of `unet_name`; an upsampler's second number may be any (1 where its level has no attention). Raises
+    """Returns the inverse of `unet_name`; an upsampler's second number may be any (1 where its level has no attention). Raises
     ValueError.
     """
     if name in _PATH_OF_END:
@@ -81,19 +81,19 @@ def unet_path(name: str, layers: int) -> str:
 
 
 def layers_a_level(paths: Iterator[str]) -> int:
-    """How many ResNets the first level has, of all paths of diffusers' UNet."""
+    """Returns how many ResNets the first level has, given all paths of diffusers' UNet."""
     numbers = (re.match(r"down_blocks\.0\.resnets\.(\d+)\.", path) for path in paths)
     return 1 + max((int(match[1]) for match in numbers if match), default=0)
 
 
 def layers_a_level_of_original(names: Iterator[str]) -> int:
-    """The same, of all original names: behind each level but the last stands what halves its size."""
+    """Returns the same, given all original names: each level but the last is followed by what halves its size."""
     numbers = (re.match(r"input_blocks\.(\d+)\.0\.op", name) for name in names)
     return min((int(match[1]) for match in numbers if match), default=3) - 1
 
 
 def second_encoder_paths(name: str) -> tuple[str, ...]:
-    """The layers whose weights a tensor of the second text encoder holds, without the prefix: one, three, or none."""
+    """Returns the layers, one, three or none, whose weights are in a tensor of the second text encoder (without its prefix)."""
     number, _, rest = name.partition(".")
     parts = PARTS_OF_JOINED if rest == JOINED else (OPEN_CLIP[rest],) if rest in OPEN_CLIP else ()
     return tuple(f"encoder.layers.{number}.{part}" for part in parts)

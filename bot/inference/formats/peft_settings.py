@@ -1,4 +1,4 @@
-"""What PEFT was told of a LoRA, as diffusers writes it into a file's header. Does not import torch.
+"""PEFT's settings of a LoRA, as diffusers writes them into a file's header. Does not import torch.
 
 The rules are PEFT's own (`LoraConfig`): a scale is alpha / rank, or alpha / sqrt(rank) with rsLoRA, and patterns give single
 layers another alpha.
@@ -24,12 +24,12 @@ class PeftSettings:
     """The settings of a whole file; without any, every layer has the scale 1."""
 
     def __init__(self, metadata: Mapping[str, str]) -> None:
-        """Raises AdapterFormatError."""
+        """Raises LoraFormatError."""
         self._notes = _read(metadata.get(NOTES))
         self._patterns = {part: _patterns(_table(self._setting(part, "alpha_pattern"))) for part in COMPONENTS}
 
     def scale(self, place: Place, rank: int) -> float:
-        """Of a layer that has no alpha of its own. Raises AdapterFormatError."""
+        """Returns the scale of a layer that has no alpha of its own. Raises LoraFormatError."""
         alpha = self._alpha(place, rank)
         if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
             raise LoraFormatError(f"is damaged: its {NOTES} have no number as the alpha of {place[1]}")
@@ -46,21 +46,21 @@ class PeftSettings:
         return rank if alpha is None else alpha
 
     def _setting(self, component: str, name: str) -> Any:
-        """The component's, else what is said for the whole file."""
+        """Returns the component's setting, else the whole file's."""
         return self._notes.get(f"{component}.{name}", self._notes.get(name))
 
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """Its place among the patterns, of which the first that matches counts, and the alpha."""
+    """A pattern's place in their order, of which the first that matches counts, and its alpha."""
 
     number: int
     alpha: object
 
 
 def _patterns(table: Mapping[str, Any]) -> Mapping[str, _Pattern]:
-    """By the name that matches: whole or its end behind a point, and behind ^ whole only. A regular expression from a file
-    could take for ever, so only names are read.
+    """Returns patterns by the name that they match: in full, or its end behind a point; behind ^ in full only. A regular
+    expression from a file could run for ever, so only names are read.
     """
     found: dict[str, _Pattern] = {}
     for number, (pattern, alpha) in enumerate(table.items()):

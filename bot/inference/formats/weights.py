@@ -1,7 +1,7 @@
-"""Weights files, looked at without loading them: safetensors headers, and whether a diffusers folder is complete.
+"""Reads weights files without loading them: safetensors headers, and whether a diffusers folder is complete.
 
 Format: an 8-byte length, a JSON header with every tensor's shape and place, then the data (github.com/huggingface/safetensors).
-A file that was cut off or has bytes too many is noticed by its length; changed bytes inside the data are not.
+A file that was cut off or has extra bytes is noticed by its length; changed bytes inside the data are not.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ COMPONENT_LIBRARIES = frozenset({"diffusers", "transformers"})
 PIPELINE_CLASSES = frozenset({"StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline"})
 LFS_POINTER = b"version https://git-lfs"
 GGUF = b"GGUF"
-PLAIN_DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})  # each number stands for itself
+PLAIN_DTYPES = frozenset({"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"})  # numbers that need no scale or table
 
 
 class WeightsError(Exception):
-    """What is wrong with a file or folder, as the end of a sentence that starts with its path."""
+    """Tells what is wrong with a file or folder, as the end of a sentence that starts with its path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ def read_header(path: Path) -> Header:
 
 
 def quantised_dtype(dtype: str) -> str | None:
-    """The type, where its numbers mean nothing without tables or scales beside them."""
+    """Returns the type if its numbers mean nothing without tables or scales beside them, else None."""
     return None if dtype in PLAIN_DTYPES else dtype
 
 
@@ -90,7 +90,7 @@ def check_folder(folder: Path, variant: str | None) -> None:
 
 
 def component_files(folder: Path, variant: str | None) -> list[Path]:
-    """The weights of one component: those of the variant, else the plain ones. Raises WeightsError when there are none."""
+    """Returns a component's weights files: the variant's, else the plain ones. Raises WeightsError when there are none."""
     files = sorted(folder.glob("*.safetensors"))
     plain = [file for file in files if "." not in file.stem]
     wanted = [file for file in files if variant is not None and re.search(rf"\.{re.escape(variant)}(-|$)", file.stem)]
@@ -102,12 +102,12 @@ def component_files(folder: Path, variant: str | None) -> list[Path]:
 
 
 def has_variant(folder: Path, variant: str) -> bool:
-    """Whether the UNet, the largest part, comes in this variant."""
+    """Returns whether the UNet, the largest part, comes in this variant."""
     return any(re.search(rf"\.{re.escape(variant)}(-|$)", file.stem) for file in (folder / "unet").glob("*.safetensors"))
 
 
 def file_sha256(path: Path, *, skip_header: bool = False) -> str:
-    """SHA-256 in hexadecimal; without the header it is what A1111 and Civitai call a LoRA's hash (AutoV3, 12 digits)."""
+    """Returns the SHA-256 in hexadecimal; without the header it is A1111's and Civitai's hash of a LoRA (AutoV3, 12 digits)."""
     with path.open("rb") as file:
         if skip_header:
             file.seek(8 + int.from_bytes(file.read(8), "little"))
@@ -122,7 +122,7 @@ def _named(file: Path, folder: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A configuration that belongs to weights. Raises WeightsError."""
+    """Returns a configuration that belongs to weights. Raises WeightsError."""
     try:
         value: object = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

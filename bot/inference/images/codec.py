@@ -1,4 +1,4 @@
-"""Picture files in and out, with Pillow, on threads of their own."""
+"""Reads and writes picture files with Pillow, on threads of its own."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from bot.messages import translatable
 from bot.pools import Pool
 
 STRANGERS_THREADS = 2  # the largest file that is taken needs about 150 MB while it is read
-STRANGERS_NICENESS = 5  # where the cores are busy, what is drawn comes first, and an upload still gets a quarter of a core
+STRANGERS_NICENESS = 5  # on busy cores the drawing comes first, and an upload still gets a quarter of a core
 OWN_THREADS = 2
 MAX_PARAMETERS = 50_000  # characters; our own have a few thousand at most
-MAX_JSON_BYTES = 250_000  # as UTF-8: what is read back from the file that it is shown in (cogs/_uploads)
+MAX_JSON_BYTES = 250_000  # as UTF-8: the most that is read back from the file that shows it (cogs/_uploads)
 QUALITIES = (90, 80, 70)
 SHRINK = 0.8
 TOO_LARGE = translatable("This picture is too large. I can take up to {limit:g} megapixels. Make it smaller.")
@@ -33,8 +33,8 @@ MIN_SIDE = 64
 
 
 class PillowCodec:
-    """Implements ports.ImageCodec. Strangers' files have threads apart from those for our own: nobody's upload, however many
-    and however large, holds a finished picture up.
+    """Implements ports.ImageCodec. Strangers' files have other threads than our own: uploads, however many and however large,
+    delay no finished picture.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class PillowCodec:
         return await self._own.run(_fit, file, max_bytes)
 
     async def close(self) -> None:
-        """Waits for the files that are being read or made smaller."""
+        """Wait for the files that are being read or made smaller."""
         await self._strangers.close()
         await self._own.close()
 
@@ -73,7 +73,7 @@ def _read_upload(data: bytes, width: int, height: int) -> Upload:
 
 
 def _read_parameters(data: bytes) -> str | None:
-    """The first text that somebody here understands; else the first of those that do not stand there by chance.
+    """Returns the first text that is understood as parameters; else the first that is not understood.
 
     Each has a bound (`bot.inference.images.png_chunks`), and pixels are decoded only to look for a text in an alpha channel.
     """
@@ -97,12 +97,12 @@ def _read_parameters(data: bytes) -> str | None:
 
 
 def _is_too_long(text: str) -> bool:
-    """What has many characters may still be JSON, in which programs write more than what was drawn."""
+    """Returns whether a text is too long; JSON may be long, as some programs write more than the parameters."""
     return len(text) > MAX_PARAMETERS and not (looks_like_json(text) and len(text.encode(errors="replace")) <= MAX_JSON_BYTES)
 
 
 def _opened(data: bytes) -> Image.Image:
-    """Only the header is read here, so that its size can be judged before memory is spent."""
+    """Returns the picture with only its header read, so that its size can be judged before memory is spent."""
     if len(data) > MAX_UPLOAD_BYTES:
         raise InvalidRequestError(
             "This picture has {size:.1f} MiB, and I can take up to {limit} MiB. Make it smaller.",
@@ -128,16 +128,16 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _covering(image: Image.Image, width: int, height: int) -> Image.Image:
-    """`image` upright, with the pixels that cover `width` x `height` around its centre, in that size.
+    """Returns `image` upright, as the pixels that cover `width` x `height` around its centre, in that size.
 
     No more than the file's own pixels and one copy are in memory at once: Pillow decodes a JPEG in a half or a quarter of its
-    size where that suffices, and transparency and colours are seen to in the small picture.
+    size where that suffices, and transparency and colours are converted in the small picture.
     """
     longer = max(width, height)
     image.draft(None, (longer, longer))  # before it is turned, so either side may become the longer one
     image = eight_bits(image)
     if image.has_transparency_data:
-        image = image.convert("RGBA").convert("RGBa")  # so that no colour of what is seen through bleeds into its surroundings
+        image = image.convert("RGBA").convert("RGBa")  # so that no colour of transparent pixels bleeds into their surroundings
     elif image.mode not in {"RGB", "L"}:
         image = image.convert("RGB")
     ImageOps.exif_transpose(image, in_place=True)
@@ -160,7 +160,7 @@ def _fit(file: ImageFile, max_bytes: int) -> ImageFile:
 
 
 def _ever_smaller(image: Image.Image) -> Iterator[tuple[Image.Image, int]]:
-    """First lower qualities, then fewer pixels."""
+    """Yields versions with ever lower quality, then with fewer pixels."""
     for quality in QUALITIES:
         yield image, quality
     while min(image.size) > MIN_SIDE:

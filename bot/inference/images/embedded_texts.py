@@ -1,7 +1,7 @@
-"""The texts in a stranger's picture that may say how it was made, wherever programs put them; the surest first.
+"""Finds the texts in a stranger's picture that may say how it was made, wherever programs put them; the surest first.
 
-PNG text: A1111 and many more `parameters`; InvokeAI, NovelAI and ComfyUI keys of their own. Exif: the comment, in any encoding
-that is met. Alpha: NovelAI hides a text in the lowest bits of what is transparent.
+PNG text: A1111 and many more `parameters`; InvokeAI, NovelAI and ComfyUI keys of their own. Exif: the comment, in any known
+encoding. Alpha: NovelAI hides a text in the lowest bits of the transparency.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ NOVELAI = ("Software", "Description", "Comment")
 WHOLE = (PARAMETERS, "invokeai_metadata", "sd-metadata", "generation_data", "prompt", "workflow")
 KEYS = frozenset({*WHOLE, *NOVELAI})
 DESCRIPTION, MAKE, MODEL, XP_COMMENT = 0x010E, 0x010F, 0x0110, 0x9C9C  # Exif 2.3, and Windows Explorer's own
-HIDDEN = {b"stealth_pnginfo": False, b"stealth_pngcomp": True}  # what a hidden text begins with, and whether it is packed
+HIDDEN = {b"stealth_pnginfo": False, b"stealth_pngcomp": True}  # the beginning of a hidden text, and whether it is packed
 MARK_BITS, LENGTH_BITS = 8 * len(b"stealth_pnginfo"), 32
 GZIP = zlib.MAX_WBITS | 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A text in a picture. `is_sure`: it stands where only programs that draw write; else it may be about anything."""
+    """A text in a picture. `is_sure`: only programs that draw write it there; else it may be about anything."""
 
     text: str
     is_sure: bool
 
 
 def notes_in(data: bytes, image: Image.Image) -> Iterator[Note]:
-    """All that there are. The pixels are decoded only where the picture has an alpha channel, and only when the last note is
-    asked for. Never raises: what hostile data make Pillow raise means that they say nothing.
+    """Yields all notes. The pixels are decoded only where the picture has an alpha channel, and only when the last note is
+    asked for. Never raises: data that makes Pillow raise counts as empty.
     """
     for source in (_of_png, _of_exif, _of_alpha):
         yield from _quietly(source, data, image)
@@ -82,7 +82,7 @@ def _of_exif(data: bytes, image: Image.Image) -> Iterator[Note]:
 
 
 def _of_alpha(data: bytes, image: Image.Image) -> Iterator[Note]:
-    """Column by column from the left, a bit a pixel: mark, length in bits, text."""
+    """Yields the note in the alpha channel, read column by column from the left, a bit a pixel: mark, length in bits, text."""
     del data
     if image.mode != "RGBA":
         return
@@ -97,7 +97,7 @@ def _of_alpha(data: bytes, image: Image.Image) -> Iterator[Note]:
 
 
 def _hidden_bytes(alpha: Image.Image, start: int, bits: int) -> bytes:
-    """Whole bytes of the lowest bits, as many as there are."""
+    """Returns whole bytes of the lowest bits, as many as there are."""
     columns = min(alpha.width, -(-(start + bits) // alpha.height))
     left = min(start // alpha.height, alpha.width)
     if columns <= left:

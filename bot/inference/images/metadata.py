@@ -1,4 +1,4 @@
-"""What a picture file says about itself: how it was made, and that a model made it."""
+"""Reads and writes a picture file's metadata: how it was made, and that a model made it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot import __version__
 
 PARAMETERS = "parameters"  # the PNG text key that A1111 introduced
 XMP_KEY = "XML:com.adobe.xmp"
-PILLOWS_OWN = -1  # its strategy for zlib: what comes again is looked for anywhere
+PILLOWS_OWN = -1  # its strategy for zlib: repetitions are searched anywhere
 BANDS = (0.2, 0.4, 0.6, 0.8)  # of the height: where a picture is tried, each a twenty-fourth of it
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286  # Exif 2.3: the sub-directory, and the comment in it
 UNICODE_MARK, ASCII_MARK, JIS_MARK, UNDEFINED_MARK = b"UNICODE\0", b"ASCII\0\0\0", b"JIS\0\0\0\0\0", bytes(8)
@@ -34,7 +34,7 @@ XMP = f"""<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 
 def encode_png(image: Image, parameters: str) -> bytes:
-    """PNG with the parameters as text and the XMP mark."""
+    """Returns a PNG with the parameters as text and the XMP mark."""
     info = PngInfo()
     info.add_text(PARAMETERS, parameters)  # Pillow writes iTXt by itself where Latin-1 does not do
     info.add_itxt(XMP_KEY, XMP)
@@ -44,7 +44,7 @@ def encode_png(image: Image, parameters: str) -> bytes:
 
 
 def packing(image: Image) -> int:
-    """Pillow's `compress_type`: Z_RLE, which looks for runs only, where that packs the picture's bands as small.
+    """Returns Pillow's `compress_type`: Z_RLE, which looks for runs only, if it packs the picture's bands as small.
 
     Paint with a grain has no patterns that are worth the search, which takes three to five times as long; writing and flat
     shapes have. (zlib's manual, deflateInit2.)
@@ -65,7 +65,7 @@ def _packed_size(image: Image, strategy: int) -> int:
 
 
 def encode_webp(image: Image, parameters: str | None, quality: int) -> bytes:
-    """Lossy WebP with the same metadata, the parameters as Exif UserComment; None: no metadata at all."""
+    """Returns a lossy WebP with the same metadata, the parameters as Exif UserComment; None: no metadata at all."""
     buffer = io.BytesIO()
     if parameters is None:
         image.save(buffer, "WEBP", quality=quality)
@@ -75,7 +75,7 @@ def encode_webp(image: Image, parameters: str | None, quality: int) -> bytes:
 
 
 def read_parameters(image: Image) -> str | None:
-    """The parameters inside a picture of ours, or another whose text Pillow has read; None where there are none."""
+    """Returns the parameters in a picture of ours, or in another whose text Pillow has read; None if there are none."""
     text = image.info.get(PARAMETERS)
     if isinstance(text, str):
         return text
@@ -83,10 +83,10 @@ def read_parameters(image: Image) -> str | None:
 
 
 def comment_text(value: object) -> str:
-    """An Exif comment without the NULs that fill it up; "" for what is no text.
+    """Returns an Exif comment without the NULs that fill it up; "" for a value that is no text.
 
-    Programs write the code that Exif wants in front of it, or none; and behind any code UTF-8 as well as UTF-16 of either
-    order of bytes, with a mark for it or without. Pillow hands text out that it took for Latin-1.
+    Programs write the code that Exif wants in front of it, or none; and behind any code UTF-8 as well as UTF-16 of either byte
+    order, with a mark for it or without. Pillow returns text that it took for Latin-1.
     """
     if isinstance(value, str):
         try:
@@ -102,8 +102,8 @@ def comment_text(value: object) -> str:
 
 
 def _decoded(text: bytes) -> str:
-    """Where no mark tells: NULs inside are the high bytes of UTF-16, which are 0 in most of such a text."""
-    even = text + b"\0" * (len(text) % 2)  # Pillow takes one NUL from the end of what it takes for text
+    """Returns the text if no mark tells its encoding: NULs inside are high bytes of UTF-16, mostly 0 in such a text."""
+    even = text + b"\0" * (len(text) % 2)  # Pillow takes one NUL from the end of a value that it takes for text
     if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return even.decode("utf-16", errors="replace")
     inside = text.rstrip(b"\0")

@@ -1,4 +1,4 @@
-"""A picture file as a person sees it: 8 bits a channel, no palette, nothing behind it. All on the caller's thread."""
+"""Normalises a picture file to what a person sees: 8 bits a channel, no palette, no background. All on the caller's thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GREY, COLOUR = 0, 2  # types of a PNG
 
 
 def opened(data: bytes) -> Image.Image:
-    """The file's first picture, of which nothing but the header was read. Raises what Pillow raises for what is none."""
+    """Returns the file's first picture, with only the header read. Raises Pillow's errors for other files."""
     data = lean(data)
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if data.startswith(SIGNATURE) and "transparency" in image.info:
@@ -23,7 +23,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """As L, RGB, RGBA or another mode of 8 bits a channel, in which what is transparent stays so."""
+    """Returns the picture as L, RGB, RGBA or another mode of 8 bits a channel, in which transparency is kept."""
     if not image.mode.startswith("I"):
         return image
     import numpy as np  # few pictures need it, and a start does not wait for it
@@ -38,7 +38,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """RGB; what is transparent becomes white."""
+    """Returns the picture as RGB; transparent pixels become white."""
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
@@ -48,7 +48,7 @@ def on_white(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits_of(hidden: object, *, depth: int, kind: int) -> object:
-    """The colour that is transparent, as large as Pillow's pixels are: it scales these to 8 bits, and that at depth 1 alone."""
+    """Returns the transparent colour, scaled as Pillow scales pixels to 8 bits; it scales the colour at depth 1 alone."""
     if kind == GREY and depth in {2, 4} and isinstance(hidden, int):
         return hidden * 255 // (2**depth - 1)
     if kind == COLOUR and depth > 8 and isinstance(hidden, tuple):

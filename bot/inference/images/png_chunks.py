@@ -1,8 +1,8 @@
-"""The chunks that a PNG is made of (PNG specification, third edition, 5.3): the words in them, and a file without those that no
-pixel depends on.
+"""Reads a PNG's chunks (PNG specification, third edition, 5.3): their texts, and a copy of the file without those that no pixel
+depends on.
 
 Pillow refuses a whole file for one chunk of text or colours that unpacks to more than 1 MiB, though no viewer does. Nothing
-here raises, nothing checks sums, and no more is unpacked than is read.
+here raises or checks sums, and no more is unpacked than is read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-KEPT = frozenset({b"tRNS", b"eXIf"})  # of the chunks that a reader may leave out: what is transparent, and which way is up
+KEPT = frozenset({b"tRNS", b"eXIf"})  # optional chunks that matter: transparency and orientation
 MAX_CHUNKS = 50_000  # beyond that nothing is looked at; a file of 10 MiB in pieces of 8 KiB has 1,300
 MAX_TEXT_BYTES = 1 << 20  # of one text, unpacked
 MAX_KEY = 79  # bytes, by the specification
@@ -22,7 +22,7 @@ ANCILLARY = 0x20  # this bit of the first letter: the chunk may be left out
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Where a chunk lies in its file: `start` at its length, `end` behind its sum; what it holds is 8 and 4 bytes inside."""
+    """A chunk's place in its file: `start` at its length, `end` behind its sum; its content is 8 and 4 bytes inside."""
 
     kind: bytes
     start: int
@@ -33,7 +33,7 @@ class Chunk:
 
 
 def chunks(data: bytes) -> Iterator[Chunk]:
-    """As far as they are whole; none of a file that is no PNG."""
+    """Yields the chunks, as far as they are whole; none of a file that is no PNG."""
     position = len(SIGNATURE)
     if not data.startswith(SIGNATURE):
         return
@@ -49,7 +49,7 @@ def chunks(data: bytes) -> Iterator[Chunk]:
 
 
 def lean(data: bytes) -> bytes:
-    """The file without chunks that may be left out, and are not KEPT; other files, and what cannot be followed, unchanged."""
+    """Returns the file without optional chunks that are not KEPT; other files, and unreadable ones, unchanged."""
     parts: list[bytes] = []
     kept = 0
     found = list(chunks(data))
@@ -63,7 +63,7 @@ def lean(data: bytes) -> bytes:
 
 
 def texts(data: bytes, keys: frozenset[str]) -> dict[str, str]:
-    """The texts of a PNG by their keys, in front of the pixels and behind; of a key that comes twice, the first.
+    """Returns a PNG's texts by their keys, in front of the pixels and behind; of a key that comes twice, the first.
 
     Each ends at MAX_TEXT_BYTES.
     """
@@ -77,12 +77,12 @@ def texts(data: bytes, keys: frozenset[str]) -> dict[str, str]:
 
 
 def exif(data: bytes) -> bytes | None:
-    """What is in its Exif chunk."""
+    """Returns the content of its Exif chunk."""
     return next((chunk.body(data) for chunk in chunks(data) if chunk.kind == b"eXIf"), None)
 
 
 def unpacked(data: bytes, *, wbits: int = zlib.MAX_WBITS) -> bytes:
-    """At most MAX_TEXT_BYTES of what zlib packed, as far as it is sound."""
+    """Returns at most MAX_TEXT_BYTES of what zlib packed, up to the first fault."""
     try:
         return zlib.decompressobj(wbits).decompress(data, MAX_TEXT_BYTES)
     except zlib.error:
@@ -90,7 +90,7 @@ def unpacked(data: bytes, *, wbits: int = zlib.MAX_WBITS) -> bytes:
 
 
 def _text(kind: bytes, body: bytes) -> str:
-    """Programs write UTF-8 into each of the kinds, whatever the specification says."""
+    """Returns the text; programs write UTF-8 into each of the kinds, whatever the specification says."""
     if kind == b"zTXt":
         body = unpacked(body[1:])
     elif kind == b"iTXt":

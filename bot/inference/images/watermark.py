@@ -1,4 +1,4 @@
-"""The invisible watermark of Stable Diffusion XL, where the operator wants it. Importing this module imports torch."""
+"""Adds the invisible watermark of Stable Diffusion XL, if the operator wants it. Importing this module imports torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LEAST_PIXELS = 256 * 256  # imwatermark takes no smaller pictures (WatermarkEnco
 
 
 class Watermark:
-    """Lays diffusers' 48 bits over pictures: the same for all, so they say "a model drew this" and nothing of a member. Used by
-    several threads.
+    """Adds diffusers' 48 bits to pictures: the same for all, so they say "a model drew this" and nothing about a member. Used
+    by several threads.
     """
 
     def __init__(self) -> None:

@@ -1,1 +1,1 @@
-"""From a profile's files to a loaded model on its device."""
+"""Loads a model onto its device, from a profile's files."""

@@ -1,4 +1,4 @@
-"""A model's UNet and VAE in bfloat16, channels last, between others that stay in float32."""
+"""Runs a model's UNet and VAE in bfloat16, channels last, between others that stay in float32."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ TEXT = "encoder_hidden_states"
 
 
 def lower(pipeline: Any) -> None:
-    """Have UNet and VAE compute in bfloat16, channels last. They take and give float32 as before, so latents, samplers and text
-    encoders know nothing of it.
+    """Make UNet and VAE compute in bfloat16, channels last. They take and return float32 as before, so latents, samplers and
+    text encoders are unaffected.
     """
     for layer in pipeline.unet.modules():
         if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d):
@@ -28,7 +28,7 @@ def lower(pipeline: Any) -> None:
 
 
 def lower_unet(unet: Any) -> None:
-    """The same of a UNet alone, which is to have no LoRAs."""
+    """Do the same for a UNet alone, which is to have no LoRAs."""
     unet.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
     speak_float32(unet, unet, layout=torch.channels_last)
     for norm in unet.modules():
@@ -37,8 +37,8 @@ def lower_unet(unet: Any) -> None:
 
 
 def _reckon_in_float32(norm: torch.nn.GroupNorm) -> None:
-    """In bfloat16, channels last, torch 2.13 takes 3 to 5 times as long for few pixels with many channels as in float32, casts
-    there and back included; a step of the shipped model is 6 % shorter so.
+    """Compute the norm in float32: in bfloat16, channels last, torch 2.13 takes 3 to 5 times as long for few pixels with many
+    channels, casts included; a step of the shipped model is 6 % shorter this way.
     """
     norm.float()
     norm.register_forward_pre_hook(lambda _, given: (given[0].float(),))
@@ -46,11 +46,11 @@ def _reckon_in_float32(norm: torch.nn.GroupNorm) -> None:
 
 
 def speak_float32(first: Any, last: Any, *, layout: torch.memory_format = torch.preserve_format) -> None:
-    """Cast what goes into one module and comes out of the other: the image, and a UNet's text. Its times and sizes are numbers
-    with more digits than bfloat16 has, and are cast by the UNet when they are waves.
+    """Cast the input of one module and the output of the other: the image, and a UNet's text. Its times and sizes are numbers
+    with more digits than bfloat16 has; the UNet casts them once they are waves.
 
-    The weights' type is asked for at each call, of the module that is called: a picture that came out empty is decoded once
-    more by a copy in float32.
+    The weights' type is read at each call, from the module that is called: a picture that came out empty is decoded once more
+    by a copy in float32.
     """
 
     def cast_in(module: Any, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

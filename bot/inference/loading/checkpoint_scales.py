@@ -1,4 +1,4 @@
-"""Weights that a single file stores in fp8 with a scale beside each: given their size again. Imports torch."""
+"""Rescales weights that a single file stores in fp8 with a scale beside each. Imports torch."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ def apply_scales(pipeline: Any, file: Path, scales: Sequence[Scale]) -> None:
 
 
 def _weight(module: Any, path: str) -> torch.Tensor:
-    """transformers 5.6 keeps one text encoder's layers below `text_model`, and the other's not."""
+    """Returns the layer's weight; transformers 5.6 keeps one text encoder's layers below `text_model`, but not the other's."""
     return getattr(module, "text_model", module).get_submodule(path).weight

@@ -1,4 +1,4 @@
-"""torch.compile for UNet and VAE, where the operator wants it."""
+"""Compiles UNet and VAE with torch.compile, if the operator wants it."""
 
 # torch is partly unannotated.
 # pyright: reportPrivateUsage=false
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 
 def keep_compiled_code(folder: Path) -> None:
-    """Have inductor keep what it compiles there, so that only the first start takes long. The environment's own word wins."""
+    """Make inductor keep compiled code in `folder`, so that only the first start is slow. The environment's value wins."""
     os.environ.setdefault(CACHE_VARIABLE, str(folder.resolve()))  # noqa: TID251  # told, not read: torch has no other way
 
 
 def compile_model(pipeline: Any, probe: Callable[[], object], *, backend: str = "inductor") -> bool:
     """Compile UNet and decoder in place for shapes that never change within a graph; merged LoRAs change no graph.
 
-    `probe` calls the UNet once. Where that fails, for want of a compiler say, both are as they were, the log says why, and the
-    answer is False: a picture drawn slowly is better than none.
+    `probe` calls the UNet once. If that fails, for lack of a compiler say, both are restored, the log says why, and False is
+    returned: a picture drawn slowly is better than none.
     """
     torch._dynamo.config.recompile_limit = GRAPHS
     options: dict[str, Any] = {"backend": backend, "dynamic": False}
@@ -46,7 +46,7 @@ def compile_model(pipeline: Any, probe: Callable[[], object], *, backend: str = 
     except Exception as error:  # noqa: BLE001  # whatever a compiler meets
         logger.warning("torch.compile does not work here; drawing goes on without it: %s", _first_line(error))
         for part in parts:
-            part._compiled_call_impl = None  # what Module.compile sets
+            part._compiled_call_impl = None  # set by Module.compile
         return False
     return True
 

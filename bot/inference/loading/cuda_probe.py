@@ -1,4 +1,4 @@
-"""Is there an NVIDIA GPU, and how large is it? Asked before torch is imported, which takes seconds."""
+"""Tells whether there is an NVIDIA GPU, and how large, without importing torch, which takes seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def cuda_device_count() -> int:
-    """GPUs that the driver sees; 0 without a driver (CUDA driver API: cuInit, cuDeviceGetCount)."""
+    """Returns how many GPUs the driver sees; 0 without a driver (CUDA driver API: cuInit, cuDeviceGetCount)."""
     try:
         driver = _driver()
         count = ctypes.c_int(0)
@@ -19,7 +19,7 @@ def cuda_device_count() -> int:
 
 
 def cuda_memory(index: int = 0) -> int | None:
-    """Bytes that a GPU has, whoever uses them; None where the driver does not know it (CUDA driver API: cuDeviceTotalMem)."""
+    """Returns a GPU's total bytes, used or not; None if the driver does not know it (CUDA driver API: cuDeviceTotalMem)."""
     try:
         driver = _driver()
         device, size = ctypes.c_int(0), ctypes.c_size_t(0)

@@ -1,4 +1,4 @@
-"""A rough look at a picture while it is drawn: a linear map from latents to colours, which costs next to nothing."""
+"""Gives a rough look at a picture while it is drawn: a linear map from latents to colours, which costs almost nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LatentPreview:
 
     @classmethod
     def fitted(cls, vae: Any) -> LatentPreview:
-        """For a VAE of another kind: the least-squares map over a few random latents and what the VAE makes of them."""
+        """Returns a map for another VAE: the least-squares fit of a few random latents to the VAE's output for them."""
         generator = torch.Generator("cpu").manual_seed(0)
         channels = int(vae.config.latent_channels)
         coarse = torch.randn(8, channels, 4, 4, generator=generator)
@@ -47,7 +47,7 @@ class LatentPreview:
         return cls(matrix.astype(np.float32))
 
     def look(self, latents: torch.Tensor) -> Look:
-        """Begin with the first picture in `latents`: a device that works behind its thread is not waited for."""
+        """Returns a look at the first picture in `latents`, without waiting for a device that works behind its thread."""
         if self._matrix.device != latents.device:
             self._matrix = sent(self._matrix, latents.device)
         return Look(colours=fetched(latents[0].float().permute(1, 2, 0) @ self._matrix[:-1] + self._matrix[-1]))
@@ -60,7 +60,7 @@ class Look:
     colours: Fetched
 
     def image(self) -> Image.Image | None:
-        """Returns the picture, LONGEST_SIDE pixels; None where it is no numbers any more and would be black. Any thread."""
+        """Returns the picture, LONGEST_SIDE pixels; None if it is not finite and would be black. Any thread."""
         colours = self.colours.wait().numpy()
         if not np.isfinite(colours).all():
             return None
@@ -75,7 +75,7 @@ def encoded(image: Image.Image) -> bytes:
 
 
 def _rows(tensor: torch.Tensor) -> FloatArray:
-    """(batch, channels, height, width) as a row a pixel."""
+    """Returns (batch, channels, height, width) as one row per pixel."""
     return tensor.permute(0, 2, 3, 1).reshape(-1, tensor.shape[1]).numpy().astype(np.float32)
 
 

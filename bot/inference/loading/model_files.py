@@ -1,4 +1,4 @@
-"""Where a model's files are, and whether they can be used. Knows the hub's cache; does not import torch."""
+"""Finds a model's files and checks whether they can be used. Knows the hub's cache; does not import torch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bot.inference.formats.checkpoints import check_checkpoint, check_components
 from bot.inference.formats.weights import WeightsError, check_folder, read_header
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-SDXL_CONFIG_REPO = "stabilityai/stable-diffusion-xl-base-1.0"  # where diffusers looks up what single files leave out
+SDXL_CONFIG_REPO = "stabilityai/stable-diffusion-xl-base-1.0"  # where diffusers finds the configuration that single files lack
 
 
 def check_weights(profile: ModelProfile, cache_dir: Path | None = None, *, offline: bool = False) -> None:
-    """See in a second whether the model can load; contacts nobody. Raises ModelError, one line.
+    """Check in a second whether the model can load; contacts nobody. Raises ModelError, one line.
 
     A model of the hub passes if it is in the cache or may be downloaded. `cache_dir` None is the hub's own cache.
     """
@@ -26,14 +26,14 @@ def check_weights(profile: ModelProfile, cache_dir: Path | None = None, *, offli
 
 
 def is_offline(*, offline: bool) -> bool:
-    """Whether the hub may not be asked; HF_HUB_OFFLINE counts too."""
+    """Returns whether the hub may not be contacted; HF_HUB_OFFLINE counts too."""
     from huggingface_hub import constants
 
     return offline or constants.HF_HUB_OFFLINE
 
 
 def cached_folder(repo: str, revision: str | None, cache_dir: Path | None, file: str = "model_index.json") -> Path | None:
-    """The snapshot folder of a repo in the hub's cache, if `file` is there; of a `revision` that is a commit, its very own."""
+    """Returns a repo's snapshot folder in the hub's cache, if `file` is there; for a commit as `revision`, exactly its own."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, file, cache_dir=cache_dir, revision=revision)
@@ -45,7 +45,7 @@ def cached_folder(repo: str, revision: str | None, cache_dir: Path | None, file:
 
 
 def style_file(style: Style, cache_dir: Path | None) -> Path | None:
-    """Where a LoRA lies, whether it is there or not; None for one of the hub that is not in the cache."""
+    """Returns the path of a LoRA, whether it exists or not; None for one of the hub that is not in the cache."""
     if style.file is not None:
         return style.file
     name = str(style.weight_name)
@@ -54,7 +54,7 @@ def style_file(style: Style, cache_dir: Path | None) -> Path | None:
 
 
 def model_error(profile: ModelProfile, place: str, fault: object, cure: str = "") -> ModelError:
-    """The one line that an operator sees."""
+    """Returns the one-line error that an operator sees."""
     return ModelError(f"The model {profile.name!r} cannot be used: {place} {fault}.{f' {cure}' if cure else ''}")
 
 
@@ -106,7 +106,7 @@ def _check_vae(profile: ModelProfile, source: ModelSource, cache_dir: Path | Non
 
 
 def refuse_pickles(profile: ModelProfile, config: Path) -> None:
-    """A single file's `config` folder may hold weights too, which diffusers would open whatever they are."""
+    """Raises ModelError if a single file's `config` folder has pickled weights too, which diffusers would open regardless."""
     if not (config / "model_index.json").is_file():
         raise model_error(profile, f"its config folder {config}", "has no model_index.json")
     if any(path.suffix.lower() in PICKLE_ENDINGS for path in config.rglob("*")):
@@ -114,7 +114,7 @@ def refuse_pickles(profile: ModelProfile, config: Path) -> None:
 
 
 def not_downloaded(profile: ModelProfile, repo: str) -> ModelError:
-    """Offline and not in the cache."""
+    """Returns the error for a repo that is offline and not in the cache."""
     return model_error(
         profile,
         repo,

@@ -1,4 +1,4 @@
-"""What weights must be: the sha256 that profiles and styles name, compared before a file is loaded. Does not import torch."""
+"""Compares weights with the sha256 that profiles and styles name, before a file is loaded. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CURE = "Download it again; if you changed it yourself, correct sha256 in the TOM
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """What of a repo lies in the hub's cache: its commit, and the sha256 of its weights by path. `file` is who names it, with
-    its revision already or without.
+    """A repo's state in the hub's cache: its commit, and the sha256 of its weights by path. `file` is the file that names it,
+    with its revision already or without.
     """
 
     file: str
@@ -28,13 +28,13 @@ class Fetched:
 
 
 def check_pins(folder: Path, pins: Mapping[str, str]) -> None:
-    """Read the named files through: a second for 2 GB. Raises WeightsError."""
+    """Compare the named files in full: a second for 2 GB. Raises WeightsError."""
     for name, wanted in pins.items():
         check_pin(folder / name, wanted, name)
 
 
 def check_pin(file: Path, wanted: str, name: str = "") -> str:
-    """Returns the file's sha256 where that is the wanted one. `name` is how a sentence calls it. Raises WeightsError."""
+    """Returns the file's sha256. `name` is the file's name in sentences. Raises WeightsError if it is not the wanted one."""
     try:
         found = file_sha256(file)
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def check_pin(file: Path, wanted: str, name: str = "") -> str:
 
 
 def fetched(profile: ModelProfile, styles: Iterable[Style], cache_dir: Path | None = None) -> list[Fetched]:
-    """What lies in the hub's cache of the repos that are not wholly pinned. Reads every file through: seconds."""
+    """Returns what the hub's cache has of repos that are not wholly pinned. Reads every file in full: seconds."""
     classifier = profile.classifier.source if profile.classifier is not None else None
     found = [
         _of_source(profile.source, f"profiles/{profile.name}.toml", cache_dir, "model_index.json", profile.variant),
@@ -75,7 +75,7 @@ def _of_source(
 
 
 def _weights(folder: Path, variant: str | None) -> list[Path]:
-    """Those that are loaded: of each component, or of the folder itself."""
+    """Returns the files that are loaded: of each component, or of the folder itself."""
     components = [folder / name for name in MODEL_COMPONENTS if (folder / name).is_dir()] or [folder]
     return [file for component in components for file in component_files(component, variant)]
 

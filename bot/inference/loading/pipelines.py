@@ -1,4 +1,4 @@
-"""From a profile to pipelines that draw. Importing this module imports torch and diffusers; only the drawing thread does."""
+"""Builds drawing pipelines from a profile. Importing this module imports torch and diffusers; only the drawing thread does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bot.inference.denoising.graphs import GraphedUNet
     from bot.inference.images.watermark import Watermark
 
-AUTO_V2_DIGITS = 10  # of the SHA-256: what A1111 and Civitai call a checkpoint's hash
+AUTO_V2_DIGITS = 10  # of the SHA-256: A1111's and Civitai's hash of a checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ Vae: Any = AutoencoderKL
 
 @dataclass(slots=True, kw_only=True)
 class LoadedModel:
-    """Both pipelines share their modules, but not the scheduler, which counts steps."""
+    """A loaded model. Both pipelines share their modules, but not the scheduler, which counts steps."""
 
     profile: ModelProfile
     text2img: Any
@@ -53,8 +53,8 @@ class LoadedModel:
     preview: LatentPreview
     model_hash: str | None = None
     plan: MemoryPlan | None = None  # of the GPU's memory; None where it needs none
-    watermark: Watermark | None = None  # laid over what is drawn
-    graphs: GraphedUNet | None = None  # stands in for the UNet in the engine's calls
+    watermark: Watermark | None = None  # added to every picture
+    graphs: GraphedUNet | None = None  # replaces the UNet in the engine's calls
 
     @property
     def device(self) -> torch.device:
@@ -62,24 +62,24 @@ class LoadedModel:
 
     @property
     def unet(self) -> Any:
-        """Returns what the engine calls: the UNet, or the graphs in its place."""
+        """Returns what the engine calls: the UNet, or the graphs that replace it."""
         return self.text2img.unet if self.graphs is None else self.graphs
 
     @property
     def is_lowered(self) -> bool:
-        """Whether UNet and VAE compute in bfloat16."""
+        """Returns whether UNet and VAE compute in bfloat16."""
         return self.text2img.unet.dtype == torch.bfloat16
 
     @property
     def default_area(self) -> int:
-        """Latent pixels of a picture in the profile's default size."""
+        """Returns the latent pixels of a picture in the profile's default size."""
         size, scale = self.profile.size(None), self.text2img.vae_scale_factor
         return (size.height // scale) * (size.width // scale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where and how weights are loaded."""
+    """The place and the way in which weights are loaded."""
 
     device: torch.device
     dtype: torch.dtype
@@ -90,8 +90,8 @@ class Place:
 def load_model(
     profile: ModelProfile, *, device: str, cache_dir: Path | None = None, plan: MemoryPlan | None = None
 ) -> LoadedModel:
-    """Read the weights, which are on this machine, and put them where `plan` has them (None: all onto the device). Takes
-    seconds to minutes. Raises ModelError.
+    """Read the weights, which are on this machine, and put them where `plan` says (None: all on the device). Takes seconds to
+    minutes. Raises ModelError.
     """
     check_weights(profile, cache_dir, offline=True)
     chosen, dtype = choose_device(device)
@@ -105,7 +105,7 @@ def load_model(
 
 
 def choose_device(name: str) -> tuple[torch.device, torch.dtype]:
-    """float16 on CUDA, float32 elsewhere; "auto" takes what there is. Raises ModelError."""
+    """Returns the device with its type: float16 on CUDA, else float32; "auto" takes the best there is. Raises ModelError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     device = torch.device(name)
@@ -148,15 +148,15 @@ def _load(profile: ModelProfile, place: Place) -> LoadedModel:
 
 
 def _freeze(pipeline: Any) -> None:
-    """Nothing here trains. peft freezes what it adds a LoRA to, and torch 2.13 multiplies frozen weights in another order on
-    some CPUs: pictures would differ in the last bit from those that diffusers draws with the same LoRA.
+    """Freeze the weights; nothing here trains. peft freezes what it adds a LoRA to, and torch 2.13 multiplies frozen weights in
+    another order on some CPUs: pictures would differ in the last bit from those that diffusers draws with the same LoRA.
     """
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2):
         part.requires_grad_(requires_grad=False)
 
 
 def _img2img_of(text2img: Any) -> Any:
-    """Built from the parts: `from_pipe` would cast the shared modules to float32 in place and share the scheduler."""
+    """Returns a pipeline of the same parts: `from_pipe` would cast them to float32 in place and share the scheduler."""
     parts = dict(text2img.components)
     parts["scheduler"] = parts["scheduler"].from_config(parts["scheduler"].config)
     img2img = ImageToImage(
@@ -211,7 +211,7 @@ def _load_vae(profile: ModelProfile, source: ModelSource, place: Place) -> Any:
 
 
 def _cached(profile: ModelProfile, source: ModelSource, place: Place) -> Path:
-    """The folder of a hub model, whole. Raises WeightsError, ModelError."""
+    """Returns the complete folder of a hub model. Raises WeightsError, ModelError."""
     repo = str(source.repo)
     cached = cached_folder(repo, source.revision, place.cache_dir)
     if cached is None:
@@ -221,7 +221,7 @@ def _cached(profile: ModelProfile, source: ModelSource, place: Place) -> Path:
 
 
 def _refuse_gaps(profile: ModelProfile, pipeline: Any) -> None:
-    """A tensor that the files lack stays on torch's meta device, without data."""
+    """Raises ModelError if the files lack a tensor, which then stays on torch's meta device, without data."""
     for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
         module = getattr(pipeline, name)
         gaps = [key for key, tensor in module.named_parameters() if tensor.is_meta]
@@ -230,7 +230,7 @@ def _refuse_gaps(profile: ModelProfile, pipeline: Any) -> None:
 
 
 def _refuse_gaps_in_text(profile: ModelProfile, pipeline: Any, folder: Path, variant: str | None) -> None:
-    """transformers fills what a text encoder's file lacks with random numbers and only logs it.
+    """Raises ModelError for gaps in a text encoder's file: transformers fills them with random numbers and only logs it.
 
     Its CLIPTextModel lost the prefix "text_model." in 5.6, so names are compared without it.
     """
@@ -243,7 +243,7 @@ def _refuse_gaps_in_text(profile: ModelProfile, pipeline: Any, folder: Path, var
 
 
 def _explained(profile: ModelProfile, place: Place, error: Exception) -> ModelError:
-    """One line with a cure for whatever diffusers, the hub or the disk raised."""
+    """Returns one line with a cure for any error that diffusers, the hub or the disk raised."""
     source = profile.source
     where = str(source.repo or source.folder or source.file)
     first = _first_line(error)

@@ -1,4 +1,4 @@
-"""Puts a model where the plan of the GPU's memory has it."""
+"""Puts a model's weights where the plan of the GPU's memory says."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from bot.inference.loading.vae_range import settle_type
 
 
 def put_in_place(pipeline: Any, device: torch.device, plan: MemoryPlan | None) -> None:
-    """Move the weights to `device`, those that the plan leaves out to the CPU. What is stored in 8 bit is made so before it is
-    moved, since it would not fit otherwise; it computes in the type that it had. From here on the VAE keeps its type.
+    """Move the weights to `device`, but those that the plan leaves out to the CPU. Weights stored in 8 bit are converted before
+    the move, since they would not fit otherwise; they compute in the type that they had. From here on the VAE keeps its type.
     """
     if plan is not None and plan.form(UNET) == EIGHT_BIT:
         pipeline.unet.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=pipeline.unet.dtype)

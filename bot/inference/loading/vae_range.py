@@ -1,8 +1,8 @@
-"""SDXL's VAE in float16: what flows between its norms is scaled by a power of two, and the norms take the scale out again.
+"""Runs SDXL's VAE in float16: values between its norms are scaled by a power of two, and the norms take the scale out again.
 
-Those values grow beyond float16's 65,504 (model card of madebyollin/sdxl-vae-fp16-fix, which mends it by training, so that
-its pictures differ a little). A power of two changes no digit of a number, only its exponent: in float32 the pictures are the
-same to the last bit.
+Those values grow beyond float16's 65,504 (model card of madebyollin/sdxl-vae-fp16-fix, which mends it by training, so that its
+pictures differ a little). A power of two changes no digit of a number, only its exponent: in float32 the pictures are the same
+to the last bit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bot.inference.loading.casting import speak_float32
 # Leaves room for values up to 2 million. Not less: float16 has no digits below 2^-24. Of weights as torch begins with, around
 # 0.01 for 512 channels, 2^-5 costs up to 0.003 % and 2^-7 0.02 %, as much as rounding them to float16 did (measured).
 SCALE = 2.0**-5
-MOST_LOST = 2.0**-11  # of a layer's weights, by their norm: what rounding to float16 changes a single weight by at most
+MOST_LOST = 2.0**-11  # of a layer's weights, by their norm: the most that rounding to float16 changes a weight
 SCALED = "is_scaled"  # the attribute that a VAE has then
 
 logger = logging.getLogger(__name__)
@@ -36,13 +36,13 @@ class Layers:
 
     making: list[Any] = field(default_factory=list[Any])  # scaled values of others: weights and biases are scaled
     passing: list[Any] = field(default_factory=list[Any])  # scaled values of scaled ones: biases are
-    undoing: list[Any] = field(default_factory=list[Any])  # norms; what they add to a variance is scaled twice
-    apart: list[Any] = field(default_factory=list[Any])  # see values between a norm and what is `making`
+    undoing: list[Any] = field(default_factory=list[Any])  # norms; their addend to a variance is scaled twice
+    apart: list[Any] = field(default_factory=list[Any])  # they see values between a norm and a `making` layer
 
 
 def settle_type(vae: Any) -> None:
-    """Have a VAE in float16 that asks to be cast to float32 for each picture keep one type for good: float16, scaled, where
-    that costs next to nothing, else float32. Either takes and gives float32. Others stay as they are.
+    """Make a VAE in float16 that asks to be cast to float32 for each picture keep one type for good: float16, scaled, if that
+    costs almost nothing, else float32. Either takes and returns float32. Other VAEs stay unchanged.
     """
     if vae.dtype != torch.float16 or not vae.config.get("force_upcast", False):
         return
@@ -62,13 +62,13 @@ def settle_type(vae: Any) -> None:
 
 
 def is_scaled(vae: Any) -> bool:
-    """Whether it is one that diffusers would cast to float32 for each picture, and that works in float16 here."""
+    """Returns whether diffusers would cast the VAE to float32 for each picture, but it works in float16 here."""
     return getattr(vae, SCALED, False)
 
 
 def in_float32(vae: Any) -> Any:
-    """Returns a VAE that decodes in float32, with a copy of the decoder where it works in another type. The given one stays as
-    it is, down to its addresses, which compiled code remembers.
+    """Returns a VAE that decodes in float32, with a copy of the decoder if it works in another type. The given one is
+    unchanged, including its addresses, which compiled code remembers.
     """
     if vae.decoder.conv_in.weight.dtype == torch.float32:
         return vae
@@ -82,7 +82,7 @@ def in_float32(vae: Any) -> Any:
 
 
 def layers_of(half: Any) -> Layers | None:
-    """Returns the layers of an encoder or decoder as SDXL has it; None for others, or where one is not accounted for."""
+    """Returns the layers of an encoder or decoder like SDXL's; None for others, or if a layer is not accounted for."""
     if type(half) not in {Encoder, Decoder}:
         return None
     layers = Layers(making=[half.conv_in], undoing=[half.conv_norm_out], apart=[half.conv_out])
@@ -99,7 +99,7 @@ def layers_of(half: Any) -> Layers | None:
 
 @torch.no_grad()
 def scale(layers: Layers, factor: float) -> None:
-    """Scale what flows between the norms by `factor`, which is a power of two; what comes out stays the same."""
+    """Scale values between the norms by `factor`, which is a power of two; the output stays the same."""
     for layer in layers.making:
         layer.weight.mul_(factor)
     for layer in (*layers.making, *layers.passing):
@@ -124,8 +124,8 @@ def _sort_in(layers: Layers, module: Any) -> None:
 
 
 def _survives(weight: torch.Tensor, factor: float) -> bool:
-    """Whether float16 holds the scaled weights: the smallest ones lose digits. Biases are not asked: one so small is lost in
-    the sum that it is added to anyway.
+    """Returns whether float16 can represent the scaled weights: the smallest ones lose digits. Biases are not checked: one so
+    small is lost in its sum anyway.
     """
     exact = weight.float() * factor
     return bool((exact.to(weight.dtype).float() - exact).norm() <= MOST_LOST * exact.norm())

@@ -1,4 +1,4 @@
-"""A LoRA's matrices, read from its file as they stand there, each with the scale of its own layer. Imports torch."""
+"""Reads a LoRA's matrices from its file unchanged, each with the scale of its own layer. Imports torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.inference.transfers import taken
 
 
 def read_factors(path: Path, plan: LoraPlan, device: torch.device) -> tuple[Factor, ...]:
-    """Read what `plan` names onto `device`, in the file's own types. Raises AdapterFormatError, WeightsError."""
+    """Read what `plan` names onto `device`, in the file's own types. Raises LoraFormatError, WeightsError."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -33,7 +33,7 @@ def _factor(file: Any, part: LayerPart, device: torch.device) -> Factor:
     scale = part.scale if alpha is None else alpha / part.rank
     return Factor(
         place=part.place,
-        down=taken(tensors[Part.DOWN], device),  # what safetensors returns lies in the file itself
+        down=taken(tensors[Part.DOWN], device),  # safetensors returns views of the file itself
         up=taken(tensors[Part.UP], device),
         scaling=scale if scalar is None else scale * scalar,
     )

@@ -1,4 +1,4 @@
-"""LoRAs on a loaded model: found, checked, loaded once, and weighted for each request."""
+"""Finds, checks and loads a model's LoRAs once, and weights them for each request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class UnusableStyleError(GenerationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedLora:
-    """A LoRA that was read. `hash` is what A1111 and Civitai know the file by."""
+    """A LoRA that was read. `hash` is A1111's and Civitai's name of the file."""
 
     hash: str
     factors: tuple[Factor, ...]
@@ -53,7 +53,7 @@ class LoadedLora:
 class LoraLoader:
     """The LoRAs of one model; both of its pipelines share the weights. Belongs to the drawing thread.
 
-    `copies_beside`: what weights were without LoRAs is kept on the device (`MergedWeights`).
+    `copies_beside`: copies of the weights without LoRAs are kept on the device (`MergedWeights`).
     """
 
     def __init__(self, pipeline: Any, *, cache_dir: Path | None = None, copies_beside: bool = True) -> None:
@@ -65,10 +65,10 @@ class LoraLoader:
         self._merged = MergedWeights(pipeline, copies_beside=copies_beside)
 
     def activate(self, styles: Sequence[tuple[Style, float]], components: Sequence[str] = COMPONENTS) -> tuple[LoadedLora, ...]:
-        """Have these LoRAs in the components and no others; those of weight 0 are left out, and without any it is the bare
-        model, bit for bit. A request is read with its LoRAs in the text encoders alone, while the UNet has those of a step.
+        """Put exactly these LoRAs into the components; those of weight 0 are left out, and without any it is the bare model,
+        bit for bit. A request is read with its LoRAs in the text encoders alone, while the UNet has those of a step.
 
-        Raises GenerationError with a sentence for the member, and what was active stays; where memory runs out, the bare model.
+        Raises GenerationError with a sentence for the member and keeps the active LoRAs; if memory runs out, the bare model.
         """
         chosen = [(self._load(style), weight) for style, weight in styles if weight]
         self._merged.apply([(adapter.factors, weight) for adapter, weight in chosen], components)
@@ -84,7 +84,7 @@ class LoraLoader:
         return self._loaded[path]
 
     def _read(self, style: Style, path: Path) -> LoadedLora:
-        """A file that was refused is not read again, until it is another one."""
+        """Read a file. One that was refused is not read again until it has changed."""
         key, stamp = (path, style.sha256), _stamp(path)
         if stamp is not None and self._refused.get(key, ("", None))[1] == stamp:
             raise UnusableStyleError(style, self._refused[key][0])
@@ -119,7 +119,7 @@ class LoraLoader:
         return path
 
     def _known_files(self, style: Style) -> list[str]:
-        """Those of the repo's .safetensors files that are in the cache."""
+        """Returns the repo's .safetensors files that are in the cache."""
         from huggingface_hub import scan_cache_dir
         from huggingface_hub.errors import CacheNotFound
 
@@ -132,7 +132,7 @@ class LoraLoader:
 
 
 def _stamp(path: Path) -> Stamp | None:
-    """By which a file is known again; None where there is none."""
+    """Returns a stamp by which a file is recognised; None if there is no file."""
     try:
         found = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""LoRAs added into a model's own weights: no layer more to run, and the bare model comes back bit for bit."""
+"""Adds LoRAs into a model's own weights: no extra layer runs, and the bare model comes back bit for bit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.inference.transfers import fetched
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
-    """What a LoRA adds to one layer: `scaling` x `up` @ `down`; for a convolution `down` has its kernel, `up` one pixel."""
+    """A LoRA's change to one layer: `scaling` x `up` @ `down`; for a convolution `down` has its kernel, `up` one pixel."""
 
     place: Place
     down: torch.Tensor
@@ -24,13 +24,13 @@ class Factor:
     scaling: float
 
     def delta(self, weight: float) -> torch.Tensor:
-        """In float32 and the LoRA's own shape, two dimensions."""
+        """Returns the change in float32 and in the LoRA's own shape, two dimensions."""
         product = self.up.flatten(1).float() @ self.down.flatten(1).float()
         return product * (self.scaling * weight)
 
 
 def layers_of(pipeline: Any) -> Layers:
-    """What of a loaded model a LoRA can change: its matrices and convolutions."""
+    """Returns the layers of a loaded model that a LoRA can change: its matrices and convolutions."""
     return {
         (component, path): tuple(layer.weight.shape)
         for component in COMPONENTS
@@ -40,12 +40,12 @@ def layers_of(pipeline: Any) -> Layers:
 
 
 class MergedWeights:
-    """Which LoRAs are in the weights now. Belongs to the drawing thread.
+    """Tracks which LoRAs are in the weights now. Belongs to the drawing thread.
 
     Weights are changed in place, so that compiled code and captured graphs stay valid. Each layer that a LoRA ever touched is
-    kept as it was, and every merge begins from there: nothing drifts. It is kept beside the model, or where `copies_beside` is
-    false in page-locked memory of the CPU; no copy is waited for, and what is computed is computed on the device. Measured on
-    the small model: a step under an adapter of peft takes 1.3 times as long as under merged weights.
+    kept in its original form, and every merge begins from there: nothing drifts. The copy is beside the model, or, if
+    `copies_beside` is false, in page-locked memory of the CPU; no copy is waited for, and all arithmetic is done on the device.
+    Measured on the small model: a step under an adapter of peft takes 1.3 times as long as under merged weights.
     """
 
     def __init__(self, pipeline: Any, *, copies_beside: bool = True) -> None:
@@ -56,8 +56,8 @@ class MergedWeights:
 
     @torch.no_grad()
     def apply(self, chosen: Sequence[tuple[Sequence[Factor], float]], components: Sequence[str] = COMPONENTS) -> None:
-        """Have exactly these LoRAs, with their weights, in the components and leave the others alone; none: the bare ones. What
-        fails leaves the bare ones.
+        """Merge exactly these LoRAs, with their weights, into the components and leave the others alone; none: the bare
+        weights. A failure leaves the bare weights.
         """
         factors: dict[Place, list[tuple[Factor, float]]] = {}
         for lora, weight in chosen:
@@ -96,7 +96,7 @@ class MergedWeights:
 
 
 def _kept(weight: torch.Tensor, *, beside: bool) -> torch.Tensor:
-    """A copy, on the device if it is to lie there and fits."""
+    """Returns a copy, on the device if it belongs there and fits."""
     if not beside:
         return fetched(weight).values
     try:

@@ -1,1 +1,1 @@
-"""How long steps take on this machine, measured once and kept."""
+"""Measures how long steps take on this machine, once, and keeps it."""

@@ -1,4 +1,4 @@
-"""Measuring a batch curve so that neighbours on the machine do not decide, one call at a time."""
+"""Measures a batch curve, one call at a time, so that other load on the machine does not distort it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bot.domain.batch_curve import BatchCurve
 
 SIZES = (1, 2, 4, 8, 16)  # pictures a call
 ROUNDS = 7  # in each every size has its turn
-LONGEST_CALL = 1.5  # seconds; larger calls are not tried, since whoever comes meanwhile waits for the one under way
+LONGEST_CALL = 1.5  # seconds; larger calls are not tried, since new requests wait for the call under way
 
 
 class CurveMeasurement:
-    """Times calls of all sizes by turns; each call of a larger size stands between two of one picture and is compared with
-    them, so that whatever else the machine does makes all three slower. The median of the ratios counts, and for one picture
-    the lower quartile: neighbours only ever make it slower.
+    """Times calls of all sizes by turns; each call of a larger size lies between two of one picture and is compared with them,
+    so that other load on the machine slows all three. The median of the ratios counts, and for one picture the lower quartile:
+    other load only ever makes it slower.
 
-    `seconds(n)` times one call of n pictures and returns None where memory does not suffice. `step` times one; what
-    happens between two steps of a comparison has to be told with `interrupt`. Raises MemoryError where one picture is too many.
+    `seconds(n)` times one call of n pictures and returns None if memory does not suffice. `step` times one; any work between
+    two steps of a comparison must be told with `interrupt`. Raises MemoryError if one picture is too many.
     """
 
     def __init__(self, seconds: Callable[[int], float | None], *, most: int = SIZES[-1], rounds: int = ROUNDS) -> None:
@@ -37,7 +37,7 @@ class CurveMeasurement:
         return self._plan is not None and not self._plan
 
     def interrupt(self) -> None:
-        """Something else was done since the last step: a comparison under way begins anew."""
+        """Restart the comparison under way, as other work was done since the last step."""
         self._comparison = []
 
     def step(self) -> None:
@@ -53,7 +53,7 @@ class CurveMeasurement:
             self._compare(self._plan[0])
 
     def curve(self) -> BatchCurve:
-        """Returns the curve of what was measured by now (at least one call of one picture, else ValueError)."""
+        """Returns the curve measured so far (at least one call of one picture, else ValueError)."""
         if not self._lone:
             raise ValueError("nothing was measured")
         lone = statistics.quantiles(self._lone, n=4)[0] if len(self._lone) > 1 else self._lone[0]
@@ -64,7 +64,7 @@ class CurveMeasurement:
         return BatchCurve(tuple(points))
 
     def _try_next(self) -> None:
-        """A size's first call chooses kernels and fills caches; it is not counted, and says whether the next may be tried."""
+        """Time a size's first call, which chooses kernels, is not counted, and decides if the next is tried."""
         size = self._untried[0] if self._untried else None
         took = None if size is None or self._expected > LONGEST_CALL else self._seconds(size)
         if size is None or took is None:
@@ -92,7 +92,7 @@ class CurveMeasurement:
             self._comparison, self._plan = [], plan[1:]
 
     def _leave_out(self, size: int) -> None:
-        """It fitted into memory once: something else has come."""
+        """Drop a size that once fitted into memory but no longer does."""
         self._comparison = []
         self._ratios = {smaller: ratios for smaller, ratios in self._ratios.items() if smaller < size}
         self._plan = [smaller for smaller in self._plan or () if smaller < size]

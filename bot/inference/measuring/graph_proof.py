@@ -1,4 +1,4 @@
-"""Whether CUDA graphs pay on this GPU: the same bits, and quicker. Found out once for a device, driver and torch, and kept."""
+"""Proves whether CUDA graphs pay on this GPU: same bits, and quicker. Done once for a device, driver and torch, and kept."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from bot.inference.measuring.step_probe import random_inputs
 
 WORTH = 1.03  # times as quick as without
 ROWS = (2, 1)  # of a call: a picture alone, with guidance and without; of larger ones launching is a smaller share
-TRIES = 2  # inputs, so that what is left of the first would be seen
+TRIES = 2  # inputs, so that leftovers of the first would be noticed
 PASSES, ROUNDS = 2, 5  # in a round both have their turn, and of the passes the worse counts
-CALLS = 4  # at a time, since one alone does not show what the thread is ahead
+CALLS = 4  # at a time, since one alone does not show how far the thread is ahead
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Whether outputs were the same to the last bit, and how many times as quick calls were with graphs."""
+    """The result: whether outputs were the same to the last bit, and how many times as quick calls were with graphs."""
 
     same_bits: bool
     gain: float
@@ -42,8 +42,8 @@ class Proof:
 
 
 def adopt_graphs(model: LoadedModel, settings: EngineSettings, backend: GraphBackend | None) -> None:
-    """Have the engine call graphs in place of the UNet, where the settings, the plan of the memory and the proof allow it.
-    On the drawing thread, before anything is drawn; `backend` None: there are none for this device.
+    """Make the engine call graphs instead of the UNet, if the settings, the memory plan and the proof allow it. On the drawing
+    thread, before anything is drawn; `backend` None: the device has none.
     """
     unet, has_room = model.text2img.unet, model.plan is None or model.plan.form(card_memory.GRAPHS) != card_memory.EAGER
     if settings.graphs == "off" or backend is None or not has_room or not is_plain(unet):
@@ -57,8 +57,8 @@ def adopt_graphs(model: LoadedModel, settings: EngineSettings, backend: GraphBac
 
 
 def is_proven(model: LoadedModel, graphs: GraphedUNet, measurements: Measurements) -> bool:
-    """Whether graphs are worth their memory, as it was kept for this device, driver, model and versions, else as it is measured
-    now, for seconds, and kept. Where it cannot be measured, they are not, and nothing is kept.
+    """Returns whether graphs are worth their memory: as kept for this device, driver, model and versions, else as measured now,
+    for seconds, and kept. If it cannot be measured, it returns False and keeps nothing.
     """
     key = measuring_key(model, mode=GRAPHS)
     proof = _kept(measurements.find(GRAPHS, key))
@@ -86,7 +86,7 @@ def _kept(measurement: Measurement | None) -> Proof | None:
 
 
 def _measured(model: LoadedModel, graphs: GraphedUNet) -> Proof | None:
-    """None where a graph could not be made, as the log says then."""
+    """Returns the proof; None if a graph could not be made, as the log then says."""
     unet, size = model.text2img.unet, model.profile.size(None)
     with torch.no_grad():
         for rows in ROWS:

@@ -1,4 +1,4 @@
-"""What a measured duration depends on: the machine, its driver, the model, and the versions of the libraries."""
+"""Keys for measured durations: the machine, its driver, the model, and the versions of the libraries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def device_name(device: torch.device) -> str:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until the device has done all that was asked of it."""
+    """Wait until the device has finished everything that it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":
@@ -35,7 +35,7 @@ def synchronise(device: torch.device) -> None:
 
 
 def timed(device: torch.device, work: Callable[[], object]) -> float:
-    """Returns the seconds from the call until the device is done, which has nothing else to do before."""
+    """Returns the seconds from the call until the device is done; the device must be idle before."""
     synchronise(device)
     began = time.perf_counter()
     work()
@@ -44,7 +44,7 @@ def timed(device: torch.device, work: Callable[[], object]) -> float:
 
 
 def measuring_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
-    """Returns the key of what is measured on this model in its default size; `mode` says how it is called."""
+    """Returns the key of a measurement on this model in its default size; `mode` says how it is called."""
     size = model.profile.size(None)
     device = model.device
     return {
@@ -57,7 +57,7 @@ def measuring_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
 
 
 def lasting_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
-    """Returns the key of what is measured once for a processor and a model, and holds under whatever versions and threads."""
+    """Returns the key of what is measured once per processor and model, whatever the versions and threads."""
     return {
         "device": f"{model.device.type.upper()}, {platform.machine()}, {_processor()}",
         "model": _weights(model),
@@ -66,7 +66,7 @@ def lasting_key(model: LoadedModel, *, mode: str) -> dict[str, str]:
 
 
 def dtype_name(dtype: torch.dtype) -> str:
-    """Returns what torch calls it, without its own name."""
+    """Returns torch's name of the type, without the prefix "torch."."""
     return str(dtype).removeprefix("torch.")
 
 

@@ -1,4 +1,4 @@
-"""The batch curve of a loaded model: what was kept of it, until a pause of the queue lets it be measured."""
+"""The batch curve of a loaded model: the kept one, until a pause of the queue allows measuring it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 
 
 class MeasuredCurve:
-    """Belongs to the drawing thread; `files` writes what was measured. `seconds(n)` times one call of n pictures, `most` is the
-    largest call that is of interest.
+    """Measures and keeps the curve, on the drawing thread; `files` writes it. `seconds(n)` times one call of n pictures, `most`
+    is the largest call of interest.
 
     `curve` is what was kept for this key, else what was kept under another driver or version, else None.
     """
@@ -41,16 +41,16 @@ class MeasuredCurve:
 
     @property
     def wanted(self) -> bool:
-        """Whether there is something left to measure."""
+        """Returns whether there is something left to measure."""
         return self._measurement is not None
 
     def interrupt(self) -> None:
-        """Pictures were drawn since the last step."""
+        """Note that pictures were drawn since the last step."""
         if self._measurement is not None:
             self._measurement.interrupt()
 
     def step(self) -> bool:
-        """Time one call; returns whether `curve` is a new one now. Raises what ends the device; any other fault ends the
+        """Time one call; returns whether `curve` is a new one now. Raises what ends the device; any other fault stops the
         measuring until the next start.
         """
         if self._measurement is None:
@@ -72,7 +72,7 @@ class MeasuredCurve:
         return True
 
     def measure_anew(self) -> BatchCurve | None:
-        """Returns a new curve, whatever was kept; takes seconds. None where it could not be measured, as the log says."""
+        """Returns a new curve, whatever was kept; takes seconds. None if it could not be measured, as the log says."""
         self._measurement = CurveMeasurement(self._seconds, most=self._most)
         while self.wanted:
             if self.step():

@@ -1,4 +1,4 @@
-"""What was measured on this machine, kept in one file of the data folder, so that a start need not measure it again."""
+"""Keeps this machine's measurements in one file of the data folder, so that a start need not repeat them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.domain.batch_curve import BatchCurve
 
 FILE_NAME = "measurements.json"
 MOST = 200  # values; the oldest make room
-LASTING = ("device", "model", "mode")  # of a key: what was measured under another driver or version still is a good guess
+LASTING = ("device", "model", "mode")  # of a key: a measurement under another driver or version is still a good guess
 CURVE = "batch_curve"
 PRECISION = "precision"
 GRAPHS = "graphs"
@@ -28,7 +28,7 @@ Key = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One measured value: what it says (`kind`), of what it holds (`key`), and when it was measured (UTC)."""
+    """One measured value: its meaning (`kind`), what it applies to (`key`), and when it was measured (UTC)."""
 
     kind: str
     key: Key
@@ -38,28 +38,28 @@ class Measurement:
 
 class Measurements:
     """The file. `path` None keeps nothing. Reading and writing block; a damaged file counts as empty, and one that cannot be
-    written is told once in the log.
+    written is logged once.
 
     A value is anything that JSON has. Several processes may keep values in one file: each reads it anew before it replaces it,
-    and of two that write in the same moment one is measured anew.
+    and if two write in the same moment, one value is lost and measured anew.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def find(self, kind: str, key: Key) -> Measurement | None:
-        """Returns what was measured for exactly this key."""
+        """Returns what was measured for exactly this key, else None."""
         return next((one for one in self._read() if one.kind == kind and one.key == key), None)
 
     def nearest(self, kind: str, key: Key) -> Measurement | None:
-        """Returns what was measured last for the same device, model and mode, under whatever driver and versions."""
+        """Returns the latest measurement for the same device, model and mode, under any driver and versions."""
         alike = [
             one for one in self._read() if one.kind == kind and all(one.key.get(name) == key.get(name) for name in LASTING)
         ]
         return max(alike, key=lambda one: one.measured_at, default=None)
 
     def keep(self, kind: str, key: Key, value: Any) -> None:
-        """Write a value in place of the older one with this key."""
+        """Store a value, replacing an older one with this key."""
         if self._path is None:
             return
         others = [one for one in self._read() if (one.kind, one.key) != (kind, key)]
@@ -85,7 +85,7 @@ class Measurements:
 
 
 def kept_curve(measurement: Measurement | None) -> BatchCurve | None:
-    """Returns the curve that was kept; None too where the value is none."""
+    """Returns the curve that was kept; None also if the value is not a curve."""
     if measurement is None:
         return None
     try:
@@ -115,7 +115,7 @@ def _from_json(entry: Mapping[str, Any]) -> Measurement:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Raises OSError. A reader sees the old file or the new one, also after a crash."""
+    """Replace the file's text. Raises OSError. A reader sees the old file or the new one, also after a crash."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""What a model draws in on a CPU: bfloat16 where the processor gains from it, float32 elsewhere. Chosen once, and kept."""
+"""Chooses a model's precision on a CPU: bfloat16 if the processor gains from it, else float32. Chosen once, and kept."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bot.inference.measuring.machine import lasting_key
 from bot.inference.measuring.measurements import PRECISION, Measurements
 from bot.inference.measuring.precision_measurement import speed_up
 
-WORTH = 1.2  # times as quick as float32; for less nobody should get other pictures
+WORTH = 1.2  # times as quick as float32; a smaller gain does not justify changed pictures
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 
 logger = logging.getLogger(__name__)
 
 
 def adopt_precision(model: LoadedModel, settings: EngineSettings) -> None:
-    """Have UNet and VAE compute in what is right for this machine. Before anything is drawn, on the drawing thread.
+    """Make UNet and VAE compute in the precision that suits this machine. Before anything is drawn, on the drawing thread.
 
-    What was chosen once for this processor and model stays, so that a picture can be drawn again. GPUs are left alone.
+    A choice made once for this processor and model stays, so that a picture can be drawn again. GPUs are left alone.
     """
     if settings.precision == "exact" or settings.reproducible or not has_choice(model):
         return
@@ -36,14 +36,14 @@ def adopt_precision(model: LoadedModel, settings: EngineSettings) -> None:
 
 
 def has_choice(model: LoadedModel) -> bool:
-    """Whether the model lies on a CPU, in float32."""
+    """Returns whether the model is on a CPU, in float32."""
     return model.device.type == "cpu" and model.text2img.unet.dtype == torch.float32
 
 
 def choose_anew(model: LoadedModel, measurements: Measurements) -> tuple[str, float]:
-    """Returns what is to be drawn in, whatever was kept, and how many times as quick as float32 bfloat16 is; keeps the choice.
+    """Returns the precision to draw in, whatever was kept, and bfloat16's speed as a multiple of float32's; keeps the choice.
 
-    The model must be as it was loaded. Where it cannot be measured, for want of memory say, it is float32, and nothing is kept.
+    The model must be as it was loaded. If it cannot be measured, for lack of memory say, it is float32, and nothing is kept.
     """
     try:
         gain = speed_up(model)

@@ -1,4 +1,4 @@
-"""How much quicker a model's steps are in bfloat16 on this CPU."""
+"""Measures how much quicker a model's steps are in bfloat16 on this CPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Call = Callable[[], object]
 
 
 def speed_up(model: LoadedModel) -> float:
-    """Returns how many times as quick as float32 it is; takes well under a second where bfloat16 is of any use."""
+    """Returns how many times as quick as float32 bfloat16 is; takes well under a second where bfloat16 is of any use."""
     plain, half = _calls(model)
     first = timed(plain)  # the first call of either chooses kernels and fills caches
     if (took := timed(half)) > HOPELESS * first:
@@ -32,7 +32,7 @@ def speed_up(model: LoadedModel) -> float:
 
 
 def timed(call: Call) -> float:
-    """In seconds."""
+    """Returns the seconds of one call."""
     began = time.perf_counter()
     with torch.no_grad():
         call()
@@ -40,7 +40,7 @@ def timed(call: Call) -> float:
 
 
 def _calls(model: LoadedModel) -> tuple[Call, Call]:
-    """The same in float32 and in bfloat16: a guided step of one picture, or of a large UNet one of its widest blocks."""
+    """Returns the same call in both types: a guided step of one picture, or a block of a large UNet, one of its widest."""
     unet: Any = model.text2img.unet
     if sum(weights.numel() for weights in unet.parameters()) > LARGE:
         return _block_calls(unet)
@@ -52,7 +52,7 @@ def _calls(model: LoadedModel) -> tuple[Call, Call]:
 
 
 def _block_calls(unet: Any) -> tuple[Call, Call]:
-    """What of an SDXL nearly all arithmetic is in: two convolutions, attention and a feed-forward layer."""
+    """Returns calls of the layers with nearly all of an SDXL's arithmetic: two convolutions, attention and feed-forward."""
     level: Any = next(level for level in reversed(unet.down_blocks) if getattr(level, "attentions", None))
     resnet: Any = level.resnets[-1]
     plain: Any = torch.nn.ModuleList([resnet, level.attentions[-1].transformer_blocks[0]])

@@ -1,4 +1,4 @@
-"""A prompt cut into chunks that the text encoders can read, 75 tokens each."""
+"""Cuts a prompt into chunks that the text encoders can read, 75 tokens each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORD = re.compile(r"[^\s,]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunks:
-    """What of a prompt is encoded: at most MAX_CHUNKS chunks, and how much there was and did not fit."""
+    """The encoded part of a prompt, at most MAX_CHUNKS chunks, and how many tokens there were and did not fit."""
 
     chunks: tuple[Part, ...]
     tokens: int
@@ -27,12 +27,12 @@ class Chunks:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What is never cut: a word, a run of signs, or what was cut from a word longer than a chunk."""
+    """An indivisible piece: a word, a run of signs, or a part of a word longer than a chunk."""
 
     text: str
     weight: float
     tokens: int  # as members count
-    room: int  # what it takes of a chunk: SDXL's second tokenizer needs more tokens for "!!!" than its first
+    room: int  # the room that it takes in a chunk: SDXL's second tokenizer needs more tokens for "!!!" than its first
 
 
 class Chunker:
@@ -42,7 +42,7 @@ class Chunker:
         self._tokenizers = tokenizers
 
     def cut(self, prompt: str) -> Chunks:
-        """Each part of the prompt begins a chunk. What lies beyond the last chunk is dropped."""
+        """Returns the chunks. Each part of the prompt begins one; text beyond the last chunk is dropped."""
         parts = [list(self._pieces(part)) for part in parse(prompt)]
         packed = min((_packed(parts, reach) for reach in (COMMA_REACH, 0)), key=lambda chunks: _tokens(chunks[MAX_CHUNKS:]))
         dropped = packed[MAX_CHUNKS:]
@@ -54,7 +54,7 @@ class Chunker:
         )
 
     def _pieces(self, fragments: Sequence[Fragment]) -> Iterator[_Piece]:
-        """All of a part is read together: a call of a tokenizer takes longer than what it does to a word."""
+        """Yields the pieces. All texts of a part are read together: a tokenizer's call takes longer than its work on a word."""
         texts = self._words([fragment.text for fragment in fragments])
         words = [(word, fragment.weight) for fragment, found in zip(fragments, texts, strict=True) for word in found]
         for (word, weight), (tokens, room) in zip(words, self._lengths([word for word, _ in words]), strict=True):
@@ -64,7 +64,7 @@ class Chunker:
                 yield _Piece(word, weight, tokens, room)
 
     def _words(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        """Each text at the tokenizer's own joints, each word with the white space behind it."""
+        """Yields each text cut at the tokenizer's own joints, each word with the white space behind it."""
         encoded = self._tokenizers[0](texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         for index, text in enumerate(texts):
             places = zip(encoded.word_ids(index), encoded["offset_mapping"][index], strict=True)
@@ -73,7 +73,7 @@ class Chunker:
             yield [text[start:end] for start, end in zip(starts, (*starts[1:], len(text)), strict=True)]
 
     def _splinters(self, word: str) -> Iterator[tuple[str, tuple[int, int]]]:
-        """Halves of halves of a word, with their lengths."""
+        """Yields halves of halves of a word, with their lengths."""
         parts = [word]
         while True:
             measured = list(zip(parts, self._lengths(parts), strict=True))
@@ -83,7 +83,7 @@ class Chunker:
             parts = [half for part, cut in zip(parts, long, strict=True) for half in (_halves(part) if cut else (part,))]
 
     def _lengths(self, words: Sequence[str]) -> list[tuple[int, int]]:
-        """Of each word: its tokens as members count, and what it takes of a chunk."""
+        """Returns each word's length: its tokens as members count, and what it takes of a chunk."""
         different = list(dict.fromkeys(words))
         if not different:
             return []
@@ -99,7 +99,7 @@ def _halves(word: str) -> tuple[str, str]:
 
 
 def _packed(parts: Iterable[Sequence[_Piece]], reach: int) -> list[list[_Piece]]:
-    """The pieces in chunks, however many; a full one ends behind the last comma where that is within reach."""
+    """Returns the pieces in chunks, however many; a full one ends behind the last comma if that is within reach."""
     chunks: list[list[_Piece]] = []
     for part in parts:
         chunk: list[_Piece] = []
@@ -132,6 +132,6 @@ def _tokens(chunks: Iterable[Iterable[_Piece]]) -> int:
 
 
 def _joined(chunk: Iterable[_Piece]) -> Part:
-    """Pieces of the same weight as one fragment."""
+    """Returns the chunk with pieces of the same weight as one fragment."""
     runs = groupby(chunk, key=lambda piece: piece.weight)
     return tuple(Fragment("".join(piece.text for piece in run), weight) for weight, run in runs)

@@ -1,4 +1,4 @@
-"""Prompts as the UNet takes them in: embeddings, weighted where the prompt says so, of any length up to three chunks."""
+"""Encodes prompts for the UNet: embeddings, weighted where the prompt says so, of any length up to three chunks."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from bot.inference.prompts.chunking import Chunker
 from bot.inference.transfers import Sending
 
 MAX_CACHED = 32  # texts; one takes 0.3 MB a chunk in float16
-ONE_BY_ONE = 8  # fragments below 1 in a chunk that are encoded alone, as ever; more of them side by side
+ONE_BY_ONE = 8  # fragments below 1 in a chunk that compel encodes one by one; more of them run side by side
 SIDE_BY_SIDE = 38  # at once: as many as a chunk of `[x],` has; 38 x 77 tokens take 0.3 GB for a moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditioning:
-    """What diffusers' `encode_prompt` gives for one picture, both prompts with the same number of chunks n.
+    """The output of diffusers' `encode_prompt` for one picture, both prompts with the same number of chunks n.
 
     `prompt_embeds` and `negative_prompt_embeds` are (1, 77 * n, C), `pooled` and `negative_pooled` (1, P). They may be shared:
-    never change them in place. `tokens` counts the whole prompt, `dropped_tokens` what of it was left out.
+    never change them in place. `tokens` counts the whole prompt, `dropped_tokens` the part that was left out.
     """
 
     prompt_embeds: torch.Tensor
@@ -64,7 +64,7 @@ class PromptEncoder:
         self._cache: OrderedDict[tuple[str, int, str], _Text] = OrderedDict()
 
     def encode(self, prompt: str, negative_prompt: str, *, clip_skip: int | None = None, variant: str = "") -> Conditioning:
-        """`variant` names the LoRAs that are active, with their weights: embeddings are kept for each apart.
+        """Returns the embeddings. `variant` names the active LoRAs with their weights: each has cached embeddings of its own.
 
         As in diffusers, `clip_skip` counts from the last layer but one and leaves the negative prompt alone, and a model that
         was trained so gets zeros for an empty negative prompt.
@@ -91,7 +91,7 @@ class PromptEncoder:
             )
 
     def _padded(self, embeds: torch.Tensor, length: int, skip: int, variant: str) -> torch.Tensor:
-        """Filled up with chunks of an empty prompt."""
+        """Returns the embeddings, filled up with chunks of an empty prompt."""
         missing = length - embeds.shape[1]
         if not missing:
             return embeds
@@ -127,7 +127,7 @@ class PromptEncoder:
         )
 
     def _weighted(self, chunks: Sequence[Part], skip: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each chunk by itself, side by side; the pooled embedding is the first chunk's, which knows no weights."""
+        """Returns all chunks side by side, each encoded by itself, and the first chunk's pooled embedding, without weights."""
         pipeline = self._pipeline
         first = _Provider(pipeline.tokenizer, pipeline.text_encoder, skip)
         second = _Provider(pipeline.tokenizer_2, pipeline.text_encoder_2, skip)
@@ -138,9 +138,9 @@ class PromptEncoder:
 
 
 class _Provider(EmbeddingsProvider):
-    """compel's weighting of fragments, without its parser: no text of a member's is ever read as compel's own syntax.
+    """compel's weighting of fragments, without its parser: a member's text is never read as compel's own syntax.
 
-    It gives the hidden states that diffusers takes for `clip_skip`, which compel knows nothing of.
+    It gives the hidden states that diffusers takes for `clip_skip`, which compel does not support.
     """
 
     def __init__(self, tokenizer: Any, text_encoder: Any, skip: int) -> None:
@@ -150,7 +150,7 @@ class _Provider(EmbeddingsProvider):
         self._ahead: dict[tuple[int, ...], torch.Tensor] = {}  # by tokens and mask
 
     def embeddings(self, chunk: Part) -> torch.Tensor:
-        """(1, 77, C) in the text encoder's type."""
+        """Returns (1, 77, C) in the text encoder's type."""
         texts, weights = [fragment.text for fragment in chunk], [fragment.weight for fragment in chunk]
         device: Any = self.device
         self._encode_ahead(texts, weights)
@@ -158,8 +158,8 @@ class _Provider(EmbeddingsProvider):
         return embeds
 
     def _encode_ahead(self, texts: list[str], weights: list[float]) -> None:
-        """compel encodes a chunk once more for each fragment that weighs less than 1, with that one masked, and waits for each.
-        Where they are many, seconds pass; side by side they are as many rows of a few calls.
+        """Encode many texts side by side as rows of a few calls. compel encodes a chunk once more for each fragment that weighs
+        less than 1, with that one masked, and waits for each: many of them take seconds.
         """
         self._ahead.clear()
         if sum(weight < 1 for weight in weights) <= ONE_BY_ONE:
@@ -193,8 +193,8 @@ class _Provider(EmbeddingsProvider):
     def _get_token_ranges_for_fragments(
         self, chunked_and_padded_token_ids: list[int], fragments: list[str]
     ) -> list[tuple[int, int]]:
-        """The first and the last token of each fragment in a single chunk. compel's own searches for the tokens, and where it
-        fails raises an error with the words of the prompt in it.
+        """Returns the first and the last token of each fragment in a single chunk. compel's own version searches for the
+        tokens, and its errors quote the words of the prompt.
         """
         del chunked_and_padded_token_ids
         lengths = (len(ids) for ids in self.get_token_ids(fragments, include_start_and_end_markers=False))

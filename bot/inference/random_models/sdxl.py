@@ -24,7 +24,7 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SdxlConfig:
-    """What diffusers and transformers call the config of each part; what they default to is left out."""
+    """The parts' configs as diffusers and transformers call them; values equal to their defaults are left out."""
 
     unet: Config
     vae: Config
@@ -71,7 +71,7 @@ SDXL_BASE = SdxlConfig(
         "hidden_act": "quick_gelu",
         "projection_dim": 768,
         "bos_token_id": 0,
-        "eos_token_id": 2,  # as published: transformers then pools where the highest id stands, which is the end's
+        "eos_token_id": 2,  # as published: transformers then pools at the highest id, which is the end's
         "pad_token_id": 1,
     },
     text_encoder_2={
@@ -119,7 +119,7 @@ SDXL_TINY = SdxlConfig(
         "projection_dim": 32,
     },
 )
-"""The same parts with next to no work in them, for tests."""
+"""The same parts with almost no work in them, for tests."""
 
 # scheduler/scheduler_config.json
 SCHEDULER: Config = {
@@ -134,9 +134,9 @@ SCHEDULER: Config = {
 
 
 def random_pipeline(config: SdxlConfig, tokenizers: Path, *, device: torch.device, dtype: torch.dtype, seed: int = 0) -> Any:
-    """A StableDiffusionXLPipeline whose weights never were anywhere but on `device`.
+    """Returns a StableDiffusionXLPipeline whose weights are made directly on `device`.
 
-    `tokenizers` is a diffusers folder with `tokenizer` and `tokenizer_2`; any vocabulary no larger than SDXL's does.
+    `tokenizers` is a diffusers folder with `tokenizer` and `tokenizer_2`; any vocabulary no larger than SDXL's works.
     """
     import torch
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -165,7 +165,7 @@ def random_pipeline(config: SdxlConfig, tokenizers: Path, *, device: torch.devic
 
 @contextmanager
 def _made_as(device: torch.device, dtype: torch.dtype) -> Generator[None]:
-    """New tensors are made there and of that type: 2.6 billion float32 on the way would not fit everywhere."""
+    """Make new tensors on that device and in that type: 2.6 billion float32 on the way would not fit everywhere."""
     import torch
 
     before = torch.get_default_dtype()

@@ -37,7 +37,7 @@ def build_tiny_sdxl(folder: Path, seed: int = 0, *, variant: str | None = None) 
 
 
 def tiny_pipeline(folder: Path, seed: int) -> StableDiffusionXLPipeline:
-    """The pipeline in float32 on the CPU; its tokenizer files are written into `folder`."""
+    """Returns the pipeline in float32 on the CPU; its tokenizer files are written into `folder`."""
     _quiet()
     import torch
     from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionXLPipeline
@@ -60,7 +60,7 @@ def tiny_pipeline(folder: Path, seed: int) -> StableDiffusionXLPipeline:
 
 
 def _quiet() -> None:
-    """Both libraries speak up about torchvision while they are imported, and draw bars while they save."""
+    """Silence both libraries: they warn about torchvision when imported, and draw bars while they save."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -70,7 +70,7 @@ def _quiet() -> None:
 
 
 def _unet() -> UNet2DConditionModel:
-    """Two levels: the outer without, the inner with attention, as SDXL's three are one without and two with."""
+    """Returns a UNet of two levels: the outer without, the inner with attention, as SDXL has one without and two with."""
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
@@ -93,7 +93,7 @@ def _unet() -> UNet2DConditionModel:
 
 
 def _vae() -> AutoencoderKL:
-    """Scaled by a factor of 8 as SDXL's."""
+    """Returns a VAE that scales by a factor of 8, as SDXL's."""
     from diffusers import AutoencoderKL
 
     vae: Any = AutoencoderKL(
@@ -114,7 +114,7 @@ def _vae() -> AutoencoderKL:
 
 
 def spread_colours(vae: Any) -> None:
-    """Set the last layer of a random VAE so that what it makes of noise is neither flat nor black."""
+    """Set the last layer of a random VAE so that its output for noise is neither flat nor black."""
     import torch
 
     latents = torch.randn(1, vae.config.latent_channels, 16, 16, device=vae.device, dtype=vae.dtype)
@@ -145,7 +145,7 @@ def _text_config(width: int) -> CLIPTextConfig:
 
 
 def _tokenizer(folder: Path) -> CLIPTokenizer:
-    """CLIP's byte-level tokenizer without merges: each byte of a prompt is a token."""
+    """Returns CLIP's byte-level tokenizer without merges: each byte of a prompt is a token."""
     from transformers import CLIPTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def _tokenizer(folder: Path) -> CLIPTokenizer:
 
 
 def _vocabulary() -> dict[str, int]:
-    """GPT-2's printable stand-ins for the 256 bytes, each also as the end of a word, and CLIP's two special tokens."""
+    """Returns GPT-2's printable symbols for the 256 bytes, each also as the end of a word, and CLIP's two special tokens."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [chr(256 + index) for index in range(256 - len(printable))]
     letters = [chr(code) for code in printable] + others

@@ -1,4 +1,4 @@
-"""Which samplers take a step of many pictures at once. Importing this imports diffusers."""
+"""Chooses the samplers that take a step of many pictures at once. Importing this imports diffusers."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ KINDS = (euler_steps, dpm_solver_steps, ddim_steps, unipc_steps, lcm_steps)
 
 
 def batched_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
-    """The last `steps` of a scheduler that knows its timesteps; None where its own `step` has to be taken."""
+    """Returns the last `steps` of a scheduler with set timesteps; None if its own `step` has to be used."""
     found = (sampler(scheduler, steps) for sampler in KINDS)
     return next((own for own in found if own is not None), None)

@@ -12,7 +12,7 @@ from bot.inference.samplers.step_arithmetic import Batch, BatchedSteps, Moved, c
 
 
 def ddim_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
-    """The last `steps` of a schedule; None for other samplers.
+    """Returns the last `steps` of a schedule; None for other samplers.
 
     A step's numbers are the shares of signal and noise in the latents before it, and those in the latents after it.
     """
@@ -36,7 +36,7 @@ def ddim_step(batch: Batch) -> Moved:
 
 
 def _numbers(scheduler: Any, timestep: torch.Tensor) -> Sequence[torch.Tensor]:
-    """As diffusers' `step` computes them, with an eta of 0."""
+    """Returns the numbers as diffusers' `step` computes them, with an eta of 0."""
     following = timestep - scheduler.config.num_train_timesteps // scheduler.num_inference_steps
     signal: torch.Tensor = scheduler.alphas_cumprod[timestep]
     next_signal: torch.Tensor = scheduler.alphas_cumprod[following] if following >= 0 else scheduler.final_alpha_cumprod

@@ -16,10 +16,10 @@ SHORT = 15  # steps, below which the last one is of order 1
 
 
 def dpm_solver_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
-    """The last `steps` of a schedule; None for other samplers and for what SDXL is not drawn with.
+    """Returns the last `steps` of a schedule; None for other samplers and for settings that SDXL is not drawn with.
 
-    A step's numbers are the shares of signal and noise, the factors of the latents, of the clean ones and of their change
-    since the step before, and what that change is stretched by. The last two are 0 in a step of order 1.
+    A step's numbers are the shares of signal and noise, the factors of the latents, of the clean ones and of their change since
+    the step before, and the stretch of that change. The last two are 0 in a step of order 1.
     """
     config = scheduler.config
     if type(scheduler) is not DPMSolverMultistepScheduler or (velocity := is_velocity(scheduler)) is None:
@@ -48,7 +48,7 @@ def dpm_solver_step(batch: Batch) -> Moved:
 
 
 def _numbers(levels: NoiseLevels, index: int) -> Sequence[torch.Tensor]:
-    """As diffusers' `step` computes them."""
+    """Returns the numbers as diffusers' `step` computes them."""
     aimed = levels.shares[index + 1][0] * (torch.exp(-levels.way(index)) - 1.0)
     common = (*levels.shares[index], levels.kept(index), aimed)
     if index == levels.begin or levels.config.solver_order == 1 or _ends_in_order_1(levels, index):

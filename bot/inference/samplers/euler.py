@@ -11,10 +11,10 @@ from bot.inference.samplers.step_arithmetic import Batch, BatchedSteps, Moved, d
 
 
 def euler_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
-    """The last `steps` of a schedule; None for other samplers.
+    """Returns the last `steps` of a schedule; None for other samplers.
 
-    A step's numbers are sigma, how far it goes, the noise it adds, and for v-prediction the shares of the prediction and of the
-    latents.
+    A step's numbers are sigma, its change, the noise that the step adds, and for v-prediction the shares of the prediction and
+    of the latents.
     """
     ancestral = type(scheduler) is EulerAncestralDiscreteScheduler
     if not (ancestral or type(scheduler) is EulerDiscreteScheduler) or (velocity := is_velocity(scheduler)) is None:
@@ -37,7 +37,7 @@ def euler_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
 
 
 def euler_step(batch: Batch) -> Moved:
-    """The latents in the prediction's type."""
+    """Returns the outcome of a step, with the latents in the prediction's type."""
     sigma, distance, added, share, square = batch.numbers
     prediction, sample = batch.prediction, batch.latents.float()
     clean = times(prediction, share) + divided(sample, square) if batch.velocity else sample - times(prediction, sigma)

@@ -12,10 +12,10 @@ from bot.inference.samplers.step_arithmetic import Batch, BatchedSteps, Moved, c
 
 
 def lcm_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
-    """The last `steps` of a schedule; None for other samplers.
+    """Returns the last `steps` of a schedule; None for other samplers.
 
     A step's numbers are the shares of signal and noise in the latents before it, those of the clean and the noisy latents in
-    what the model means, and those of that and of new noise in the latents after it; the last step adds none.
+    the model's estimate, and those of that and of new noise in the latents after it; the last step adds none.
     """
     if type(scheduler) is not LCMScheduler or (velocity := is_velocity(scheduler)) is None:
         return None
@@ -37,7 +37,7 @@ def lcm_step(batch: Batch) -> Moved:
 
 
 def _numbers(scheduler: Any, index: int) -> Sequence[torch.Tensor]:
-    """As diffusers' `step` computes them."""
+    """Returns the numbers as diffusers' `step` computes them."""
     timestep = scheduler.timesteps[index]
     signal: torch.Tensor = scheduler.alphas_cumprod[timestep]
     skipped, shown = scheduler.get_scalings_for_boundary_condition_discrete(timestep)

@@ -1,4 +1,4 @@
-"""How noisy the latents are at each step of a schedule, in the terms of the multistep samplers' papers."""
+"""The noise levels of a schedule's steps, in the terms of the multistep samplers' papers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 
 
 class NoiseLevels:
-    """The last `steps` of a scheduler's schedule. The arithmetic is that of diffusers, number by number."""
+    """Noise levels of the last `steps` of a scheduler's schedule. The arithmetic is that of diffusers, number by number."""
 
     def __init__(self, scheduler: Any, steps: int) -> None:
         self.config = scheduler.config
@@ -25,13 +25,13 @@ class NoiseLevels:
         return range(self.begin, self.whole)
 
     def way(self, index: int) -> torch.Tensor:
-        """The papers' h: from `index` to the one behind it."""
+        """Returns the papers' h: the distance from `index` to the next one."""
         return self._log_snr[index + 1] - self._log_snr[index]
 
     def ratio(self, index: int) -> torch.Tensor:
-        """The papers' r: how far back the output before lies, which is behind, in steps like that from `index` on."""
+        """Returns the papers' r: the (negative) distance back to the previous output, in units of the step from `index` on."""
         return (self._log_snr[index - 1] - self._log_snr[index]) / self.way(index)
 
     def kept(self, index: int) -> torch.Tensor:
-        """What a step leaves of the latents."""
+        """Returns the share of the latents that a step keeps."""
         return self.shares[index + 1][1] / self.shares[index][1]

@@ -1,4 +1,4 @@
-"""Which scheduler a model runs with. Importing this module imports diffusers."""
+"""Chooses a model's scheduler. Importing this module imports diffusers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.inference.formats.weights import Header
 
 logger = logging.getLogger(__name__)
 
-# Of every sampler's options: a model's own configuration may have one switched on, and its sampler would belie its name.
+# Reset for every sampler: a model's own configuration may switch one on, and the sampler would not be what its name says.
 OPTIONS_OFF = dict.fromkeys((option for sampler in SAMPLERS.values() for option in sampler.options), False)
 
 LATENTS = {"clip_sample": False}  # DDIM's default would cut latents, which go beyond 1, as if they were pixels
@@ -23,14 +23,14 @@ LATENTS = {"clip_sample": False}  # DDIM's default would cut latents, which go b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """What a checkpoint was trained to predict, as far as its file says so."""
+    """A checkpoint's trained prediction, as far as its file says so."""
 
     v_prediction: bool = False
     zero_terminal_snr: bool = False
 
 
 def sampling_of_file(header: Header) -> Sampling:
-    """Read the marks of single files: empty tensors `v_pred` and `ztsnr` (ComfyUI, Forge), or the trainer's notes (kohya)."""
+    """Read single files' marks: empty tensors `v_pred` and `ztsnr` (ComfyUI, Forge), or the trainer's notes (kohya)."""
     notes = header.metadata
     marked = "v_pred" in header.shapes or notes.get("ss_v_parameterization") == "True"
     return Sampling(
@@ -42,10 +42,10 @@ def sampling_of_file(header: Header) -> Sampling:
 def build_scheduler(
     config: Any, profile: ModelProfile, sampling: Sampling | None = None, *, scheduler: str | None = None
 ) -> Any:
-    """`scheduler`, a key of SAMPLERS (None: the profile's), on the model's own configuration; v-prediction if profile, file or
-    model says so.
+    """Returns a scheduler by its key in SAMPLERS (None: the profile's), on the model's own configuration; v-prediction if
+    profile, file or model says so.
 
-    `config` may also be that of a scheduler which this made; what the file said (`sampling`) is in it already then.
+    `config` may also be that of a scheduler made here; it then already includes what the file said (`sampling`).
     """
     name = scheduler or profile.scheduler
     sampler = SAMPLERS.get(name)

@@ -1,4 +1,4 @@
-"""What the samplers have in common that take one step of many pictures at once."""
+"""Shared arithmetic of the samplers that take one step of many pictures at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 class Batch:
     """A step of the pictures of one sampler, a row each.
 
-    `numbers` are the step's, one column of all pictures after the other. `noise` is None where no picture draws any, and zero
-    for those that draw none. `memory` is what the steps before have left, a row each and laid out as the latents are, since
-    a UNet's kernels depend on the layout of what it is given.
+    `numbers` are the step's, one column of all pictures after the other. `noise` is None if no picture draws any, and zero for
+    those that draw none. `memory` is what earlier steps have left, a row each and in the latents' layout, since a UNet's
+    kernels depend on the layout of their input.
     """
 
     latents: torch.Tensor
@@ -28,14 +28,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moved:
-    """The latents after a step, the clean ones that it aims at, and what the next step has to know besides."""
+    """The latents after a step, the clean ones that it aims at, and what the next step must know besides."""
 
     latents: torch.Tensor
     clean: torch.Tensor
     memory: torch.Tensor | None = None
 
     def rows(self) -> list[Moved]:
-        """Each picture's."""
+        """Returns each picture's own."""
         pictures = len(self.latents)
         memories = [None] * pictures if self.memory is None else self.memory.split(1)
         return [
@@ -62,12 +62,12 @@ class BatchedSteps:
 
     @property
     def kind(self) -> tuple[Callable[[Batch], Moved], bool]:
-        """Pictures share their steps where this is equal."""
+        """Returns a key; pictures share their steps if it is equal."""
         return self.arithmetic, self.velocity
 
 
 def is_velocity(scheduler: Any) -> bool | None:
-    """Whether a scheduler's model predicts v; None where it predicts neither v nor noise, or what it means is cut."""
+    """Returns whether a scheduler's model predicts v; None if it predicts neither v nor noise, or is clipped."""
     config: Any = scheduler.config
     if config.prediction_type not in ("epsilon", "v_prediction"):
         return None
@@ -77,29 +77,29 @@ def is_velocity(scheduler: Any) -> bool | None:
 
 
 def stacked(rows: Iterable[Sequence[torch.Tensor]]) -> torch.Tensor:
-    """The numbers of steps, computed one by one: torch's own functions may differ in the last bit over many at once."""
+    """Returns the numbers of steps, computed one by one: torch's functions may differ in the last bit over many at once."""
     return torch.stack([torch.stack(list(row)) for row in rows]).float()
 
 
 def column(values: torch.Tensor) -> torch.Tensor:
-    """One number for each picture of a batch."""
+    """Returns the values as a column, one number for each picture of a batch."""
     return values.view(-1, 1, 1, 1)
 
 
 def times(values: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """As torch multiplies with a single number: in the type of `values`, to which only the product is rounded."""
+    """Returns torch's product with a single number: in the type of `values`, to which only the product is rounded."""
     return (values * factors).to(values.dtype)
 
 
 def divided(values: torch.Tensor, divisors: torch.Tensor) -> torch.Tensor:
-    """As torch divides by a single number, which diffusers has it do: on CUDA it multiplies with the reciprocal
+    """Returns the quotient as torch gives it for a single number, as diffusers does: CUDA multiplies with the reciprocal
     (BinaryDivTrueKernel.cu), and that differs in the last bit.
     """
     return values * divisors.reciprocal() if values.is_cuda else values / divisors
 
 
 def clean_latents(batch: Batch, signal: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """What the model takes the picture for without noise; `signal` and `noise` are the shares of both in the latents."""
+    """Returns the model's estimate of the picture without noise; `signal` and `noise` are their shares in the latents."""
     if batch.velocity:
         return times(batch.latents, signal) - times(batch.prediction, noise)
     shown = batch.latents - times(batch.prediction, noise)

@@ -16,11 +16,11 @@ KEPT = 3  # tensors from step to step
 
 
 def unipc_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
-    """The last `steps` of a schedule; None for other samplers, and for what SDXL is not drawn with.
+    """Returns the last `steps` of a schedule; None for other samplers, and for settings that SDXL is not drawn with.
 
     A step's numbers are the shares of signal and noise; of the corrector those of the earlier difference, of the latest and of
-    both; of the predictor the factors of the latents and of the clean ones, the ratio of the ways before and behind, and the
-    share of the difference. The corrector's are 0 in a first step, which then leaves the latents as they are.
+    both; of the predictor the factors of the latents and of the clean ones, the ratio of the distances before and behind, and
+    the share of the difference. The corrector's are 0 in a first step, which then leaves the latents unchanged.
     """
     config: Any = scheduler.config
     if type(scheduler) is not UniPCMultistepScheduler or (velocity := is_velocity(scheduler)) is None:
@@ -40,10 +40,10 @@ def unipc_steps(scheduler: Any, steps: int) -> BatchedSteps | None:
 
 
 def unipc_step(batch: Batch) -> Moved:
-    """All in float32, so that in float16 neither numbers nor differences are rounded to it.
+    """Returns the outcome of a step, computed in float32, so that in float16 neither numbers nor differences are rounded to it.
 
-    The corrector goes from the latents before to these once more, now that the model has seen them. It begins as the predictor
-    of the step before did, with the same difference: both are in the memory, with the clean latents of that step.
+    The corrector repeats the step from the previous latents to these, now that the model has seen them. It begins as the
+    predictor of the step before did, with the same difference: both are in the memory, with the clean latents of that step.
     """
     signal, noise, first, second, corrected, kept, aimed, ratio, turned = batch.numbers
     assert batch.memory is not None
@@ -67,7 +67,7 @@ def _first_memory(latents: torch.Tensor) -> torch.Tensor:
 
 
 def _numbers(levels: NoiseLevels, index: int) -> Sequence[torch.Tensor]:
-    """As diffusers' `step` computes them."""
+    """Returns the numbers as diffusers' `step` computes them."""
     return (*levels.shares[index], *_corrector(levels, index), *_predictor(levels, index))
 
 
@@ -80,7 +80,7 @@ def _corrector(levels: NoiseLevels, index: int) -> Sequence[torch.Tensor]:
 
 
 def _predictor(levels: NoiseLevels, index: int) -> Sequence[torch.Tensor]:
-    """The share of the difference is halved already: to halve is exact."""
+    """Returns the predictor's numbers; the share of the difference is halved already: halving is exact."""
     aimed = _aimed(levels, index)
     if _order(levels, index) == 1:
         return levels.kept(index), aimed, torch.ones(()), torch.zeros(())
@@ -99,7 +99,7 @@ def _aimed(levels: NoiseLevels, index: int) -> torch.Tensor:
 
 
 def _solved(levels: NoiseLevels, index: int) -> Sequence[torch.Tensor]:
-    """Shares of the earlier difference and of the latest, so that the corrector is of order 2: two linear equations."""
+    """Returns the shares of the earlier and latest difference that make the corrector of order 2: two linear equations."""
     ratio, back = levels.ratio(index), -levels.way(index)
     growth = torch.expm1(back)
     first = growth / back - 1

@@ -11,7 +11,7 @@ from bot.training.lora.options import DTYPES, TARGETS, LoraOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Each argument's default is LoraOptions' own."""
+    """Add the arguments; each default is LoraOptions' own."""
     add = parser.add_argument
     add("--model", required=True, metavar="MODEL", help="a profile's name, a diffusers folder or a .safetensors checkpoint")
     add("--pictures", required=True, type=Path, metavar="FOLDER", help="PNG, JPEG or WebP, each with its caption in NAME.txt")

@@ -1,4 +1,4 @@
-"""A folder of captioned pictures as an operator keeps it: NAME.png with NAME.txt beside it, kohya's `10_name` for repeats."""
+"""Reads an operator's folder of captioned pictures: NAME.png with NAME.txt beside it, kohya's `10_name` for repeats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = 5  # names in a sentence
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture that was seen to be whole. Sizes in pixels, as it is looked at (EXIF's rotation done)."""
+    """A picture that was checked to be whole. Sizes in pixels, as displayed (EXIF's rotation done)."""
 
     path: Path
     caption: str
@@ -40,7 +40,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """How a picture becomes one of a bucket: scaled to `scaled`, then cut to width × height from (left, top)."""
+    """Fits a picture to a bucket: scaled to `scaled`, then cut to width × height from (left, top)."""
 
     width: int
     height: int
@@ -50,9 +50,9 @@ class Frame:
 
 
 def read_folder(folder: Path, *, trigger: str = "") -> list[Picture]:
-    """All pictures, in order of their names. Every one is decoded once, so that a damaged one is told now and not in hours.
+    """Returns all pictures, in order of their names. Each is decoded once, so that a damaged one is told now and not in hours.
 
-    A picture may lack its caption only where there is a trigger word. Raises FolderError.
+    A picture may lack its caption only if there is a trigger word. Raises FolderError.
     """
     if not folder.is_dir():
         raise FolderError(f"The folder {folder} does not exist. Give --pictures a folder of PNG, JPEG or WebP files.")
@@ -81,8 +81,8 @@ def read_folder(folder: Path, *, trigger: str = "") -> list[Picture]:
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, Path | None, int]]:
-    """Pictures of the folder (once each) and of its `N_name` folders (N times), the text beside each, and how often an epoch
-    shows it.
+    """Yields pictures of the folder (once each) and of its `N_name` folders (N times), the text beside each, and how often an
+    epoch shows it.
     """
     places = [(folder, 1)]
     for child in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
@@ -100,13 +100,13 @@ def _files(folder: Path) -> Iterator[tuple[Path, Path | None, int]]:
 
 
 def _nearest(picture: Path, texts: Sequence[Path]) -> Path | None:
-    """The text named as the picture; one whose name differs in case, as Windows allows, where there is no other."""
+    """Returns the text named as the picture; if there is none, one whose name differs in case, as Windows allows."""
     exact = picture.with_suffix(CAPTION_ENDING)
     return min(texts, key=lambda text: (text != exact, text.stem != picture.stem, text.name), default=None)
 
 
 def _examine(path: Path) -> tuple[int, int]:
-    """Width and height as looked at. Raises what Pillow raises for a damaged file."""
+    """Returns width and height as displayed. Raises Pillow's errors for a damaged file."""
     with opened(path.read_bytes()) as image:
         image.load()
         turned = image.getexif().get(EXIF_ORIENTATION) in SIDEWAYS
@@ -114,7 +114,7 @@ def _examine(path: Path) -> tuple[int, int]:
 
 
 def _caption(beside: Path | None) -> str | None:
-    """The text beside a picture on one line. Raises OSError, UnicodeDecodeError."""
+    """Returns the text beside a picture on one line. Raises OSError, UnicodeDecodeError."""
     return None if beside is None else " ".join(beside.read_text(encoding="utf-8-sig").split())
 
 
@@ -124,7 +124,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def make_buckets(resolution: int, factor: int) -> list[tuple[int, int]]:
-    """Sizes of at most resolution² pixels: SDXL's multiples of 64, for small models finer, always of the VAE's `factor`."""
+    """Returns sizes of at most resolution² pixels: SDXL's multiples of 64 (small models: finer) and of the VAE's `factor`."""
     step = max(factor, min(64, resolution // BUCKETS_A_SIDE) // factor * factor)
     found: set[tuple[int, int]] = set()
     for width in range(step, math.ceil(resolution * WIDEST), step):
@@ -135,7 +135,7 @@ def make_buckets(resolution: int, factor: int) -> list[tuple[int, int]]:
 
 
 def frame(width: int, height: int, buckets: Sequence[tuple[int, int]]) -> Frame:
-    """The bucket nearest in shape, filled, with what stands out cut off evenly on both sides."""
+    """Returns the fit to the bucket nearest in shape, filled, with the excess cut off evenly on both sides."""
     fitting = min(buckets, key=lambda size: (abs(math.log(width / height * size[1] / size[0])), -size[0] * size[1]))
     scale = max(fitting[0] / width, fitting[1] / height)
     scaled = (max(fitting[0], round(width * scale)), max(fitting[1], round(height * scale)))
@@ -144,7 +144,7 @@ def frame(width: int, height: int, buckets: Sequence[tuple[int, int]]) -> Frame:
 
 
 def open_picture(path: Path, framed: Frame) -> npt.NDArray[np.uint8]:
-    """(height, width, 3): turned as EXIF says, flattened on white, scaled and cut."""
+    """Returns (height, width, 3): turned as EXIF says, flattened on white, scaled and cut."""
     with opened(path.read_bytes()) as image:
         scaled = on_white(eight_bits(ImageOps.exif_transpose(image))).resize(framed.scaled, Image.Resampling.LANCZOS)
     box = (framed.left, framed.top, framed.left + framed.width, framed.top + framed.height)
@@ -152,7 +152,7 @@ def open_picture(path: Path, framed: Frame) -> npt.NDArray[np.uint8]:
 
 
 class Batches:
-    """Which pictures each step sees: of one size a batch, each picture `repeats` times an epoch, in a new order every epoch."""
+    """Chooses each step's pictures: of one size a batch, each picture `repeats` times an epoch, every epoch in a new order."""
 
     def __init__(self, pictures: Sequence[Picture], frames: Sequence[Frame], size: int, seed: int) -> None:
         self._buckets: dict[tuple[int, int], list[int]] = {}
@@ -166,11 +166,11 @@ class Batches:
 
     @property
     def counts(self) -> dict[tuple[int, int], int]:
-        """Pictures an epoch, repeats counted, by (width, height)."""
+        """Returns pictures an epoch, repeats counted, by (width, height)."""
         return {size: len(members) for size, members in sorted(self._buckets.items())}
 
     def at(self, step: int) -> list[int]:
-        """Indices of the step's pictures; the last batch of a bucket may be smaller."""
+        """Returns the indices of the step's pictures; the last batch of a bucket may be smaller."""
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             self._epoch, self._plan = epoch, self._shuffled(random.Random(f"{self._seed}/epoch/{epoch}"))  # noqa: S311
@@ -186,7 +186,7 @@ class Batches:
 
 
 def caption_for(caption: str, options: LoraOptions, rng: random.Random) -> str | None:
-    """The caption as one step sees it; None is a caption left out."""
+    """Returns the caption as one step sees it; None is a caption left out."""
     if rng.random() < options.caption_dropout:
         return None
     tags = split_tags(caption)

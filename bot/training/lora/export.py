@@ -1,4 +1,4 @@
-"""A trained LoRA as a file in kohya's format, with the notes that other programs read from it."""
+"""Writes a trained LoRA as a file in kohya's format, with the notes that other programs read from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEGACY_HASH = slice(0x100000, 0x110000)  # the bytes that A1111's first kind of 
 
 
 def write_lora(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> None:
-    """Write beside and rename, so that a file under this name is always whole. Raises FolderError."""
+    """Write to a second file and rename it, so that a file under this name is always whole. Raises FolderError."""
     plain = save(dict(tensors))
     hashes = {
         "sshs_model_hash": hashlib.sha256(plain[8 + int.from_bytes(plain[:8], "little") :]).hexdigest(),  # without the header
@@ -38,7 +38,7 @@ def write_lora(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, st
 
 
 def lora_notes(options: LoraOptions, model: TrainingModel, examples: Examples) -> dict[str, str]:
-    """kohya's `ss_` notes and Stability's ModelSpec (github.com/Stability-AI/ModelSpec); no dates, so that equal is equal."""
+    """Returns kohya's `ss_` notes and Stability's ModelSpec (github.com/Stability-AI/ModelSpec); no dates: equal is equal."""
     config = model.pipeline.scheduler.config
     velocity = config.prediction_type == "v_prediction"
     resolution = options.resolution or model.resolution
@@ -103,7 +103,7 @@ def _folders(examples: Examples) -> dict[str, dict[str, int]]:
 
 
 def _tags(examples: Examples) -> dict[str, dict[str, int]]:
-    """How many pictures of each folder bear each tag, the most frequent first."""
+    """Returns how many pictures of each folder have each tag, the most frequent first."""
     counters: dict[str, Counter[str]] = {}
     for picture in examples.pictures:
         counters.setdefault(picture.path.parent.name, Counter()).update(split_tags(picture.caption))

@@ -21,7 +21,7 @@ SDXL_TEXT_WIDTH = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingModel:
-    """`family` is what a style must name to be offered with this model; `dtype` is what the UNet computes in."""
+    """The loaded model. `family` is what a style must name to be offered with it; `dtype` is the UNet's type in training."""
 
     profile: ModelProfile
     pipeline: Any
@@ -34,12 +34,12 @@ class TrainingModel:
 
     @property
     def resolution(self) -> int:
-        """Pixels a side that the model was made for."""
+        """Returns the pixels a side that the model was made for."""
         return self.pipeline.unet.config.sample_size * self.pipeline.vae_scale_factor
 
 
 def find_model(model: str, data_dir: Path) -> ModelProfile:
-    """A profile by its name or by the path of its weights; any other SDXL folder or file gets a bare one. Raises ModelError."""
+    """Returns a profile by its name or weights' path; any other SDXL folder or file gets a bare one. Raises ModelError."""
     catalog = load_catalog(SHIPPED_DATA, data_dir)
     if model in catalog.profiles:
         return catalog.profiles[model]
@@ -69,7 +69,7 @@ def find_model(model: str, data_dir: Path) -> ModelProfile:
 
 
 def load_for_training(options: LoraOptions) -> TrainingModel:
-    """Load the model, ready to be trained around. Raises ModelError."""
+    """Load the model and return it, ready to be trained around. Raises ModelError."""
     profile = find_model(options.model, options.data_dir)
     fetch_model(profile)
     pipeline = load_model(profile, device=options.device).text2img
@@ -87,7 +87,7 @@ def load_for_training(options: LoraOptions) -> TrainingModel:
 
 
 def _choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """bfloat16 wherever the hardware has it: it needs half of float32's memory and none of float16's care."""
+    """Returns bfloat16 if the hardware has it: it needs half of float32's memory and none of float16's care."""
     if name != "auto":
         chosen: torch.dtype = getattr(torch, name)
         return chosen

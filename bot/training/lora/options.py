@@ -1,4 +1,4 @@
-"""What a LoRA training is asked for. Imports no torch, so that the command line stays quick."""
+"""Options of a LoRA training. Imports no torch, so that the command line stays quick."""
 
 from __future__ import annotations
 
@@ -71,10 +71,10 @@ class LoraOptions:
 
     @property
     def title(self) -> str:
-        """The file's name as people read it."""
+        """Returns the file's name as people read it."""
         return self.out.stem.replace("_", " ").replace("-", " ").strip().capitalize() or "LoRA"
 
     @property
     def scale(self) -> float:
-        """What the product of the two matrices is multiplied by."""
+        """Returns the factor of the product of the two matrices."""
         return self.network_alpha / max(1, self.rank)

@@ -1,4 +1,4 @@
-"""The style file that offers a trained LoRA to members: printed as an example, or written where Pastel looks for it."""
+"""Writes the style file that offers a trained LoRA to members where Pastel looks for it, or prints it as an example."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def style_text(options: LoraOptions, model: TrainingModel) -> str:
-    """TOML; JSON's strings are TOML's."""
+    """Returns the style file as TOML; JSON's strings are TOML's."""
     values: dict[str, object] = {"title": options.title, "families": [model.family], "file": _file(options)}
     values |= {"adapter_weight": 1.0} | ({"trigger_words": options.trigger} if options.trigger else {})
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
@@ -24,7 +24,7 @@ def style_text(options: LoraOptions, model: TrainingModel) -> str:
 
 
 def _file(options: LoraOptions) -> str:
-    """As a style file names it: by its path below the folder of LoRAs, else in full."""
+    """Returns the file as a style file names it: by its path below the folder of LoRAs, else in full."""
     loras, path = (options.data_dir / "loras").resolve(), options.out.resolve()
     return str(path.relative_to(loras) if path.is_relative_to(loras) else path)
 
@@ -34,7 +34,7 @@ def style_path(options: LoraOptions) -> Path:
 
 
 def check_style(options: LoraOptions, text: str) -> None:
-    """Before hours of training: whether the style could be written. Raises InvalidRequestError, FolderError."""
+    """Check, before hours of training, that the style can be written. Raises InvalidRequestError, FolderError."""
     if options.style is None:
         return
     if not NAME.fullmatch(options.style):
@@ -45,7 +45,7 @@ def check_style(options: LoraOptions, text: str) -> None:
 
 
 def write_style(options: LoraOptions, text: str) -> None:
-    """Write the style file, or say what it would be. Raises FolderError."""
+    """Write the style file, or print it as an example. Raises FolderError."""
     if options.style is None:
         print(f"To offer it to members, write this to {options.data_dir / 'styles' / options.out.stem}.toml:\n\n{text}")
         return

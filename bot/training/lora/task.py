@@ -1,4 +1,4 @@
-"""What a LoRA learns from: pictures as latents, once, and the loss of the model's own prediction on them."""
+"""A LoRA's training task: pictures encoded as latents once, and the loss of the model's own prediction on them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.training.lora.weights import LoraWeights
 SNR_LIMIT = 5.0
 
 Encode = Callable[[Tensor], Tensor]
-"""Pixels (1, 3, height, width) in -1..1 to latents as the UNet sees them."""
+"""Maps pixels (1, 3, height, width) in -1..1 to latents as the UNet sees them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Examples:
 
 
 def encoder_of(pipeline: Any) -> Encode:
-    """The mode of the VAE's posterior. A VAE in float16 is cast to float32 for good: what is trained on is encoded once."""
+    """Returns the mode of the VAE's posterior. A VAE in float16 is cast to float32 for good: training data is encoded once."""
     vae = pipeline.vae
     if vae.dtype == torch.float16:
         vae.to(dtype=torch.float32)
@@ -49,7 +49,7 @@ def encoder_of(pipeline: Any) -> Encode:
 
 @torch.no_grad()
 def encode_pictures(pictures: Sequence[Picture], frames: Sequence[Frame], encode: Encode) -> list[Tensor]:
-    """Each picture's latents in float16, on the CPU. Raises FolderError, ModelError."""
+    """Returns each picture's latents in float16, on the CPU. Raises FolderError, ModelError."""
     latents: list[Tensor] = []
     for picture, framed in zip(pictures, frames, strict=True):
         try:
@@ -64,7 +64,7 @@ def encode_pictures(pictures: Sequence[Picture], frames: Sequence[Frame], encode
 
 
 def _normalised(config: Any, latents: Tensor) -> Tensor:
-    """As diffusers' img2img does."""
+    """Returns the latents normalised as diffusers' img2img does."""
     if config.latents_mean is not None and config.latents_std is not None:
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (config.latents_mean, config.latents_std))
         return (latents - mean) * config.scaling_factor / std
@@ -72,12 +72,12 @@ def _normalised(config: Any, latents: Tensor) -> Tensor:
 
 
 def min_snr_weight(alpha: Tensor, prediction_type: str) -> Tensor:
-    """The weight of a squared error of noise ("epsilon") or velocity ("v_prediction") where the signal's share of the variance
-    is `alpha` (Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy").
+    """Returns the weight of a squared error of noise ("epsilon") or velocity ("v_prediction"); `alpha` is the signal's share of
+    the variance (Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy").
 
     An error of the noise weighs SNR as one of the picture, capped here at SNR_LIMIT; one of the velocity weighs SNR + 1, capped
-    at SNR_LIMIT + 1. The paper's own cap for the velocity would give the first drawing step of a model with zero terminal SNR
-    a weight of 0, and that step chooses the colours.
+    at SNR_LIMIT + 1. The paper's own cap for the velocity would give the first drawing step of a model with zero terminal SNR a
+    weight of 0, and that step chooses the colours.
     """
     snr = alpha / (1 - alpha)
     capped = snr.clamp(min=SNR_LIMIT)
@@ -106,7 +106,7 @@ class LoraTask:
             raise ModelError(f"The model predicts {self._prediction_type!r}; LoRAs are trained on epsilon or v_prediction.")
 
     def loss(self, step: int) -> Tensor:
-        """Raises ModelError when training has diverged."""
+        """Returns the loss. Raises ModelError when training has diverged."""
         indices = self._examples.batches.at(step)
         latents = self._examples.latents
         # all chance is the CPU's, so that a GPU sees the same
@@ -136,7 +136,7 @@ class LoraTask:
         return torch.autocast(self._device.type, dtype=self._dtype) if on and self._dtype != torch.float32 else nullcontext()
 
     def _conditions(self, indices: Sequence[int], rng: random.Random) -> tuple[Tensor, dict[str, Tensor]]:
-        """As the pipeline encodes a prompt; a caption left out is what the pipeline takes for a missing prompt."""
+        """Returns a prompt's encoding as the pipeline makes it; a caption left out is encoded as a missing prompt."""
         pictures = [self._examples.pictures[index] for index in indices]
         captions = [caption_for(picture.caption, self._options, rng) for picture in pictures]
         with torch.set_grad_enabled(self._options.text_encoders), self._autocast(on=self._options.text_encoders):
@@ -150,7 +150,7 @@ class LoraTask:
         return embeddings, {"text_embeds": pooled, "time_ids": self._time_ids(indices).to(self._device)}
 
     def _time_ids(self, indices: Sequence[int]) -> Tensor:
-        """SDXL's six numbers: original size, crop's corner, target size, each height before width."""
+        """Returns SDXL's six numbers: original size, crop's corner, target size, each height before width."""
         rows: list[tuple[float, ...]] = []
         for index in indices:
             picture, framed = self._examples.pictures[index], self._examples.frames[index]

@@ -1,4 +1,4 @@
-"""A LoRA trained on a folder of captioned pictures: `train_lora` does what `python -m bot train-lora` promises."""
+"""Trains a LoRA on a folder of captioned pictures: `train_lora` implements `python -m bot train-lora`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bot.training.lora.task import Encode, Examples, LoraTask, encode_pictures, 
 from bot.training.lora.weights import LoraWeights, add_lora, kohya_tensors
 
 WARMUP = 100  # steps at most
-# what may differ between a training and the one that goes on with it
+# options that may differ between a training and its continuation
 PASSING = ("steps", "out", "device", "threads", "log_every", "style", "data_dir", "gradient_checkpointing", "pictures")
 NO_MEMORY = (
     "This does not fit into the memory of {device}. Take a smaller --batch-size or --resolution, --target attention, or no "
@@ -37,9 +37,9 @@ NO_MEMORY = (
 
 
 def train_lora(options: LoraOptions, encode: Encode | None = None) -> Path:
-    """Train until `options.steps`, going on from the checkpoint beside `options.out` if there is one, and write the file.
+    """Train until `options.steps`, continuing from the checkpoint beside `options.out` if there is one, and write the file.
 
-    `encode` is for who knows the latents better than the model's VAE. Prints its progress. Ctrl-C ends it after a step, with a
+    `encode` replaces the model's VAE for callers with better latents. Prints its progress. Ctrl-C ends it after a step, with a
     checkpoint, as KeyboardInterrupt. Raises FolderError for the pictures and files, ModelError for the model,
     InvalidRequestError for the style's name.
     """
@@ -102,7 +102,7 @@ def _prepare(options: LoraOptions, model: TrainingModel, pictures: Sequence[Pict
 
 
 def _too_long(pipeline: Any, pictures: Sequence[Picture]) -> int:
-    """How many captions end unread."""
+    """Returns how many captions are cut off."""
     read = pipeline.tokenizer.model_max_length
     return sum(len(pipeline.tokenizer(picture.caption).input_ids) > read for picture in pictures)
 
@@ -134,7 +134,7 @@ def _state_name(options: LoraOptions) -> str:
 
 
 def _fingerprint(options: LoraOptions, pictures: Sequence[Picture]) -> str:
-    """Of all that a step depends on."""
+    """Returns a hash of everything that a step depends on."""
     settings = {name: value for name, value in asdict(options).items() if name not in PASSING}
     seen = [(picture.path.name, picture.caption, picture.repeats, picture.width, picture.height) for picture in pictures]
     return hashlib.sha256(json.dumps([settings, seen], sort_keys=True).encode()).hexdigest()
@@ -150,7 +150,7 @@ def _reporter(options: LoraOptions) -> Callable[[int, float, float], None]:
 
 @contextmanager
 def _signals() -> Generator[Event]:
-    """The first SIGINT or SIGTERM asks for a stop after the running step, a second one does what it always did."""
+    """Make the first SIGINT or SIGTERM ask for a stop after the running step; a second one has its usual effect."""
     stop = Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop

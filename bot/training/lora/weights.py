@@ -18,14 +18,14 @@ from bot.training.lora.options import LoraOptions
 
 ADAPTER = "lora_in_training"  # long: transformers takes any weight whose name contains it for a part of the adapter
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-# what kohya's trainer means by a conv_dim; the last stands for the layers that change the resolution
+# the layers of kohya's conv_dim; the last means the layers that change the resolution
 REST = ("proj_in", "proj_out", "ff.net.0.proj", "ff.net.2", "conv1", "conv2", "conv_shortcut", "time_emb_proj", "conv")
 TEXT = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
 MOST_BLOCKS = 10  # diffusers reads input_blocks_1 out of input_blocks_10
 
 
 class LoraWeights(nn.Module):
-    """`down` and `up` by kohya's name of the layer; the same parameters as in the model, in float32."""
+    """The trained matrices: `down` and `up` by kohya's name of the layer; the same parameters as in the model, in float32."""
 
     def __init__(self, layers: Mapping[str, Any]) -> None:
         super().__init__()
@@ -64,12 +64,12 @@ def _layers(prefix: str, module: Any) -> dict[str, Any]:
 
 
 def _text_name(name: str) -> str:
-    """transformers 5.6 took `text_model.` out of one encoder's names and not of the other's."""
+    """Returns the layer's name; transformers 5.6 took `text_model.` out of one encoder's names and not of the other's."""
     return f"text_model.{name.removeprefix('text_model.')}"
 
 
 def kohya_tensors(weights: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """A state dict of LoraWeights as the tensors of a LoRA file, in float16."""
+    """Returns a state dict of LoraWeights as the tensors of a LoRA file, in float16."""
     tensors: dict[str, Tensor] = {}
     for name in (key.removeprefix("down.") for key in weights if key.startswith("down.")):
         tensors[f"{name}.alpha"] = torch.tensor(alpha, dtype=torch.float16)

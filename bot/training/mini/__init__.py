@@ -1,1 +1,1 @@
-"""How the small model that ships was made. A running bot never imports it."""
+"""The code that made the small model that ships. A running bot never imports it."""

@@ -23,7 +23,7 @@ EDGE_WEIGHT = 0.5
 LATENT_NOISE = 0.2  # deviation at most; a denoiser never hits the latents exactly
 ENCODER_EVERY = 4  # steps; its task is linear, and only img2img needs it
 WHOLE_EVERY = 3  # steps; group norm takes its statistics from all that it sees, so squares alone would mislead it
-LOG_VARIANCE = -14.0  # of the posterior: as good as none
+LOG_VARIANCE = -14.0  # of the posterior: almost none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class AutoencoderShape:
 
     @property
     def pixels(self) -> int:
-        """Sides of the square that one latent stands for."""
+        """Returns the sides of the square that one latent represents."""
         return 2 ** (len(self.channels) - 1)
 
 
@@ -62,9 +62,9 @@ def build_autoencoder(shape: AutoencoderShape, seed: int) -> AutoencoderKL:
 
 
 def crops(pictures: Pixels, indices: npt.NDArray[np.int64], side: int, rng: np.random.Generator) -> Pixels:
-    """A square of `side` pixels out of each picture: (len(indices), side, side, 3).
+    """Returns a square of `side` pixels out of each picture: (len(indices), side, side, 3).
 
-    Anywhere in it, but rather in the middle than at the rim: there are the faces, whose eyes are the finest that is drawn.
+    Its place is random, but rather in the middle than at the rim: faces are there, whose eyes are the finest details.
     """
     _, height, width, _ = pictures.shape
     tops = ((height - side + 1) * rng.triangular(0, 0.5, 1, len(indices))).astype(int)
@@ -74,7 +74,7 @@ def crops(pictures: Pixels, indices: npt.NDArray[np.int64], side: int, rng: np.r
 
 
 class AutoencoderTask:
-    """The encoder learns the components, the decoder to rebuild pictures from them.
+    """Trains the encoder to learn the components, and the decoder to rebuild pictures from them.
 
     The decoder's loss is L1 and L1 of edges (ink lines weigh little in plain L1), on `batch_size` squares of `side` pixels out
     of pictures or, every third step, on a quarter as many whole pictures.
@@ -115,6 +115,6 @@ class AutoencoderTask:
 
 
 def edge_loss(rebuilt: Tensor, picture: Tensor) -> Tensor:
-    """L1 of differences between neighbouring pixels, both ways."""
+    """Returns L1 of differences between neighbouring pixels, both ways."""
     error = rebuilt - picture
     return error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()

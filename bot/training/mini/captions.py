@@ -10,7 +10,7 @@ from bot.training.mini.artist.portrait import PLAIN_BACKGROUNDS, Portrait
 
 QUALITY: tuple[str, ...] = ("masterpiece", "best quality", "high quality", "highres", "absurdres", "newest", "very aesthetic")
 ALWAYS_TRUE = ("solo", "looking at viewer", "upper body", "face focus", "cute", "portrait", "anime")
-# Said in negative prompts, and of none of our pictures: an encoder that never saw them could answer with anything.
+# Words of negative prompts that fit none of our pictures: an encoder that never saw them could answer with anything.
 UNSEEN = (
     "lowres", "bad anatomy", "bad hands", "text", "error", "missing fingers", "extra digit", "fewer digits", "cropped",
     "worst quality", "low quality", "normal quality", "jpeg artifacts", "signature", "watermark", "username", "blurry",
@@ -60,7 +60,7 @@ HEADWEAR_TAGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def tags(portrait: Portrait, rng: random.Random) -> list[str]:
-    """True tags of the portrait, one wording of each."""
+    """Returns true tags of the portrait, one wording of each."""
     color = {"grey": ("grey", "grey", "gray", "silver")}.get(portrait.hair_color, (portrait.hair_color,))
     found = [portrait.gender, f"{rng.choice(color)} hair", f"{portrait.eye_color} eyes", *_style(portrait, rng)]
     found += rng.choice(EXPRESSION_TAGS[portrait.expression]).split(", ")
@@ -123,7 +123,7 @@ def _background(portrait: Portrait, rng: random.Random) -> list[str]:
 
 
 def caption(portrait: Portrait, rng: random.Random) -> str:
-    """One caption: usually most of the tags, sometimes few, at times with words that say nothing."""
+    """Returns one caption: usually most of the tags, sometimes few, at times with words that say nothing."""
     found = tags(portrait, rng)
     keep = 1.0 if rng.random() < 0.5 else rng.uniform(0.3, 1.0)
     found = [tag for tag in found if rng.random() < keep] or [rng.choice(found)]
@@ -138,14 +138,14 @@ def caption(portrait: Portrait, rng: random.Random) -> str:
 
 
 def dress(found: list[str], rng: random.Random) -> str:
-    """Join tags as people do: commas mostly, spaces or underscores sometimes."""
+    """Returns the tags joined as people do: commas mostly, spaces or underscores sometimes."""
     if rng.random() < 0.1:
         found = [tag.replace(" ", "_") for tag in found]
     return rng.choices((", ", ",", " "), (12, 2, 1))[0].join(found)
 
 
 def noise(rng: random.Random, most: int) -> list[str]:
-    """Up to `most` words that say nothing about a picture: common ones and made-up ones."""
+    """Returns up to `most` words that say nothing about a picture: common ones and made-up ones."""
     words = [rng.choice(UNSEEN) for _ in range(rng.randint(1, most))]
     if rng.random() < 0.3:
         words.append("".join(rng.choice(UNKNOWN_LETTERS) for _ in range(rng.randint(3, 9))))
@@ -153,13 +153,13 @@ def noise(rng: random.Random, most: int) -> list[str]:
 
 
 def empty_caption(rng: random.Random) -> str:
-    """A caption that says nothing: what a negative prompt, or quality tags alone, look like."""
+    """Returns a caption that says nothing, like a negative prompt, or quality tags alone."""
     words = noise(rng, 20) if rng.random() < 0.7 else rng.sample(QUALITY, rng.randint(1, 4))
     return dress(words, rng)
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Every word that captions use, each once, sorted."""
+    """Returns every word that captions use, each once, sorted."""
     wordings = [*EXPRESSION_TAGS.values(), *BACKGROUND_TAGS.values(), *HEADWEAR_TAGS.values()]
     phrases = [*QUALITY, *ALWAYS_TRUE, *UNSEEN, *(text for group in wordings for text in group), *EXTRA_WORDS]
     words = {word for text in phrases for word in text.replace(",", " ").replace("-", " ").split() if word.isalpha()}

@@ -28,13 +28,13 @@ class Components:
     bias: Tensor
 
     def project(self, picture: Tensor) -> Tensor:
-        """(n, 3, height, width) in -1..1 to latents (n, channels, height / side, width / side)."""
+        """Returns (n, 3, height, width) in -1..1 as latents (n, channels, height / side, width / side)."""
         weight, bias = self.weight.to(picture.device), self.bias.to(picture.device)
         return functional.conv2d(picture, weight, bias, stride=weight.shape[-1])
 
 
 def fit_components(pictures: Pixels, channels: int, side: int) -> Components:
-    """The `channels` strongest components of at most SAMPLE pictures, which span sides that `side` divides.
+    """Returns the `channels` strongest components of at most SAMPLE pictures, whose sides are multiples of `side`.
 
     A channel's deviation is the fourth root of its variance, all scaled to a mean variance of 1: fully whitened, faint detail
     would weigh as much as a picture's colours, and unscaled it would drown in the first noise.
@@ -51,5 +51,5 @@ def fit_components(pictures: Pixels, channels: int, side: int) -> Components:
 
 
 def _squares(picture: Tensor, side: int) -> Tensor:
-    """(n, 3, height, width) to (squares, 3 * side * side), colour by colour."""
+    """Returns (n, 3, height, width) as (squares, 3 * side * side), colour by colour."""
     return functional.unfold(picture, side, stride=side).transpose(1, 2).reshape(-1, 3 * side * side)

@@ -1,4 +1,4 @@
-"""Loss logs as a picture."""
+"""Plots loss logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def save_curves(logs: Mapping[str, Path], path: Path) -> bool:
 
 
 def draw_curves(figure: Any, found: Mapping[str, Points]) -> None:
-    """The loss on a logarithmic axis, over steps, on a matplotlib Figure."""
+    """Draw the loss on a logarithmic axis, over steps, on a matplotlib Figure."""
     if not found:
         return
     panels = figure.subplots(len(found), 1, squeeze=False).flat

@@ -1,4 +1,4 @@
-"""Drawn pictures on disk: one memory-mapped array a bucket, its portraits known again from the seed."""
+"""Drawn pictures on disk: one memory-mapped array a bucket, whose portraits are derived again from the seed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Bucket:
 
 
 def portrait_at(seed: int, bucket: Bucket, index: int) -> Portrait:
-    """The labels of one picture; independent of how many there are."""
+    """Returns the labels of one picture; they do not depend on how many there are."""
     return random_portrait(random.Random(f"{seed}/{bucket.name}/{index}"))  # noqa: S311  # pictures, not secrets
 
 
 def draw_bucket(folder: Path, bucket: Bucket, seed: int, processes: int) -> None:
-    """Draw what is not drawn yet. A kill costs at most one chunk; the count of finished pictures lies beside the array."""
+    """Draw the missing pictures. A kill costs at most one chunk; the count of finished pictures is stored beside the array."""
     folder.mkdir(parents=True, exist_ok=True)
     path, done_path = folder / f"{bucket.name}.npy", folder / f"{bucket.name}.done"
     shape = (bucket.count, bucket.height, bucket.width, 3)
@@ -65,14 +65,14 @@ def _draw_chunk(task: tuple[int, Bucket, int]) -> Pixels:
 
 
 def open_bucket(folder: Path, bucket: Bucket) -> Pixels:
-    """The finished pictures, (count, height, width, 3), read from disk as they are used."""
+    """Returns the finished pictures, (count, height, width, 3), read from disk as they are used."""
     done = int((folder / f"{bucket.name}.done").read_text())
     array: Pixels = np.load(folder / f"{bucket.name}.npy", mmap_mode="r")
     return array[:done]
 
 
 def batches(count: int, size: int, seed: int, step: int = 0) -> Iterator[npt.NDArray[np.int64]]:
-    """Indices for batch `step`, `step` + 1, ...: epochs of a permutation each, without end; resumes at any step."""
+    """Yields indices for batch `step`, `step` + 1, ...: epochs of a permutation each, without end; resumes at any step."""
     per_epoch = max(1, count // size)
     while True:
         epoch, start = divmod(step, per_epoch)

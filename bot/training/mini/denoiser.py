@@ -42,11 +42,11 @@ class Examples:
 
 
 class DenoiserTask:
-    """Loss of the velocity (Salimans and Ho 2022); timesteps are spread evenly over each batch.
+    """Computes the loss of the velocity (Salimans and Ho 2022); timesteps are spread evenly over each batch.
 
     A velocity's error weighs SNR + 1 as an error of the clean latents. That weight is capped at SNR_LIMIT + 1, so that fine
-    noise, which is easy, does not crowd out what is drawn; it stays above 1 where noise is all, as colours are chosen there.
-    A face's errors count FACE_WEIGHT times those around it, a mouth's MOUTH_WEIGHT times.
+    noise, which is easy, does not crowd out the picture; it stays above 1 in pure noise, as colours are chosen there. A face's
+    errors count FACE_WEIGHT times those around it, a mouth's MOUTH_WEIGHT times.
     """
 
     def __init__(self, denoiser: Denoiser, tokenizer: CLIPTokenizer, examples: Examples, *, batch_size: int, seed: int) -> None:
@@ -108,7 +108,7 @@ class DenoiserTask:
         return embeddings * keep.view(-1, 1, 1), pooled * keep.view(-1, 1)
 
     def _time_ids(self, bucket: Bucket, rng: random.Random) -> Tensor:
-        """SDXL's six numbers: original size, crop's corner, target size, each height before width."""
+        """Returns SDXL's six numbers: original size, crop's corner, target size, each height before width."""
         rows: list[list[float]] = []
         for _ in range(self.batch_size):
             grow = rng.choice((2, 4, 8, 16, 32)) if rng.random() < ODD_ORIGINAL_SIZE else 1
@@ -117,12 +117,12 @@ class DenoiserTask:
 
 
 def _attention(device: torch.device) -> AbstractContextManager[object]:
-    """On a CPU the fused attention's backward takes a quarter of a step; plain products take a twentieth (torch 2.13)."""
+    """Returns a context for plain products on a CPU: their backward is 1/20 of a step, fused attention's 1/4 (torch 2.13)."""
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 def face_weights(bucket: Bucket, columns: int) -> Tensor:
-    """(rows, columns) of latents: FACE_WEIGHT and MOUTH_WEIGHT where these usually lie, else 1; scaled to a mean of 1."""
+    """Returns (rows, columns) of latents: FACE_WEIGHT and MOUTH_WEIGHT in their usual places, else 1; scaled to a mean of 1."""
     side = bucket.width / columns
     weights = torch.ones(round(bucket.height / side), columns)
     weights[_cells(usual_face(bucket.width, bucket.height), weights, side)] = FACE_WEIGHT
@@ -131,7 +131,7 @@ def face_weights(bucket: Bucket, columns: int) -> Tensor:
 
 
 def _cells(box: Box, grid: Tensor, side: float) -> Tensor:
-    """Which cells of `side` pixels have their middle in the box."""
+    """Returns which cells of `side` pixels have their middle in the box."""
     left, top, right, bottom = box
     y, x = ((torch.arange(count) + 0.5) * side for count in grid.shape)
     return ((y > top) & (y < bottom)).view(-1, 1) & ((x > left) & (x < right))

@@ -1,4 +1,4 @@
-"""The trained networks as a diffusers folder, and sheets that show what it can do."""
+"""Exports the trained networks as a diffusers folder, with sheets that show what they can do."""
 
 # diffusers exports lazily and annotates tuples of any length as tuple[int]; torch and transformers are partly unannotated.
 # pyright: reportPrivateImportUsage=false, reportArgumentType=false
@@ -59,14 +59,14 @@ def export_pipeline(folder: Path, denoiser: Denoiser, tokenizer: CLIPTokenizer, 
 
 
 def load_pipeline(folder: Path) -> StableDiffusionXLPipeline:
-    """The exported checkpoint in float32, as a CPU runs it."""
+    """Returns the exported checkpoint in float32, as a CPU runs it."""
     pipeline: Any = StableDiffusionXLPipeline.from_pretrained(folder, dtype=torch.float32, add_watermarker=False)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
 def sample_sheet(folder: Path, prompts: Sequence[str] = PROMPTS, *, per_prompt: int = 2, batch: int = 8) -> Image.Image:
-    """Each prompt with seeds 0, 1, ... in one row after another, under the default negative prompt."""
+    """Returns each prompt with seeds 0, 1, ... in one row after another, under the default negative prompt."""
     pipeline: Any = load_pipeline(folder)
     rows = [(prompt, seed) for prompt in prompts for seed in range(per_prompt)]
     pictures: list[Image.Image] = []

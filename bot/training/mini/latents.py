@@ -1,4 +1,4 @@
-"""All pictures as latents on disk, once: the denoiser trains on them alone."""
+"""Encodes all pictures as latents on disk, once: the denoiser trains on them alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHUNK = 64
 
 
 def encode_bucket(folder: Path, bucket: Bucket, components: Components, pictures: Pixels) -> None:
-    """Write the latents of these pictures, (count, channels, height / 16, width / 16), unless as many lie there."""
+    """Write the latents of these pictures, (count, channels, height / 16, width / 16), unless they exist already."""
     path = folder / f"latents-{bucket.name}.npy"
     if path.exists() and len(np.load(path, mmap_mode="r")) == len(pictures):
         return
@@ -27,5 +27,5 @@ def encode_bucket(folder: Path, bucket: Bucket, components: Components, pictures
 
 
 def open_latents(folder: Path, buckets: Sequence[Bucket]) -> list[Latents]:
-    """The buckets' latents, held in memory (12 KB a picture)."""
+    """Returns the buckets' latents in memory (12 KB a picture)."""
     return [np.load(folder / f"latents-{bucket.name}.npy") for bucket in buckets]

@@ -21,7 +21,7 @@ TRAIN_TIMESTEPS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DenoiserShape:
-    """Sizes of UNet and text encoders; attention stands where `attention` is true, finest resolution first."""
+    """Sizes of UNet and text encoders; `attention` says where there is attention, finest resolution first."""
 
     latent_channels: int = 24
     channels: tuple[int, int, int] = (128, 192, 224)
@@ -69,7 +69,7 @@ def _text_config(shape: DenoiserShape, tokenizer: CLIPTokenizer) -> CLIPTextConf
 
 
 def build_unet(shape: DenoiserShape) -> UNet2DConditionModel:
-    """SDXL's kind of UNet: linear projections, text_time embedding from the pooled text and six size numbers."""
+    """Returns SDXL's kind of UNet: linear projections, text_time embedding from the pooled text and six size numbers."""
     return UNet2DConditionModel(
         sample_size=shape.sample_size,
         in_channels=shape.latent_channels,
@@ -90,14 +90,14 @@ def build_unet(shape: DenoiserShape) -> UNet2DConditionModel:
 
 
 def build_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Write the tokenizer's files into `folder` and load them."""
+    """Write the tokenizer's files into `folder`, load them and return the tokenizer."""
     write_tokenizer(folder, vocabulary())
     return CLIPTokenizer.from_pretrained(folder)
 
 
 def build_scheduler() -> EulerAncestralDiscreteScheduler:
-    """SDXL's noise schedule, rescaled to end in pure noise, where every drawing begins; else nights and white backgrounds turn
-    grey (Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed"). Trailing spacing starts there.
+    """Returns SDXL's noise schedule, rescaled to end in pure noise, where every drawing begins; else nights and white turn grey
+    (Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed"). Trailing spacing starts there.
     """
     return EulerAncestralDiscreteScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,

@@ -1,4 +1,4 @@
-"""The pastel look: what the small model's LoRA learns, as a function of a picture, and a folder of such pictures to train on.
+"""The pastel look: a function of a picture that the small model's LoRA learns, and a folder of such pictures to train on.
 
 Colours move in Oklab (Björn Ottosson 2020, "A perceptual color space for image processing"), where raising the lightness and
 lowering the chroma leaves a colour's name alone: green hair stays green.
@@ -20,7 +20,7 @@ from bot.training.mini.captions import caption
 
 Floats = npt.NDArray[np.float64]
 
-DARKEST = 0.4  # Oklab lightness of what was black
+DARKEST = 0.4  # Oklab lightness that black becomes
 CURVE = 0.95  # below 1: middle tones come nearer to white
 SATURATION, MOST_CHROMA = 0.55, 1.35  # chroma per lightness that is kept, and by how much a dark colour's chroma may grow
 PINK = (0.022, 0.003)  # Oklab a and b that the darkest colours move by, lighter ones less, white not at all
@@ -45,7 +45,7 @@ LAB_OF_LMS = np.array(
 
 
 def pastel(picture: Image.Image) -> Image.Image:
-    """The RGB picture in light, gentle colours, with softer lines and a slight glow; the same size."""
+    """Returns the RGB picture in light, gentle colours, with softer lines and a slight glow; the same size."""
     lab = to_oklab(picture_values(_soften_lines(picture)))
     lightness = lab[..., :1]
     lifted = DARKEST + (1 - DARKEST) * lightness**CURVE
@@ -56,14 +56,14 @@ def pastel(picture: Image.Image) -> Image.Image:
 
 
 def _soften_lines(picture: Image.Image) -> Image.Image:
-    """What is thin and dark takes on the colours around it: a closing (largest, then smallest neighbour) hides it."""
+    """Returns the picture with thin dark lines in the colours around them: a closing (largest, then smallest neighbour)."""
     size = round(min(picture.size) / LINE_PIXELS) // 2 * 2 + 1
     closed = picture.filter(ImageFilter.MaxFilter(size)).filter(ImageFilter.MinFilter(size))
     return Image.blend(picture, closed, LINE_SHARE)
 
 
 def _glow(picture: Image.Image) -> Image.Image:
-    """Light that spills over: a share of the picture screened with its blur."""
+    """Returns the picture with light that spills over: a share of it screened with its blur."""
     values = picture_values(picture)
     blurred = picture_values(picture.filter(ImageFilter.GaussianBlur(min(picture.size) / GLOW_PIXELS)))
     screened = 1 - (1 - values) * (1 - 0.5 * blurred)
@@ -71,7 +71,7 @@ def _glow(picture: Image.Image) -> Image.Image:
 
 
 def picture_values(picture: Image.Image) -> Floats:
-    """(height, width, 3), sRGB in 0..1."""
+    """Returns (height, width, 3), sRGB in 0..1."""
     return np.asarray(picture.convert("RGB"), dtype=np.float64) / 255
 
 
@@ -80,20 +80,20 @@ def to_picture(values: Floats) -> Image.Image:
 
 
 def to_oklab(values: Floats) -> Floats:
-    """sRGB in 0..1 to lightness 0..1 and the two colour axes."""
+    """Returns sRGB in 0..1 as lightness 0..1 and the two colour axes."""
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     return np.cbrt(linear @ LMS_OF_RGB.T) @ LAB_OF_LMS.T
 
 
 def from_oklab(lab: Floats) -> Floats:
-    """The inverse; colours that a screen cannot show are cut off at 0 and 1."""
+    """Returns the inverse; colours that a screen cannot show are cut off at 0 and 1."""
     linear = (lab @ np.linalg.inv(LAB_OF_LMS).T) ** 3 @ np.linalg.inv(LMS_OF_RGB).T
     linear = linear.clip(0, 1)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 def write_pastel_folder(folder: Path, count: int, seed: int, sizes: Sequence[tuple[int, int]] = ((256, 256),)) -> None:
-    """`count` pastel portraits with captions, of each (width, height) in turn. The same seed gives the same files."""
+    """Write `count` pastel portraits with captions, of each (width, height) in turn. The same seed gives the same files."""
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):
         rng = random.Random(f"{seed}/pastel/{index}")  # noqa: S311  # pictures, not secrets

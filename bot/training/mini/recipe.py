@@ -47,7 +47,7 @@ TEXT = Schedule(steps=2000, learning_rate=1e-3, ema_decay=0.995, seed=SEED + 3)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line gave."""
+    """The parsed command line."""
 
     state: Path
     threads: int = 1
@@ -66,7 +66,7 @@ def draw(options: Options) -> None:
 
 
 def encode(options: Options) -> None:
-    """Find the latent space and bring all pictures into it."""
+    """Fit the latent space and encode all pictures."""
     shape = AutoencoderShape()
     path = options.state / "components.pt"
     if not path.exists():
@@ -92,14 +92,14 @@ def train_autoencoder(options: Options) -> None:
 
 
 def train_text(options: Options) -> None:
-    """Teach the text encoders to name what a caption says."""
+    """Teach the text encoders to name the labels in a caption."""
     tokenizer = build_tokenizer(options.state / "tokenizer")
     task = TextTask(Denoiser(DenoiserShape(), tokenizer, SEED).to(options.device), tokenizer, batch_size=64, seed=SEED + 3)
     Training(task, TEXT, options.state, "text").run(threads=options.threads)
 
 
 def train_denoiser(options: Options) -> None:
-    """Train the UNet; the text encoders stay as they have learnt to read."""
+    """Train the UNet; the trained text encoders do not change."""
     tokenizer = build_tokenizer(options.state / "tokenizer")
     denoiser = Denoiser(DenoiserShape(), tokenizer, SEED)
     latents = open_latents(options.state, BUCKETS)
@@ -118,9 +118,9 @@ def _read_text(options: Options) -> dict[str, Tensor]:
 
 
 def restore(options: Options) -> None:
-    """Begin where the pipeline in --out was exported, when its checkpoints are gone: average and weights are the same then.
+    """Restart from the pipeline exported to --out when its checkpoints are gone: average and weights are the same then.
 
-    Before `latents`, which otherwise finds components of its own that neither network knows.
+    Run it before `latents`, which otherwise finds components of its own that neither network knows.
     """
     pipeline: Any = load_pipeline(options.out)
     denoiser = Denoiser(DenoiserShape(), build_tokenizer(options.state / "tokenizer"), SEED)

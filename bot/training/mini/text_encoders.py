@@ -1,4 +1,4 @@
-"""The two text encoders learn to read before they guide a picture: name a portrait's labels from its caption alone.
+"""Teaches the two text encoders to read before they guide a picture: to name a portrait's labels from its caption alone.
 
 SDXL's encoders come trained on captions too. A UNet that must teach its encoders, through noise, that the "green" of "green
 hair" belongs to the hair needs many times the pictures.
@@ -27,7 +27,7 @@ WORDS = tuple(CHOICES)
 
 
 def encode_text(module: Denoiser, tokenizer: CLIPTokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Embeddings as SDXL takes them: both penultimate layers side by side, and the second encoder's pooled vector."""
+    """Returns embeddings as SDXL takes them: both penultimate layers side by side, and the second encoder's pooled vector."""
     ids = token_ids(tokenizer, texts, module.device)
     first: Any = module.text_encoder(ids, output_hidden_states=True)
     second: Any = module.text_encoder_2(ids, output_hidden_states=True)
@@ -35,13 +35,13 @@ def encode_text(module: Denoiser, tokenizer: CLIPTokenizer, texts: Sequence[str]
 
 
 def token_ids(tokenizer: CLIPTokenizer, texts: Sequence[str], device: torch.device, *, padding: str = "max_length") -> Tensor:
-    """(texts, 77) token numbers, or as long as the longest text with `padding` "longest"."""
+    """Returns (texts, 77) token numbers, or as long as the longest text with `padding` "longest"."""
     ids: Tensor = tokenizer(list(texts), padding=padding, max_length=MAX_LENGTH, truncation=True, return_tensors="pt").input_ids
     return ids.to(device)
 
 
 def label_numbers(portraits: Sequence[Portrait]) -> Tensor:
-    """(portraits, attributes): each label's place among its choices, flags as 0 or 1."""
+    """Returns (portraits, attributes): each label's place among its choices, flags as 0 or 1."""
     rows = [
         [*(CHOICES[name].index(getattr(portrait, name)) for name in WORDS), *(int(getattr(portrait, name)) for name in FLAGS)]
         for portrait in portraits

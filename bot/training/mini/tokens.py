@@ -1,4 +1,4 @@
-"""Tokenizer files in CLIP's format: every word that captions use is one token, all else falls to pieces and letters."""
+"""Writes tokenizer files in CLIP's format: every word that captions use is one token, all else is split into letters."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ WORD_END = "</w>"
 
 
 def byte_symbols() -> list[str]:
-    """The 256 printable stand-ins for bytes that byte-level BPE uses: printable Latin-1 as it is, the rest from U+0100 on."""
+    """Returns the 256 printable symbols of bytes in byte-level BPE: printable Latin-1 as it is, the rest from U+0100 on."""
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
     rest = [byte for byte in range(256) if byte not in printable]
     return [chr(byte) for byte in sorted(printable)] + [chr(256 + i) for i in range(len(rest))]
 
 
 def merges(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges, most frequent pair first, until every word is one token."""
+    """Returns byte-pair merges, most frequent pair first, until every word is one token."""
     pieces = {word: [*word[:-1], word[-1] + WORD_END] for word in words}
     found: list[tuple[str, str]] = []
     while True:

@@ -18,7 +18,7 @@ from bot.inference.engine.decoding import decode
 from bot.inference.engine_settings import EngineSettings
 from bot.inference.loading.vae_range import is_scaled, settle_type
 from bot.inference.loras.merging import Factor, MergedWeights
-from bot.inference.session import ModelSession, open_studio
+from bot.inference.session import ModelSession, open_session
 from tests.inference.conftest import NEARLY_FREE, make_request, noise_png
 from tests.inference.engines import Bench
 from tests.inference.meta_gpu import META, Watch, meta_gpu, outside
@@ -36,7 +36,7 @@ MOST_CASTS = 10  # of a decoding; of the weights alone there would be hundreds
 def session(models: TinyModels) -> Iterator[ModelSession]:
     """In half precision, as on a GPU, with a VAE as SDXL's, which asks for float32."""
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
-    opened = open_studio(profile, EngineSettings(batch=16, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)
+    opened = open_session(profile, EngineSettings(batch=16, curve=NEARLY_FREE), device="cpu", cache_dir=models.cache_dir)
     vae = opened.model.text2img.vae
     vae.register_to_config(force_upcast=True)
     settle_type(vae.half())

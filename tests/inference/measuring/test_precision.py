@@ -23,7 +23,7 @@ from bot.inference.loras.merging import Factor, MergedWeights
 from bot.inference.measuring import precision_measurement
 from bot.inference.measuring.measurements import PRECISION
 from bot.inference.measuring.step_probe import random_inputs
-from bot.inference.session import ModelSession, open_studio
+from bot.inference.session import ModelSession, open_session
 from tests.inference.conftest import make_request, noise_png, pixels
 from tests.inference.engines import Bench
 from tests.tiny_sdxl import TinyModels, tiny_profile
@@ -52,7 +52,7 @@ class Timer:
 def opened(models: TinyModels, path: Path | None = None, **settings: Any) -> Iterator[ModelSession]:
     profile = tiny_profile(ModelSource(folder=models.folder))
     wanted = EngineSettings(batch=4, measurements=path, **({"precision": "auto"} | settings))
-    session = open_studio(profile, wanted, device="cpu", cache_dir=models.cache_dir)
+    session = open_session(profile, wanted, device="cpu", cache_dir=models.cache_dir)
     try:
         yield session
     finally:

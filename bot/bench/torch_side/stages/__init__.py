@@ -1,1 +1,1 @@
-"""What the stages of a bench measure with torch: each is a generator of plain values, a dictionary a measurement."""
+"""The stages of a bench that measure with torch: each is a generator of plain values, a dictionary a measurement."""

@@ -1,4 +1,4 @@
-"""What the machine can do by itself: its roofs, the cost of a file, and matrix products in 8 bit."""
+"""Measures the machine itself: its roofs, the cost of a file, and matrix products in 8 bit."""
 
 # torch and diffusers are partly unannotated, and torch has no public product of 8 bit matrices.
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
@@ -36,14 +36,14 @@ Line = dict[str, Any]
 
 
 class DeviceStages:
-    """Belongs to the thread that draws."""
+    """Stages of the device. Belongs to the thread that draws."""
 
     def __init__(self, model: LoadedModel, stopwatch: Stopwatch) -> None:
         self._model = model
         self._stopwatch = stopwatch
 
     def machine(self, room: float) -> Iterator[Line]:
-        """Names and versions, then matrix products in each type, then copies."""
+        """Yields names and versions, then matrix products in each type, then copies."""
         del room
         device = self._stopwatch.device
         yield {
@@ -65,7 +65,7 @@ class DeviceStages:
         yield {"copied_gb": source.numel() / 1e9, "gb_s": round(2 * source.numel() / took.device_ms / 1e6, 1)}
 
     def files(self, room: float) -> Iterator[Line]:
-        """A picture with a texture as drawings have it; noise, which random weights draw, is another matter for PNG."""
+        """Yields the cost of a picture with a texture like drawings; noise, which random weights draw, differs for PNG."""
         del room
         size = self._model.profile.size(None)
         image = textured(size.width, size.height)
@@ -80,7 +80,7 @@ class DeviceStages:
             yield {"file": name, "width": size.width, "height": size.height, "cpu_ms": round(1000 * cpu, 1), "bytes": len(data)}
 
     def fp8(self, room: float) -> Iterator[Line]:
-        """The ceiling of an FP8 mode: torch._scaled_mm beside the model's own type on the UNet's largest matrix products."""
+        """Yields the ceiling of an FP8 mode: torch._scaled_mm beside the model's own type on the UNet's largest products."""
         del room
         if torch.cuda.get_device_capability(self._stopwatch.device) < FP8_CAPABILITY:
             yield {"unavailable": "this GPU has no FP8 units"}
@@ -113,7 +113,7 @@ class DeviceStages:
 
 
 def textured(width: int, height: int) -> Image.Image:
-    """A drawing by a rule: a gradient, outlined ellipses, and a light grain."""
+    """Returns a drawing by a rule: a gradient, outlined ellipses, and a light grain."""
     across = torch.linspace(0, 1, width).expand(height, width)
     down = torch.linspace(0, 1, height)[:, None].expand(height, width)
     grain = torch.randn(height, width, 3, generator=torch.Generator().manual_seed(0))
@@ -130,7 +130,7 @@ def textured(width: int, height: int) -> Image.Image:
 
 
 def _smi() -> str | None:
-    """Clocks and power limit as the driver's own tool tells them; None where it does not."""
+    """Returns clocks and power limit as the driver's own tool tells them; None if it does not."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None

@@ -1,4 +1,4 @@
-"""What the engine does beside the UNet: waits for the device in a turn, decoding, and switching LoRAs."""
+"""Measures the engine's work beside the UNet: waits for the device in a turn, decoding, and switching LoRAs."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SAMPLERS = (
 WARM_TURNS = 3
 TRIALS = 3
 RANK = 32
-ATTENTION_OR_FEED_FORWARD = (".attn", ".ff.")  # of diffusers' names: what most LoRAs change
+ATTENTION_OR_FEED_FORWARD = (".attn", ".ff.")  # of diffusers' names: the layers that most LoRAs change
 
 Line = dict[str, Any]
 
 
 class EngineStages:
-    """On one loaded model; belongs to the thread that draws. `request` is what is drawn; its sampler is replaced."""
+    """Stages on one loaded model; belongs to the thread that draws. `request` is the one drawn; its sampler is replaced."""
 
     def __init__(self, model: LoadedModel, stopwatch: Stopwatch, request: GenerationRequest) -> None:
         self._model = model
@@ -49,8 +49,8 @@ class EngineStages:
         self.decode_seconds: float | None = None  # of a whole picture, once it was measured
 
     def syncs(self, room: float) -> Iterator[Line]:
-        """How often, and in which line, a step of two pictures makes the host wait for the device, then the decoding of one
-        (None without CUDA).
+        """Yields how often, and in which line, a step of two pictures makes the host wait for the device, then the decoding of
+        one (None without CUDA).
         """
         del room
         unet, last = self._model.text2img.unet, self._noise()
@@ -63,7 +63,7 @@ class EngineStages:
         yield {"step": "decoding", **self._watched(lambda: self._decode(last))}
 
     def decoding(self, room: float) -> Iterator[Line]:
-        """The engine's own way to a picture, the host's part included; then the VAE alone in other types and layouts."""
+        """Yields the engine's own way to a picture, the host's part included; then the VAE alone in other types and layouts."""
         del room
         vae, latents = self._model.text2img.vae, self._noise()
         self._stopwatch.peak_gib()
@@ -77,7 +77,7 @@ class EngineStages:
                 yield {"what": "vae", **_named(dtype, layout), **self._decoded(copied, latents.to(dtype))}
 
     def loras(self, room: float) -> Iterator[Line]:
-        """A switch to a LoRA of rank 32 on attention and feed-forward layers of the UNet, and back."""
+        """Yields a switch to a LoRA of rank 32 on attention and feed-forward layers of the UNet, and back."""
         del room
         merged, factors = MergedWeights(self._model.text2img), self._factors()
         switches: tuple[tuple[str, list[tuple[Sequence[Factor], float]]], ...] = (
@@ -97,18 +97,18 @@ class EngineStages:
         return preparer.prepare(PreparedRequest(request=request, styles=(), init_image=None))[0]
 
     def _noise(self) -> torch.Tensor:
-        """Latents of one picture."""
+        """Returns the latents of one picture."""
         pipeline, request = self._model.text2img, self._request
         scale, channels = pipeline.vae_scale_factor, int(pipeline.unet.config.in_channels)
         latents = torch.randn(1, channels, request.height // scale, request.width // scale)
         return latents.to(self._stopwatch.device, pipeline.unet.dtype)
 
     def _decode(self, latents: torch.Tensor) -> object:
-        """As the engine does, to the picture."""
+        """Decode as the engine does, to the picture."""
         return decode_within_memory(self._model.text2img, self._model.profile, latents).image()
 
     def _watched(self, work: Callable[[], object]) -> Line:
-        """Waits by file and line, and how long the host took."""
+        """Returns waits by file and line, and how long the host took."""
         self._stopwatch.synchronise()
         with warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")

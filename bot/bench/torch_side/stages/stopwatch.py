@@ -1,4 +1,4 @@
-"""How long work takes the device, and how long the thread that asks for it."""
+"""Measures how long work takes the device, and the thread that asks for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """Medians in milliseconds: of the device, and of the host until the call returned. Where the host is as slow as the device,
+    """Medians in milliseconds: of the device, and of the host until the call returned. If the host is as slow as the device,
     the device waits for launches.
     """
 
@@ -28,7 +28,7 @@ class Took:
 
 
 class Stopwatch:
-    """Measures on one device, with so many trials after one that warms up. Belongs to the thread that draws."""
+    """Measures on one device, with a number of trials after one that warms up. Belongs to the thread that draws."""
 
     def __init__(self, device: torch.device, trials: int) -> None:
         self.device = device
@@ -36,22 +36,22 @@ class Stopwatch:
         self._trials = trials
 
     def synchronise(self) -> None:
-        """Wait until the device has done all that was asked of it."""
+        """Wait until the device has finished everything that it was given."""
         synchronise(self.device)
 
     def took(self, work: Callable[[], object]) -> Took:
-        """Of one call of `work`."""
+        """Returns the medians of one call of `work`."""
         work()
         self.synchronise()
         device_ms, host_ms = zip(*(self._once(work) for _ in range(self._trials)), strict=True)
         return Took(device_ms=statistics.median(device_ms), host_ms=statistics.median(host_ms))
 
     def seconds(self, work: Callable[[], object]) -> float:
-        """From the call until the device is done, once and without a warm-up."""
+        """Returns the seconds from the call until the device is done, once and without a warm-up."""
         return timed(self.device, work)
 
     def peak_gib(self) -> float | None:
-        """What tensors took at most since the last call of this; None where torch does not know."""
+        """Returns the highest memory of tensors since the last call of this; None if torch does not know."""
         if not self.is_cuda:
             return None
         peak = torch.cuda.max_memory_allocated(self.device)

@@ -20,7 +20,7 @@ STEPS = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """Pixels a unit, the tilt in radians, and where the unit origin lies in pixels."""
+    """The camera: pixels a unit, the tilt in radians, and where the unit origin lies in pixels."""
 
     scale: float
     angle: float = 0.0
@@ -29,7 +29,7 @@ class Camera:
 
 
 def smooth(points: Path, *, closed: bool = True) -> list[Point]:
-    """A Catmull-Rom curve through the points; a point given twice in a row makes a corner."""
+    """Returns a Catmull-Rom curve through the points; a point given twice in a row makes a corner."""
     n = len(points)
     curve: list[Point] = []
     for i in range(n if closed else n - 1):
@@ -51,7 +51,7 @@ def smooth(points: Path, *, closed: bool = True) -> list[Point]:
 
 
 def bezier(start: Point, control: Point, end: Point, steps: int = 8) -> list[Point]:
-    """A quadratic curve, both ends included."""
+    """Returns a quadratic curve, both ends included."""
     curve: list[Point] = []
     for k in range(steps + 1):
         t = k / steps
@@ -66,7 +66,7 @@ def ellipse(x: float, y: float, rx: float, ry: float, *, angle: float = 0.0) -> 
 
 
 def mirrored(half: Path) -> list[Point]:
-    """A closed outline from its right half, listed from top to bottom."""
+    """Returns a closed outline from its right half, listed from top to bottom."""
     return [*half, *((-x, y) for x, y in reversed(half))]
 
 
@@ -92,7 +92,7 @@ class Canvas:
             self._draw.line([*points, points[0], points[1]], fill=outline, width=self._pixel_width(width), joint="curve")
 
     def stroke(self, path: Path, color: Color, width: float = 0.035) -> None:
-        """An open line with round ends."""
+        """Draw an open line with round ends."""
         points = self.pixels(path)
         thick = self._pixel_width(width)
         self._draw.line(points, fill=color, width=thick, joint="curve")
@@ -102,7 +102,7 @@ class Canvas:
                 self._draw.ellipse((x - r, y - r, x + r, y + r), fill=color)
 
     def mask(self, *paths: Path) -> Image.Image:
-        """The union of closed paths, 255 inside."""
+        """Returns the union of closed paths, 255 inside."""
         mask = Image.new("L", self.image.size)
         draw = ImageDraw.Draw(mask)
         for path in paths:
@@ -122,7 +122,7 @@ class Canvas:
         self._lay(mask, box, color, within)
 
     def strokes_within(self, lines: Iterable[Path], color: Color, width: float, within: Image.Image) -> None:
-        """Open lines that show inside the mask only."""
+        """Draw open lines that show inside the mask only."""
         shapes = [self.pixels(path) for path in lines]
         thick = self._pixel_width(width)
         box = self._bounds(shapes, thick)
@@ -140,7 +140,7 @@ class Canvas:
         self.image.paste(color, box, mask)
 
     def _bounds(self, shapes: Sequence[Path], margin: int) -> Box | None:
-        """The pixels that the shapes can touch, inside the picture; None when they lie outside or there are none."""
+        """Returns the pixels that the shapes can touch, inside the picture; None when they lie outside or there are none."""
         xs = [x for shape in shapes for x, _ in shape]
         ys = [y for shape in shapes for _, y in shape]
         if not xs:

@@ -12,7 +12,7 @@ BOY_FACE = ((0, -1.05), (0.62, -0.85), (0.94, -0.25), (0.95, 0.25), (0.86, 0.64)
 
 
 def draw_face(figure: Figure) -> None:
-    """All of the face but the glasses, which lie over the fringe."""
+    """Draw the whole face but the glasses, which lie over the fringe."""
     canvas, skin = figure.canvas, figure.skin
     outline = line(skin)
     for side in (-1, 1):
@@ -134,7 +134,7 @@ def _draw_mouth(figure: Figure) -> None:
 
 
 def draw_glasses(figure: Figure) -> None:
-    """Round or square frames over eyes and fringe."""
+    """Draw round or square frames over eyes and fringe."""
     if not figure.portrait.glasses:
         return
     canvas, square = figure.canvas, figure.rng.random() < 0.4

@@ -1,4 +1,4 @@
-"""The person before the first stroke: a portrait's labels, its colours, and the chances that the seed decides."""
+"""The person before the first stroke: a portrait's labels, its colours, and the random choices that the seed decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.training.mini.artist.portrait import Portrait
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """Units: half a face is 1 wide, the origin lies between the cheeks, y runs down, the chin is at 1.05.
+    """A person to draw. Units: half a face is 1 wide, the origin lies between the cheeks, y runs down, the chin is at 1.05.
 
     `turn` in -1..1 is where the face looks; `side` is the side (-1 or 1) of a parting, a ponytail, a flower.
     """
@@ -38,7 +38,7 @@ class Figure:
 
 
 def pose(portrait: Portrait, canvas: Canvas, rng: random.Random) -> Figure:
-    """Choose everything that the labels leave open."""
+    """Returns a figure with everything chosen that the labels leave open."""
     skin = palette.DARK_SKIN if portrait.dark_skin else palette.LIGHT_SKIN
     return Figure(
         canvas=canvas,

@@ -1,4 +1,4 @@
-"""Hair: what hangs behind the body, what falls before it, and the fringe with its lights."""
+"""Hair: the part behind the body, the part in front of it, and the fringe with its lights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIDE_LOCK = {"short hair": 0.42, "bob cut": 0.92, "long hair": 1.95, "twintails"
 
 
 def draw_back_hair(figure: Figure) -> None:
-    """Everything behind the shoulders."""
+    """Draw all hair behind the shoulders."""
     if figure.style == "twintails":
         for side in (-1, 1):
             _tail(figure, (side * 1.05, -0.62), (side * 2.15, -0.35), (side * 1.75, figure.rng.uniform(1.7, 2.4)), 0.46)
@@ -44,7 +44,7 @@ def _back(figure: Figure) -> None:
 
 
 def _tail(figure: Figure, root: Point, out: Point, tip: Point, width: float) -> None:
-    """A bunch of hair that starts at `root`, swings out and ends in `tip`."""
+    """Draw a bunch of hair that starts at `root`, swings out and ends in `tip`."""
     side = 1 if out[0] > 0 else -1
     inner = (out[0] - side * width * 1.9, out[1] + width * 1.9)
     path = [*bezier((root[0], root[1] - 0.14), out, tip, 10), *bezier(tip, inner, (root[0], root[1] + 0.16), 10)]
@@ -61,7 +61,7 @@ def _tail(figure: Figure, root: Point, out: Point, tip: Point, width: float) -> 
 
 
 def draw_front_hair(figure: Figure) -> None:
-    """Side locks, the braid, the cap with its fringe, strands and the ring of light."""
+    """Draw side locks, the braid, the cap with its fringe, strands and the ring of light."""
     locks = [_side_lock(figure, side) for side in (-1, 1)]
     for lock in locks:
         figure.canvas.fill(lock, figure.hair, line(figure.hair))
@@ -86,7 +86,7 @@ def _side_lock(figure: Figure, side: int) -> list[Point]:
 
 
 def _cap(figure: Figure) -> list[Point]:
-    """The hair over the skull: an arc above, a row of pointed locks below, parted at one side."""
+    """Returns the hair over the skull: an arc above, a row of pointed locks below, parted at one side."""
     rng = figure.rng
     lift = rng.uniform(-0.03, 0.05)
     crown = smooth(
@@ -112,7 +112,7 @@ def _cap(figure: Figure) -> list[Point]:
 
 
 def _spiky(figure: Figure, crown: Path) -> list[Point]:
-    """Short tufts along the crown, swept to the parting's side."""
+    """Returns short tufts along the crown, swept to the parting's side."""
     spikes: list[Point] = []
     for i in range(0, len(crown) - 4, 4):
         (x0, y0), (x1, y1) = crown[i], crown[i + 4]
@@ -156,7 +156,7 @@ def _lights(figure: Figure, inside: Image.Image) -> None:
 
 
 def _braid(figure: Figure) -> None:
-    """One plait before the shoulder."""
+    """Draw one plait before the shoulder."""
     canvas, side = figure.canvas, figure.side
     for i in range(7):
         y = 0.75 + i * 0.27

@@ -1,4 +1,4 @@
-"""What is worn on the head; ears go behind the fringe, all else over it."""
+"""Headwear: ears go behind the fringe, everything else over it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neck, shoulders and what is worn on them."""
+"""Neck, shoulders and the clothes on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORT_NECK = 0.27
 
 
 def draw_body(figure: Figure) -> None:
-    """Everything below the chin."""
+    """Draw everything below the chin."""
     camera = figure.canvas.camera
     figure = replace(figure, canvas=Canvas(figure.canvas.image, replace(camera, y=camera.y - SHORT_NECK * camera.scale)))
     canvas, skin = figure.canvas, figure.skin

@@ -67,7 +67,7 @@ WHITE: Color = (255, 255, 255)
 
 
 def mix(color: Color, other: Color, amount: float) -> Color:
-    """`color` moved towards `other` by `amount` in 0..1."""
+    """Returns `color` moved towards `other` by `amount` in 0..1."""
     return (
         round(color[0] + (other[0] - color[0]) * amount),
         round(color[1] + (other[1] - color[1]) * amount),
@@ -76,7 +76,7 @@ def mix(color: Color, other: Color, amount: float) -> Color:
 
 
 def shade(color: Color, amount: float = 0.3) -> Color:
-    """The colour in shadow: darker and a little towards violet, as cel painters do."""
+    """Returns the colour in shadow: darker and a little towards violet, as cel painters do."""
     return mix(color, (70, 40, 96), amount)
 
 
@@ -85,12 +85,12 @@ def light(color: Color, amount: float = 0.4) -> Color:
 
 
 def line(color: Color) -> Color:
-    """The outline of an area of this colour: its own dark, never plain black."""
+    """Returns the outline of an area of this colour: its own dark, never plain black."""
     return mix(mix(color, (70, 40, 80), 0.5), INK, 0.55)
 
 
 def jitter(color: Color, rng: random.Random, amount: int = 8) -> Color:
-    """A neighbour of the colour, each channel moved by at most `amount`."""
+    """Returns a similar colour, each channel moved by at most `amount`."""
     return (
         min(255, max(0, color[0] + rng.randint(-amount, amount))),
         min(255, max(0, color[1] + rng.randint(-amount, amount))),

@@ -1,4 +1,4 @@
-"""What a portrait shows: the labels that the artist draws and that captions name."""
+"""The labels of a portrait: the artist draws them and captions name them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def random_portrait(rng: random.Random) -> Portrait:
-    """Labels drawn independently of one another, so that a model learns each word by itself."""
+    """Returns labels drawn independently of one another, so that a model learns each word by itself."""
     portrait = Portrait(
         gender="1girl" if rng.random() < 0.68 else "1boy",
         hair_color=rng.choice(HAIR_COLORS),

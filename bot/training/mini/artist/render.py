@@ -1,4 +1,4 @@
-"""One portrait as a picture."""
+"""Draws one portrait as a picture."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 def draw_portrait(portrait: Portrait, width: int, height: int, *, supersampling: int = SUPERSAMPLING) -> Image.Image:
-    """The portrait as RGB in pixels; the same arguments give the same picture."""
+    """Returns the portrait as RGB in pixels; the same arguments give the same picture."""
     rng = random.Random(portrait.seed)  # noqa: S311  # pictures, not secrets
     large = (width * supersampling, height * supersampling)
     image = draw_background(portrait.background, *large, rng)
@@ -39,7 +39,7 @@ def draw_portrait(portrait: Portrait, width: int, height: int, *, supersampling:
 
 
 def _frame(size: tuple[int, int], rng: random.Random) -> Camera:
-    """Where the head stands: a bust whose head fills about half of the shorter side."""
+    """Returns the camera: a bust whose head fills about half of the shorter side."""
     width, height = size
     unit = min(width, height)
     scale = unit * rng.uniform(0.215, 0.25)
@@ -49,14 +49,14 @@ def _frame(size: tuple[int, int], rng: random.Random) -> Camera:
 
 
 def usual_face(width: int, height: int) -> Box:
-    """Left, top, right and bottom in pixels of where brows, eyes and mouth lie in most pictures: `_frame`'s mean."""
+    """Returns left, top, right and bottom in pixels of the usual place of brows, eyes and mouth: `_frame`'s mean."""
     unit, scale, x, y = _usual_head(width, height)
     reach = scale * 0.72 + unit * 0.02 + (width - unit) * 0.1
     return x - reach, y - scale * 0.2, x + reach, y + scale * 1.15
 
 
 def usual_mouth(width: int, height: int) -> Box:
-    """As `usual_face`, of the mouth alone: it lies 0.8 under the head's middle, and heads differ in size and place."""
+    """Returns, as `usual_face`, the mouth alone: it lies 0.8 under the head's middle, and heads differ in size and place."""
     unit, scale, x, y = _usual_head(width, height)
     reach, slack = scale * 0.3 + unit * 0.04 + (width - unit) * 0.1, scale * 0.36 + (height - unit) * 0.1
     return x - reach, y + scale * 0.83 - slack, x + reach, y + scale * 0.83 + slack
@@ -69,7 +69,7 @@ def _usual_head(width: int, height: int) -> tuple[float, float, float, float]:
 
 
 def contact_sheet(pictures: Iterable[Image.Image], *, columns: int = 8, gap: int = 4) -> Image.Image:
-    """Pictures of one size in rows."""
+    """Returns pictures of one size in rows."""
     tiles = list(pictures)
     width, height = tiles[0].size
     rows = -(-len(tiles) // columns)

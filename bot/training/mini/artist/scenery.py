@@ -15,7 +15,7 @@ from bot.training.mini.artist.palette import PLAIN, WHITE, Color, jitter, light,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What a scene draws on: `width` and `height` are in units, the shorter is 1."""
+    """The drawing area of a scene: `width` and `height` are in units, the shorter is 1."""
 
     canvas: Canvas
     rng: random.Random
@@ -24,7 +24,7 @@ class Stage:
 
 
 def draw_background(name: str, width: int, height: int, rng: random.Random) -> Image.Image:
-    """The background called `name` as an RGB picture of the size given in pixels."""
+    """Returns the background called `name` as an RGB picture of the size given in pixels."""
     unit = min(width, height)
     image = Image.new("RGB", (width, height))
     stage = Stage(canvas=Canvas(image, Camera(scale=unit)), rng=rng, width=width / unit, height=height / unit)

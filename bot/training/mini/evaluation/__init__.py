@@ -1,1 +1,1 @@
-"""How well the small model follows its prompts."""
+"""Measures how well the small model follows its prompts."""

@@ -1,4 +1,4 @@
-"""The judge: a small convolutional network that names every label of a portrait, whoever drew it.
+"""The judge: a small convolutional network that names every label of a portrait, by the artist or a model.
 
 It learns from the artist's drawings, roughened as an autoencoder roughens them, and is tested on drawings with other seeds.
 """
@@ -38,7 +38,7 @@ NOISE, GAIN, OFFSET = 0.06, 0.05, 0.05  # of -1..1; a colour moves by 13 of 255 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """A square of the picture: its upper left corner and extent as shares of a side, and how many pixels a side become one."""
+    """A square of the picture: its upper left corner and extent as shares of a side; `pool` pixels a side become one."""
 
     top: float
     left: float
@@ -67,18 +67,18 @@ class ClassifierShape:
         return self.side, self.side
 
     def width(self, view: View) -> int:
-        """Numbers that a branch makes of a view."""
+        """Returns the width of a branch's output for a view."""
         places = round(self.side * view.extent) // (view.pool * CELL * 2 ** (len(self.channels) - 1))
         return self.channels[-1] * places**2
 
 
 def values(attribute: str) -> tuple[str, ...]:
-    """What an attribute may be, in the order of its numbers."""
+    """Returns an attribute's possible values, in the order of their numbers."""
     return CHOICES.get(attribute, ("no", "yes"))
 
 
 def visible_labels(portraits: Sequence[Portrait]) -> Labels:
-    """Label numbers, HIDDEN where the artist draws nothing that tells.
+    """Returns label numbers, HIDDEN where the drawing does not show the label.
 
     Closed eyes have no colour. Armor is steel; its colour is a thin trim that the chin and the frame mostly cover.
     """
@@ -92,7 +92,7 @@ def visible_labels(portraits: Sequence[Portrait]) -> Labels:
 
 
 def branch(shape: ClassifierShape) -> nn.Module:
-    """Cells of pixels as channels, then half as many positions and half as many; where something is stays known."""
+    """Returns layers that make cells of pixels channels, then halve the positions twice; the place of details stays known."""
     layers: list[nn.Module] = [nn.PixelUnshuffle(CELL)]
     before = 3 * CELL**2
     for i, channels in enumerate(shape.channels):
@@ -104,12 +104,12 @@ def branch(shape: ClassifierShape) -> nn.Module:
 
 
 def _convolution(before: int, after: int, *, stride: int = 1) -> list[nn.Module]:
-    """Batches are normalised, not groups: what is small, a mouth, is learnt in half the time."""
+    """Returns a convolution that normalises batches, not groups: small things, like a mouth, are learnt in half the time."""
     return [nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.SiLU()]
 
 
 class Classifier(nn.Module):
-    """Looks at the whole picture from afar and at the face from close by; one layer holds all heads."""
+    """Looks at the whole picture from afar and at the face from close by; one layer contains all heads."""
 
     def __init__(self, shape: ClassifierShape, seed: int) -> None:
         super().__init__()
@@ -121,7 +121,7 @@ class Classifier(nn.Module):
         self.head = nn.Linear(shape.features, sum(self.counts))
 
     def features(self, pictures: Tensor) -> Tensor:
-        """(n, 3, side, side) in -1..1 as (n, features)."""
+        """Returns the features (n, features) of pictures (n, 3, side, side) in -1..1."""
         with torch.autocast(pictures.device.type, dtype=torch.bfloat16):
             parts = [look(self._cut(pictures, view)) for look, view in zip(self.branches, VIEWS, strict=True)]
         return functional.silu(self.penultimate(torch.cat(parts, dim=1).float()))
@@ -132,13 +132,13 @@ class Classifier(nn.Module):
         return functional.avg_pool2d(square, view.pool) if view.pool > 1 else square
 
     def logits(self, features: Tensor) -> list[Tensor]:
-        """One (n, values) an attribute."""
+        """Returns one (n, values) for each attribute."""
         return [*self.head(features).split(self.counts, dim=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the classifier sees in pictures: the most likely labels, and the features that they are read off."""
+    """The classifier's answer on pictures: the most likely labels, and the features that they are derived from."""
 
     labels: Labels
     features: Features
@@ -146,7 +146,7 @@ class Verdict:
 
 @torch.inference_mode()
 def judge(classifier: Classifier, pictures: Pixels) -> Verdict:
-    """Judge pictures of any size; they are brought to the classifier's."""
+    """Judge pictures of any size; they are scaled to the classifier's."""
     found: list[tuple[Tensor, Tensor]] = []
     for at in range(0, len(pictures), CHUNK):
         picture = fit(to_tensor(pictures[at : at + CHUNK]), classifier.shape.size)
@@ -158,17 +158,17 @@ def judge(classifier: Classifier, pictures: Pixels) -> Verdict:
 
 
 def fit(pictures: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bring pictures to a height and width; those that have them stay as they are."""
+    """Returns pictures scaled to a height and width; those that already have them are unchanged."""
     if pictures.shape[-2:] == size:
         return pictures
     return functional.interpolate(pictures, size=size, mode="bilinear", antialias=True)
 
 
 def roughened(pictures: Pixels) -> Tensor:
-    """Drawings as a generator's decoder might give them back: shifted, blurred, resampled, noisy, a little off in colour.
+    """Returns drawings as a generator's decoder might return them: shifted, blurred, resampled, noisy, a little off in colour.
 
-    (n, 3, height, width) in -1..1; in bytes and bfloat16, which take a third of float32's time. All chance comes from torch's
-    generator. The colours move less than half the way to the next colour of a palette.
+    (n, 3, height, width) in -1..1; in bytes and bfloat16, which take a third of float32's time. All randomness comes from
+    torch's generator. The colours move less than half the way to the next colour of a palette.
     """
     n, height, width, _ = pictures.shape
     margin = np.pad(pictures, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="edge")
@@ -187,7 +187,7 @@ def roughened(pictures: Pixels) -> Tensor:
 
 
 class ClassifierTask:
-    """Cross-entropy of every label that shows, the mean over attributes."""
+    """Computes the cross-entropy of every visible label, the mean over attributes."""
 
     def __init__(
         self, classifier: Classifier, pictures: Pixels, portrait: Callable[[int], Portrait], *, batch_size: int, seed: int
@@ -208,14 +208,14 @@ class ClassifierTask:
 
 
 def _seen(logits: Tensor, truth: Tensor) -> Tensor:
-    """Mean cross-entropy over the labels that show; 0 when none of a batch does."""
+    """Returns the mean cross-entropy over visible labels; 0 when a batch shows none."""
     total = functional.cross_entropy(logits, truth, ignore_index=HIDDEN, reduction="sum")
     return total / (truth != HIDDEN).sum().clamp(min=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How a classifier is trained: on which drawn pictures (`seed` is theirs), and for how long."""
+    """A classifier's training: on which drawn pictures (`seed` is theirs), and for how long."""
 
     bucket: Bucket
     seed: int
@@ -225,9 +225,9 @@ class Plan:
 
 
 def trained_classifier(plan: Plan, pictures: Path, folder: Path, *, threads: int = 1) -> Classifier:
-    """The classifier whose state lies in `folder`, trained to the plan's end if it is not yet, on the drawings in `pictures`.
+    """Returns the classifier whose state is in `folder`, trained on the drawings in `pictures` if it is not finished.
 
-    Raises FolderError when it must be trained and not all pictures are drawn, or when one of another shape lies there.
+    Raises FolderError when it must be trained and not all pictures are drawn, or when one of another shape is there.
     """
     classifier, path = Classifier(plan.shape, plan.schedule.seed), folder / "classifier.pt"
     state = load_state(path)

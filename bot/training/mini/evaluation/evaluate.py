@@ -1,7 +1,7 @@
-"""How well a small model follows its prompts: `python -m bot.training.mini.evaluation.evaluate --state FOLDER --model FOLDER`.
+"""Measures how a small model follows prompts: `python -m bot.training.mini.evaluation.evaluate --state FOLDER --model FOLDER`.
 
 A classifier that knows the artist's drawings judges pictures of tag sets that no training has seen. It is trained when --state
-(the recipe's, with its drawn pictures) holds none yet. Classifier and pictures stay there: a killed run goes on where it was.
+(the recipe's, with its drawn pictures) has none yet. Classifier and pictures stay there: a killed run continues where it was.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ FORM_COLUMNS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line gave."""
+    """The parsed command line."""
 
     state: Path
     model: Path = MODEL
@@ -74,7 +74,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exam:
-    """Questions, the artist's own answers to them (n, side, side, 3), and who judges."""
+    """Questions, the artist's own answers to them (n, side, side, 3), and the judging classifier."""
 
     classifier: Classifier
     questions: Sequence[Question]
@@ -82,12 +82,12 @@ class Exam:
 
     @property
     def expected(self) -> Labels:
-        """What a picture of the prompt must show."""
+        """Returns the labels that a picture of the prompt must show."""
         return np.array([question.expected for question in self.questions])
 
     @property
     def drawn(self) -> Labels:
-        """What the drawings show."""
+        """Returns the labels that the drawings show."""
         return visible_labels([question.portrait for question in self.questions])
 
     def judge(self, pictures: Pixels) -> Verdict:
@@ -112,7 +112,7 @@ def evaluate(options: Options, plan: Plan = PLAN, buckets: Sequence[Bucket] = BU
 
 
 def open_sampler(options: Options) -> Sampler:
-    """The model with its profile's settings, but for the steps and the guidance that `options` names. Raises ModelError."""
+    """Returns the model with its profile's settings, except for the steps and guidance in `options`. Raises ModelError."""
     settings = default_settings(options.profile)
     if options.steps is not None:
         settings = replace(settings, num_inference_steps=options.steps)
@@ -126,7 +126,7 @@ def draw(portraits: Sequence[Portrait], side: int) -> Pixels:
 
 
 def judge_drawings(exam: Exam) -> Report:
-    """The classifier's own rates over two sets of drawings of the same labels, and how far the sets lie apart."""
+    """Returns the classifier's own rates over two sets of drawings of the same labels, and how far the sets lie apart."""
     portraits = [replace(question.portrait, seed=question.portrait.seed ^ 1) for question in exam.questions]
     first, second = exam.judge(exam.drawings), exam.judge(draw(portraits, exam.drawings.shape[1]))
     expected, seen = np.concatenate([exam.drawn] * 2), np.concatenate([first.labels, second.labels])
@@ -139,7 +139,7 @@ def judge_drawings(exam: Exam) -> Report:
 
 
 def judge_model(report: Report, exam: Exam, sampler: Sampler, options: Options) -> Report:
-    """Add what the model's pictures show to the report on drawings; writes sheets and grids too."""
+    """Returns the report on drawings with the model's pictures added; writes sheets and grids too."""
     orders = [Order(prompt=question.prompt, seed=question.seed) for question in exam.questions]
     pictures = sampler.draw_kept(orders, sampler.settings, options.kept)
     if options.sheet is not None:
@@ -165,7 +165,7 @@ def judge_model(report: Report, exam: Exam, sampler: Sampler, options: Options) 
 
 
 def judge_forms(exam: Exam, plain: Labels, sampler: Sampler, options: Options) -> dict[str, Rates]:
-    """Exact rates of the first questions, with the same seeds, in every form; `plain` is what the plain pictures show."""
+    """Returns exact rates of the first questions, with the same seeds, in every form; `plain`: what plain pictures show."""
     questions, expected = exam.questions[: options.forms], exam.expected[: options.forms]
     found = {PLAIN: rates(expected, plain[: options.forms], named_only=False)}
     for form in (*FORMS, NO_NEGATIVE):
@@ -189,7 +189,7 @@ def draw_grids(sampler: Sampler, questions: Sequence[Question], folder: Path) ->
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
-    """The command line as options."""
+    """Returns the command line as options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--state", type=Path, required=True, help="the recipe's folder; its drawn pictures train the classifier"

@@ -1,4 +1,4 @@
-"""What a model is asked for and must then show: tag sets and seeds that no training has seen, in the forms that people type."""
+"""The model's questions: tag sets and seeds that no training has seen, in the forms that people type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Question:
 
 
 def ask(portrait: Portrait, seed: int) -> Question:
-    """The portrait's tags, one wording of each, and what to expect of them."""
+    """Returns a question of the portrait's tags, one wording of each, and the labels to expect."""
     wording = f"wording/{portrait.seed}"
     found = tags(portrait, random.Random(wording))  # noqa: S311  # captions, not secrets
     expected = [int(label) for label in visible_labels([portrait])[0]]
@@ -48,7 +48,7 @@ def ask(portrait: Portrait, seed: int) -> Question:
 
 
 def held_out_questions(count: int, trained_on: frozenset[Portrait]) -> list[Question]:
-    """Questions whose labels no portrait of `trained_on` has (given as `labels_of`), each another; always the same ones."""
+    """Returns questions whose labels (as `labels_of`) no portrait of `trained_on` has, all different; always the same ones."""
     questions: list[Question] = []
     taken, at = set(trained_on), 0
     while len(questions) < count:
@@ -61,12 +61,12 @@ def held_out_questions(count: int, trained_on: frozenset[Portrait]) -> list[Ques
 
 
 def labels_of(portrait: Portrait) -> Portrait:
-    """The portrait without its seed, so that those with the same labels are equal."""
+    """Returns the portrait without its seed, so that those with the same labels are equal."""
     return replace(portrait, seed=0)
 
 
 def trained_labels(seed: int, buckets: Sequence[Bucket]) -> frozenset[Portrait]:
-    """The labels of all training pictures."""
+    """Returns the labels of all training pictures."""
     return frozenset(labels_of(portrait_at(seed, bucket, i)) for bucket in buckets for i in range(bucket.count))
 
 
@@ -115,6 +115,6 @@ NO_NEGATIVE = "no negative"  # a form too, but of the call, not of the prompt
 
 
 def prompt_in(form: str, question: Question) -> str:
-    """The question's prompt in one of FORMS, or NO_NEGATIVE's, which is plain; chance comes from the question's seed."""
+    """Returns the question's prompt in one of FORMS, or NO_NEGATIVE's, which is plain; randomness has the question's seed."""
     rng = random.Random(f"{form}/{question.seed}")  # noqa: S311  # captions, not secrets
     return FORMS.get(form, _plain)(question.tags, rng)

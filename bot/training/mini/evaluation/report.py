@@ -1,4 +1,4 @@
-"""What an evaluation found, as tables for a terminal and as values for a file."""
+"""The results of an evaluation, as tables for a terminal and as values for a file."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MEAN = "mean of the nine *"
 class Report:
     """Rates of generated pictures: `shown` counts what was asked for, `exact` also counts an unasked hat or glasses as wrong.
 
-    `drawings` is the classifier on held-out drawings, `rebuilt` on these after a way through the model's VAE, both exact.
-    What needs a model is empty when none was judged.
+    `drawings` is the classifier on held-out drawings, `rebuilt` on these after a pass through the model's VAE, both exact.
+    Values that need a model are empty when none was judged.
     """
 
     drawings: Rates
@@ -36,7 +36,7 @@ class Report:
         return {name: column for name, column in found.items() if column}
 
     def values(self) -> dict[str, Any]:
-        """As JSON takes it; shares in 0..1."""
+        """Returns values for JSON; shares in 0..1."""
         attributes = {name: {column: _values(found, name) for column, found in self.columns.items()} for name in ATTRIBUTES}
         return {
             **self.about,
@@ -89,7 +89,7 @@ def _values(found: Rates, name: str) -> dict[str, float]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, the first to the left, all others to the right."""
+    """Returns a table whose columns are as wide as their widest cell, the first to the left, all others to the right."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     lines: list[str] = []
     for row in (head, *rows):

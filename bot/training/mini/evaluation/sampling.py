@@ -1,4 +1,4 @@
-"""Pictures from a pipeline's folder, in batches, as production draws them: float32 on a CPU, a generator a picture."""
+"""Draws pictures from a pipeline's folder, in batches, as production does: float32 on a CPU, a generator a picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NEWS_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a picture depends on besides prompt and seed; sizes in pixels; None: no negative prompt at all."""
+    """Everything that a picture depends on besides prompt and seed; sizes in pixels; None: no negative prompt at all."""
 
     num_inference_steps: int
     guidance_scale: float
@@ -36,7 +36,7 @@ class Settings:
 
 
 def default_settings(profile: Path) -> Settings:
-    """The defaults of a profile's TOML file. Raises ModelError."""
+    """Returns the defaults of a profile's TOML file. Raises ModelError."""
     try:
         values = tomllib.loads(profile.read_text(encoding="utf-8"))
         width, height = values["sizes"][values["default_size"]]
@@ -76,7 +76,7 @@ class Sampler:
         return load_pipeline(self._folder)
 
     def draw(self, orders: Sequence[Order], settings: Settings) -> Pixels:
-        """(orders, height, width, 3)."""
+        """Returns (orders, height, width, 3)."""
         return np.concatenate(
             [self._draw(orders[at : at + self._batch], settings) for at in range(0, len(orders), self._batch)]
         )
@@ -95,7 +95,7 @@ class Sampler:
         return np.stack([np.asarray(image) for image in images])
 
     def draw_kept(self, orders: Sequence[Order], settings: Settings, folder: Path) -> Pixels:
-        """As `draw`, with the pictures kept in `folder`: hours of drawing may be killed and go on, and are never done twice.
+        """Draw as `draw`, and keep the pictures in `folder`: hours of drawing may be killed, continue, and are never repeated.
 
         Another model, other settings or other orders have another file.
         """
@@ -118,7 +118,7 @@ class Sampler:
         return array
 
     def rebuild(self, pictures: Pixels) -> Pixels:
-        """Pictures as the model's VAE gives them back, in the model's size: the best that it could draw."""
+        """Returns pictures decoded by the model's VAE, in the model's size: the best that it could draw."""
         return np.concatenate([self._rebuild(pictures[at : at + self._batch]) for at in range(0, len(pictures), self._batch)])
 
     @torch.inference_mode()

@@ -20,7 +20,7 @@ MAY_BE_ABSENT = frozenset({"headwear", *FLAGS})  # their number 0 is "nothing", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """How often something asked for was seen; `chance`: how often a drawing of some other tag set would pass for it."""
+    """How often a requested label was seen; `chance`: how often a drawing of some other tag set would pass for it."""
 
     asked: int
     right: int
@@ -28,7 +28,7 @@ class Rate:
 
     @property
     def share(self) -> float:
-        """0 when nothing was asked."""
+        """Returns the share; 0 when nothing was asked."""
         return self.right / self.asked if self.asked else 0.0
 
 
@@ -36,8 +36,8 @@ Rates = Mapping[str, Rate]  # by attribute
 
 
 def rates(expected: Labels, seen: Labels, *, named_only: bool) -> Rates:
-    """Of labels (n, attributes). With `named_only` a picture without hat, glasses, ... counts only where one
-    was asked for; otherwise showing one unasked is wrong. HIDDEN labels never count.
+    """Returns rates of labels (n, attributes). With `named_only` a picture without hat, glasses, ... counts only if one was
+    asked for; otherwise showing one unasked is wrong. HIDDEN labels never count.
     """
     found: dict[str, Rate] = {}
     for i, name in enumerate(ATTRIBUTES):
@@ -53,7 +53,7 @@ def rates(expected: Labels, seen: Labels, *, named_only: bool) -> Rates:
 
 
 def mean_share(found: Rates) -> float:
-    """The mean over the nine attributes that count, each with the same weight; those that nobody asked for are left out."""
+    """Returns the mean over the nine attributes that count, equally weighted; those that nobody asked for are left out."""
     shares = [found[name].share for name in HEADLINE if found[name].asked]
     return sum(shares) / max(1, len(shares))
 
@@ -64,7 +64,7 @@ def mean_chance(found: Rates) -> float:
 
 
 def confusions(expected: Labels, seen: Labels, most: int = 10) -> list[str]:
-    """The most frequent mistakes, "attribute: expected seen as other, times"."""
+    """Returns the most frequent mistakes, "attribute: expected seen as other, times"."""
     wrong = np.argwhere((expected != seen) & (expected != HIDDEN))
     pairs = Counter((int(i), int(expected[row, i]), int(seen[row, i])) for row, i in wrong)
     names = [(ATTRIBUTES[i], values(ATTRIBUTES[i])[truth], values(ATTRIBUTES[i])[other]) for i, truth, other in pairs]
@@ -73,8 +73,8 @@ def confusions(expected: Labels, seen: Labels, most: int = 10) -> list[str]:
 
 
 def frechet_distance(one: Features, two: Features) -> float:
-    """Of the normal distributions with the sets' means and covariances (Heusel et al. 2017, "GANs Trained by a Two
-    Time-Scale Update Rule"); sets are (n, width), n more than 1. The width's rank needs n > width to be trusted.
+    """Returns the distance of the normal distributions with the sets' means and covariances (Heusel et al. 2017, "GANs Trained
+    by a Two Time-Scale Update Rule"); sets are (n, width), n more than 1. Trust it only if n > width, for a full rank.
     """
     shift = one.mean(axis=0) - two.mean(axis=0)
     first, second = np.cov(one, rowvar=False), np.cov(two, rowvar=False)
@@ -84,6 +84,6 @@ def frechet_distance(one: Features, two: Features) -> float:
 
 
 def _square_root(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Of a symmetric matrix without negative eigenvalues but for rounding."""
+    """Returns the root of a symmetric matrix without negative eigenvalues, apart from rounding."""
     eigenvalues, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return (vectors * np.sqrt(eigenvalues.clip(min=0))) @ vectors.T

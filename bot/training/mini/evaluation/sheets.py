@@ -22,7 +22,7 @@ GUIDANCES, STEPS = (1.0, 2.0, 4.0, 6.0, 8.0), (5, 10, 20, 30)
 
 
 def labelled_sheet(pictures: Pixels, labels: Sequence[str], *, columns: int) -> Image.Image:
-    """Pictures in rows, each with its label below, wrapped to the picture's width."""
+    """Returns pictures in rows, each with its label below, wrapped to the picture's width."""
     width = pictures.shape[2]
     wrapped = [textwrap.wrap(label, max(8, int(width / LETTER))) for label in labels]
     strip = LINE * max(len(lines) for lines in wrapped)
@@ -42,7 +42,7 @@ def _labelled(picture: Image.Image, lines: Sequence[str], strip: int) -> Image.I
 
 
 def seeds_sheet(sampler: Sampler, question: Question) -> tuple[Image.Image, bool]:
-    """One prompt with several seeds and the first once more; whether that one is the same picture to the last bit."""
+    """Returns one prompt with several seeds, the first once more, and whether both of these are the same to the last bit."""
     seeds = [*range(question.seed, question.seed + SEEDS), question.seed]
     stack = np.stack([sampler.draw([Order(prompt=question.prompt, seed=seed)], sampler.settings)[0] for seed in seeds])
     labels = [f"seed {seed}" for seed in seeds[:-1]] + [f"seed {question.seed} again"]
@@ -50,7 +50,7 @@ def seeds_sheet(sampler: Sampler, question: Question) -> tuple[Image.Image, bool
 
 
 def guidance_sheet(sampler: Sampler, question: Question) -> Image.Image:
-    """Rows of more and more steps, columns of more and more guidance, all with one seed."""
+    """Returns rows of more and more steps, columns of more and more guidance, all with one seed."""
     order = [Order(prompt=question.prompt, seed=question.seed)]
     settings = [
         replace(sampler.settings, guidance_scale=guidance, num_inference_steps=steps)
@@ -63,7 +63,7 @@ def guidance_sheet(sampler: Sampler, question: Question) -> Image.Image:
 
 
 def forms_sheet(sampler: Sampler, questions: Sequence[Question]) -> Image.Image:
-    """A row a form of the prompt, a column a question and its seed; then prompts that say nothing, with these seeds."""
+    """Returns a row a form of the prompt, a column a question and its seed; then prompts that say nothing, with these seeds."""
     silent = replace(sampler.settings, negative_prompt=None)
     quality = ", ".join(QUALITY[:2])
     rows = [(form, [prompt_in(form, question) for question in questions], sampler.settings) for form in FORMS]
