@@ -1,4 +1,4 @@
-"""How a finished job reaches its card: the outbox that remembers it, the messenger that shows it."""
+"""Ports that bring a finished job to its card: the outbox that remembers it, and the messenger that shows it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bot.errors import PastelError
 
 
 class Outbox(Protocol):
-    """Finished jobs whose cards are not shown yet; one entry a job, kept until it is shown or given up."""
+    """Keeps finished jobs whose cards are not shown yet: one entry a job, until it is shown or given up."""
 
     async def due(self, *, now: datetime, limit: int) -> tuple[OutboxEntry, ...]:
-        """Entries whose time has come, oldest first; also those whose wait began after `now`: the clock was set back since."""
+        """Return entries that are due, oldest first; also those whose wait began after `now` (the clock was set back)."""
         ...
 
     async def next_due(self) -> datetime | None:
-        """When the earliest open entry wants to be tried."""
+        """Return the time at which the earliest open entry is due; None without open entries."""
         ...
 
     async def delivered(self, job_id: JobId, *, channel_id: int, message_id: int, now: datetime) -> None:
-        """Close the entry, remember the message; SUCCEEDED becomes DELIVERED."""
+        """Close the entry and remember the message; SUCCEEDED becomes DELIVERED."""
         ...
 
     async def retry(self, job_id: JobId, *, at: datetime, fault: DeliveryFault, now: datetime) -> None:
@@ -31,11 +31,11 @@ class Outbox(Protocol):
         ...
 
     async def give_up(self, job_id: JobId, fault: DeliveryFault, *, now: datetime) -> None:
-        """Close the entry; SUCCEEDED becomes UNDELIVERABLE, with a refund in place of the charge."""
+        """Close the entry; SUCCEEDED becomes UNDELIVERABLE, and the charge is replaced by a refund."""
         ...
 
     async def start_post(self, job_id: JobId, *, now: datetime) -> OutboxEntry:
-        """Remember, before posting, that a post was tried; the first time stays."""
+        """Record, before posting, that a post was tried; the time of the first try is kept."""
         ...
 
 
@@ -53,15 +53,15 @@ class MessengerError(PastelError):
 
 
 class FirstAnswer(Protocol):
-    """How one interaction is answered; all raise MessengerError.
+    """Answers one interaction; all methods raise MessengerError.
 
-    TOKEN_DEAD: Discord takes no answer any more. ALREADY_ANSWERED: it has one, by an earlier try. UNAVAILABLE and RATE_LIMITED:
-    whether it took this one is unknown.
+    TOKEN_DEAD: Discord takes no answer any more. ALREADY_ANSWERED: an earlier try was taken. UNAVAILABLE and RATE_LIMITED:
+    it is unknown whether Discord took this one.
     """
 
     @property
     def waited(self) -> float:
-        """Seconds since the interaction came in."""
+        """Return the seconds since the interaction came in."""
         ...
 
     async def show(self, card: JobCard) -> int | None:
@@ -69,7 +69,7 @@ class FirstAnswer(Protocol):
         ...
 
     async def ask_for_patience(self) -> None:
-        """Answer with a sentence for the member alone: it is slow just now, and what it means when no card comes."""
+        """Tell the member alone that the bot is slow just now, and what it means when no card comes."""
         ...
 
     async def think(self) -> int | None:
@@ -77,7 +77,7 @@ class FirstAnswer(Protocol):
         ...
 
     async def refuse(self, sentence: str) -> None:
-        """Tell the member alone why nothing comes, whatever was answered before."""
+        """Tell the member alone why the request is refused, whatever was answered before."""
         ...
 
     async def follow_up(self, card: JobCard) -> int:
@@ -89,11 +89,11 @@ class Messenger(Protocol):
     """Shows cards. Edits replace the whole card and may be repeated; all raise MessengerError."""
 
     async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
-        """Look at the answer that the interaction got. TOKEN_DEAD: it got none, or the token is too old to tell."""
+        """Return the answer that the interaction got. TOKEN_DEAD: it got none, or the token is too old to tell."""
         ...
 
     async def say(self, reply: ReplyTarget, sentence: str) -> None:
-        """Put a sentence in the place of the first answer."""
+        """Replace the first answer by a sentence."""
         ...
 
     async def edit_by_token(self, reply: ReplyTarget, card: JobCard) -> int:
@@ -109,17 +109,17 @@ class Messenger(Protocol):
         ...
 
     async def find_post(self, reply: ReplyTarget, job_id: JobId, *, since: datetime) -> int | None:
-        """Look for a card of the job that we posted after `since`, by Discord's clock: among the first and the last messages
-        from then on. None when there is none or we may not look.
+        """Return the id of the job's card that we posted after `since` (Discord's clock); None when there is none or we may
+        not look. Looks at the first and the last messages from then on.
         """
         ...
 
     async def reopen(self, reply: ReplyTarget) -> None:
-        """Open the archived thread of the card. FORBIDDEN where it is locked, or that takes a right that we lack."""
+        """Open the archived thread of the card. FORBIDDEN where it is locked or we lack the right."""
         ...
 
     async def open_direct(self, user_id: int) -> int:
-        """Returns the id of the channel where direct messages to the member go; whether they take any, only a message tells."""
+        """Return the id of the member's direct message channel; only a message shows whether they accept any."""
         ...
 
     async def tell(self, channel_id: int, sentence: str, *, nonce: str) -> int:

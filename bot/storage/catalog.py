@@ -1,4 +1,4 @@
-"""The catalogue of models and styles: TOML files, shipped ones and the operator's own."""
+"""Loads the catalogue of models and styles: TOML files, shipped ones and the operator's own."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _checked(model: type[Model], values: Mapping[str, object]) -> Model:
 
 
 def _line(detail: ErrorDetails) -> str:
-    """ "field: what is wrong", in our words where pydantic's speak of Python."""
+    """Returns "field: what is wrong", in our words where pydantic's speak of Python."""
     field = ".".join(str(part) for part in detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     messages = {

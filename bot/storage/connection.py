@@ -30,7 +30,7 @@ _FILE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
 class ThreadedConnection(aiosqlite.Connection):
     """An aiosqlite connection that runs whole functions on its thread.
 
-    Between the statements of one function nothing else can happen on the connection, whatever becomes of the caller.
+    Nothing else can happen on the connection between the statements of one function, even if the caller is cancelled.
     aiosqlite's own execute() lets a cancelled caller leave a transaction open, because a statement that is already
     queued still runs.
     """
@@ -44,11 +44,11 @@ class ThreadedConnection(aiosqlite.Connection):
         self._has_let_go = False
 
     async def __aenter__(self) -> Self:
-        """Open; when that fails or is cancelled, the thread has ended before the error comes out."""
+        """Opens the connection; if that fails or is cancelled, the thread has ended before the error is raised."""
         try:
             await self
         except BaseException:
-            # aiosqlite has told the thread to stop, but the thread's answer needs this loop to be there still.
+            # aiosqlite has told the thread to stop, but the thread's answer still needs this loop.
             await asyncio.to_thread(self._thread.join)
             raise
         return self
@@ -59,12 +59,12 @@ class ThreadedConnection(aiosqlite.Connection):
         return result
 
     def let_go(self) -> None:
-        """Close, on the thread, until the next function runs or `take_up` is called: the file is to be replaced."""
+        """Close, on the thread, until the next function runs or `take_up` is called, so that the file can be replaced."""
         self._conn.close()
         self._has_let_go = True
 
     def take_up(self) -> sqlite3.Connection:
-        """The open connection, on the thread; opens it again after `let_go`, with the file that lies there now."""
+        """Returns the open connection, on the thread; after `let_go` it opens the file that is there now."""
         if self._has_let_go:
             self._connection = self._again()
             self._has_let_go = False
@@ -169,24 +169,24 @@ def fold_log(connection: sqlite3.Connection) -> bool:
 
 
 def _explained(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> OperatorError:
-    """While a file is opened, what SQLite cannot make sense of comes from the file."""
+    """Returns the error to raise while a file is opened: what SQLite cannot read is the file's fault."""
     known = operator_error(error, path) if isinstance(error, sqlite3.Error) else None
     return _broken(path, str(error)) if known is None or isinstance(known, DatabaseError) else known
 
 
 def _broken(path: Path, detail: str) -> DatabaseError:
-    """A log of before there were marks, or of a copy that another program made, shows by what it does to a sound file."""
+    """Returns the error of a damaged file, or of a log without marks (old, or another program's) that damages a sound one."""
     return foreign_log(path) if has_log(path) and is_sound_alone(path) else damaged(path, detail)
 
 
 def _configure(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    # FULL: what was acknowledged survives a power cut, not only a crash of the process.
+    # FULL: acknowledged writes survive a power cut, not only a crash of the process.
     connection.execute("PRAGMA synchronous = FULL")
-    # What is wiped (tokens) or deleted leaves no bytes in free pages.
+    # Wiped (tokens) or deleted values leave no bytes in free pages.
     connection.execute("PRAGMA secure_delete = ON")
-    # Without it the log keeps the size of the largest transaction there ever was, which may be what filled the disk.
+    # Without it the log keeps the size of the largest transaction ever, which may have filled the disk.
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     # Sorting spills into memory, and not into /var/tmp, which may be small and is not erased.
     connection.execute("PRAGMA temp_store = MEMORY")
