@@ -82,7 +82,7 @@ def migrate(
 
 
 def schema_version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
-    """Returns the file's version, 0 when it is empty. Raises DatabaseError for a file of another program or of a newer Pastel."""
+    """Returns the file's version, 0 when empty. Raises DatabaseError for a file of another program or a newer Pastel."""
     application_id: int = connection.execute("PRAGMA application_id").fetchone()[0]
     objects: int = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
     if objects and application_id != APPLICATION_ID:

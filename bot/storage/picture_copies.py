@@ -31,7 +31,7 @@ LIMIT :limit
 
 @dataclass(slots=True)
 class Copied:
-    """Counts of the files that a copy of the database knows: written, already there or shared, and missing."""
+    """Counts of the files that a copy of the database knows: written, shared (without writing), and missing."""
 
     written: int = 0
     shared: int = 0
