@@ -1,4 +1,4 @@
-"""Counters of the running bot, in Prometheus' terms; one object, made by the composition root and passed in."""
+"""Counters of the running bot, in Prometheus' terms; one object that the composition root makes and passes on."""
 
 from __future__ import annotations
 

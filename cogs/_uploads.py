@@ -1,4 +1,4 @@
-"""What somebody attaches: refused by what Discord says of it, before a byte is read; then read within bounds."""
+"""Reads attachments: refuses by what Discord says of them, before a byte is read; then reads within bounds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bot.domain.guild_settings.serialization import MAX_FILE_BYTES
 from bot.errors import InvalidRequestError
 from bot.messages import translatable
 
-MAX_PIXELS = 16_800_000  # as the codec, which looks again at what really came
+MAX_PIXELS = 16_800_000  # the codec's limit; the codec checks again what was downloaded
 TYPES = frozenset({"image/png", "image/jpeg", "image/webp"})
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-MAX_TEXT_BYTES = 300_000  # 50,000 characters, which is as much of a picture's text as is read at all
-TEXT_LIMIT = 1.5  # seconds; what is read this way decides about a first answer
+MAX_TEXT_BYTES = 300_000  # 50,000 characters, the most of a picture's text that is read
+TEXT_LIMIT = 1.5  # seconds; the first answer depends on such a read
 
 UNREADABLE_TEXT = translatable("I couldn't get the settings from Discord. Use **Read settings** on the picture again.")
 NO_PICTURE = translatable("There's no PNG, JPEG or WebP picture in that message.")
@@ -25,7 +25,7 @@ UNREADABLE_FILE = translatable("I couldn't get your file from Discord. Please at
 
 
 def picture_in(message: discord.Message) -> discord.Attachment:
-    """The first picture of a message, or of the message that it forwards. Raises InvalidRequestError where there is none."""
+    """Returns the first picture of a message, or of the message it forwards. Raises InvalidRequestError without any."""
     forwarded = (attachment for snapshot in message.message_snapshots for attachment in snapshot.attachments)
     picture = next((attachment for attachment in (*message.attachments, *forwarded) if _is_picture(attachment)), None)
     if picture is None:
@@ -34,7 +34,7 @@ def picture_in(message: discord.Message) -> discord.Attachment:
 
 
 def check_upload(attachment: discord.Attachment) -> None:
-    """Raises InvalidRequestError for what is too large or no picture by Discord's own account."""
+    """Raises InvalidRequestError for a file that is too large or no picture, by what Discord says of it."""
     if attachment.size > MAX_BYTES:
         raise InvalidRequestError(
             "That picture is {size:.1f} MiB, and I can take up to {limit} MiB. Make it smaller and try again.",
@@ -53,18 +53,18 @@ def check_upload(attachment: discord.Attachment) -> None:
 
 
 async def read_upload(attachment: discord.Attachment) -> bytes:
-    """The file's bytes. Raises InvalidRequestError when Discord does not hand them out, or more than it said."""
+    """Returns the file's bytes. Raises InvalidRequestError when Discord sends none, or more than it said."""
     return await _read(attachment, MAX_BYTES, UNREADABLE)
 
 
 async def read_found_text(attachment: discord.Attachment) -> str:
-    """A picture's text that was too long to be quoted. Raises InvalidRequestError."""
+    """Returns a picture's text that was too long to be quoted. Raises InvalidRequestError."""
     data = await _read(attachment, MAX_TEXT_BYTES, UNREADABLE_TEXT, seconds=TEXT_LIMIT)
     return data.decode(errors="replace")
 
 
 async def read_settings_file(attachment: discord.Attachment) -> bytes:
-    """The bytes of a file of settings. Raises InvalidRequestError for one that is too large, by what Discord says of it."""
+    """Returns the bytes of a file of settings. Raises InvalidRequestError for one that Discord says is too large."""
     if attachment.size > MAX_FILE_BYTES:
         raise InvalidRequestError(
             "That file is {size:,.0f} KiB, and a settings file is {most} KiB at most. "
@@ -80,7 +80,7 @@ def _kind(attachment: discord.Attachment) -> str:
 
 
 def _is_picture(attachment: discord.Attachment) -> bool:
-    """By what Discord says of it, or else by its name."""
+    """Returns whether it is a picture, by what Discord says of it, or else by its name."""
     return _kind(attachment) in TYPES or (not _kind(attachment) and attachment.filename.lower().endswith(ENDINGS))
 
 

@@ -1,4 +1,4 @@
-"""`/anime`: a prompt becomes a job."""
+"""`/anime`: makes a job from a prompt."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Anime(commands.Cog):
-    """Puts `/anime` into the tree; built at run time, since its sizes are those of the model."""
+    """Adds `/anime` to the tree; built at run time, since its sizes are those of the model."""
 
     def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
         self._bot = bot
@@ -61,7 +61,7 @@ class Anime(commands.Cog):
 
 
 def anime_command(generation: GenerationService) -> app_commands.Command[Any, ..., None]:
-    """The command with the sizes and styles of the active model."""
+    """Returns the command with the sizes and styles of the active model."""
     profile = generation.profile
 
     async def styles(interaction: discord.Interaction, current: str) -> list[Choice[str]]:
@@ -143,7 +143,7 @@ async def draw(
     image: discord.Attachment | None,
     strength: float | None,
 ) -> None:
-    """Hand the words over; a picture to start from is fetched after the first answer, the words are checked before it."""
+    """Submits the request; the words are checked before the first answer, a picture to start from is fetched after it."""
 
     async def propose(origin: Origin) -> PreparedJob:
         proposal = await generation.propose(draft, origin)

@@ -52,7 +52,7 @@ class PastelTree(app_commands.CommandTree["PastelBot"]):
     async def interaction_check(self, interaction: Interaction, /) -> bool:
         """Return whether to run the interaction; discord.py asks before commands, menus and completions, in their task.
 
-        Never raises: an error here would reach nobody.
+        An error here would reach nobody.
         """
         if replies.is_late(interaction):
             return False

@@ -16,7 +16,7 @@ CALL_LIMIT: Final = 10.0  # seconds
 
 
 class DiscordMemberRanks:
-    """Implements services.moderation.MemberRanks. One request a question: without the members intent the cache has nobody."""
+    """Implements moderation.MemberRankGateway. One request a question: without the members intent the cache has nobody."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
