@@ -70,7 +70,7 @@ class Background:
             task.add_done_callback(self._note_end)
 
     async def failure(self) -> None:
-        """Wait for a task to fail for good, and raise its error."""
+        """Wait for a task to fail finally, and raise its error."""
         await self._failed.wait()
         assert self._error is not None
         raise self._error

@@ -9,7 +9,7 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # an address t
 
 
 def ask_health(host: str, port: int) -> tuple[bool, str]:
-    """Returns whether the bot behind HTTP_HOST and HTTP_PORT of this machine is ready, and why not. Blocks.
+    """Returns whether the bot behind HTTP_HOST and HTTP_PORT of this machine is ready, and a line about it. Blocks.
 
     With port 0 the operator has turned the check off, which is no fault of the bot's.
     """

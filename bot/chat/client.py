@@ -194,7 +194,7 @@ class PastelBot(PacedShardedBot):
         return self.is_ready() and not self.is_closed() and not self._lost_shards
 
     def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
-        """Note receipt; discord.py calls this synchronously, before any task that handles the event has run."""
+        """Stamp interactions; discord.py calls this synchronously, before any task that handles the event has run."""
         if event_name == "interaction":
             interaction: Interaction = args[0]
             late = self._freshness.is_stale(interaction.created_at, discord.utils.utcnow())
@@ -217,7 +217,7 @@ class PastelBot(PacedShardedBot):
             await self._handle(None, interaction, custom_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
-        del args, kwargs  # they may hold a prompt
+        del args, kwargs  # they may contain a prompt
         self.metrics.errors.inc()
         log.exception("Error in %s", event_method)  # noqa: LOG004 - discord.py calls this while it handles the exception
 

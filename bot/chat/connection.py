@@ -11,7 +11,7 @@ from discord.http import HTTPClient
 from bot.chat.proxy import proxy_for_discord
 from bot.errors import NetworkError, OperatorError, OutdatedError, TokenError, TryLaterError
 
-LOGIN_LIMIT = 9.0  # seconds; a start-up fault is told within 10
+LOGIN_LIMIT = 9.0  # seconds; a start-up fault is reported within 10
 REFUSED = (
     "Discord refuses DISCORD_TOKEN. Reset it under discord.com/developers/applications > Bot and put the new one into .env."
 )

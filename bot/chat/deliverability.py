@@ -34,7 +34,7 @@ def require_reach(interaction: Interaction) -> None:
     if interaction.guild_id is None:
         return
     guild = interaction.client.get_guild(interaction.guild_id)
-    if guild is None:  # with the guilds intent, the cache holds every server that the bot is in
+    if guild is None:  # with the guilds intent, the cache has every server that the bot is in
         raise NotAllowedError(NOT_IN_SERVER)
     granted, channel = interaction.app_permissions, interaction.channel
     if granted.administrator:

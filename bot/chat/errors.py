@@ -79,7 +79,7 @@ def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) 
             "Something on my side needs fixing first. If you know who runs me, give them this code: `{incident}`.",
             incident=incident,
         )
-    # The traceback holds code, never local values, so no prompt gets into the log with it.
+    # The traceback contains code, never local values, so no prompt gets into the log with it.
     log.error("Error %s in interaction %s", incident, interaction.id, exc_info=error)
     return _(
         "Something went wrong on my side. Please try again. If it keeps happening, give my host this code: `{incident}`.",

@@ -37,7 +37,7 @@ class DiscordReportMessages:
         guild = self._client.get_guild(guild_id)
         if guild is None:
             return None
-        channel = guild.get_channel(channel_id)  # the cache holds those too that we may not see
+        channel = guild.get_channel(channel_id)  # the cache also has channels that we may not see
         granted = discord.Permissions.none() if channel is None else channel.permissions_for(guild.me)
         return next((_(name) for right, name in POSTING_RIGHTS.items() if not getattr(granted, right)), None)
 

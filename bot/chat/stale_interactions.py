@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 TOO_OLD = 2.5  # seconds; Discord gives up after 3, and the answer needs time to arrive
 DRIFT = 0.001  # seconds a second by which two clocks may drift apart; ten times the drift of a bare quartz
-WRONG = 60.0  # seconds by which this machine's clock is off before its operator is told
+WRONG = 60.0  # seconds by which this machine's clock is off before its operator is warned
 _WINDOW = 8  # interactions after which their difference of clocks is trusted
 
 

@@ -34,7 +34,7 @@ UNCHANGED = "Nothing was changed."
 
 @contextmanager
 def new_backup(path: Path, target: Path, *, now: datetime) -> Generator[Path]:
-    """Copy and check the database at `path`; the copy is renamed to `target` when the context ends well, else removed.
+    """Copies and checks the database at `path`; the copy is renamed to `target` when the context ends well, else removed.
 
     Yields the copy's temporary path. Raises FolderError (the target exists already, the disk is full or may not be
     written, there is no database) and DatabaseError (the database is not sound).
@@ -70,7 +70,7 @@ def check_is_free(target: Path) -> None:
 
 
 def write_marked(source: sqlite3.Connection, target: Path, *, now: datetime, source_path: Path) -> None:
-    """Write the database of `source` to `target`, marked as a copy. Raises OperatorError and OSError."""
+    """Writes the database of `source` to `target`, marked as a copy. Raises OperatorError and OSError."""
     try:
         vacuum_into(source, target)
     except sqlite3.Error as error:
@@ -107,7 +107,7 @@ def check_restorable(file: Path) -> None:
 
 
 def connect_backup(file: Path) -> sqlite3.Connection:
-    """Open a file that is to be put back, for reading, with its log where there is one. Raises DatabaseError."""
+    """Opens a file that is to be put back, for reading, with its log where there is one. Raises DatabaseError."""
     if not has_log(file):
         return connect_alone(file)
     try:

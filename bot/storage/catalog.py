@@ -25,7 +25,7 @@ Parse = Callable[[Mapping[str, object], str, Resolve], Value]
 
 
 def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
-    """Read `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
+    """Reads `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
 
     A relative `folder`, `file` or `config` of a profile is looked for in `models`, then beside the profile, of `data_dir` and
     then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. The rows of

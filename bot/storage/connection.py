@@ -48,7 +48,7 @@ class ThreadedConnection(aiosqlite.Connection):
         try:
             await self
         except BaseException:
-            # aiosqlite has told the thread to stop, but the thread's answer still needs this loop.
+            # aiosqlite has asked the thread to stop, but the thread's answer still needs this loop.
             await asyncio.to_thread(self._thread.join)
             raise
         return self
@@ -72,7 +72,7 @@ class ThreadedConnection(aiosqlite.Connection):
 
 
 def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
-    """Open, check and migrate the file. Runs on the connection's thread. Raises DatabaseError or FolderError."""
+    """Opens, checks and migrates the file. Runs on the connection's thread. Raises DatabaseError or FolderError."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseError(f"This Python brings SQLite {sqlite3.sqlite_version}; 3.37 is needed. Use a newer Python.")
     try:
@@ -100,7 +100,7 @@ def _connect_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Con
 
 
 def connect_writer_again(path: Path) -> sqlite3.Connection:
-    """Open a file that `connect_writer` has opened and checked before. Runs on the connection's thread."""
+    """Opens a file that `connect_writer` has opened and checked before. Runs on the connection's thread."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _configure(connection)
@@ -112,7 +112,7 @@ def connect_writer_again(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open an existing file for reading only. Runs on the connection's thread."""
+    """Opens an existing file for reading only. Runs on the connection's thread."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _configure(connection)
@@ -124,7 +124,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def examine(path: Path, newest: int) -> None:
-    """Check an existing file thoroughly without changing it. Raises DatabaseError or FolderError."""
+    """Checks an existing file thoroughly without changing it. Raises DatabaseError or FolderError."""
     try:
         check_log(path)
         with unfolded(path), closing(connect_reader(path)) as connection:
@@ -143,7 +143,7 @@ def _check_ledger(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def in_transaction(connection: sqlite3.Connection, begin: str, function: Callable[[sqlite3.Connection], T]) -> T:
-    """Run `function` between `begin` and COMMIT; an exception, also of COMMIT itself, rolls everything back."""
+    """Runs `function` between `begin` and COMMIT; an exception, also of COMMIT itself, rolls everything back."""
     connection.execute(begin)
     try:
         result = function(connection)
@@ -155,9 +155,9 @@ def in_transaction(connection: sqlite3.Connection, begin: str, function: Callabl
 
 
 def fold_log(connection: sqlite3.Connection) -> bool:
-    """Write the log into the file and empty it, unless somebody reads it right now; returns whether it is empty.
+    """Writes the log into the file and empties it, unless somebody reads it right now; returns whether it is empty.
 
-    Waits for nobody, since everybody would wait for the writer meanwhile. Runs outside of transactions.
+    Does not wait for readers, as everybody would wait for the writer meanwhile. Runs outside of transactions.
     """
     patience: int = connection.execute("PRAGMA busy_timeout").fetchone()[0]
     connection.execute("PRAGMA busy_timeout = 0")

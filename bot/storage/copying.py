@@ -93,7 +93,7 @@ def take(writer: sqlite3.Connection, *, most: int) -> tuple[Change, ...]:
 
 
 def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> None:
-    """Write the copy; `connected` is given the connection, which may be interrupted. Runs on a thread of its own."""
+    """Writes the copy; `connected` is given the connection, which may be interrupted. Runs on a separate thread."""
     clear(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as source:
         connected(source)

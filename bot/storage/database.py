@@ -100,7 +100,7 @@ class Database:
     async def transaction(self, function: SqlFunction[T]) -> T:
         """Run `function` on the writer between BEGIN IMMEDIATE and COMMIT; an exception rolls back and is raised here.
 
-        Raises FolderError when the disk is full or gone, DatabaseError when the file turns out to be damaged.
+        Raises FolderError when the disk is full or missing, DatabaseError when the file turns out to be damaged.
         """
         marked = partial(_marked, function) if self._marks else function
         return await self._run(self._writer, lambda raw: _guarded(raw, "BEGIN IMMEDIATE", marked))

@@ -26,7 +26,7 @@ class DataFolderLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        """Raises FolderError when another process holds the lock, or the folder cannot be written."""
+        """Raises FolderError when another process has the lock, or the folder cannot be written."""
         path = self._folder / "pastel.lock"
         try:
             make_private_folder(self._folder)

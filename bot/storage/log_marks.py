@@ -31,7 +31,7 @@ MAGIC = {0x377F0682, 0x377F0683}
 _LEAF, _CELL = 0x0D, b"\x2f\x01\x03\x00\x65"  # 47 bytes, row 1, three bytes of header: a null, and a text of 44
 _MARK = re.compile(_CELL + rb"pastel-log:([0-9a-f]{16}):([0-9a-f]{16})")
 _MARK_BYTES = len(_CELL) + 44
-BUSY_SECONDS = 10.0  # a backup tool may hold the file for a moment; our own process has one writer
+BUSY_SECONDS = 10.0  # a backup tool may lock the file for a moment; our own process has one writer
 _TRIES = 5  # at reading file and log in one state, while somebody writes them
 
 
@@ -83,7 +83,7 @@ def has_log(path: Path) -> bool:
 
 @contextmanager
 def unfolded(path: Path) -> Generator[None]:
-    """Within the context, closing a connection doesn't fold the log into the file, so damage is kept as it is."""
+    """Within the context, closing a connection does not fold the log into the file, so damage is kept as it is."""
     if not has_log(path):
         yield
         return

@@ -40,7 +40,7 @@ def details_view(
     """Returns a message for one member: the parameters in a code block, or in a file, for each picture, where they are too long
     or cannot be quoted. The message gives only the seeds of further pictures, where they differ in nothing else.
 
-    A code block cannot hold backticks in a row unchanged, and what is copied has to be exact.
+    A code block cannot show backticks in a row unchanged, and copied text has to be exact.
     """
     texts = list(_texts(job, images, composed))
     seeds = _seeds(images)
