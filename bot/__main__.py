@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     _let_idle_threads_sleep()
     try:
-        if arguments.command == "train-lora":  # without an event loop, which would keep Ctrl-C to itself
+        if arguments.command == "train-lora":  # without an event loop, which would intercept Ctrl-C
             return lora_command.run(arguments)
         if arguments.command in {"backup", "restore"}:  # likewise
             return _keep_safe(arguments)
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    with suppress(OSError):  # a full disk behind stderr: the exit code still tells
+    with suppress(OSError):  # stderr is on a full disk: the exit code still reports the fault
         print(f"pastel: {line}", file=sys.stderr)
 
 

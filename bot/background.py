@@ -16,7 +16,7 @@ from bot.services.use_cases import Services
 # The stop has 30 s in all: these, 8 s to abort drawing, 5 s for unfinished cards, 3 s for the generator's thread.
 GRACE_SECONDS = 8.0  # for a running picture to end by itself
 FAREWELL_SECONDS = 4.0  # for showing what is finished
-END_SECONDS = 1.0  # for tasks that were cancelled; only the reading of weights does not obey
+END_SECONDS = 1.0  # for tasks that were cancelled; only reading weights cannot be cancelled
 
 log = logging.getLogger(__name__)
 

@@ -35,7 +35,7 @@ GIB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `exit_code` is 0 where all is well; then `is_warning` says that it could be better.
+    """One line of the report. `exit_code` is 0 without a fault; `is_warning` then marks a possible improvement.
 
     `below` are lines under it, such as those of a TOML file; `name` is the line's subject, where a check has several.
     """

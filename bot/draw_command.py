@@ -28,7 +28,7 @@ from bot.services.quotas import OperatorLimits
 from bot.settings import Settings
 
 EDIT_INTERVAL = 0.1  # seconds between two updates of the bar
-UNLIMITED = 2**40  # bytes; a file on disk needs no fitting
+UNLIMITED = 2**40  # bytes; a file on disk has no size limit
 HERE = ReplyTarget(channel_id=1, message_id=1, upload_limit=UNLIMITED)
 OTHER_FORMATS = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 OPERATOR = Origin(interaction_id=1, user_id=1, place=Place(channel_id=1))

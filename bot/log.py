@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 # Bot tokens; interaction tokens: base64 of "interaction:", or anything in their place in an address; and a proxy's user and
-# # password, which aiohttp's errors contain and discord.py logs.
+# password, which aiohttp's errors contain and discord.py logs.
 SECRETS = re.compile(
     r"[\w-]{20,}\.[\w-]{4,}\.[\w-]{20,}|aW50ZXJhY3Rpb246[\w+/=-]+"
     r"|(?<=/webhooks/)(\d+)/[\w-]{20,}|(?<=/interactions/)(\d+)/[\w-]{20,}"

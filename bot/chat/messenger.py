@@ -70,7 +70,7 @@ class DiscordMessenger:
     async def post(self, reply: ReplyTarget, card: JobCard, *, nonce: str) -> int:
         shown = render(card)
         async with _call(Route.BOT):
-            # discord.py sends enforce_nonce with every nonce: the same one again gives the message that is there.
+            # discord.py sends enforce_nonce with every nonce: repeated, it gives the existing message.
             message = await self._channel(reply).send(view=shown.view, files=shown.files, nonce=nonce, allowed_mentions=NOBODY)
         return message.id
 

@@ -50,7 +50,7 @@ class DiscordReportMessages:
             message = await self._client.get_partial_messageable(channel_id).send(
                 view=rendered.view,
                 files=rendered.files,
-                nonce=f"report-{notice.report.id}",  # again within minutes, it gives the message that is there
+                nonce=f"report-{notice.report.id}",  # repeated within minutes, it gives the existing message
                 allowed_mentions=NOBODY,
             )
         return message.id

@@ -1,4 +1,4 @@
-"""Connections to the database file, each with its own thread."""
+"""Opens connections to the database file, each with its own thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.storage.private_files import make_private_file, make_private_folder
 T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
-LOG_BYTES = 16 * 1024 * 1024  # of the log that stay on disk; SQLite folds it into the file every 4 MB
+LOG_BYTES = 16 * 1024 * 1024  # bytes of the log that stay on disk; SQLite folds it into the file every 4 MB
 
 # Python cannot decode SQLite's message when that quotes a schema which is no longer text.
 _FILE_FAULTS = (sqlite3.Error, UnicodeDecodeError)

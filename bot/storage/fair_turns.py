@@ -15,7 +15,7 @@ WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'running') AND NOT EXISTS (S
 CLAIMED = "UPDATE fair_queue SET busy_until = MAX(busy_until, :finish_tag)"
 
 # Progress is shared by the members who have jobs running. The queue's time never passes the earliest end of an unfinished
-# # job: where more members wait than are served, this limits it.
+# job: where more members wait than are served, this limits it.
 DRAWN = """--sql
 UPDATE fair_queue
 SET virtual_time = reached.time, busy_until = MAX(busy_until, reached.time)

@@ -24,7 +24,7 @@ from bot.storage.vacuum import sync
 
 _JOB_ID = re.compile(r"[0-9a-f]{16}")
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
-PORTION = 500  # names of files that are looked at together
+PORTION = 500  # names of files that are checked together
 _TEMPORARY = ".partial"
 THREADS = 4  # they wait for the disk
 KEPT_FOR = timedelta(days=30)  # files that only rows of after the backup know

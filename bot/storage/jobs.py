@@ -83,7 +83,7 @@ WHERE id = :id AND finished_at IS NOT NULL AND deleted_at IS NULL
 """
 
 # A deleted job no longer needs its upload; another job with the same upload keeps it. An upscale starts from another job's
-# # picture, which stays with that job.
+# picture, which stays with that job.
 UNNEEDED_UPLOAD = """--sql
 WITH gone AS (SELECT json_extract(request, '$.init_image.key') AS key FROM jobs WHERE id = :id AND deleted_at IS NOT NULL)
 SELECT key FROM gone
@@ -266,7 +266,7 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     connection.execute(ADD, {**new_job_row(new, job_id, now), "weight": limits.weight})
     ledger.reserve(connection, job_id, origin, payment, now=now)
     fair_turns.assign(connection, origin.user_id)
-    added = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()  # with the price that the ledger wrote
+    added = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()  # including the price that the ledger wrote
     return Submission(job=job_from_row(added), created=True)
 
 

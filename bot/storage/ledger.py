@@ -40,7 +40,7 @@ VALUES (:user_id, :guild_id, :purse, :day, :kind, :job_id, :credits, :now)
 """
 
 # A charge moves what was reserved, from the daily account first, like the reservation; the amount comes from the reservation,
-# # so that a later price list changes nothing.
+# so that a later price list changes nothing.
 CHARGE = """--sql
 INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, spent, posted_at)
 SELECT user_id, guild_id, purse, day, :kind, job_id, -part, part, :now
@@ -56,7 +56,7 @@ WHERE part > 0
 PRICE = "SELECT SUM(reserved) FROM ledger WHERE job_id = ? AND kind = 'reserve'"
 
 # A refund takes back, account by account, the reservation or the charge that replaced it; or only what is still reserved,
-# # where the rest was charged.
+# where the rest was charged.
 REFUND = """--sql
 INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, spent, posted_at)
 SELECT user_id, guild_id, purse, day, :kind, job_id, -SUM(reserved), -IIF(:also_spent, SUM(spent), 0), :now

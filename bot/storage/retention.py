@@ -36,8 +36,8 @@ TIMES_AFTER = f"{TIMES} WHERE guild_id > :after ORDER BY guild_id LIMIT :limit"
 TIMES_OF = f"{TIMES} WHERE guild_id = ?"
 
 # A final card that is still to be shown needs its content. No job is older than Discord's id of the event that asked for it,
-# # though our clock may have been years behind when the job ended; numbers below :timed are no such ids. A job that ended after
-# # :latest ended under a clock that was ahead, and would be kept for years: the id alone tells its age.
+# though our clock may have been years behind when the job ended; numbers below :timed are no such ids. A job that ended after
+# :latest ended under a clock that was ahead, and would be kept for years: the id alone tells its age.
 EXPIRED = """--sql
 SELECT id FROM jobs
 WHERE {where}finished_at < :before AND {mark} IS NULL

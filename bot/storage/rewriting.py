@@ -20,9 +20,9 @@ from bot.storage.copying import FEW, MOST_CHANGES, ROUNDS, TOO_BUSY, Copy, OldFi
 Mark = Callable[[sqlite3.Connection], None]
 
 MOST_AT_THE_END = 1000  # rows that changed while the connections were being closed; 20 ms
-INTERRUPT_SECONDS = 0.05  # between two calls of interrupt(), which does nothing before the statement has begun
+INTERRUPT_SECONDS = 0.05  # seconds between two calls of interrupt(), which does nothing before the statement has begun
 INTERRUPTED = "Writing the database anew was interrupted. It is tried again."
-MOST_OLD_FILES = 30  # descriptors, one a day
+MOST_OLD_FILES = 30  # files whose descriptors stay open; one a day
 
 log = logging.getLogger(__name__)
 

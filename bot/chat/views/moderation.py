@@ -1,4 +1,4 @@
-"""Blocks and a member's recent jobs as messages for a moderator. Pure."""
+"""Shows blocks and a member's recent jobs as messages for a moderator. Pure."""
 
 from __future__ import annotations
 
