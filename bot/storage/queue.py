@@ -105,7 +105,7 @@ def claim(
     batch: int,
     unfetched: Collection[str] = (),
 ) -> Job | None:
-    """Claims the next job whose styles are on disk; a suspect runs alone: nothing before it still runs or starts beside it."""
+    """Claims the next job whose styles are on disk; a suspect only while nothing runs, and nothing beside a suspect."""
     if connection.execute(SUSPECT_RUNS).fetchone():
         return None
     values = {"batch": batch, "unfetched": json.dumps(list(unfetched))}
