@@ -60,7 +60,7 @@ class Registration:
             self._task = asyncio.create_task(self._try_until_answered(application_id), name="register-commands")
 
     def doubt(self, application_id: int) -> None:
-        """Check what Discord offers, unless checked recently: a member used a command that this process lacks."""
+        """Check what Discord offers, unless checked recently: a member used a command form unknown here."""
         is_soon = self._ticks() - self._looked_at < LOOK_PAUSE
         if not is_soon and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._try_until_answered(application_id), name="register-commands")
