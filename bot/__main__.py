@@ -1,7 +1,7 @@
 """The command line: `python -m bot run | demo | draw | doctor | health | backup | restore | bench | train-lora`.
 
-Exit codes: 0 all well, 2 wrong usage, 130 interrupted; the others stand in bot.errors. A fault of the operator's is one line on
-stderr and never a traceback.
+Exit codes: 0 success, 2 wrong usage, 130 interrupted; bot.errors has the others. An operator's fault is one line on stderr and
+never a traceback.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code."""
+    """Runs one command and returns the exit code."""
     arguments = _parser().parse_args(argv)
     _let_idle_threads_sleep()
     try:
-        if arguments.command == "train-lora":  # without an event loop, which would keep Ctrl-C to itself
+        if arguments.command == "train-lora":  # without an event loop, which would intercept Ctrl-C
             return lora_command.run(arguments)
         if arguments.command in {"backup", "restore"}:  # likewise
             return _keep_safe(arguments)
@@ -57,16 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    with suppress(OSError):  # a full disk behind stderr: the exit code still tells
+    with suppress(OSError):  # stderr is on a full disk: the exit code still reports the fault
         print(f"pastel: {line}", file=sys.stderr)
 
 
 def _let_idle_threads_sleep() -> None:
-    """Ask OpenMP, before torch loads it, that threads which wait for one another sleep.
+    """Tells OpenMP, before torch loads it, to let threads sleep while they wait for one another.
 
-    By default they spin, and where other programs need the cores as well, each waits out the other's time slice: a picture of
-    the small model on two cores with two other programs took 16 to 31 s, and 2 to 5 s so. On idle cores it costs up to a
-    quarter (1.1 to 1.4 s in place of 0.9 to 1.1).
+    By default they spin, and where other programs need the cores too, each waits out the other's time slice: a picture of
+    the small model on two cores with two other programs took 16 to 31 s, and 2 to 5 s with sleeping. On idle cores sleeping
+    costs up to a quarter (1.1 to 1.4 s instead of 0.9 to 1.1).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # noqa: TID251  # told, not read: libgomp has no other way
 
@@ -178,9 +178,9 @@ _COMMANDS = {"run": _run, "demo": _demo, "draw": _draw, "doctor": _doctor, "heal
 
 
 def leave(code: int) -> NoReturn:
-    """End the process; a thread that is deep in reading weights, or in a step, cannot be stopped and must not hold the exit,
-    nor may the interpreter be taken apart under it. Where what was said cannot be written, on a full disk say, `code` stays:
-    Python itself would end with 120.
+    """Ends the process. A thread that is reading weights or in a step cannot be stopped; it must not delay the exit, and the
+    interpreter must not be finalized under it. Where output cannot be flushed (a full disk), `code` is kept: Python itself
+    would end with 120.
     """
     for stream in (sys.stdout, sys.stderr):
         try:

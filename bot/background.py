@@ -1,4 +1,4 @@
-"""The tasks that run beside Discord: loading, drawing, delivering, the probe of the loop; one owner starts and stops them."""
+"""Owns the tasks that run beside Discord (loading, drawing, delivering, the probe of the loop): starts and stops them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bot.metrics import Metrics
 from bot.ports import ImageGenerator, PictureClassifier
 from bot.services.use_cases import Services
 
-# The stop has 30 s in all: these, 8 s for an aborted drawing, 5 s for cards under way, 3 s for the generator's thread.
+# The stop has 30 s in all: these, 8 s to abort drawing, 5 s for unfinished cards, 3 s for the generator's thread.
 GRACE_SECONDS = 8.0  # for a running picture to end by itself
 FAREWELL_SECONDS = 4.0  # for showing what is finished
-END_SECONDS = 1.0  # for tasks that were cancelled; only the reading of weights does not obey
+END_SECONDS = 1.0  # for tasks that were cancelled; only reading weights cannot be cancelled
 
 log = logging.getLogger(__name__)
 
 
 class Background:
-    """Owns the tasks. `start` once, on the event loop; `stop` as often as one likes."""
+    """Owns the tasks. Call `start` once, on the event loop; `stop` may be called repeatedly."""
 
     def __init__(
         self, *, services: Services, generator: ImageGenerator, classifier: PictureClassifier | None, metrics: Metrics
@@ -47,7 +47,7 @@ class Background:
         self._error: BaseException | None = None
 
     def start(self) -> None:
-        """Begin to load the weights, to draw, to deliver, to delete what should be gone, to show what moderators missed."""
+        """Start the tasks that load weights, draw, deliver, delete what has expired, and show moderators what they missed."""
         if self._tasks:
             return
         works: dict[str, Coroutine[Any, Any, None]] = {
@@ -70,13 +70,13 @@ class Background:
             task.add_done_callback(self._note_end)
 
     async def failure(self) -> None:
-        """Wait for a task to fail for good, and raise its error."""
+        """Wait for a task to fail finally, and raise its error."""
         await self._failed.wait()
         assert self._error is not None
         raise self._error
 
     async def draws(self) -> bool:
-        """Whether pictures can be made right now."""
+        """Return whether pictures can be drawn right now."""
         return self._generator.ready and not self._failed.is_set()
 
     async def stop(self) -> None:
@@ -104,12 +104,12 @@ class Background:
         await asyncio.wait(tasks, timeout=END_SECONDS)
 
     async def _draw(self) -> None:
-        """Claims nothing before it is known what is here."""
+        """Draw; claims nothing before it is known which files are on disk."""
         await self._fetcher.look()
         await self._worker.run()
 
     async def _load(self) -> None:
-        """The classifier first: it is small, and without it nothing that is drawn can be shown."""
+        """Load the weights, the classifier's first: it is small, and without it no picture can be shown."""
         await self._fetcher.prepare()
         if self._classifier is not None:
             await self._classifier.load()

@@ -1,4 +1,4 @@
-"""`backup` and `restore`: a copy of the database, checked, beside a bot that runs; and one put back while it does not."""
+"""`backup` makes a checked copy of the database while the bot runs; `restore` puts one back while it does not."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from bot.storage.restored import Settled, settle
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Without an event loop, which would keep Ctrl-C to itself."""
-    os.umask(OTHERS)  # a copy is as private as what it is a copy of
+    """Runs the command without an event loop, which would intercept Ctrl-C."""
+    os.umask(OTHERS)  # a copy is as private as its original
     settings = Settings.load(need_token=False)
     check_searchable(settings.data_dir)
     if arguments.command == "backup":
@@ -56,7 +56,7 @@ def _back_up(data: Path, file: Path, *, with_pictures: bool) -> None:
 
 
 def _copy_pictures(copy: Path, images: Path, file: Path) -> Copied:
-    """Under a name of their own until they are all there."""
+    """Copies the pictures, under a temporary name until all are there."""
     pictures = folder_of(file)
     partial = pictures.with_name(f"{pictures.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a backup that was killed
@@ -88,7 +88,7 @@ def _restore(data: Path, file: Path) -> None:
 
 
 def _bring_pictures(file: Path, images: Path) -> None:
-    """What is not there and the backup has; what nobody needs in the end is swept by a start."""
+    """Copies missing pictures from the backup; those that no row needs in the end are swept at a start."""
     pictures = folder_of(file)
     copied = copy_pictures(file, pictures if pictures.is_dir() else images, images)
     if copied.written:
@@ -97,7 +97,7 @@ def _bring_pictures(file: Path, images: Path) -> None:
 
 
 async def _settle(database: Path, images: Path, clock: SystemClock) -> Settled | None:
-    """What a start would do first; here, so that it can be told."""
+    """Settles the backup, as a start would do first, so that the result can be printed."""
     store = DiskImageStore(images, clock)
     try:
         async with Database.open(database) as opened:

@@ -1,4 +1,4 @@
-"""Composition root: builds every part once over the ground, and starts and stops them in order."""
+"""Composition root: builds every part once over the resources, and starts and stops them in order."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def open_runtime(
     attachments: AttachmentGateway | None = None,
     edit_interval: float = EDIT_INTERVAL,
 ) -> AsyncGenerator[Runtime]:
-    """Build the use cases over `resources`; at the end their tasks stop, then the threads of generator and classifier.
+    """Yields the use cases over `resources`; at the end stops their tasks, then the threads of generator and classifier.
 
     `edit_interval` is seconds between two edits of one live card.
     """
@@ -113,12 +113,12 @@ async def open_runtime(
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
-        await services.reader.read_again(broken_rule, "", "", adult=False)  # its lists: 0.2 s that nobody waits for
+        await services.reader.read_again(broken_rule, "", "", adult=False)  # loads its lists: 0.2 s that delay nobody
         yield Runtime(services=services, background=background)
 
 
 def _artist(resources: Resources) -> tuple[DiffusersGenerator, TransformersClassifier | None]:
-    """Returns who draws, and who judges what was drawn, where the model needs that."""
+    """Returns the generator, and the classifier of its pictures where the model needs one."""
     wanted = resources.profile.classifier
     plan = memory_plan(resources.settings, resources.profile)
     place = classifier_device(resources.settings, plan)
@@ -135,7 +135,7 @@ def _artist(resources: Resources) -> tuple[DiffusersGenerator, TransformersClass
 
 @asynccontextmanager
 async def open_application(settings: Settings, *, state_dir: Path | None = None) -> AsyncGenerator[Application]:
-    """The whole bot over `settings`. At the end: background work, Discord, the generator's thread, the database."""
+    """Yields the whole bot over `settings`; at the end stops background work, Discord, generator and database."""
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(settings, state_dir=state_dir))
 
@@ -169,7 +169,7 @@ async def open_application(settings: Settings, *, state_dir: Path | None = None)
 
 
 async def run_bot(settings: Settings) -> None:
-    """Serve Discord until SIGTERM or SIGINT; raises OperatorError when only the operator can help."""
+    """Serves Discord until SIGTERM or SIGINT; raises OperatorError when only the operator can help."""
     set_up_logging(settings.log_level, settings.log_format)
     stop, drain = stop_event(), drain_event()
     async with open_application(settings) as app:
@@ -190,7 +190,7 @@ async def run_bot(settings: Settings) -> None:
 
 
 def operator_limits(settings: Settings) -> LimitsSource:
-    """What the settings say of members' use; 0 there is no limit."""
+    """Returns the settings' limits for members; 0 there is no limit."""
     return OperatorLimits(
         limits=Limits(
             daily_credits=settings.daily_credits or None,
@@ -202,7 +202,7 @@ def operator_limits(settings: Settings) -> LimitsSource:
 
 
 def operator_rules(settings: Settings) -> OperatorRules:
-    """What the settings say for all servers; 0 there is no bound."""
+    """Returns the settings' rules for all servers; 0 there is no bound."""
     return OperatorRules(
         audience=Audience(served_servers=settings.served_servers, blocked_users=settings.blocked_users),
         keeping=KeepingTimes(picture_days=settings.picture_days or None, word_days=settings.prompt_days or None),

@@ -1,4 +1,4 @@
-"""`doctor`: looks at everything a start needs and says what to do: a line each, and what can be pasted. Changes nothing."""
+"""`doctor`: checks everything a start needs and prints a line each: what to do, and text to paste. Changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bot.storage.private_files import OTHERS, check_searchable
 from bot.storage.restore import is_decided
 
 LOW_DISK = 2 * 1024**3  # bytes; about a thousand pictures
-IN_FOLDER = frozenset(  # nothing is known of them without the data folder
+IN_FOLDER = frozenset(  # nothing can be checked of them without the data folder
     {"database", "memory of the GPU", "model", "other models", "styles", "picture classifier", "pins"}
 )
 GIB = 1024**3
@@ -35,9 +35,9 @@ GIB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report. `exit_code` is 0 where all is well; then `is_warning` says that it could be better.
+    """One line of the report. `exit_code` is 0 without a fault; `is_warning` then marks a possible improvement.
 
-    `below` are lines under it, such as those of a TOML file; `name` is what the line speaks of, where a check has several.
+    `below` are lines under it, such as those of a TOML file; `name` is the line's subject, where a check has several.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Finding:
 
 
 async def examine() -> int:
-    """Print the report; returns the exit code that `run` would end with, 0 when it would start."""
+    """Prints the report; returns the exit code that `run` would end with, 0 when it would start."""
     print(f"Pastel {__version__}, Python {sys.version.split()[0]}")
     try:
         settings = Settings.load(need_token=False)
@@ -158,7 +158,7 @@ async def _device(settings: Settings) -> Finding:
 
 
 async def _memory(settings: Settings) -> Finding:
-    """Says what was computed for this card, whatever else lies in its memory now."""
+    """Returns the memory plan of this card, whatever else is in its memory now."""
     _, profile = await _chosen(settings)
     plan = await asyncio.to_thread(memory_plan, settings, profile)
     if plan is None:
@@ -201,7 +201,7 @@ async def _other_models(settings: Settings) -> list[Finding]:
 
 
 def _is_meant(settings: Settings, profile: ModelProfile) -> bool:
-    """Not meant: a profile that ships for a file which the operator never put there."""
+    """Returns whether the profile is used; False for a shipped profile whose file the operator never supplied."""
     own = settings.data_dir / "profiles" / f"{profile.name}.toml"
     return profile.source.file is None or profile.source.file.exists() or own.exists()
 
@@ -211,7 +211,7 @@ async def _styles(settings: Settings) -> list[Finding]:
 
 
 def _told(faults: Sequence[CatalogFault]) -> list[Finding]:
-    """Warnings, since the bot starts without them."""
+    """Returns the faults as warnings, since the bot starts in spite of them."""
     if not faults:
         return [Finding("nothing wrong with the files that are on this machine")]
     return [Finding(fault.sentence, is_warning=True, name=fault.what) for fault in faults]

@@ -1,4 +1,4 @@
-"""`draw`: one picture through the same submit, queue, worker and delivery as in Discord, with a terminal in Discord's place."""
+"""`draw`: one picture through the same submit, queue, worker and delivery as in Discord, but shown in a terminal."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from bot.resources import open_resources
 from bot.services.quotas import OperatorLimits
 from bot.settings import Settings
 
-EDIT_INTERVAL = 0.1  # seconds between two movements of the bar
-UNLIMITED = 2**40  # bytes; a file on disk needs no fitting
+EDIT_INTERVAL = 0.1  # seconds between two updates of the bar
+UNLIMITED = 2**40  # bytes; a file on disk has no size limit
 HERE = ReplyTarget(channel_id=1, message_id=1, upload_limit=UNLIMITED)
 OTHER_FORMATS = frozenset({".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".avif"})
 OPERATOR = Origin(interaction_id=1, user_id=1, place=Place(channel_id=1))
 
 
 class ProgressBar:
-    """A bar for loading (indeterminate) and one for the steps."""
+    """Shows a bar for loading (indeterminate) and one for the steps."""
 
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] | None = None
         self._phase: Phase | None = None
 
     def show(self, progress: Progress) -> None:
-        """Draw the newest state; phases come in their order, a repeated attempt starts again."""
+        """Draw the newest state; phases come in order, a repeated attempt starts again."""
         if progress.phase is not self._phase:
             self.close()
             self._phase = progress.phase
@@ -74,7 +74,7 @@ class TerminalMessenger:
         self.ended = asyncio.Event()
 
     def picture(self) -> bytes:
-        """The finished picture. Raises GenerationError with the sentence that a member would see."""
+        """Return the finished picture. Raises GenerationError with the sentence that a member would see."""
         if self._picture is None:
             raise GenerationError(self._failure)
         return self._picture
@@ -124,7 +124,7 @@ class TerminalMessenger:
 
 
 async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
-    """Draw `draft` into the PNG file `out`. Raises UserError for the draft, OperatorError for everything around it."""
+    """Draws `draft` into the PNG file `out`. Raises UserError for the draft, OperatorError for everything else."""
     set_up_logging("WARNING" if settings.log_level == "INFO" else settings.log_level, settings.log_format)
     _check_out(out)
     with _temporary_folder() as folder, contextlib.closing(ProgressBar()) as bar:
@@ -146,7 +146,7 @@ async def draw_picture(settings: Settings, draft: Draft, out: Path) -> None:
 
 
 def _check_out(out: Path) -> None:
-    """Say what is wrong with the path before anything is loaded. Raises InvalidRequestError and FolderError."""
+    """Raises InvalidRequestError or FolderError for a bad path, before anything is loaded."""
     if out.suffix.lower() in OTHER_FORMATS:
         raise InvalidRequestError(f"The picture is a PNG. Give --out a name such as {out.with_suffix('.png').name}.")
     if not out.parent.is_dir():

@@ -7,7 +7,7 @@
     │   ├── NotAllowedError       the member may not do this here
     │   ├── QuotaError            the member has not enough credits left, or too many jobs waiting
     │   └── GenerationError       the pictures could not be made; `retryable` says whether another attempt may help
-    ├── OperatorError             one line for whoever hosts the bot; ends the process with `exit_code`
+    ├── OperatorError             one line for the operator; ends the process with `exit_code`
     │   ├── SettingsError         one or more settings are wrong; `problems` has a line each       (78)
     │   ├── TokenError            Discord refuses the token                                        (77)
     │   ├── FolderError           a folder or file cannot be read, written, or is in use           (73)
@@ -76,18 +76,18 @@ class GenerationError(UserError):
 
 
 class OperatorError(PastelError):
-    """One line for whoever hosts the bot; the process ends with `exit_code`."""
+    """One line for the operator; the process ends with `exit_code`."""
 
     exit_code: ClassVar[int] = 1
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What stands on stderr, one problem a line."""
+        """Return the lines for stderr, one problem a line."""
         return tuple(str(line) for line in self.args) or (str(self),)
 
 
 class SettingsError(OperatorError):
-    """Settings are wrong; all problems at once."""
+    """Settings are wrong; lists all problems at once."""
 
     exit_code = 78
 
@@ -113,7 +113,7 @@ class FolderError(OperatorError):
 
 
 class DiskFullError(FolderError):
-    """A file does not fit on its disk any more. What was accepted before is on it."""
+    """A file no longer fits on its disk. Everything accepted before is on it."""
 
 
 class DatabaseError(OperatorError):
@@ -143,7 +143,7 @@ class NetworkError(OperatorError):
 
 
 class TryLaterError(OperatorError):
-    """Discord does not go on with this process; one that is started again, now or later, it takes."""
+    """Discord refuses this process, but will accept a new one, now or later."""
 
     exit_code = 75
 

@@ -1,4 +1,4 @@
-"""`/healthz` and `/metrics`, and the probe of the event loop's lag."""
+"""Serves `/healthz` and `/metrics`, and probes the event loop's lag."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHECK_LIMIT = 2.0  # seconds; a check that hangs is a check that failed
 
 
 class PortTakenError(OperatorError):
-    """HTTP_PORT at HTTP_HOST, or the port of the demo's page, cannot be bound."""
+    """Raised when HTTP_PORT at HTTP_HOST, or the port of the demo's page, cannot be bound."""
 
     exit_code = FolderError.exit_code
 
@@ -30,9 +30,9 @@ class PortTakenError(OperatorError):
 async def serve_health(
     port: int, checks: Mapping[str, Check], metrics: Metrics, *, host: str = LOOPBACK
 ) -> AsyncGenerator[int]:
-    """Serve on `port` of the address `host` and yield the port bound; 0 = serve nothing.
+    """Serves on `port` of the address `host` and yields the bound port; `port` 0: serves nothing.
 
-    `/healthz` answers 200 when every check holds, else 503, with a line a check. Raises PortTakenError.
+    `/healthz` answers 200 when every check passes, else 503, with a line a check. Raises PortTakenError.
     """
     if port == 0:
         yield 0
@@ -66,7 +66,7 @@ async def serve_health(
 
 
 async def measure_lag(observe: Callable[[float], object]) -> None:
-    """Tell `observe` how late, in seconds, the loop wakes a sleeper, until cancelled."""
+    """Reports to `observe` how late, in seconds, the loop wakes a sleeper, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + LAG_PERIOD
@@ -75,7 +75,7 @@ async def measure_lag(observe: Callable[[float], object]) -> None:
 
 
 def _refusal(host: str, port: int, error: OSError) -> str:
-    # asyncio names no number where none of a name's addresses is this machine's (Python 3.12.4 and newer).
+    # asyncio gives no errno where none of a name's addresses is this machine's (Python 3.12.4 and newer).
     if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, None}:
         return f"HTTP_HOST {host} is no address of this machine. Set 127.0.0.1, or 0.0.0.0 for all that it has."
     return f"HTTP_PORT {port} is in use ({error.strerror}). Choose another, or 0 for none."

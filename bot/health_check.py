@@ -9,9 +9,9 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # an address t
 
 
 def ask_health(host: str, port: int) -> tuple[bool, str]:
-    """Whether the bot behind HTTP_HOST and HTTP_PORT of this machine is ready, and what there is to say. Blocks.
+    """Returns whether the bot behind HTTP_HOST and HTTP_PORT of this machine is ready, and a line about it. Blocks.
 
-    With 0 the operator has turned the answer off; that nobody can ask is no fault of the bot's.
+    With port 0 the operator has turned the check off, which is no fault of the bot's.
     """
     if port == 0:
         return True, "HTTP_PORT is 0, so nobody can ask."

@@ -1,4 +1,4 @@
-"""Logging: one line an event, for people or for collectors; secrets never pass."""
+"""Sets up logging: one line an event, for people or for collectors, without secrets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-# Bot tokens; interaction tokens: base64 of "interaction:", and whatever else stands in their place in an address; and who goes
-# through a proxy with what password: aiohttp's errors say that, and discord.py logs them.
+# Bot tokens; interaction tokens: base64 of "interaction:", or anything in their place in an address; and a proxy's user and
+# password, which aiohttp's errors contain and discord.py logs.
 SECRETS = re.compile(
     r"[\w-]{20,}\.[\w-]{4,}\.[\w-]{20,}|aW50ZXJhY3Rpb246[\w+/=-]+"
     r"|(?<=/webhooks/)(\d+)/[\w-]{20,}|(?<=/interactions/)(\d+)/[\w-]{20,}"
@@ -50,10 +50,10 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _WithoutLibraryChatter(logging.Filter):
-    """Lets through what is ours, and of libraries what nobody's words can be in.
+    """Passes our own records, and those of libraries that cannot contain members' words.
 
     At DEBUG discord.py logs whole events and answers, aiosqlite every statement with its values and Pillow what pictures say
-    about themselves. Here and not at their loggers, because some libraries set the levels of those themselves.
+    about themselves. A filter, not levels of loggers, because some libraries set those themselves.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -62,7 +62,7 @@ class _WithoutLibraryChatter(logging.Filter):
 
 
 def set_up_logging(level: str, style: Literal["text", "json"]) -> None:
-    """Send everything to stderr. Libraries speak from WARNING on; discord.py from INFO where DEBUG was asked for."""
+    """Sends everything to stderr. Libraries log from WARNING on; discord.py from INFO where DEBUG was asked for."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         _JsonFormatter() if style == "json" else _TextFormatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")

@@ -1,4 +1,4 @@
-"""Sentences that people read: an English template with values. They are put into the reader's language where they are shown.
+"""Sentences for people: an English template with values, translated into the reader's language where it is shown.
 
 The English template is gettext's msgid, so it is written in full where it is used:
 
@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 Lookup = Callable[[str, "str | None", int], str]
-"""Returns the translation of a template, and of its plural for so many; the template itself where there is none."""
+"""Returns the translation of a template, or of its plural for a count; the template itself where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A template and what stands in it. With a `plural`, the value `count` decides between the two.
+    """A template and its values. With a `plural`, the value `count` decides between the two.
 
-    A template without values is taken as it is; in others a brace is written twice. `str` gives the English sentence.
+    A template without values is used unchanged; in others a brace is written twice. `str` gives the English sentence.
     """
 
     template: str
@@ -39,7 +39,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class NumberSigns:
-    """How a language parts thousands and writes the decimal point, where a template gives a format (`{count:,}`, `{x:.1f}`)."""
+    """A language's thousands separator and decimal point, for templates with a format (`{count:,}`, `{x:.1f}`)."""
 
     group: str
     decimal: str
@@ -66,19 +66,19 @@ def listed(names: Iterable[str], most: int) -> str | Message:
 
 
 def translatable(template: str) -> str:
-    """Returns the template itself; marks it for translation where it stands apart from its use."""
+    """Returns the template itself; marks it for translation where it is written apart from its use."""
     return template
 
 
 def english(template: str, plural: str | None, count: int) -> str:
-    """Returns what English says of so many."""
+    """Returns the English singular or plural for `count`."""
     return template if plural is None or count == 1 else plural
 
 
 def render(what: Message, lookup: Lookup, numbers: NumberSigns) -> str:
     """Returns the sentence in the language of `lookup`; in English where the translation does not fit the values.
 
-    Never raises: what was stored may come from another version, and is then shown as it stands.
+    Never raises: a stored message may come from another version, and is then shown unchanged.
     """
     count = what.values.get("count", 1)
     number = count if isinstance(count, int) else 1
@@ -99,7 +99,7 @@ def to_json(what: Message) -> str:
 
 
 def from_json(template: str, stored: str | None) -> Message:
-    """Returns a message that was stored as its template and `to_json`; without the latter, the template as it stands."""
+    """Returns a message that was stored as its template and `to_json`; without the latter, the plain template."""
     if stored is None:
         return Message(template)
     packed = cast("dict[str, Any]", json.loads(stored))

@@ -1,4 +1,4 @@
-"""Counters of the running bot, in Prometheus' terms; one object, made by the composition root and passed in."""
+"""Counters of the running bot, in Prometheus' terms; one object that the composition root makes and passes on."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ class Metrics:
         self.errors = Counter("pastel_errors", "Unexpected errors logged with an id", registry=r)
 
     def incident(self) -> str:
-        """Counts an unexpected error and returns the short id under which it is logged and told."""
+        """Count an unexpected error and return the short id under which it is logged and reported."""
         self.errors.inc()
         return secrets.token_hex(4)

@@ -1,4 +1,4 @@
-"""Paths as people write them where no shell reads them: in `.env`, in what Docker hands over, in TOML files."""
+"""Expands paths that people write where no shell reads them: in `.env`, in Docker's environment, in TOML files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ VARIABLE = re.compile(r"\$\{|\$[A-Za-z_]")
 
 
 def as_in_a_shell(path: str) -> Path:
-    """Returns the path with a home folder for a `~`, `~user` or `$HOME` that it begins with.
+    """Returns the path with a leading `~`, `~user` or `$HOME` replaced by the home folder.
 
-    Raises ValueError, with what to do, for a home folder that nobody knows, and for any other variable, unless there is such a
-    thing: a folder of that name would be made.
+    Raises ValueError, with what to do, for an unknown home folder and for any other variable, unless such a path exists: a
+    folder of that name would be made.
     """
     written = HOME.sub("~", path, count=1) if HOME.match(path) else path
     try:

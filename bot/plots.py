@@ -1,4 +1,4 @@
-"""Charts as PNG files, by matplotlib (the extra `plots`). Without it there is none, and one line that says how to get it."""
+"""Writes charts as PNG files with matplotlib (the extra `plots`); without it, prints one line that says how to get it."""
 
 # matplotlib may be missing, so its types are unknown here.
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
@@ -13,7 +13,7 @@ MISSING = "No plot was drawn, since matplotlib is not installed. `.venv/bin/pyth
 
 
 def save_plot(draw: Callable[[Any], None], path: Path, *, inches: tuple[float, float]) -> bool:
-    """Have `draw` fill an empty matplotlib Figure and write it to `path`. Returns False, having said so, without matplotlib.
+    """Lets `draw` fill an empty matplotlib Figure and writes it to `path`. Returns False, with a line, without matplotlib.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""What ends a process: signals, and the first of several works to end."""
+"""Ends a process: by signals, or when the first of several coroutines ends."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def stop_event() -> asyncio.Event:
-    """Set by SIGTERM and SIGINT; from then on the process ends in order, however often the signal comes."""
+    """Returns an event that SIGTERM and SIGINT set; the process then ends in order, however often the signal comes."""
     return _event_of(signal.SIGTERM, signal.SIGINT)
 
 
 def drain_event() -> asyncio.Event:
-    """Set by SIGUSR1."""
+    """Returns an event that SIGUSR1 sets."""
     return _event_of(signal.SIGUSR1)
 
 
@@ -26,7 +26,7 @@ def _event_of(*numbers: signal.Signals) -> asyncio.Event:
 
 
 async def first_of(*works: Coroutine[Any, Any, Any]) -> None:
-    """Run all until the first ends, then cancel the others; raises what the first raised."""
+    """Runs all until the first ends, then cancels the others; raises what the first raised."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

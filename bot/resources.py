@@ -1,4 +1,4 @@
-"""What the bot stands on before it knows Discord: settings, catalogue, weights on disk, the open database."""
+"""Opens what the bot needs before it connects to Discord: settings, catalogue, weights on disk, the database."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from bot.storage.private_files import OTHERS, check_searchable, keep_private, ma
 from bot.storage.repositories import Repositories, sqlite_repositories
 from bot.storage.restored import restored_at, settle
 
-RANDOM_MODEL = "tiny-random"  # made on the spot, in seconds; it shows the way, not pictures
+RANDOM_MODEL = "tiny-random"  # random weights, made in seconds; for a look at the bot, not for real pictures
 SMALL_MODEL = "mini"  # needs no GPU
 
-# Linux stops its monotonic clock while the machine sleeps, and has another one that goes on; macOS has one that goes on.
+# Linux stops its monotonic clock while the machine sleeps, and has another one that runs on; macOS has one that runs on.
 _TICKS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What everything stands on: settings, catalogue and storage, open and checked."""
+    """The resources of all other parts: settings, catalogue and storage, open and checked."""
 
     settings: Settings
     catalog: Catalog
@@ -69,14 +69,14 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings, *, state_dir: Path | None = None) -> AsyncGenerator[Resources]:
-    """Check and open everything that can be known without Discord.
+    """Checks and opens everything that needs no Discord.
 
-    `state_dir` holds database and pictures (default: DATA_DIR); models and styles always come from DATA_DIR.
+    `state_dir` is for database and pictures (default: DATA_DIR); models and styles always come from DATA_DIR.
     Raises FolderError, ModelError, DatabaseError.
     """
     state = state_dir or settings.data_dir
     clock = SystemClock()
-    os.umask(OTHERS)  # for what libraries and child processes write; our own files do not rely on it
+    os.umask(OTHERS)  # for files of libraries and child processes; our own files do not rely on it
     await asyncio.to_thread(check_searchable, settings.data_dir)
     await asyncio.to_thread(_make_folder, state)
     await asyncio.to_thread(keep_private, state)
@@ -109,31 +109,31 @@ async def open_resources(settings: Settings, *, state_dir: Path | None = None) -
 
 
 def default_model(catalog: Catalog) -> str:
-    """animagine-xl where CUDA is found, else the small model, and random weights where that was not shipped."""
+    """Returns animagine-xl with CUDA, else the small model, or random weights where that was not shipped."""
     return "animagine-xl" if cuda_device_count() else small_model(catalog)
 
 
 def small_model(catalog: Catalog) -> str:
-    """The model that needs no GPU: the one that ships, else random weights."""
+    """Returns the model that needs no GPU: the one that ships, else random weights."""
     mini = catalog.profiles.get(SMALL_MODEL)
     has_weights = mini is not None and mini.source.folder is not None and mini.source.folder.is_dir()
     return SMALL_MODEL if has_weights else RANDOM_MODEL
 
 
 def memory_plan(settings: Settings, profile: ModelProfile) -> MemoryPlan | None:
-    """Returns how the memory of the GPU is used that DEVICE names; None on anything else, and for models that are small."""
+    """Returns the memory plan for the GPU that DEVICE names; None on anything else, and for small models."""
     name, _, index = settings.device.partition(":")
     memory = cuda_memory(int(index or 0)) if name in {"auto", "cuda"} else None
     return card_plan(profile, memory, graphs=settings.graphs != "off" and not settings.compile)
 
 
 def classifier_device(settings: Settings, plan: MemoryPlan | None) -> str:
-    """Returns where the picture classifier runs: where the model does, or beside a GPU that has no room for it."""
+    """Returns the picture classifier's device: the model's, or the CPU where the GPU has no room for it."""
     return "cpu" if plan is not None and plan.form(CLASSIFIER) == ON_CPU else settings.device
 
 
 def engine_settings(settings: Settings, plan: MemoryPlan | None = None) -> EngineSettings:
-    """Returns what the operator said about the engine; what is measured lies in DATA_DIR, also for the demo."""
+    """Returns the operator's settings of the engine; measurements are kept in DATA_DIR, also for the demo."""
     return EngineSettings(
         batch=settings.max_batch or None,
         reproducible=settings.reproducible,
@@ -147,7 +147,7 @@ def engine_settings(settings: Settings, plan: MemoryPlan | None = None) -> Engin
 
 
 def _measure_disk(metrics: Metrics, database: Path) -> None:
-    """Looked at whenever somebody asks for the figures."""
+    """Registers gauges of the disk, measured whenever the metrics are read."""
     write_ahead_log = database.with_name(f"{database.name}-wal")
     metrics.free_bytes.set_function(lambda: free_bytes(database.parent))
     metrics.database_bytes.set_function(lambda: _size(database))

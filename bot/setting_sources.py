@@ -1,6 +1,6 @@
-"""What a setting says, read from `.env` by us or handed over by `docker run --env-file`: the same, or one sentence.
+"""Reads settings from `.env` or from `docker run --env-file`: the same value either way, or one sentence.
 
-Docker hands over all that stands behind the `=`: quotes, a comment, and nothing at all as an empty variable.
+Docker passes everything after the `=`: quotes, a comment, and nothing at all as an empty variable.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from dotenv.parser import parse_stream
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 
-FREE_TEXT = ("data_dir",)  # a path may hold a # of its own
-# What libraries read from the environment alone: the model hub's, and whatever speaks through a proxy.
+FREE_TEXT = ("data_dir",)  # a path may contain a #
+# Variables that libraries read from the environment only: the model hub's, and those about proxies.
 OF_LIBRARIES = ("HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 class Unclear(str):
-    """A value that cannot be taken as it stands; the text says what to do, and never holds the value."""
+    """A value that is ambiguous; the text says what to do, and never contains the value."""
 
     __slots__ = ()
 
 
 class Environment(EnvSettingsSource):
-    """The environment; its values are read as those in `.env`, and one that says nothing counts as not set."""
+    """The environment; its values are read like those in `.env`, and an empty one counts as not set."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The value, its key, and whether it is JSON; None where the next source is to be asked."""
+        """Return the value, its key, and whether it is JSON; a value of None: ask the next source."""
         value, key, is_complex = super().get_field_value(field, field_name)
         if isinstance(value, str):
             value = _as_in_a_file(value, may_hold_hash=field_name in FREE_TEXT) or None
@@ -52,9 +52,9 @@ def _as_in_a_file(value: str, *, may_hold_hash: bool) -> str:
 
 
 def hand_over(path: Path) -> None:
-    """Put what the file says to libraries into the environment, as Docker does; what stands there already wins.
+    """Puts the file's variables for libraries into the environment, as Docker does; existing ones win.
 
-    Before they are loaded, since some look once. Raises OSError, UnicodeDecodeError.
+    Call before they are loaded, since some read them once. Raises OSError, UnicodeDecodeError.
     """
     said = dotenv_values(path) if path.is_file() else {}
     for name in OF_LIBRARIES:
@@ -63,7 +63,7 @@ def hand_over(path: Path) -> None:
 
 
 def unreadable_lines(path: Path) -> list[str]:
-    """A sentence for each line of the file that is no setting. Raises OSError, UnicodeDecodeError."""
+    """Returns a sentence for each line of the file that is no setting. Raises OSError, UnicodeDecodeError."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8") as file:

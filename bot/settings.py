@@ -1,4 +1,4 @@
-"""Settings: the environment and `.env`, read once, checked all at once. The only reader of the environment."""
+"""Reads the settings from the environment and `.env`, once, and checks all at once. The only reader of the environment."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ EXPECTED = {
 
 
 class _FromEnvironment(BaseSettings):
-    """Read from the environment and `.env`."""
+    """Settings that are read from the environment and `.env`."""
 
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -72,13 +72,13 @@ class _FromEnvironment(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment wins over `.env`, as everywhere."""
+        """Return the sources; the environment wins over `.env`, as everywhere."""
         del init_settings, env_settings, file_secret_settings
         return (Environment(settings_cls), dotenv_settings)
 
 
 class Settings(_FromEnvironment):
-    """Everything that an operator can set; the names in upper case are the environment variables."""
+    """All settings of the operator; the names in upper case are the environment variables."""
 
     discord_token: SecretStr | None = Field(default=None, description="The bot's token from the Discord Developer Portal.")
     data_dir: Path = Field(default=Path("data"), description="Folder for the database, pictures and your own models.")
@@ -152,7 +152,7 @@ class Settings(_FromEnvironment):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _clear(cls, value: Any, info: ValidationInfo) -> Any:  # the last one here is the first to run
+    def _clear(cls, value: Any, info: ValidationInfo) -> Any:  # the last validator here is the first to run
         del info
         if isinstance(value, Unclear):
             raise PydanticCustomError("unclear", "{sentence}", {"sentence": str(value)})
@@ -165,7 +165,7 @@ class Settings(_FromEnvironment):
         settings: Self | None = None
         try:
             if broken := unreadable_lines(Path(".env")):
-                raise SettingsError(tuple(broken))  # what else is wrong, nobody can say
+                raise SettingsError(tuple(broken))  # other problems cannot be known then
             hand_over(Path(".env"))
             settings = cls()
             problems += _contradictions(settings)
@@ -182,7 +182,7 @@ class Settings(_FromEnvironment):
         return settings
 
     def token(self) -> str:
-        """The token itself; only the login may ask for it."""
+        """Return the token itself; only the login may ask for it."""
         return _secret(self.discord_token)
 
 
@@ -191,7 +191,7 @@ def _secret(token: SecretStr | None) -> str:
 
 
 class _TokenAlone(_FromEnvironment):
-    """The token although other settings are wrong, so that all problems are told at once."""
+    """Reads the token even if other settings are wrong, so that all problems are reported at once."""
 
     discord_token: SecretStr | None = None
 
@@ -223,7 +223,7 @@ def _token_problems(token: str | None) -> list[str]:
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    """A sentence for each two settings that cannot both hold."""
+    """Returns a sentence for every two settings that contradict each other."""
     found: list[str] = []
     if settings.compile and settings.device in {"cpu", "mps"}:
         found.append(
@@ -254,7 +254,7 @@ def _line(location: tuple[int | str, ...], fault: str | None) -> str:
 
 
 def has_desktop() -> bool:
-    """Whether a browser window could open; a text browser would seize the terminal."""
+    """Returns whether a browser window could open; a text browser would seize the terminal."""
     if sys.platform in {"darwin", "win32"}:
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

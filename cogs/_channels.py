@@ -1,4 +1,4 @@
-"""Channels as options of commands."""
+"""Defines channels as options of commands."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from bot.chat.settings.controls import DRAWN_IN, POSTED_IN
 
 
 class ChannelId(Transformer):
-    """The id of a channel of one of `kinds`.
+    """An option that takes the id of a channel of one of `kinds`.
 
-    discord.py's own looks the channel up in the server, so that in a direct message it fails before anybody is asked whether
-    they may.
+    discord.py's own option looks the channel up in the server, so in a direct message it fails before rights are checked.
     """
 
     def __init__(self, *kinds: ChannelType) -> None:

@@ -1,4 +1,4 @@
-"""Choices that appear while somebody types."""
+"""Makes the choices that appear while a member types."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.domain.quality import names_of
 
 
 def style_choices(styles: Sequence[Style], current: str) -> list[Choice[str]]:
-    """Those of `styles` whose name, title or description holds what was typed, names that begin with it first."""
+    """Returns those of `styles` whose name, title or description contains `current`; names that begin with it first."""
     typed = current.strip().casefold()
     fitting = [style for style in styles if typed in f"{style.name} {style.title} {style.description}".casefold()]
     fitting.sort(key=lambda style: not style.title.casefold().startswith(typed))
@@ -29,12 +29,12 @@ def style_choices(styles: Sequence[Style], current: str) -> list[Choice[str]]:
 
 
 def size_choices(profile: ModelProfile) -> list[Choice[str]]:
-    """The model's sizes by name and pixels, for a command's fixed list."""
+    """Returns the model's sizes by name and pixels, for a command's fixed list."""
     return [Choice(name=filled(size_text(size)), value=size.name) for size in profile.sizes[:MAX_OPTIONS]]
 
 
 def typed_size_choices(profile: ModelProfile, current: str) -> list[Choice[str]]:
-    """Those of the model's sizes whose name or label, in the member's language, holds what was typed."""
+    """Returns those of the model's sizes whose name or label, in the member's language, contains `current`."""
     typed = current.strip().casefold()
     labels = [(size.name, size_label(size)) for size in profile.sizes]
     fitting = [(name, label) for name, label in labels if typed in f"{name} {label}".casefold()]
@@ -42,5 +42,5 @@ def typed_size_choices(profile: ModelProfile, current: str) -> list[Choice[str]]
 
 
 def quality_choices(profile: ModelProfile) -> list[Choice[str]]:
-    """The model's qualities by name and steps."""
+    """Returns the model's qualities by name and steps."""
     return [Choice(name=filled(quality_text(name, profile)), value=name) for name in names_of(profile)]

@@ -1,4 +1,4 @@
-"""The commands of `/settings` that change a setting: made from its row, by its kind."""
+"""Makes the commands of `/settings` that change a setting, from its row and by its kind."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MAX_CHOICES, CHOICE_LENGTH = 25, 100
 Command = app_commands.Command[Any, ..., None]
 Complete = Callable[[discord.Interaction[Any], str], Coroutine[Any, Any, list[Choice[Any]]]]
 _Maker = Callable[[str, locale_str], Command]
-"""Makes a command of that name and description."""
+"""Makes a command from a name and a description."""
 NEEDED: Any = object()
-"""In place of a default: the option cannot be left out."""
+"""The default of an option that cannot be left out."""
 
 
 def add_setting_commands(group: app_commands.Group, rules: GuildSettingsService) -> None:
-    """Add the commands of every setting to `group`, in groups of their own where their names have two words."""
+    """Adds the commands of every setting to `group`, in subgroups where their names have two words."""
     groups: dict[str, app_commands.Group] = {}
     for setting in SETTINGS.values():
         for path, command in _SettingCommands(setting, rules).made():
@@ -46,7 +46,7 @@ def add_setting_commands(group: app_commands.Group, rules: GuildSettingsService)
 
 
 class _SettingCommands:
-    """The commands of one setting. What they are given is checked when the edit runs."""
+    """The commands of one setting. Their input is checked when the edit runs."""
 
     def __init__(self, setting: Setting, rules: GuildSettingsService) -> None:
         self._name = setting.name
@@ -55,7 +55,7 @@ class _SettingCommands:
         self._rules = rules
 
     def made(self) -> Iterable[tuple[str, Command]]:
-        """Yields each command with what follows `/settings`."""
+        """Yields each command with the words after `/settings`."""
         for (path, description), make in zip(self._text.commands, self._makers(), strict=True):
             yield path, make(path.rpartition(" ")[2], locale_str(description))
 
@@ -161,7 +161,7 @@ class _SettingCommands:
         return include(self._name, self._rules.style_name(style))
 
     async def _sizes(self, interaction: discord.Interaction, current: str) -> list[Choice[Any]]:
-        """What was typed so far decides nothing: there are few sizes, and nobody knows their pixels by heart."""
+        """Returns all sizes, whatever was typed: there are few, and nobody knows their pixels by heart."""
         del interaction, current
         return [Choice(name=label, value=amount) for label, amount in size_choices(self._rules.profile.sizes)][:MAX_CHOICES]
 
@@ -180,7 +180,7 @@ def _id_of(role: discord.Role) -> str:
 
 
 def _choices(names: Iterable[str], current: str) -> list[Choice[Any]]:
-    """Those of `names` that hold what was typed."""
+    """Returns those of `names` that contain `current`."""
     typed = current.strip().casefold()
     fitting = [name for name in names if typed in name.casefold()]
     return [Choice(name=shorten(visible(name), CHOICE_LENGTH) or "…", value=name) for name in fitting[:MAX_CHOICES]]

@@ -1,4 +1,4 @@
-"""What happens on the settings panel: pages are turned, forms open, settings change."""
+"""Handles the settings panel: turns pages, opens forms, changes settings."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ NOTICE_LENGTH = 700  # characters beside a page's own
 
 
 class Panel:
-    """A custom id is a question of whoever sent it: the service checks them, each time."""
+    """Handles presses on the panel. A custom id is untrusted: the service checks the member's rights each time."""
 
     def __init__(self, rules: GuildSettingsService) -> None:
         self._rules = rules
 
     async def show(self, interaction: Interaction, page: str, notice: str | None = None) -> None:
-        """A page in place of what was answered so far; an unknown one is the first."""
+        """Replace the answer by a page; an unknown page means the first."""
         group = Group(page) if page in set(Group) else Group.ACCESS
         values = to_values(await self._rules.read(actor_of(interaction)))
         await answer(interaction, panel(group, values, self._offer(interaction), notice))
 
     async def used(self, interaction: Interaction, press: SettingsPress) -> None:
-        """A select, a button, or a form that was sent."""
+        """Handle a used select, a pressed button, or a submitted form."""
         is_form = interaction.type is discord.InteractionType.modal_submit
         data = cast("dict[str, Any]", interaction.data)
         if press.page == HISTORY:
@@ -55,7 +55,7 @@ class Panel:
             await self._change(interaction, press, lambda: chosen_edit(press.setting, chosen))
 
     async def _change(self, interaction: Interaction, press: SettingsPress, edit: Callable[[], Edit]) -> None:
-        """What cannot be set is said on the panel, which shows again what holds."""
+        """Change a setting; a refusal is shown on the panel, with the current values."""
         await defer_silently(interaction)
         try:
             notice = _told(await self._rules.revise(actor_of(interaction), edit()))

@@ -1,4 +1,4 @@
-"""How every command that changes a setting answers."""
+"""Answers every command that changes a setting."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bot.services.guild_settings import GuildSettingsService
 
 
 async def revise(rules: GuildSettingsService, interaction: Interaction, edit: Edit) -> None:
-    """Change something, and show what it was and what it is."""
+    """Changes a setting, and shows the values before and after."""
     await defer_ephemeral(interaction)
     await answer(interaction, changed_view(await rules.revise(actor_of(interaction), edit)))
 
 
 async def settings_for_choices(rules: GuildSettingsService, interaction: Interaction) -> GuildSettings | None:
-    """What holds, for the list that appears while somebody types; None for those who may not know it."""
+    """Returns the settings for the list that appears while a member types; None for those who may not see them."""
     try:
         return await rules.read(actor_of(interaction))
     except NotAllowedError:

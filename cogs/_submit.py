@@ -1,4 +1,4 @@
-"""How every entry path hands a request over: permissions, then the job on disk, then the first answer."""
+"""Submits the request of every entry path: permissions, then the job on disk, then the first answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot.services.request_builder import PreparedJob
 async def take_in(
     generation: GenerationService, interaction: Interaction, propose: Callable[[Origin], Awaitable[PreparedJob]]
 ) -> None:
-    """Make the proposal and store it; the first answer is the job's card."""
+    """Makes the proposal and stores it; the first answer is the job's card."""
     require_reach(interaction)
     origin = origin_of(interaction)
     answer = DiscordFirstAnswer(interaction)
@@ -31,7 +31,7 @@ async def take_wish_in(
     pressed: tuple[Interaction, Press],
     propose: Callable[[Origin], Awaitable[PreparedJob]],
 ) -> None:
-    """Do the same for a button; a second press within a few seconds is the same wish and is accepted without a word."""
+    """Does the same for a button; a second press within a few seconds is the same request and is accepted silently."""
     interaction, press = pressed
     if repeats.is_repeated(interaction.user.id, press, interaction.created_at):
         await defer_silently(interaction)
@@ -46,7 +46,7 @@ async def take_wish_in(
 async def take_in_with_picture(
     generation: GenerationService, interaction: Interaction, propose: Callable[[Origin], Awaitable[PreparedJob]], start: Start
 ) -> None:
-    """Write down what was asked, answer "thinking…", then read the file; that answer becomes the job's card."""
+    """Stores the request, answers "thinking…", then reads the file; that answer becomes the job's card."""
     require_reach(interaction)
     origin = origin_of(interaction)
     answer = DiscordFirstAnswer(interaction)

@@ -35,7 +35,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class About(commands.Cog):
-    """What this bot is made of."""
+    """Shows what this bot is made of."""
 
     def __init__(self, generation: GenerationService, source: str | None) -> None:
         self._generation = generation
@@ -88,7 +88,7 @@ class About(commands.Cog):
 
 
 def packaged_source() -> str | None:
-    """Where the code of this very package is published: `Source` under [project.urls] in pyproject.toml."""
+    """Returns the link to this package's code: `Source` under [project.urls] in pyproject.toml."""
     try:
         urls = metadata("pastel").get_all("Project-URL") or []
     except PackageNotFoundError:

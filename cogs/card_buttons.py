@@ -1,4 +1,4 @@
-"""What the buttons of a card do, and the remix form."""
+"""Handles the buttons of a card, and the remix form."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Results(commands.Cog):
-    """Handlers by action. A custom id is a question of whoever sent it: the service looks up and checks everything."""
+    """Handlers by action. A custom id is untrusted: the service looks up and checks everything."""
 
     def __init__(self, bot: PastelBot, generation: GenerationService) -> None:
         self._bot = bot
@@ -69,7 +69,7 @@ class Results(commands.Cog):
         await take_wish_in(self._generation, self._repeats, (interaction, press), propose)
 
     async def open_remix(self, interaction: Interaction, press: Press) -> None:
-        """A form can only be the first answer, so this reads a few rows before it."""
+        """Opens the form, which can only be the first answer, so only a few rows are read before it."""
         require_reach(interaction)
         origin = origin_of(interaction)
         draft = await self._generation.remix_draft(press.job_id, origin)
@@ -92,7 +92,7 @@ class Results(commands.Cog):
         await answer(interaction, view, files)
 
     async def cancel(self, interaction: Interaction, press: Press) -> None:
-        """The card itself shows it; a list of `/queue` has to."""
+        """Cancels the job. The card itself shows that; a list of `/queue` is edited."""
         await defer_silently(interaction)
         await self._generation.cancel(press.job_id, actor_of(interaction))
         if interaction.message is not None and interaction.message.flags.ephemeral:
@@ -104,7 +104,7 @@ class Results(commands.Cog):
 
 
 def _index(press: Press) -> int:
-    """Which picture it is about, from 0."""
+    """Returns the picture's index, from 0."""
     if not press.image:
         raise NotFoundError("This button is out of date. Use the ones on a newer card.")
     return press.image - 1

@@ -1,4 +1,4 @@
-"""What the menu of a message offers under Apps: for our own cards, and for pictures from anywhere."""
+"""The commands in a message's menu under Apps: for our own cards, and for pictures from anywhere."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class ContextMenus(commands.Cog):
-    """Remix, Details and Report do what those buttons do. discord.py 2.7.1 allows five menus in all."""
+    """Remix, Details and Report run the card's buttons of the same name. discord.py 2.7.1 allows five menus in all."""
 
     def __init__(self, bot: PastelBot, generation: GenerationService, findings: SettingsImport, places: UploadPlaces) -> None:
         self._bot = bot
@@ -75,7 +75,7 @@ class ContextMenus(commands.Cog):
         await answer(interaction, view, files)
 
     async def open_form(self, interaction: Interaction, press: Press) -> None:
-        """A form can only be the first answer, so the text is read from the message itself, not from the picture again."""
+        """Opens the form, which can only be the first answer, so the text is read from the message, not from the picture."""
         del press
         require_reach(interaction)
         text = text_on(interaction.message) if interaction.message else None
@@ -94,7 +94,7 @@ class ContextMenus(commands.Cog):
         await take_in(self._generation, interaction, partial(self._generation.propose, adopted(interaction)))
 
     async def _press(self, interaction: discord.Interaction, message: discord.Message, action: Action) -> None:
-        """What the button does; its service checks whether they may."""
+        """Runs the button's action; its service checks the member's rights."""
         job_id = job_on(message, self._bot.user.id if self._bot.user else None)
         if job_id is None:
             raise NotFoundError(NO_CARD)

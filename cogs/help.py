@@ -1,4 +1,4 @@
-"""`/help`: what a newcomer needs to know, on one screen."""
+"""`/help`: tells a newcomer the essentials, on one screen."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Help(commands.Cog):
-    """The command; its text stands above."""
+    """The command; its text is above."""
 
     @app_commands.command(name="help", description=locale_str("How to draw with Pastel"))
     async def help(self, interaction: discord.Interaction) -> None:

@@ -1,4 +1,4 @@
-"""`/moderation`: what those who moderate a server do about its members and their pictures."""
+"""`/moderation`: commands of a server's moderators about its members and their pictures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def setup(bot: PastelBot) -> None:
 class Moderation(
     commands.GroupCog, group_name="moderation", group_description=locale_str("For moderators: blocks and pictures")
 ):
-    """Everything is for the moderator's eyes only."""
+    """The commands; all answers are for the moderator's eyes only."""
 
     def __init__(self, moderation: ModerationService) -> None:
         self._moderation = moderation

@@ -1,4 +1,4 @@
-"""`/privacy`: what is stored of a member, as a file, and gone."""
+"""`/privacy`: shows, exports and deletes what is stored of a member."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_str("What I keep about you")):
-    """Everything is for the member's eyes only, and about themselves only."""
+    """The commands; all answers are for the member's eyes only, and about themselves only."""
 
     def __init__(self, bot: PastelBot, privacy: PrivacyService) -> None:
         self._bot = bot
@@ -59,7 +59,7 @@ class Privacy(commands.GroupCog, group_name="privacy", group_description=locale_
         await answer(interaction, question_view(interaction.user.id, holdings))
 
     async def erase(self, interaction: Interaction, press: Press) -> None:
-        """The confirmation was pressed. Its message is replaced, so that nobody presses it twice."""
+        """Erases after a press of the confirmation, whose message is replaced, so that nobody presses it twice."""
         await defer_silently(interaction)
         erased = await self._privacy.erase(asked_by(press), actor_of(interaction))
         await answer(interaction, notice(outcome(erased)))

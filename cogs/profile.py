@@ -1,4 +1,4 @@
-"""`/profile`: what a member wants where they say nothing."""
+"""`/profile`: a member's defaults for options that they leave out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Profile(commands.GroupCog, group_name="profile", group_description=locale_str("Your own defaults for /anime")):
-    """Everything is for the member's eyes only, and about whoever asks: the custom ids name nobody."""
+    """The commands; all answers are for the invoking member only, and about them: the custom ids name nobody."""
 
     def __init__(self, bot: PastelBot, preferences: PreferencesService, generation: GenerationService) -> None:
         self._bot = bot
@@ -93,14 +93,14 @@ class Profile(commands.GroupCog, group_name="profile", group_description=locale_
         await self._answer(interaction, await self._preferences.reset(interaction.user.id), FORGOTTEN)
 
     async def open_form(self, interaction: Interaction, press: Press) -> None:
-        """A form can only be the first answer, so this reads two rows before it."""
+        """Opens the form, which can only be the first answer, so only two rows are read before it."""
         del press
         defaults = await self._preferences.of(interaction.user.id)
         styles = await self._generation.styles(origin_of(interaction))
         await show_form(interaction, profile_form(defaults, Offer(profile=self._generation.profile, styles=styles)))
 
     async def save_form(self, interaction: Interaction, press: Press) -> None:
-        """The message that the form was opened from shows the new defaults."""
+        """Saves the form; the message that it was opened from shows the new defaults."""
         del press
         await defer_silently(interaction)
         await self._answer(interaction, await self._preferences.change(interaction.user.id, wanted(interaction)), SAVED)

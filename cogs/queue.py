@@ -1,4 +1,4 @@
-"""`/queue`: a member's own waiting jobs, and a server's for those who manage it."""
+"""`/queue`: a member's own waiting jobs, and a server's for its moderators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.messages import translatable
 from bot.services.generation import GenerationService
 from bot.services.server_queue import ServerQueue
 
-MAX_SEARCHED = 100  # jobs, of which those that fit what is typed are offered
+MAX_SEARCHED = 100  # jobs, of which those that match what is typed are offered
 PAUSED = translatable("⏸️ Paused. I'll finish what's being drawn, and everything else waits. Use `/queue resume` to continue.")
 RESUMED = translatable("▶️ This server's queue is running again.")
 UNKNOWN = translatable("I don't know that picture. Pick one from the list that appears while you type.")
@@ -30,7 +30,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Queue(commands.GroupCog, group_name="queue", group_description=locale_str("Pictures in the queue")):
-    """Shows and cancels; everything is for the member's eyes only."""
+    """Shows and cancels jobs; all answers are for the member's eyes only."""
 
     def __init__(self, generation: GenerationService, server_queue: ServerQueue) -> None:
         self._generation = generation

@@ -25,7 +25,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Quota(commands.GroupCog, group_name="quota", group_description=locale_str("What you can draw today")):
-    """Everything is for the member's eyes only."""
+    """The commands; all answers are for the member's eyes only."""
 
     def __init__(self, quotas: Quotas) -> None:
         self._quotas = quotas

@@ -1,4 +1,4 @@
-"""Reports: the button on a card and its form, and the buttons under a report."""
+"""Handles reports: the button on a card and its form, and the buttons under a report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ async def setup(bot: PastelBot) -> None:
 
 
 class Reports(commands.Cog):
-    """Handlers by action. The message of a report brings itself up to date, so a press of its buttons needs no answer."""
+    """Handlers by action. The message of a report updates itself, so a press of its buttons needs no answer."""
 
     def __init__(self, bot: PastelBot, reports: ReportService) -> None:
         self._bot = bot
@@ -32,7 +32,7 @@ class Reports(commands.Cog):
         self._bot.on_action(REPORT_DISMISS, self.dismiss)
 
     async def open_form(self, interaction: Interaction, press: Press) -> None:
-        """A form can only be the first answer, so this reads two rows before it."""
+        """Opens the form, which can only be the first answer, so only two rows are read before it."""
         await self._reports.check(press.job_id, origin_of(interaction))
         await show_form(interaction, report_form(press.job_id))
 

@@ -1,4 +1,4 @@
-"""`/settings`: what moderators decide for their server, on a panel and by commands."""
+"""`/settings`: moderators' decisions for their server, on a panel and by commands."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Settings(
     group_name="settings",
     group_description=locale_str("Server settings for moderators. Start with panel"),
 ):
-    """Everything is for the moderator's eyes only. Discord shows it to them alone, and the service checks them again."""
+    """The commands; all answers are for the moderator only. Discord offers it to them alone; the service checks again."""
 
     def __init__(self, bot: PastelBot, rules: GuildSettingsService, places: UploadPlaces) -> None:
         self._bot = bot
@@ -78,7 +78,7 @@ class Settings(
     async def import_file(self, interaction: discord.Interaction, file: discord.Attachment) -> None:
         await defer_ephemeral(interaction)
         actor = actor_of(interaction)
-        actor.managed_guild()  # nobody else makes us fetch a file; `load` checks it for itself
+        actor.managed_guild()  # nobody else makes us fetch a file; `load` checks again
         async with self._places.take(interaction.user.id):
             revision = await self._rules.load(actor, await read_settings_file(file))
         await answer(interaction, changed_view(revision))

@@ -1,1 +1,1 @@
-"""Adapters around discord.py."""
+"""Adapters that implement ports with discord.py."""

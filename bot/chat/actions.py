@@ -1,4 +1,4 @@
-"""What a button, a select or a form asks for, read from its custom id, so that it works for good and needs no memory."""
+"""Parses the action of a button, select or form from its custom id, so that it works permanently and needs no memory."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ REMIX_FORM = "remixed"
 REPORT_FORM = "reported"
 # The buttons of a report, for the moderators of the job's server.
 REPORT_REMOVE, REPORT_BLOCK, REPORT_DISMISS = "reportremove", "reportblock", "reportdismiss"
-ERASE = "erase"  # the confirmation of `/privacy delete`; in place of a job id it holds the member's, in 16 digits too
-PROFILE, PROFILE_FORM = "profile", "profiled"  # `/profile`: its button and its form; about whoever presses
+ERASE = "erase"  # the confirmation of `/privacy delete`; instead of a job id it has the member's, in 16 digits too
+PROFILE, PROFILE_FORM = "profile", "profiled"  # `/profile`: its button and its form; about the member who presses
 FOUND, FOUND_FORM = "found", "adopted"  # settings read from a picture: the button and the form that draws with them
-NO_JOB = "0" * 16  # stands where a button or form is about no job
-THEME = "theme"  # in place of a setting: the select that turns the panel's page
-HISTORY = "history"  # in place of a page: the button for older changes, with the number of the oldest that is shown
+NO_JOB = "0" * 16  # the job id of a button or form that is about no job
+THEME = "theme"  # instead of a setting: the select that turns the panel's page
+HISTORY = "history"  # instead of a page: the button for older changes, with the number of the oldest that is shown
 
 
 class Action(StrEnum):
-    """The buttons of a card. SUBTLE, STRONG and UPSCALE carry the number of a picture, from 1."""
+    """A button of a card. SUBTLE, STRONG and UPSCALE carry the number of a picture, from 1."""
 
     REROLL = "reroll"
     REMIX = "remix"
@@ -36,9 +36,9 @@ class Action(StrEnum):
 
 
 class CustomId:
-    """What a custom id says. Nothing in it is checked: members can send any custom id they like.
+    """A parsed custom id. Nothing in it is checked: members can send any custom id they like.
 
-    Old messages keep theirs for good, so a `PATTERN` must go on reading what it has ever read.
+    Old messages keep theirs forever, so a `PATTERN` must still match everything that it ever matched.
     """
 
     __slots__ = ()
@@ -46,7 +46,7 @@ class CustomId:
 
     @classmethod
     def parse(cls, custom_id: str) -> Self | None:
-        """Returns what it says; None for a custom id of another family."""
+        """Returns the parsed custom id; None for one of another family."""
         match = cls.PATTERN.fullmatch(custom_id)
         return cls._of(match) if match else None
 
@@ -59,7 +59,7 @@ class CustomId:
 class Press(CustomId):
     """A pressed button or a submitted form, mostly about a job.
 
-    `action` is a word, not always one that we know; `image` counts from 1.
+    `action` may be unknown to us; `image` counts from 1.
     """
 
     PATTERN = re.compile(r"pastel:(?P<action>[a-z]+)(?P<image>[0-9]?):(?P<job_id>[0-9a-f]{16})")
@@ -97,11 +97,11 @@ ANY_CUSTOM_ID = re.compile(f"{Press.PATTERN.pattern}|{SettingsPress.PATTERN.patt
 
 
 def press_of(custom_id: str) -> AnyPress | None:
-    """Returns what the custom id says; None for one that is not ours."""
+    """Returns the press that the custom id describes; None for one that is not ours."""
     return Press.parse(custom_id) or SettingsPress.parse(custom_id)
 
 
 def is_card_of(custom_id: str, job_id: JobId) -> bool:
-    """Whether a component with this custom id stands on the card of that job."""
+    """Returns whether a component with this custom id belongs to the card of that job."""
     press = Press.parse(custom_id)
     return press is not None and press.job_id == job_id

@@ -1,4 +1,4 @@
-"""The Discord client: what it asks Discord for, where actions and errors go, and who provides what."""
+"""The Discord client: its intents, the routing of actions and errors, and the services that cogs can require."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_RATELIMIT_WAIT = 60.0  # seconds; beyond it discord.py raises instead of sleeping, and the outbox waits
-OWN_DATA = "privacy"  # the command that stays open to whoever is not served: what is kept of them is theirs all the same
+OWN_DATA = "privacy"  # the command that stays open to members who are not served: their stored data is still theirs
 NOT_OFFERED = translatable("I don't offer this any more, so nothing happened. `/help` shows what I can do.")
 GUILD_READY_TIMEOUT = 2.0  # seconds after the last server before READY counts; discord.py's own default
 
@@ -47,10 +47,10 @@ OnLogin = Callable[[], Awaitable[None]]
 
 
 class PastelTree(app_commands.CommandTree["PastelBot"]):
-    """Commands, with our error sink, without interactions that came too late, and for those alone who are served."""
+    """The command tree with our error sink; drops interactions that came too late and refuses members who are not served."""
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
-        """discord.py asks before commands, menus and completions alike, in the task that then runs them.
+        """Return whether to run the interaction; discord.py asks before commands, menus and completions, in their task.
 
         An error here would reach nobody.
         """
@@ -77,12 +77,12 @@ class PastelTree(app_commands.CommandTree["PastelBot"]):
 
 
 class PastelBot(PacedShardedBot):
-    """Asks Discord for nothing but interactions and the list of servers; no privileged intents.
+    """The client; asks Discord only for interactions and the list of servers, without privileged intents.
 
-    Cogs get their services with `require`, in their `setup`. Buttons and forms are handed to whoever registered for their
-    action, so that this layer knows no service. `on_login` runs once commands and extensions stand, before the gateway opens.
-    `meta` None: commands are registered at every start. `audience` is asked at every door. `ticks` are seconds of a clock that
-    nobody sets.
+    Cogs get their services with `require`, in their `setup`. Buttons and forms are routed to the handler of their action, so
+    that this layer knows no service. `on_login` runs when commands and extensions are loaded, before the gateway opens.
+    `meta` None: commands are registered at every start. `audience` is asked at every entry point. `ticks` are seconds of a
+    clock that nobody sets.
     """
 
     def __init__(
@@ -126,17 +126,17 @@ class PastelBot(PacedShardedBot):
         self._lost_shards: set[int] = set()
 
     def provide(self, kind: type[T], instance: T) -> None:
-        """Hand over the one instance of `kind` that cogs may ask for."""
+        """Register the one instance of `kind` that cogs may require."""
         self._provided[kind] = instance
 
     def provide_all(self, services: DataclassInstance) -> None:
-        """Hand over each field of a dataclass as the one instance of its class."""
+        """Register each field of a dataclass as the one instance of its class."""
         for field in fields(services):
             instance: object = getattr(services, field.name)
             self.provide(type(instance), instance)
 
     def require(self, kind: type[T]) -> T:
-        """What was provided. Raises LookupError: the composition root forgot it."""
+        """Return the provided instance. Raises LookupError where the composition root forgot it."""
         try:
             return cast("T", self._provided[kind])
         except KeyError:
@@ -151,15 +151,15 @@ class PastelBot(PacedShardedBot):
         self._forms[action] = handler
 
     def on_settings(self, handler: SettingsHandler) -> None:
-        """Let `handler` answer whatever is used on the settings panel, its forms too."""
+        """Let `handler` answer all components of the settings panel, its forms too."""
         self._settings_handler = handler
 
     def check_served(self, interaction: Interaction) -> None:
-        """Raises NotAllowedError for whom the operator does not serve where they ask."""
+        """Raise NotAllowedError for a member whom the operator does not serve in this place."""
         self._audience.check(user_id=interaction.user.id, guild_id=interaction.guild_id)
 
     async def press(self, interaction: Interaction, press: AnyPress) -> None:
-        """Hand a button that was pressed, or a select that was used, to whoever answers it."""
+        """Pass a pressed button or a used select to its handler."""
         if isinstance(press, SettingsPress):
             await self._handle(self._settings_handler, interaction, press)
         else:
@@ -178,7 +178,7 @@ class PastelBot(PacedShardedBot):
             await self._on_login()
 
     def doubt_commands(self) -> None:
-        """Members are offered commands that are not ours, it seems."""
+        """Check the registered commands: Discord seems to offer members commands that are not ours."""
         if self.application_id is not None:
             self._registration.doubt(self.application_id)
 
@@ -190,11 +190,11 @@ class PastelBot(PacedShardedBot):
             await self.http.close()
 
     async def is_connected(self) -> bool:
-        """Whether every shard has its gateway connection."""
+        """Return whether every shard has its gateway connection."""
         return self.is_ready() and not self.is_closed() and not self._lost_shards
 
     def dispatch(self, event_name: str, /, *args: Any, **kwargs: Any) -> None:
-        """discord.py calls this synchronously on receipt, before any task that handles the event has run."""
+        """Stamp interactions; discord.py calls this synchronously, before any task that handles the event has run."""
         if event_name == "interaction":
             interaction: Interaction = args[0]
             late = self._freshness.is_stale(interaction.created_at, discord.utils.utcnow())
@@ -202,9 +202,9 @@ class PastelBot(PacedShardedBot):
         super().dispatch(event_name, *args, **kwargs)
 
     async def on_interaction(self, interaction: Interaction) -> None:
-        """Forms are found by their custom id, not in discord.py's memory, so that one opened before a restart still works.
+        """Route forms by their custom id, not by discord.py's memory, so that one opened before a restart still works.
 
-        What is nobody's is refused here: Discord would only say that the interaction failed.
+        Refuses those without a handler: Discord would only say that the interaction failed.
         """
         custom_id = str(cast("dict[str, Any]", interaction.data or {}).get("custom_id", ""))
         press = press_of(custom_id)
@@ -217,7 +217,7 @@ class PastelBot(PacedShardedBot):
             await self._handle(None, interaction, custom_id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
-        del args, kwargs  # they may hold a prompt
+        del args, kwargs  # they may contain a prompt
         self.metrics.errors.inc()
         log.exception("Error in %s", event_method)  # noqa: LOG004 - discord.py calls this while it handles the exception
 

@@ -1,7 +1,7 @@
-"""Keeps the commands that Discord offers to members those that this process answers.
+"""Keeps the commands that Discord offers identical to those that this process answers.
 
-discord.py always sends the whole list; Discord allows 200 creations a day and a busy bot restarts often, so it is sent only
-when it changed: here, or at Discord, where another copy of the application (a test machine's) overwrites it.
+discord.py always sends the whole list. Discord allows 200 creations a day and a bot may restart often, so the list is sent
+only when it changed: here, or at Discord, where another copy of the application (a test machine's) overwrites it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNREACHABLE = (discord.DiscordServerError, discord.RateLimited, aiohttp.ClientE
 
 
 class Registration:
-    """Registers the commands of `tree`: once at the start, and again when a member's command turns out not to be ours.
+    """Registers the commands of `tree` at the start, and again when a member's command turns out not to be ours.
 
     A refusal is logged and never ends the bot, which answers the commands that are registered.
     """
@@ -55,18 +55,18 @@ class Registration:
         self._task: asyncio.Task[None] | None = None
 
     async def settle(self, application_id: int) -> None:
-        """Register what is not registered. While Discord does not answer, that goes on beside everything else."""
+        """Register the commands if necessary. While Discord does not answer, retries in a task in the background."""
         if not await self._try(application_id):
             self._task = asyncio.create_task(self._try_until_answered(application_id), name="register-commands")
 
     def doubt(self, application_id: int) -> None:
-        """A member used a command in a form that this process does not have: look what Discord offers, if that is not known."""
+        """Check what Discord offers, unless checked recently: a member used a command form unknown here."""
         is_soon = self._ticks() - self._looked_at < LOOK_PAUSE
         if not is_soon and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._try_until_answered(application_id), name="register-commands")
 
     async def stop(self) -> None:
-        """May be called at any time, repeatedly."""
+        """Stop the retries. May be called at any time, repeatedly."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -97,8 +97,8 @@ class Registration:
 
 
 async def sync_if_changed(tree: Tree, application_id: int, meta: MetaRepository | None) -> bool:
-    """Send the global commands unless these very ones were sent for this application before, and Discord still has what it
-    made of them; returns whether they were.
+    """Sends the global commands, unless the same ones were sent for this application before and Discord still has its version
+    of them; returns whether it sent them.
 
     `meta` None: always (a Discord that forgets, as the demo's does).
     """
@@ -125,7 +125,7 @@ async def payload_hash(tree: Tree) -> str:
 
 
 async def _registered_hash(tree: Tree) -> str | None:
-    """sha256 of what Discord has, in its own words; None where it does not say."""
+    """Returns the sha256 of the commands that Discord reports; None where it does not answer."""
     try:
         commands = await tree.fetch_commands()
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:

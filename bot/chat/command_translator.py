@@ -1,4 +1,4 @@
-"""The texts of commands in the languages of their readers. Discord gets all of them when commands are registered.
+"""Translates the texts of commands. Discord gets all languages when commands are registered.
 
 Names of commands and options stay English: they are what members tell each other to type.
 """
@@ -25,7 +25,7 @@ _MESSAGE: Final = "message"
 
 
 def filled(what: Message) -> locale_str:
-    """Returns a text of a command with values in it; Discord shows its English where it has no other."""
+    """Returns a command's text with values filled in; Discord shows English where no translation exists."""
     return locale_str(str(what), **{_MESSAGE: what})
 
 
@@ -39,4 +39,4 @@ class CommandTranslator(Translator):
         what: Message = string.extras.get(_MESSAGE) or message(string.message)
         with speaking(language):
             said = rendered(what)
-        return None if said == string.message else said[:DESCRIPTION_LENGTH]  # one that is longer has all commands refused
+        return None if said == string.message else said[:DESCRIPTION_LENGTH]  # Discord refuses all commands for one longer text

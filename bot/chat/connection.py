@@ -1,4 +1,4 @@
-"""Log in and stay connected; what Discord's refusals, then or later, mean for the operator."""
+"""Logs in and stays connected, and translates Discord's refusals, then or later, for the operator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from discord.http import HTTPClient
 from bot.chat.proxy import proxy_for_discord
 from bot.errors import NetworkError, OperatorError, OutdatedError, TokenError, TryLaterError
 
-LOGIN_LIMIT = 9.0  # seconds; a start-up fault is told within 10
+LOGIN_LIMIT = 9.0  # seconds; a start-up fault is reported within 10
 REFUSED = (
     "Discord refuses DISCORD_TOKEN. Reset it under discord.com/developers/applications > Bot and put the new one into .env."
 )
@@ -21,7 +21,7 @@ BEHIND_PROXY = (
     "discord.com, gateway.discord.gg and cdn.discordapp.com through."
 )
 STRANGE = "What answers in Discord's place is not Discord. Check this machine's proxy, or the login page of its network."
-# The close codes after which Discord lets nobody try again.
+# The close codes after which Discord allows no further try.
 CLOSED: dict[int, tuple[type[OperatorError], str]] = {
     4004: (TokenError, REFUSED),
     4010: (OutdatedError, "Discord knows no shard of that number (close code 4010). Update Pastel."),
@@ -43,9 +43,9 @@ REFUSALS = (
 
 
 async def connect(client: discord.AutoShardedClient, token: str) -> None:
-    """Log in and serve the gateway until the client is closed; it reconnects by itself.
+    """Logs in and serves the gateway until the client is closed; it reconnects by itself.
 
-    The token is asked about first, under a time limit, since the login itself also loads extensions and may sync commands.
+    The token is checked first, under a time limit, since the login itself also loads extensions and may sync commands.
     Raises TokenError, NetworkError, TryLaterError or OutdatedError instead of discord.py's own errors.
     """
     await bot_name(token)
@@ -59,21 +59,21 @@ async def connect(client: discord.AutoShardedClient, token: str) -> None:
 
 
 async def bot_name(token: str) -> str:
-    """Ask Discord whose token this is, without a gateway connection. Raises TokenError, NetworkError, TryLaterError."""
+    """Returns the name of the token's bot, without a gateway connection. Raises TokenError, NetworkError, TryLaterError."""
     http = HTTPClient(asyncio.get_running_loop(), proxy=proxy_for_discord())
     try:
         user = await asyncio.wait_for(http.static_login(token), LOGIN_LIMIT)
         return user["username"]
     except REFUSALS as error:
         raise _told(error) from None
-    except (TypeError, KeyError, ValueError):  # no JSON, or another program's
+    except (TypeError, KeyError, ValueError):  # no JSON, or an answer of another program
         raise NetworkError(STRANGE) from None
     finally:
         await http.close()
 
 
 async def _spare_starts(client: discord.AutoShardedClient) -> None:
-    """End a start that comes too often: a bot that is restarted all day would use up the IDENTIFYs, and lose its token."""
+    """Raises TryLaterError for too frequent starts: a bot that restarts all day uses up its IDENTIFYs and loses its token."""
     starts = await client.fetch_session_start_limits()
     if starts.remaining < starts.total // 2:
         raise TryLaterError(
@@ -83,7 +83,7 @@ async def _spare_starts(client: discord.AutoShardedClient) -> None:
 
 
 def _told(error: BaseException) -> OperatorError:
-    """What a refusal of discord.py's means for the operator."""
+    """Returns the operator's error for an error of discord.py."""
     if isinstance(error, discord.GatewayNotFound) and error.__cause__ is not None:
         return _told(error.__cause__)
     if isinstance(error, discord.PrivilegedIntentsRequired):

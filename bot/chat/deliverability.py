@@ -1,6 +1,6 @@
-"""Checks, before anything is taken, that the pictures can be brought to where somebody asks.
+"""Checks, before a request is accepted, that its pictures can be shown where the member asks.
 
-What comes after the interaction's token has died is shown by the bot's own right.
+After the interaction's token has expired, results are shown with the bot's own rights.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ NOT_ALLOWED: Final = translatable("I can't post pictures in this channel. A mode
 
 
 def require_reach(interaction: Interaction) -> None:
-    """Raises NotAllowedError naming what the bot lacks here to show a result. The first answer needs none of it."""
+    """Raises NotAllowedError naming the rights that the bot lacks here to show a result. The first answer needs none."""
     if interaction.guild_id is None:
         return
     guild = interaction.client.get_guild(interaction.guild_id)
-    if guild is None:  # with the guilds intent, the cache holds every server that the bot is in
+    if guild is None:  # with the guilds intent, the cache has every server that the bot is in
         raise NotAllowedError(NOT_IN_SERVER)
     granted, channel = interaction.app_permissions, interaction.channel
     if granted.administrator:

@@ -1,4 +1,4 @@
-"""Presses of the same button by the same member in a row: a doubled click is one wish."""
+"""Recognizes repeated presses of a button by the same member: a double click is one request."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ SAME_WISH: Final = timedelta(seconds=3)
 
 
 class DoubleClicks:
-    """Remembers the wishes of the last seconds, by member and button. Times are Discord's: a slow bot changes nothing."""
+    """Remembers the presses of the last seconds, by member and button. Times are Discord's: a slow bot changes nothing."""
 
     def __init__(self) -> None:
         self._wishes: OrderedDict[tuple[int, Press], datetime] = OrderedDict()
 
     def is_repeated(self, user_id: int, press: Press, at: datetime) -> bool:
-        """Whether the member pressed that button less than SAME_WISH before; if not, this is the press that counts."""
+        """Return whether the member pressed that button less than SAME_WISH before; if not, this press counts."""
         while self._wishes and at - next(iter(self._wishes.values())) >= SAME_WISH:
             self._wishes.popitem(last=False)
         first = self._wishes.get((user_id, press))

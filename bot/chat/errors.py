@@ -1,4 +1,4 @@
-"""The one place that decides what a member and the log learn of an error."""
+"""Decides what a member and the log learn of an error; no other module does."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bot.metrics import Metrics
 log = logging.getLogger(__name__)
 
 NOT_OURS = (app_commands.CommandNotFound, app_commands.CommandSignatureMismatch, app_commands.TransformerError)
-"""These are what discord.py raises for a command that Discord offers in another form than this process has."""
+"""The errors of discord.py for a command that Discord offers in another form than this process has."""
 
-UNKNOWN_INTERACTION = 10062  # we were later than 3 s; nobody waits any more
+UNKNOWN_INTERACTION = 10062  # we took longer than 3 s; nobody waits any more
 ALREADY_ANSWERED = 40060  # a replayed event; the first one was answered
 OUTDATED = translatable("This command has changed. Restart Discord, or wait a minute, then pick it from the list again.")
 
 
 async def report(metrics: Metrics, interaction: Interaction, error: BaseException) -> None:
-    """Tell the member what went wrong; log what is a bug or the operator's business, once, with an id.
+    """Tells the member what went wrong; logs a bug or an operator's problem once, with an id.
 
     Never raises: it runs where nothing is left to catch.
     """
@@ -47,7 +47,7 @@ async def report(metrics: Metrics, interaction: Interaction, error: BaseExceptio
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What a command raised, without discord.py's wrapping."""
+    """Returns what a command raised, without discord.py's wrapping."""
     if isinstance(error, app_commands.CommandInvokeError):
         return error.original
     return error
@@ -58,7 +58,7 @@ def _nobody_waits(error: BaseException) -> bool:
 
 
 def _refusal(error: BaseException) -> DeliveryFault | None:
-    """Why Discord takes no answer in that place; None for what is a mistake of ours, or none of Discord's at all."""
+    """Returns why Discord takes no answer in that place; None for a mistake of ours or an error that is not Discord's."""
     if not isinstance(error, discord.HTTPException) or isinstance(error, app_commands.CommandSyncFailure):
         return None
     fault = fault_of(error, Route.TOKEN)
@@ -79,7 +79,7 @@ def _sentence(metrics: Metrics, interaction: Interaction, error: BaseException) 
             "Something on my side needs fixing first. If you know who runs me, give them this code: `{incident}`.",
             incident=incident,
         )
-    # The traceback holds code, never local values, so no prompt gets into the log with it.
+    # The traceback contains code, never local values, so no prompt gets into the log with it.
     log.error("Error %s in interaction %s", incident, interaction.id, exc_info=error)
     return _(
         "Something went wrong on my side. Please try again. If it keeps happening, give my host this code: `{incident}`.",

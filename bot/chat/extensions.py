@@ -1,4 +1,4 @@
-"""The cogs by name, so that nothing below them imports them."""
+"""Lists the cogs by name, so that no lower layer imports them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What Discord's refusals mean for delivery.
+"""Translates Discord's refusals to faults of delivery.
 
-Codes: Discord's documentation, topics/opcodes-and-status-codes; the table behind this: one row a fault, one behaviour each.
+Codes: Discord's documentation, topics/opcodes-and-status-codes; each fault has one behaviour.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, UNKNOWN_INTERA
 REQUEST_TOO_LARGE, ALREADY_ACKNOWLEDGED, INVALID_WEBHOOK_TOKEN = 40005, 40060, 50027
 THREAD_ARCHIVED, THREAD_LOCKED = 50083, 160005
 BUCKET_PAUSE = 5.0  # seconds, where Discord limits the rate and does not say for how long
-TOKEN_REFUSED_PAUSE = 60.0  # seconds; the gateway will end the process, the results wait on disk
+TOKEN_REFUSED_PAUSE = 60.0  # seconds; the gateway will end the process, and results wait on disk
 
 _BY_CODE = {
     UNKNOWN_CHANNEL: DeliveryFault.CHANNEL_GONE,
@@ -36,7 +36,7 @@ _BY_CODE = {
 
 
 class Route(Enum):
-    """By which right a message is touched: the interaction's token, or the bot's own."""
+    """The right by which a message is edited: the interaction's token, or the bot's own."""
 
     TOKEN = auto()
     BOT = auto()
@@ -44,9 +44,9 @@ class Route(Enum):
 
 @contextmanager
 def as_messenger_errors(route: Route) -> Generator[None]:
-    """Turn what discord.py and aiohttp raise into MessengerError.
+    """Turns errors of discord.py and aiohttp into MessengerError.
 
-    The texts of the originals are left out: an address of a webhook route holds the interaction's token.
+    The texts of the originals are left out: the address of a webhook route contains the interaction's token.
     """
     try:
         yield
@@ -68,7 +68,7 @@ def _of_response(error: discord.HTTPException, route: Route) -> MessengerError:
 
 
 def fault_of(error: discord.HTTPException, route: Route) -> DeliveryFault:
-    """Returns what an answer of Discord's means, whatever its headers say."""
+    """Returns the fault that an answer of Discord's means, whatever its headers say."""
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
     if error.status >= 500:
@@ -78,13 +78,13 @@ def fault_of(error: discord.HTTPException, route: Route) -> DeliveryFault:
     if route is Route.TOKEN and error.status in {401, 404}:
         # Tokens were seen to fail with a bare 404 inside their 15 minutes (discord-api-docs issue 6851).
         return DeliveryFault.TOKEN_DEAD
-    if error.status == 403:  # with 50001, 50013 or none; a user who blocks direct messages is 50007
+    if error.status == 403:  # with 50001, 50013 or no code; 50007: a user who blocks direct messages
         return DeliveryFault.FORBIDDEN
     return DeliveryFault.REFUSED
 
 
 def _retry_after(error: discord.HTTPException) -> float | None:
-    """Without a Via header it is Cloudflare that refuses, everything from this address, and every further try counts: None."""
+    """Returns the seconds to wait; None without a Via header: Cloudflare bans this address, and every further try counts."""
     headers = error.response.headers
     if not headers.get("Via"):
         return None

@@ -1,4 +1,4 @@
-"""The first answer to an interaction: the queued card, or a sentence for the member alone when it is slow."""
+"""Sends the first answer to an interaction: the queued card, or a sentence for the member alone when the bot is slow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.ports import MessengerError
 
 CALL_LIMIT: Final = 30.0  # seconds; discord.py itself repeats 5xx answers for 25
 REPEAT_WITHIN: Final = 2.0  # seconds after which a lost answer is not sent again: it would come too late
-BREATH: Final = 0.2  # seconds before it is
+BREATH: Final = 0.2  # seconds before a lost answer is sent again
 
 SLOW = translatable(
     "I'm a bit slow right now. Your picture's card will appear below. If it doesn't within a minute, nothing was started and "

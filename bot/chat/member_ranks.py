@@ -1,4 +1,4 @@
-"""Who moderates a server, and who somebody is there, as Discord says."""
+"""Asks Discord who moderates a server, and which rights a member has there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CALL_LIMIT: Final = 10.0  # seconds
 
 
 class DiscordMemberRanks:
-    """Implements services.moderation.Roster. One request a question: without the members intent nobody is in the cache."""
+    """Implements moderation.MemberRankGateway. One request a question: without the members intent the cache has nobody."""
 
     def __init__(self, client: discord.Client) -> None:
         self._client = client
@@ -40,10 +40,10 @@ class DiscordMemberRanks:
 
 
 def server_actor_of(interaction: Interaction) -> Actor:
-    """Whoever asks, with the rights that their roles give them in the whole server.
+    """Returns the invoking member, with the rights that their roles give them in the whole server.
 
-    Whoever may manage the messages of one channel alone does not moderate the others; so unlike `replies.actor_of`, this
-    looks at no channel. Roles that the cache does not know give nothing.
+    A right to manage messages in one channel alone does not reach the others, so unlike `replies.actor_of`, this looks at no
+    channel. Roles that the cache does not know give nothing.
     """
     user = interaction.user
     if interaction.guild_id is None or not isinstance(user, discord.Member):

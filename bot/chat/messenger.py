@@ -70,7 +70,7 @@ class DiscordMessenger:
     async def post(self, reply: ReplyTarget, card: JobCard, *, nonce: str) -> int:
         shown = render(card)
         async with _call(Route.BOT):
-            # discord.py sends enforce_nonce with every nonce: the same one again gives the message that is there.
+            # discord.py sends enforce_nonce with every nonce: repeated, it gives the existing message.
             message = await self._channel(reply).send(view=shown.view, files=shown.files, nonce=nonce, allowed_mentions=NOBODY)
         return message.id
 
@@ -81,7 +81,7 @@ class DiscordMessenger:
                     if self._is_ours(message) and any(is_card_of(name, job_id) for name in custom_ids(message.components)):
                         return message.id
         except MessengerError as error:
-            if error.fault is not DeliveryFault.FORBIDDEN:  # without Read Message History we cannot look
+            if error.fault is not DeliveryFault.FORBIDDEN:  # without Read Message History we cannot read the channel
                 raise
         return None
 
@@ -116,7 +116,7 @@ class DiscordMessenger:
                 raise
 
     async def _messages(self, reply: ReplyTarget, since: datetime) -> AsyncGenerator[discord.Message]:
-        """Those that came first after `since`, and where they are not all, the newest."""
+        """Yields the first messages after `since` and, where there are more, the newest."""
         after, count = discord.Object(discord.utils.time_snowflake(since)), 0
         async for message in self._channel(reply).history(limit=SEARCH_DEPTH, after=after, oldest_first=True):
             count += 1
@@ -152,5 +152,5 @@ async def _delete(message: discord.PartialMessage) -> None:
 
 
 def _original(reply: ReplyTarget) -> int:
-    """Discord knows the first answer by a name too; discord.py's signature asks for a number but passes both on."""
+    """Returns the message id, or Discord's name for the first answer; discord.py passes both on, despite its signature."""
     return reply.message_id if reply.message_id is not None else cast("int", "@original")

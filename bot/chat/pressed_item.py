@@ -1,4 +1,4 @@
-"""Buttons and selects that work for good: discord.py makes them anew from their custom id, whatever message they stand on."""
+"""Permanent buttons and selects: discord.py makes them from their custom id again, whatever message they are on."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from bot.chat.replies import Interaction
 
 
 class PressReceiver(Protocol):
-    """The client, as an item sees it."""
+    """The part of the client that an item uses."""
 
     async def press(self, interaction: Interaction, press: AnyPress) -> None: ...
 
 
 class PressedItem(discord.ui.DynamicItem[discord.ui.Item[Any]], template=ANY_CUSTOM_ID):
-    """Any of our buttons and selects. What its custom id says is a question; the service looks everything up and checks it."""
+    """Any of our buttons and selects. Its custom id is untrusted; the service looks everything up and checks it."""
 
     def __init__(self, press: AnyPress, item: discord.ui.Item[Any]) -> None:
         super().__init__(item)

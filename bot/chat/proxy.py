@@ -1,4 +1,4 @@
-"""The proxy through which Discord is reached, found where every other library finds it."""
+"""Finds the proxy for Discord in the same places as every other library."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NO_SOCKS = (
 
 
 def proxy_for_discord() -> str | None:
-    """Returns its address, a secret where a password is in it; None for a direct connection.
+    """Returns the proxy's address (a secret if it has a password); None for a direct connection.
 
-    From HTTPS_PROXY, ALL_PROXY and NO_PROXY in the environment, as the model hub's library does (and from the system's settings
-    on macOS); discord.py asks for none by itself. Raises SettingsError for a kind that it cannot use.
+    Reads HTTPS_PROXY, ALL_PROXY and NO_PROXY from the environment, as the model hub's library does (and the system's settings
+    on macOS); discord.py itself looks for none. Raises SettingsError for a kind that discord.py cannot use.
     """
     discord = URL(Route.BASE)
     host = discord.host or ""

@@ -1,4 +1,4 @@
-"""When to try Discord's gateway again: soon after it is back, and without using up the IDENTIFYs of a day."""
+"""Times the reconnections to Discord's gateway: soon after it is back, without using up the IDENTIFYs of a day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 LONGEST_PAUSE = 60.0  # seconds between two tries that never reached IDENTIFY
 QUIET = 300.0  # seconds without a try after which the next one counts as the first
-IDENTIFIES_AT_ONCE = 200  # of all shards together
+IDENTIFIES_AT_ONCE = 200  # IDENTIFYs at once, of all shards together
 IDENTIFY_REFILL = 300.0  # seconds until one more may go; with those at once, 488 in any 24 hours
 
 Clock = Callable[[], float]
@@ -16,9 +16,9 @@ Uniform = Callable[[float, float], float]
 
 
 class Backoff:
-    """Pauses between the tries of one shard: at random up to 2, 4, 8 and so on to 60 seconds.
+    """Chooses pauses between the tries of one shard: random up to 2, 4, 8 and so on to 60 seconds.
 
-    At random, because after an outage of Discord's every bot comes back at once.
+    They are random because after an outage of Discord's every bot comes back at once.
     """
 
     def __init__(self, *, clock: Clock = time.monotonic, uniform: Uniform | None = None) -> None:
@@ -27,7 +27,7 @@ class Backoff:
         self._asked_at = clock()
 
     def delay(self) -> float:
-        """Seconds to wait before the next try."""
+        """Return the seconds to wait before the next try."""
         now = self._clock()
         if now - self._asked_at > QUIET:
             self._tries = 0
@@ -48,12 +48,12 @@ class IdentifyBudget:
         self._counted_at = clock()
 
     def wait(self) -> float:
-        """Seconds until the next IDENTIFY may go; 0 now."""
+        """Return the seconds until the next IDENTIFY may be sent; 0: now."""
         self._refill()
         return max(0.0, (1.0 - self._left) * IDENTIFY_REFILL)
 
     def take(self) -> None:
-        """One IDENTIFY goes."""
+        """Count one IDENTIFY as sent."""
         self._refill()
         self._left -= 1.0
 

@@ -1,7 +1,7 @@
-"""First answers, and what the domain wants to know of an interaction.
+"""Sends first answers, and extracts what the domain needs from an interaction.
 
-Discord voids an interaction that gets no answer within 3 s. Requests are stored before it (`bot.services.reception`); what only
-looks something up defers first.
+Discord voids an interaction that gets no answer within 3 s. Requests are stored before the answer
+(`bot.services.reception`); commands that only look something up defer first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bot.domain.language import language_of_cards
 from bot.metrics import Metrics
 
 Interaction = discord.Interaction[Any]
-"""Of our client; `Any`, because discord.py's commands do not accept a narrower type for a method's parameter."""
+"""An interaction of our client; `Any`, as discord.py's commands accept no narrower type for a method's parameter."""
 
 NOBODY: Final = discord.AllowedMentions.none()
 _RECEIVED, _METRICS, _LATE, _THINKING = "pastel_received", "pastel_metrics", "pastel_late", "pastel_thinking"
@@ -29,19 +29,19 @@ _PUBLIC, _EPHEMERAL = "public", "ephemeral"
 
 
 def stamp(interaction: Interaction, metrics: Metrics, *, late: bool) -> None:
-    """Remember when the interaction came in and whether that was too late; called once, before anything handles it."""
+    """Records when the interaction came in and whether that was too late; called once, before anything handles it."""
     interaction.extras[_RECEIVED] = time.perf_counter()
     interaction.extras[_METRICS] = metrics
     interaction.extras[_LATE] = late
 
 
 def is_late(interaction: Interaction) -> bool:
-    """Whether nobody waits for an answer any more; such an interaction is dropped before any work."""
+    """Returns whether nobody waits for an answer any more; such an interaction is dropped before any work."""
     return bool(interaction.extras.get(_LATE, False))
 
 
 async def defer_public(interaction: Interaction) -> ReplyTarget:
-    """Answer with "thinking…" in the channel; that message becomes the job's card."""
+    """Answers with "thinking…" in the channel; that message becomes the job's card."""
     response = await interaction.response.defer(thinking=True)
     answered(interaction)
     interaction.extras[_THINKING] = _PUBLIC
@@ -49,7 +49,7 @@ async def defer_public(interaction: Interaction) -> ReplyTarget:
 
 
 def reply_target(interaction: Interaction) -> ReplyTarget:
-    """Where the answer will stand; which message it is, is not known yet."""
+    """Returns the place of the answer; its message id is not known yet."""
     return ReplyTarget(
         channel_id=interaction.channel_id or 0,
         application_id=interaction.application_id,
@@ -60,27 +60,27 @@ def reply_target(interaction: Interaction) -> ReplyTarget:
 
 
 async def defer_ephemeral(interaction: Interaction) -> None:
-    """Answer with "thinking…" for the member alone; `answer` fills it."""
+    """Answers with "thinking…" for the member alone; `answer` fills it."""
     await interaction.response.defer(ephemeral=True, thinking=True)
     answered_privately(interaction)
 
 
 async def defer_silently(interaction: Interaction) -> None:
-    """Accept a pressed button; nothing is shown."""
+    """Accepts a pressed button without showing anything."""
     await interaction.response.defer()
     answered(interaction)
 
 
 async def show_form(interaction: Interaction, form: discord.ui.Modal) -> None:
-    """Open a form as the first answer. It is not kept in memory: what is submitted comes back by its custom id."""
+    """Opens a form as the first answer. It is not kept in memory: a submission is routed by its custom id."""
     form.stop()
     await interaction.response.send_modal(form)
     answered(interaction)
 
 
 async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: tuple[discord.File, ...] = ()) -> None:
-    """Show `view` to the member alone, as the first answer or in place of an ephemeral "thinking…"."""
-    view.stop()  # its buttons are dynamic items; discord.py would keep the view in memory for nothing
+    """Shows `view` to the member alone, as the first answer or instead of an ephemeral "thinking…"."""
+    view.stop()  # its buttons are dynamic items; discord.py would keep the view in memory needlessly
     if interaction.response.is_done():
         await interaction.edit_original_response(view=view, attachments=list(files), allowed_mentions=NOBODY)
         interaction.extras.pop(_THINKING, None)
@@ -90,14 +90,14 @@ async def answer(interaction: Interaction, view: discord.ui.LayoutView, files: t
 
 
 def notice(sentence: str) -> discord.ui.LayoutView:
-    """One sentence as a message."""
+    """Returns a message of one sentence."""
     view = discord.ui.LayoutView(timeout=None)
     view.add_item(discord.ui.TextDisplay(sentence))
     return view
 
 
 async def refuse(interaction: Interaction, sentence: str) -> None:
-    """Tell the member alone why nothing happens, whatever was answered before."""
+    """Tells the member alone why the request is refused, whatever was answered before."""
     if not interaction.response.is_done():
         await interaction.response.send_message(sentence, ephemeral=True, allowed_mentions=NOBODY)
         answered(interaction)
@@ -112,9 +112,9 @@ async def refuse(interaction: Interaction, sentence: str) -> None:
 
 
 async def _take_back(interaction: Interaction) -> None:
-    """Remove a public "thinking…".
+    """Removes a public "thinking…".
 
-    The first follow-up would take its place, and be as public; so it is ended by an edit before it is deleted.
+    The first follow-up would replace it, and be public too, so it is ended by an edit before it is deleted.
     """
     with contextlib.suppress(discord.NotFound):  # a moderator was faster
         await interaction.edit_original_response(content="…", allowed_mentions=NOBODY)
@@ -122,7 +122,7 @@ async def _take_back(interaction: Interaction) -> None:
 
 
 def origin_of(interaction: Interaction) -> Origin:
-    """Who asks, with which roles, what they can see, and by which event."""
+    """Returns who asks, with their roles, the channels that they can see, and the event."""
     return Origin(
         interaction_id=interaction.id,
         user_id=interaction.user.id,
@@ -138,7 +138,7 @@ def origin_of(interaction: Interaction) -> Origin:
 
 
 def place_of(interaction: Interaction) -> Place | None:
-    """Where they ask. A thread whose channel the cache does not know counts as not age-restricted; so does a DM."""
+    """Returns where they ask. A DM, and a thread whose channel is not in the cache, count as not age-restricted."""
     channel = interaction.channel
     if channel is None:
         return None
@@ -147,15 +147,15 @@ def place_of(interaction: Interaction) -> Place | None:
 
 
 def is_age_restricted(channel: discord.Thread | discord.abc.GuildChannel) -> bool:
-    """Whether Discord shows the channel to adults only. A thread whose channel the cache does not know counts as not."""
+    """Returns whether Discord shows the channel to adults only; False for a thread whose channel is not in the cache."""
     marked: Callable[[], bool] | None = getattr(channel, "is_nsfw", None)  # categories have it too, other kinds may not
     return marked is not None and marked()
 
 
 def role_ids_of(interaction: Interaction) -> frozenset[int]:
-    """The member's roles as Discord sent them with the event, without @everyone; none in a DM.
+    """Returns the member's roles as sent with the event, without @everyone; none in a DM.
 
-    discord.py names only roles that the server's cache knows, which the guilds intent keeps whole.
+    discord.py names only roles in the server's cache, which the guilds intent keeps complete.
     """
     if not isinstance(interaction.user, discord.Member):
         return frozenset()
@@ -163,9 +163,9 @@ def role_ids_of(interaction: Interaction) -> frozenset[int]:
 
 
 def actor_of(interaction: Interaction) -> Actor:
-    """Whoever presses, with the permissions that Discord computed for this channel; nobody moderates a DM.
+    """Returns the invoking member, with the permissions that Discord computed for this channel; nobody moderates a DM.
 
-    A right that their roles do not give them in the whole server is one in this channel alone.
+    A right that their roles do not give them in the whole server is for this channel alone.
     """
     in_guild = interaction.guild_id is not None
     user = interaction.user
@@ -180,13 +180,13 @@ def actor_of(interaction: Interaction) -> Actor:
 
 
 def seconds_waited(interaction: Interaction) -> float:
-    """Since the interaction came in."""
+    """Returns the seconds since the interaction came in."""
     received: float | None = interaction.extras.get(_RECEIVED)
     return 0.0 if received is None else time.perf_counter() - received
 
 
 def answered(interaction: Interaction) -> None:
-    """Count how long the first answer took; call it once Discord has taken one."""
+    """Counts how long the first answer took; call it once Discord has taken one."""
     if _RECEIVED in interaction.extras and not interaction.extras.get(_IS_ANSWERED, False):
         metrics: Metrics = interaction.extras[_METRICS]
         metrics.ack_seconds.observe(seconds_waited(interaction))
@@ -194,6 +194,6 @@ def answered(interaction: Interaction) -> None:
 
 
 def answered_privately(interaction: Interaction) -> None:
-    """The same for a sentence to the member alone that another one may replace."""
+    """Counts the same for a sentence to the member alone that another one may replace."""
     answered(interaction)
     interaction.extras[_THINKING] = _EPHEMERAL

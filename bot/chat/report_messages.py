@@ -1,4 +1,4 @@
-"""Shows reports in the report channels of servers."""
+"""Shows reports in servers' report channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot.domain.report import ReportMessage, ReportNotice
 from bot.messages import translatable
 from bot.ports import MessengerError
 
-# In this order: without the first, Discord counts the others as missing too, and without the second the third.
+# In this order: without the first, Discord counts the others as missing too; without the second, the third.
 POSTING_RIGHTS: Final = {
     "view_channel": translatable("View Channel"),
     "send_messages": translatable("Send Messages"),
@@ -37,20 +37,20 @@ class DiscordReportMessages:
         guild = self._client.get_guild(guild_id)
         if guild is None:
             return None
-        channel = guild.get_channel(channel_id)  # the cache holds those too that we may not see
+        channel = guild.get_channel(channel_id)  # the cache also has channels that we may not see
         granted = discord.Permissions.none() if channel is None else channel.permissions_for(guild.me)
         return next((_(name) for right, name in POSTING_RIGHTS.items() if not getattr(granted, right)), None)
 
     async def post(self, channel_id: int, notice: ReportNotice) -> int:
         async with _call():
             channel = await self._channel(channel_id)
-            if channel.guild.id != notice.report.guild_id:  # settings can be imported, so it may be somebody else's
+            if channel.guild.id != notice.report.guild_id:  # settings can be imported, so it may be another server's
                 raise MessengerError(DeliveryFault.CHANNEL_GONE, "a channel of another server")
             rendered = render_report(notice.fitting(age_restricted=is_age_restricted(channel)))
             message = await self._client.get_partial_messageable(channel_id).send(
                 view=rendered.view,
                 files=rendered.files,
-                nonce=f"report-{notice.report.id}",  # again within minutes, it gives the message that is there
+                nonce=f"report-{notice.report.id}",  # repeated within minutes, it gives the existing message
                 allowed_mentions=NOBODY,
             )
         return message.id
@@ -63,7 +63,7 @@ class DiscordReportMessages:
             await found.edit(view=rendered.view, attachments=rendered.files, allowed_mentions=NOBODY)
 
     async def _channel(self, channel_id: int) -> discord.Thread | discord.abc.GuildChannel:
-        """Raises MessengerError where it is none of a server's."""
+        """Returns the channel. Raises MessengerError where it is not a server's."""
         channel = self._client.get_channel(channel_id) or await self._client.fetch_channel(channel_id)
         if not isinstance(channel, discord.Thread | discord.abc.GuildChannel):
             raise MessengerError(DeliveryFault.CHANNEL_GONE, "a channel of no server")

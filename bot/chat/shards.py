@@ -1,7 +1,7 @@
-"""Shards that stay with Discord through outages, in place of discord.py's own.
+"""Shards that replace discord.py's own and reconnect through outages of Discord.
 
-discord.py 2.7.1 waits up to 17 minutes between tries. Where a connection closes before HELLO, it tries again for ever at the
-start, whatever the code, and ends with an error later. And it does not stop when it is cancelled while it connects.
+discord.py 2.7.1 waits up to 17 minutes between tries. Where a connection closes before HELLO, it retries forever at the start,
+whatever the code, and ends with an error later. And it does not stop when it is cancelled while it connects.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOST = (OSError, aiohttp.ClientError, discord.HTTPException, discord.GatewayNotF
 
 
 class PacedShard(Shard):
-    """One shard. All that comes back to Discord goes through `_renew`, one shard at a time, on the client's `connect`."""
+    """One shard. All reconnections go through `_renew`, one shard at a time, on the client's `connect`."""
 
     def __init__(
         self, ws: DiscordWebSocket, client: PacedShardedBot, queue_put: Callable[[EventItem], None], *, backoff: Backoff
@@ -41,7 +41,7 @@ class PacedShard(Shard):
         self._opened_at = time.monotonic()
 
     async def reidentify(self, exc: ReconnectWebSocket) -> None:
-        """Discord closed the connection or asked for a new one."""
+        """Reconnect after Discord closed the connection or asked for a new one."""
         self._cancel_task()
         self._tell_of_loss()
         if exc.resume and time.monotonic() - self._opened_at < SHORT_LIVED:
@@ -49,7 +49,7 @@ class PacedShard(Shard):
         await self._renew(resume=exc.resume)
 
     async def reconnect(self) -> None:
-        """The last try failed, and its pause is over."""
+        """Try again after the last try failed and its pause is over."""
         self._cancel_task()
         await self._renew(resume=False)
 
@@ -94,7 +94,7 @@ class PacedShardedBot(commands.AutoShardedBot):
         self.identifies = IdentifyBudget()
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
-        """discord.py calls this right before IDENTIFY; it waits 5 s between two."""
+        """Wait for the budget; discord.py calls this right before IDENTIFY and waits 5 s between two."""
         await super().before_identify_hook(shard_id, initial=initial)
         self.identifies.take()
 

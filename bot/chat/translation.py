@@ -1,4 +1,4 @@
-"""Sentences in the reader's language. The language belongs to the task: doors set it before they answer anybody.
+"""Renders sentences in the reader's language. It belongs to the task: entry points set it before they answer anybody.
 
 Private answers are in the member's language, public cards in the job's (`job.language`), logs in English.
 """
@@ -24,13 +24,13 @@ _spoken: ContextVar[Language] = ContextVar("language", default=Language.ENGLISH)
 
 
 def speak(language: Language) -> None:
-    """Have the rest of this task answer in `language`."""
+    """Makes the rest of this task answer in `language`."""
     _spoken.set(language)
 
 
 @contextmanager
 def speaking(language: Language) -> Generator[None]:
-    """Speak `language` inside the block, whatever the task speaks otherwise."""
+    """Answers in `language` inside the block, whatever the task's language is otherwise."""
     token = _spoken.set(language)
     try:
         yield
@@ -44,7 +44,7 @@ def spoken() -> Language:
 
 
 def rendered(what: Message | str) -> str:
-    """Returns the sentence in the language of this task; a plain string as it stands."""
+    """Returns the sentence in the language of this task; a plain string unchanged."""
     if isinstance(what, str):
         return what
     language = _spoken.get()
@@ -67,13 +67,13 @@ def plural(one: str, many: str, count: int, /, **values: str | int | float | Mes
 
 
 def load_catalogues() -> None:
-    """Read all catalogues now, on the caller's thread; else each is read when it is first needed."""
+    """Reads all catalogues now, on the caller's thread; else each is read when it is first needed."""
     for language in Language:
         _catalogue(language)
 
 
 @cache
 def _catalogue(language: Language) -> gettext.NullTranslations:
-    """Returns English for a language whose catalogue is not built."""
+    """Returns the catalogue; English for a language whose catalogue is not built."""
     folder = language.value.replace("-", "_")
     return gettext.translation(DOMAIN, FOLDER, languages=[folder], fallback=True)

@@ -1,4 +1,4 @@
-"""Which channels of a server somebody can see, from the cache alone: it answers before the first answer to an interaction."""
+"""Tells which channels of a server a member can see; reads the cache only, since it runs before the first answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import discord
 
 
 def sight_of(interaction: discord.Interaction[Any]) -> Callable[[int], bool]:
-    """Of whoever asks, by a channel's id. Those who moderate the whole server count as seeing everything in it."""
+    """Returns a predicate: can the invoking member see this channel id? Moderators of the whole server see everything."""
     guild, member = interaction.guild, interaction.user
 
     def sees(channel_id: int) -> bool:

@@ -71,7 +71,7 @@ class DiffusersGenerator:
         self._seconds_per_image = seconds_per_image
         self._engine = engine
         self.judge: Judge | None = None
-        self._make_studio = make_session or self._load_studio
+        self._make_session = make_session or self._load_session
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._session: ModelSession | None = None  # written on the thread only
@@ -269,10 +269,10 @@ class DiffusersGenerator:
     def _opened(self) -> ModelSession:
         """Returns the model with its engine, made at the first call. Raises ModelError."""
         if self._session is None:
-            self._session = self._make_studio()
+            self._session = self._make_session()
         return self._session
 
-    def _load_studio(self) -> ModelSession:
+    def _load_session(self) -> ModelSession:
         import_libraries()
         from bot.inference.session import open_session
 

@@ -1,7 +1,7 @@
-"""What the layers ask of one another. Adapters implement these; services know nothing else of them.
+"""Ports: the interfaces that services use and adapters implement. Services know nothing else of adapters.
 
-All coroutines run on the event loop and do not block it. Times are UTC and aware. Import from here; the modules below are
-how the page is cut.
+All coroutines run on the event loop and do not block it. Times are UTC and aware. Import from here, not
+from the modules below.
 """
 
 from bot.ports.delivery import FirstAnswer, Messenger, MessengerError, Outbox

@@ -91,7 +91,7 @@ class Messenger(Protocol):
     """Shows cards. Edits replace the whole card and may be repeated; all raise MessengerError."""
 
     async def first_answer(self, reply: ReplyTarget) -> SeenAnswer:
-        """Look at the answer that the interaction got. TOKEN_DEAD: it got none, or the token is too old to tell."""
+        """Return the answer that the interaction got. TOKEN_DEAD: it got none, or the token is too old to tell."""
         ...
 
     async def say(self, reply: ReplyTarget, sentence: Message, *, language: Language | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Who keeps jobs and their queue, and what they answer."""
+"""The port that keeps jobs and their queue, and the values that it returns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.messages import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """What `JobRepository.add` did: `created` is False when the interaction was seen before."""
+    """The result of `JobRepository.add`; `created` is False when the interaction was seen before."""
 
     job: Job
     created: bool
@@ -24,7 +24,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What was found running although nobody runs it."""
+    """The jobs that were found RUNNING although no worker runs them."""
 
     requeued: tuple[JobId, ...]
     failed: tuple[JobId, ...]
@@ -32,8 +32,8 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """What ends before a job: how many run or wait, and their work in megapixel-steps; `running` are those among them that run,
-    each with its work. `behind` others run and end after it. `paused`: the job waits for its server.
+    """The jobs that end before a job: how many run or wait, and their work in megapixel-steps; `running` is the work of each of
+    them that runs. `behind` others run and end after it. `paused`: the job waits for its server.
     """
 
     jobs: int
@@ -52,23 +52,23 @@ class Waiting:
 
 
 class JobRepository(Protocol):
-    """Jobs and their pictures on disk. Every method is one transaction.
+    """Keeps jobs and their pictures on disk. Every method is one transaction.
 
     Methods that take `attempt` are fenced: they change nothing and return False when the job is no longer RUNNING under
     that attempt. Every move to SUCCEEDED, FAILED or CANCELLED writes the outbox entry and the ledger's posting with it.
     """
 
     async def add(self, new: NewJob, *, limits: Limits, now: datetime) -> Submission:
-        """Store a job, its reservation, its member and its server; a known interaction gives the job it made before.
+        """Store a job, its reservation, member and server; for a known interaction, return the job it made before.
 
-        The intake that it comes from ends with it; NotFoundError where that was taken back meanwhile.
-        It counts as shown where the reply names its message; else it is not claimed until `set_shown`.
-        Raises QuotaError when `limits` forbid a new one, NotAllowedError for a member who is blocked in the server.
+        Ends the intake that it comes from. It counts as shown where the reply names its message; else it is not claimed until
+        `set_shown`. Raises NotFoundError where the intake was taken back meanwhile, QuotaError when `limits` forbid a new
+        job, NotAllowedError for a member who is blocked in the server.
         """
         ...
 
     async def check(self, new: NewJob, *, limits: Limits, now: datetime) -> None:
-        """Raises what `add` would raise now, and stores nothing; returns for an interaction that was seen before."""
+        """Raise what `add` would raise now, but store nothing; an interaction that was seen before raises nothing."""
         ...
 
     async def get(self, job_id: JobId) -> Job | None: ...
@@ -76,116 +76,116 @@ class JobRepository(Protocol):
     async def images(self, job_id: JobId) -> tuple[StoredImage, ...]: ...
 
     async def claim(self, *, now: datetime, lease_until: datetime, batch: int, unfetched: Collection[str] = ()) -> Job | None:
-        """Take the job whose turn it is: RUNNING, attempt + 1, started now. None when nothing waits, or nothing of it may run.
+        """Mark the next job RUNNING, attempt + 1, started now, and return it; None when no waiting job may run.
 
         Each member has one job running; a member gets another place only when nobody else waits for one and fewer jobs run than
-        pictures share a step (`batch`). No more LoRAs are in use at once than are held in memory. Paused servers' jobs wait,
-        and those that were shown to nobody yet; jobs that draw with a style of `unfetched` are passed by the others.
+        pictures share a step (`batch`). No more LoRAs are in use at once than fit in memory. Jobs of paused servers wait,
+        and so do jobs that nobody was shown yet; other jobs overtake those that use a style of `unfetched`.
         """
         ...
 
     async def waiting_for(self, styles: Collection[str] | None, *, limit: int) -> tuple[Job, ...]:
-        """QUEUED jobs that may be claimed but for their files and name one of these styles (None: all), oldest first."""
+        """Return QUEUED jobs with one of these styles (None: any) that wait for nothing but files, oldest first."""
         ...
 
     async def fail_waiting(self, job_id: JobId, reason: Message, *, now: datetime) -> bool:
-        """FAILED, from QUEUED, with the sentence to show and the refund; False when it did not wait."""
+        """Mark a QUEUED job FAILED, with the sentence to show and the refund; return False when it was not QUEUED."""
         ...
 
     async def extend_lease(self, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool: ...
 
     async def finish(self, job_id: JobId, attempt: int, images: Sequence[StoredImage], *, now: datetime) -> bool:
-        """SUCCEEDED, with its pictures and the charge."""
+        """Mark the job SUCCEEDED, store its pictures and post the charge."""
         ...
 
     async def fail(self, job_id: JobId, attempt: int, reason: Message, *, now: datetime) -> bool:
-        """FAILED, with the sentence to show and the refund."""
+        """Mark the job FAILED, with the sentence to show and the refund."""
         ...
 
     async def withhold(self, job_id: JobId, attempt: int, *, now: datetime) -> bool:
-        """FAILED, because the pictures go too far; refunded FREE_WITHHELD times a day and member, charged from then on."""
+        """Mark the job FAILED: its pictures go too far. Refunds FREE_WITHHELD a day and member, charges the others."""
         ...
 
     async def keep_back(self, job_id: JobId, reason: Message, *, now: datetime) -> tuple[str, ...] | None:
-        """FAILED in place of SUCCEEDED, with the sentence to show and the whole refund, before anything was shown.
+        """Mark a SUCCEEDED job FAILED before it was shown, with the sentence to show and the whole refund.
 
         Returns the keys of the files to remove; None when it is not SUCCEEDED (any more).
         """
         ...
 
     async def put_back(self, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
-        """QUEUED again. `aborted`: a shutdown took it back, which does not count as a try."""
+        """Mark the job QUEUED again. `aborted`: a shutdown took it back, which does not count as a try."""
         ...
 
     async def cancel(self, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
-        """CANCELLED, from QUEUED or RUNNING; False when it was in neither.
+        """Mark a QUEUED or RUNNING job CANCELLED; return False when it was neither.
 
-        `taken`, where its member cancels: those steps are charged if that attempt holds the job; the rest is refunded.
+        `taken` (its member cancels): those steps are charged if that attempt still has the job; the rest is refunded.
         """
         ...
 
     async def cancel_all(self, user_id: int, *, guild_id: int, now: datetime) -> tuple[JobId, ...]:
-        """The same for all that a member has waiting in a server, refunded whole, in several transactions; returns which."""
+        """Cancel a member's waiting jobs in a server, in several transactions; refund them whole and return their ids."""
         ...
 
     async def recover(self, *, now: datetime, expired_only: bool, sentence: Message = INTERRUPTED) -> Recovery:
-        """Put RUNNING jobs back, or fail with the sentence those whose tries are used up.
+        """Put RUNNING jobs back on the queue, or fail, with the sentence, those whose tries are used up.
 
-        When a process or its device has died (`expired_only=False`) every RUNNING job is an orphan; later only expired leases
-        count. A death is a try of a job that ran alone. Where several ran it counts for none of them, and `claim` lets each
-        run by itself from then on, so that one job which kills the process fails and the others are drawn.
+        When a process or its device has died (`expired_only=False`), every RUNNING job is an orphan; later only those with
+        expired leases. The death counts as a try of a job that ran alone. Where several ran, it counts for none, and `claim`
+        runs each alone from then on, so that a job which kills the process fails and the others are drawn.
         """
         ...
 
     async def ahead(self, job_id: JobId) -> Ahead | None:
-        """None when the job neither waits nor runs."""
+        """Return what ends before the job; None when it neither waits nor runs."""
         ...
 
     async def waiting(self, user_id: int, *, limit: int) -> Waiting:
-        """A member's QUEUED and RUNNING jobs in queue order."""
+        """Return a member's QUEUED and RUNNING jobs in queue order."""
         ...
 
     async def waiting_in(self, guild_id: int, *, limit: int) -> Waiting:
-        """The same of a whole server."""
+        """Return a server's QUEUED and RUNNING jobs in queue order."""
         ...
 
     async def backlog(self) -> int:
-        """How many jobs run, wait where the queue is not paused, or come of files that are being read."""
+        """Return how many jobs run, wait in a queue that is not paused, or come from files that are being read."""
         ...
 
     async def counts(self) -> dict[str, int]:
-        """Jobs by status."""
+        """Return the number of jobs by status."""
         ...
 
     async def recent(self, limit: int) -> tuple[DrawnJob, ...]:
-        """The last finished jobs."""
+        """Return the jobs that finished last."""
         ...
 
     async def line(self, limit: int) -> tuple[Job, ...]:
-        """QUEUED jobs of all servers, those first that came first."""
+        """Return QUEUED jobs of all servers, oldest first."""
         ...
 
     async def set_message(self, job_id: JobId, *, channel_id: int, message_id: int) -> None:
-        """Where the card is, once Discord said it."""
+        """Store the place of the card, once Discord has told it."""
         ...
 
     async def unknown_keys(self, keys: Sequence[str]) -> frozenset[str]:
-        """Which of the keys belong to no picture and to no upload that a job still needs."""
+        """Return those of the keys that belong to no picture and to no upload that a job still needs."""
         ...
 
     async def owing_an_answer(self) -> tuple[JobId, ...]:
-        """Jobs of which nobody knows yet whether their member was shown them, oldest first."""
+        """Return the jobs of which it is unknown whether their member was shown them, oldest first."""
         ...
 
     async def set_shown(self, job_id: JobId, *, message_id: int | None, now: datetime) -> bool:
-        """Note that the member was shown the job, in a message whose id may not be known; from now on it may be claimed.
+        """Record that the member was shown the job (the message's id may be unknown); it may be claimed from now on.
 
-        False when that was known before, or the job is gone.
+        Returns False when that was known before, or the job is gone.
         """
         ...
 
     async def withdraw(self, job_id: JobId, *, now: datetime) -> bool:
-        """CANCELLED with the refund, and nothing to be sent, of a job that nobody was shown; False when somebody was."""
+        """Cancel and refund a job that nobody was shown, and send nothing; return False when somebody was shown it."""
         ...
 
     async def mark_deleted(self, job_id: JobId, *, by: int, now: datetime) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who draws pictures, judges them, converts them and keeps them."""
+"""Ports that draw, classify, convert and store pictures."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from bot.domain.safety import Rating
 OnProgress = Callable[[Progress], None]
 
 UnknownKeys = Callable[[Sequence[str]], Awaitable[frozenset[str]]]
-"""Tells which of some files' keys no row of the database holds."""
+"""Returns those of some files' keys that no row of the database has."""
 
 
 class ImageGenerator(Protocol):
-    """Draws pictures. Owns its thread; `close` returns when the thread has let go, or cannot be made to."""
+    """Draws pictures. Owns its thread; `close` returns when the thread has ended, or cannot be made to end."""
 
     @property
     def capacity(self) -> int:
-        """How many requests may be in `generate` at once: many more than share a step, and fewer while memory is short."""
+        """Return how many requests may be in `generate` at once: many more than share a step, fewer while memory is short."""
         ...
 
     @property
     def batch(self) -> int:
-        """How many pictures a step is shared by at most; known for good when the weights are loaded."""
+        """Return how many pictures share a step at most; final once the weights are loaded."""
         ...
 
     @property
     def speed(self) -> EngineSpeed | None:
-        """How quickly steps are taken; None until that was measured."""
+        """Return the measured speed of steps; None until it was measured."""
         ...
 
     @property
     def ready(self) -> bool:
-        """Whether the weights are loaded and the last thing that happened was not a fault of the device."""
+        """Return whether the weights are loaded and the last event was not a fault of the device."""
         ...
 
     async def load(self) -> None:
@@ -52,9 +52,9 @@ class ImageGenerator(Protocol):
     ) -> GenerationResult:
         """Draw all pictures of the request; loads first if that has not happened.
 
-        `init_image` is the PNG that img2img starts from. Members share the engine by `share`, whatever each of them has
-        under way. `on_progress` is called on the event loop. Cancelling the awaiting
-        task stops the drawing within one step; the coroutine ends only when the thread has let go.
+        `init_image` is the PNG that img2img starts from. Members share the engine by `share`, however many requests
+        each of them has active. `on_progress` is called on the event loop. Cancelling the awaiting
+        task stops the drawing within one step; the coroutine ends only when the thread has stopped work on it.
         Raises GenerationError (a sentence for the member), ModelError, GeneratorDeadError.
         """
         ...
@@ -63,12 +63,12 @@ class ImageGenerator(Protocol):
 
 
 class PictureClassifier(Protocol):
-    """Says what pictures show. Owns its thread, as the generator does; `load` (seconds to minutes) raises ModelError."""
+    """Rates what pictures show. Owns its thread, as the generator does; `load` (seconds to minutes) raises ModelError."""
 
     async def load(self) -> None: ...
 
     async def ratings(self, pictures: Sequence[bytes]) -> tuple[Rating, ...]:
-        """One rating for each PNG file; loads first if that has not happened. Raises on any fault, never guesses."""
+        """Return one rating for each PNG file; loads first if necessary. Raises on any fault, never guesses."""
         ...
 
     async def close(self) -> None: ...
@@ -82,16 +82,16 @@ class ImageCodec(Protocol):
         ...
 
     async def read_parameters(self, data: bytes) -> str | None:
-        """What the file says of how it was made, as A1111 writes it. Raises for too long a text as well."""
+        """Return the file's generation parameters, as A1111 writes them. Raises for too long a text as well."""
         ...
 
     async def fit(self, file: ImageFile, max_bytes: int) -> ImageFile:
-        """The same picture in at most `max_bytes`: unchanged if it fits, else WebP, then smaller; keeps its metadata."""
+        """Return the picture in at most `max_bytes`: unchanged if it fits, else WebP, then smaller; keeps its metadata."""
         ...
 
 
 class ImageStore(Protocol):
-    """Files under the data folder. Keys are made by the store; no user text ever becomes a path."""
+    """Stores files under the data folder. Keys are made by the store; no user text ever becomes a path."""
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
         """Write durably (temporary file, fsync, rename, fsync of the folder) and return the key. Raises FolderError."""
@@ -106,7 +106,7 @@ class ImageStore(Protocol):
         ...
 
     async def save_upload(self, data: bytes, *, interaction_id: int) -> str:
-        """Keep a checked upload and return its key, which no other interaction gets: once refused, nobody needs it."""
+        """Store a checked upload and return its key, which is this interaction's alone: after a refusal nobody needs it."""
         ...
 
     async def read_upload(self, key: str) -> bytes:
@@ -114,12 +114,12 @@ class ImageStore(Protocol):
         ...
 
     async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> Swept:
-        """Remove what no row knows, of files last written `before`; None: of those that an earlier process left, once.
+        """Remove files that no row knows and that were last written `before`; None: those of earlier processes, once.
 
         Bounded in memory; may take minutes, while files are written and read.
         """
         ...
 
     async def free_bytes(self) -> int:
-        """What may still be written there."""
+        """Return how many bytes may still be written there."""
         ...

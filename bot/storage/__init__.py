@@ -1,1 +1,1 @@
-"""SQLite and files: the durable truth, behind the ports of `bot.ports`."""
+"""Implements the storage ports of `bot.ports` with SQLite and files."""

@@ -1,4 +1,4 @@
-"""A checked copy of the database, made while the bot writes; and what a file must be to be put back."""
+"""Makes a checked copy of the database while the bot writes, and checks a file that is to be put back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bot.storage.migrator import APPLICATION_ID, load_migrations, schema_version
 from bot.storage.rows import to_micros
 from bot.storage.vacuum import sync, vacuum_into
 
-BACKUP_AT = "backup_at"  # in `meta` of every copy: whoever opens it brings an earlier state back (bot.storage.restored)
+BACKUP_AT = "backup_at"  # in `meta` of every copy: opening it brings an earlier state back (bot.storage.restored)
 BEGINNING = b"SQLite format 3\0"
 MARK = "INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)"
 UNCHANGED = "Nothing was changed."
@@ -34,10 +34,10 @@ UNCHANGED = "Nothing was changed."
 
 @contextmanager
 def new_backup(path: Path, target: Path, *, now: datetime) -> Generator[Path]:
-    """Copy and check the database at `path`; the copy gets the name `target` when the context ends well, and else goes.
+    """Copies and checks the database at `path`; the copy is renamed to `target` when the context ends well, else removed.
 
-    Yields where the copy lies meanwhile. Raises FolderError (there is such a file already, the place is full or may not be
-    written, there is no database) and DatabaseError (what is there is not sound).
+    Yields the copy's temporary path. Raises FolderError (the target exists already, the disk is full or may not be
+    written, there is no database) and DatabaseError (the database is not sound).
     """
     check_is_free(target)
     partial = target.with_name(f"{target.name}.partial")
@@ -58,7 +58,7 @@ def new_backup(path: Path, target: Path, *, now: datetime) -> Generator[Path]:
 
 
 def check_is_free(target: Path) -> None:
-    """Raises FolderError where there is something already, or no folder to write to, or none that we may look into."""
+    """Raises FolderError where `target` exists already, or its folder is missing or may not be searched."""
     try:
         is_taken, has_folder = target.exists() or target.is_symlink(), target.parent.is_dir()
     except OSError as error:
@@ -70,14 +70,14 @@ def check_is_free(target: Path) -> None:
 
 
 def write_marked(source: sqlite3.Connection, target: Path, *, now: datetime, source_path: Path) -> None:
-    """Write what `source` reads to `target`, marked as a copy. Raises OperatorError and OSError."""
+    """Writes the database of `source` to `target`, marked as a copy. Raises OperatorError and OSError."""
     try:
         vacuum_into(source, target)
     except sqlite3.Error as error:
         raise _explained(error, source_path, target) from error
     try:
         with closing(sqlite3.connect(target, isolation_level=None)) as copy:
-            copy.execute("PRAGMA journal_mode = MEMORY")  # a copy that is cut off is no copy
+            copy.execute("PRAGMA journal_mode = MEMORY")  # an incomplete copy is no copy
             copy.execute("BEGIN")
             copy.execute(MARK, (BACKUP_AT, str(to_micros(now))))
             if has_marks(copy):
@@ -89,7 +89,7 @@ def write_marked(source: sqlite3.Connection, target: Path, *, now: datetime, sou
 
 
 def check_restorable(file: Path) -> None:
-    """Raises FolderError or DatabaseError with one sentence that says why `file` is nothing to put back. Changes nothing."""
+    """Raises FolderError or DatabaseError with one sentence that says why `file` cannot be put back. Changes nothing."""
     try:
         with file.open("rb") as opened:
             beginning = opened.read(len(BEGINNING))
@@ -107,7 +107,7 @@ def check_restorable(file: Path) -> None:
 
 
 def connect_backup(file: Path) -> sqlite3.Connection:
-    """Open a file that is to be put back, for reading; its log, where there is one, belongs to it. Raises DatabaseError."""
+    """Opens a file that is to be put back, for reading, with its log where there is one. Raises DatabaseError."""
     if not has_log(file):
         return connect_alone(file)
     try:
@@ -121,7 +121,7 @@ def connect_backup(file: Path) -> sqlite3.Connection:
 
 
 def told(target: Path, error: OSError) -> FolderError:
-    """The sentence for a file that could not be written."""
+    """Returns the error for a file that could not be written."""
     if error.errno in NO_SPACE:
         return DiskFullError(f"The disk that holds {target} is full. Free some space, or give another place. {UNCHANGED}")
     return FolderError(f"{target} cannot be written ({error.strerror}). Give a place that this user may write to. {UNCHANGED}")
@@ -158,7 +158,7 @@ def _check_copy(copy: Path, path: Path) -> None:
 
 
 def _problem(connection: sqlite3.Connection, *, is_newest: bool) -> str | None:
-    """What is wrong with all of its pages and, where this program knows its tables, with the ledger."""
+    """Returns what is wrong with its pages or, where this program knows its tables, with the ledger; None: nothing."""
     result: str = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if result != "ok":
         return result
@@ -168,7 +168,7 @@ def _problem(connection: sqlite3.Connection, *, is_newest: bool) -> str | None:
 
 @contextmanager
 def _source(path: Path) -> Generator[sqlite3.Connection]:
-    """The database at `path`, for reading, and nothing left beside it that was not there before."""
+    """Yields the database at `path`, for reading, and leaves no new file beside it."""
     had_log = log_of(path).exists()
     try:
         with closing(_connect_source(path)) as source:
@@ -199,7 +199,7 @@ def _connect_source(path: Path) -> sqlite3.Connection:
 
 
 def _explained(error: sqlite3.Error, path: Path, target: Path) -> OperatorError | KeyboardInterrupt:
-    """While a copy is written, what is full or may not be written is the copy; what is damaged is what is copied."""
+    """Returns the error to raise: a full or unwritable file is the copy, a damaged one is the source."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code == sqlite3.SQLITE_INTERRUPT:
         return KeyboardInterrupt()

@@ -1,4 +1,4 @@
-"""The catalogue of models and styles: TOML files, shipped ones and the operator's own."""
+"""Loads the catalogue of models and styles: TOML files, shipped ones and the operator's own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Parse = Callable[[Mapping[str, object], str, Resolve], Value]
 
 
 def load_catalog(shipped_dir: Path, data_dir: Path) -> Catalog:
-    """Read `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
+    """Reads `profiles/*.toml` and `styles/*.toml` of both folders; in `data_dir` a file of the same name wins.
 
     A relative `folder`, `file` or `config` of a profile is looked for in `models`, then beside the profile, of `data_dir` and
     then of `shipped_dir` (a style's `file`: in `loras`, then beside the style). Weights are not opened. The rows of
@@ -90,7 +90,7 @@ def _checked(model: type[Model], values: Mapping[str, object]) -> Model:
 
 
 def _line(detail: ErrorDetails) -> str:
-    """ "field: what is wrong", in our words where pydantic's speak of Python."""
+    """Returns "field: what is wrong", in our words where pydantic's speak of Python."""
     field = ".".join(str(part) for part in detail["loc"])
     kind, context = detail["type"], detail.get("ctx", {})
     messages = {

@@ -1,4 +1,4 @@
-"""What may stand in `profiles/NAME.toml` and `styles/NAME.toml`, and how it becomes domain values."""
+"""Schemas of `profiles/NAME.toml` and `styles/NAME.toml`, and their conversion to domain values."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class ProfileToml(Toml):
 
     @model_validator(mode="after")
     def _classified_or_not_for_a_reason(self) -> Self:
-        """A profile that says nothing would post unseen pictures because of a table that somebody forgot."""
+        """Raises ValueError for neither or both: by a forgotten table alone, unchecked pictures would be posted."""
         if self.classifier is None and self.unclassified is None:
             raise ValueError('needs a [classifier] that looks at its pictures, or unclassified = "why nobody needs to"')
         if self.classifier is not None and self.unclassified is not None:

@@ -1,4 +1,4 @@
-"""Where weights come from and under which licence, as profiles and styles say it, and how it becomes domain values."""
+"""Schemas of weights' sources and licences in profiles and styles, and their conversion to domain values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _safetensors(value: str) -> str:
 
 
 def _sha256(value: str) -> str:
-    """In small letters; pages of models write either."""
+    """Returns the checksum in lower case; pages of models write either."""
     if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise ValueError("must be 64 hexadecimal digits")
     return value.lower()
@@ -44,13 +44,13 @@ Pins = dict[WeightsFile, Sha256]
 
 
 class Toml(BaseModel):
-    """Strict: no unknown keys, and nothing is converted (a number in quotes is a mistake)."""
+    """Base of all tables. Strict: no unknown keys, no conversion (a number in quotes is a mistake)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class SourceToml(Toml):
-    """Exactly one of `repo`, `folder` and `file`; `sha256` is a table by file for the first two, a text for `file`."""
+    """A source: one of `repo`, `folder` and `file`; `sha256` is a table by file for the first two, a text for `file`."""
 
     repo: Repo | None = None
     revision: Text | None = None
@@ -102,7 +102,7 @@ class LicenceToml(Toml):
 
 
 class ClassifierToml(Toml):
-    """A repo or folder in transformers layout, what each of its labels is rated, and from which share on a rating counts."""
+    """A repo or folder in transformers layout, the rating of each label, and the share from which a rating counts."""
 
     repo: Repo | None = None
     revision: Text | None = None
@@ -122,7 +122,7 @@ class ClassifierToml(Toml):
         return self
 
     def scale(self) -> RatingScale:
-        """Raises ValueError."""
+        """Returns the scale of ratings. Raises ValueError."""
         return RatingScale(
             labels={label: Rating(rating) for label, rating in self.ratings.items()},
             thresholds={Rating(rating): threshold for rating, threshold in self.thresholds.items()},

@@ -1,4 +1,4 @@
-"""Connections to the database file, each with its own thread."""
+"""Opens connections to the database file, each with its own thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.storage.private_files import make_private_file, make_private_folder
 T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 37)  # the first with STRICT tables
-LOG_BYTES = 16 * 1024 * 1024  # of the log that stay on disk; SQLite folds it into the file every 4 MB
+LOG_BYTES = 16 * 1024 * 1024  # bytes of the log that stay on disk; SQLite folds it into the file every 4 MB
 
 # Python cannot decode SQLite's message when that quotes a schema which is no longer text.
 _FILE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
@@ -30,7 +30,7 @@ _FILE_FAULTS = (sqlite3.Error, UnicodeDecodeError)
 class ThreadedConnection(aiosqlite.Connection):
     """An aiosqlite connection that runs whole functions on its thread.
 
-    Between the statements of one function nothing else can happen on the connection, whatever becomes of the caller.
+    Nothing else can happen on the connection between the statements of one function, even if the caller is cancelled.
     aiosqlite's own execute() lets a cancelled caller leave a transaction open, because a statement that is already
     queued still runs.
     """
@@ -44,11 +44,11 @@ class ThreadedConnection(aiosqlite.Connection):
         self._has_let_go = False
 
     async def __aenter__(self) -> Self:
-        """Open; when that fails or is cancelled, the thread has ended before the error comes out."""
+        """Opens the connection; if that fails or is cancelled, the thread has ended before the error is raised."""
         try:
             await self
         except BaseException:
-            # aiosqlite has told the thread to stop, but the thread's answer needs this loop to be there still.
+            # aiosqlite has asked the thread to stop, but the thread's answer still needs this loop.
             await asyncio.to_thread(self._thread.join)
             raise
         return self
@@ -59,12 +59,12 @@ class ThreadedConnection(aiosqlite.Connection):
         return result
 
     def let_go(self) -> None:
-        """Close, on the thread, until the next function runs or `take_up` is called: the file is to be replaced."""
+        """Close, on the thread, until the next function runs or `take_up` is called, so that the file can be replaced."""
         self._conn.close()
         self._has_let_go = True
 
     def take_up(self) -> sqlite3.Connection:
-        """The open connection, on the thread; opens it again after `let_go`, with the file that lies there now."""
+        """Returns the open connection, on the thread; after `let_go` it opens the file that is there now."""
         if self._has_let_go:
             self._connection = self._again()
             self._has_let_go = False
@@ -72,7 +72,7 @@ class ThreadedConnection(aiosqlite.Connection):
 
 
 def connect_writer(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
-    """Open, check and migrate the file. Runs on the connection's thread. Raises DatabaseError or FolderError."""
+    """Opens, checks and migrates the file. Runs on the connection's thread. Raises DatabaseError or FolderError."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseError(f"This Python brings SQLite {sqlite3.sqlite_version}; 3.37 is needed. Use a newer Python.")
     try:
@@ -100,7 +100,7 @@ def _connect_checked(path: Path, migrations: Sequence[Migration]) -> sqlite3.Con
 
 
 def connect_writer_again(path: Path) -> sqlite3.Connection:
-    """Open a file that `connect_writer` has opened and checked before. Runs on the connection's thread."""
+    """Opens a file that `connect_writer` has opened and checked before. Runs on the connection's thread."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _configure(connection)
@@ -112,7 +112,7 @@ def connect_writer_again(path: Path) -> sqlite3.Connection:
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:
-    """Open an existing file for reading only. Runs on the connection's thread."""
+    """Opens an existing file for reading only. Runs on the connection's thread."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         _configure(connection)
@@ -124,7 +124,7 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def examine(path: Path, newest: int) -> None:
-    """Check an existing file thoroughly without changing it. Raises DatabaseError or FolderError."""
+    """Checks an existing file thoroughly without changing it. Raises DatabaseError or FolderError."""
     try:
         check_log(path)
         with unfolded(path), closing(connect_reader(path)) as connection:
@@ -143,7 +143,7 @@ def _check_ledger(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def in_transaction(connection: sqlite3.Connection, begin: str, function: Callable[[sqlite3.Connection], T]) -> T:
-    """Run `function` between `begin` and COMMIT; an exception, also of COMMIT itself, rolls everything back."""
+    """Runs `function` between `begin` and COMMIT; an exception, also of COMMIT itself, rolls everything back."""
     connection.execute(begin)
     try:
         result = function(connection)
@@ -155,9 +155,9 @@ def in_transaction(connection: sqlite3.Connection, begin: str, function: Callabl
 
 
 def fold_log(connection: sqlite3.Connection) -> bool:
-    """Write the log into the file and empty it, unless somebody reads it right now; returns whether it is empty.
+    """Writes the log into the file and empties it, unless somebody reads it right now; returns whether it is empty.
 
-    Waits for nobody, since everybody would wait for the writer meanwhile. Runs outside of transactions.
+    Does not wait for readers, as everybody would wait for the writer meanwhile. Runs outside of transactions.
     """
     patience: int = connection.execute("PRAGMA busy_timeout").fetchone()[0]
     connection.execute("PRAGMA busy_timeout = 0")
@@ -169,24 +169,24 @@ def fold_log(connection: sqlite3.Connection) -> bool:
 
 
 def _explained(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> OperatorError:
-    """While a file is opened, what SQLite cannot make sense of comes from the file."""
+    """Returns the error to raise while a file is opened: what SQLite cannot read is the file's fault."""
     known = operator_error(error, path) if isinstance(error, sqlite3.Error) else None
     return _broken(path, str(error)) if known is None or isinstance(known, DatabaseError) else known
 
 
 def _broken(path: Path, detail: str) -> DatabaseError:
-    """A log of before there were marks, or of a copy that another program made, shows by what it does to a sound file."""
+    """Returns the error of a damaged file, or of a log without marks (old, or another program's) that damages a sound one."""
     return foreign_log(path) if has_log(path) and is_sound_alone(path) else damaged(path, detail)
 
 
 def _configure(connection: sqlite3.Connection) -> None:
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys = ON")
-    # FULL: what was acknowledged survives a power cut, not only a crash of the process.
+    # FULL: acknowledged writes survive a power cut, not only a crash of the process.
     connection.execute("PRAGMA synchronous = FULL")
-    # What is wiped (tokens) or deleted leaves no bytes in free pages.
+    # Wiped (tokens) or deleted values leave no bytes in free pages.
     connection.execute("PRAGMA secure_delete = ON")
-    # Without it the log keeps the size of the largest transaction there ever was, which may be what filled the disk.
+    # Without it the log keeps the size of the largest transaction ever, which may have filled the disk.
     connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     # Sorting spills into memory, and not into /var/tmp, which may be small and is not erased.
     connection.execute("PRAGMA temp_store = MEMORY")

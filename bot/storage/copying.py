@@ -1,7 +1,7 @@
-"""Writing the database file anew beside the old one while the bot serves, and putting it in its place.
+"""Rewrites the database file beside the old one while the bot serves, and puts it in the old one's place.
 
-secure_delete alone does not do: where SQLite moved rows to other pages, the gaps between them keep the old bytes. VACUUM in
-place would hold the writer for as long as it takes (8 s a GiB). So it goes like this:
+secure_delete alone is not enough: where SQLite moved rows to other pages, the gaps between them keep the old bytes. VACUUM in
+place would block the writer for as long as it takes (8 s a GiB). So the steps are:
 
 1. temporary triggers of the one writer note the keys of all rows that change from now on;
 2. VACUUM INTO writes a copy without gaps, from a snapshot, while others write;
@@ -27,7 +27,7 @@ from bot.errors import FolderError
 from bot.storage.log_marks import log_of
 from bot.storage.vacuum import sync, vacuum_into
 
-ROUNDS = 20  # of copying what changed meanwhile; on a disk that is slower than the bot's writes it would never end
+ROUNDS = 20  # of copying changed rows; on a disk that is slower than the bot's writes it would never end
 FEW = 50  # rows that changed: copied while everybody waits
 MOST_CHANGES = 200_000  # keys in memory; 20 MB
 
@@ -36,7 +36,7 @@ PENDING_BYTE, LOCK_BYTES = 0x40000000, 512  # where SQLite puts its locks on a f
 IN_USE = "Another program has {} open, so that it cannot be written anew. Stop that program."
 TOO_BUSY = "The database changes faster than it can be written anew."
 
-# SQL below is built of names that the schema of our own file holds (noqa: S608).
+# SQL below is built of names in the schema of our own file (noqa: S608).
 Change = tuple[str, str]
 """A table, and the key of a row in it as JSON."""
 
@@ -47,24 +47,24 @@ ROWS_OF = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
 
 
 def leftovers(path: Path) -> tuple[Path, ...]:
-    """The files that a rewrite makes, and that one which was cut off leaves behind."""
+    """Returns the files that a rewrite makes, and leaves behind when it is cut off."""
     copy = copy_of(path)
     return copy, *(copy.with_name(f"{copy.name}{suffix}") for suffix in ("-journal", "-wal", "-shm"))
 
 
 def copy_of(path: Path) -> Path:
-    """Where the new file is written."""
+    """Returns the path of the new file."""
     return path.with_name(f"{path.name}.rewrite")
 
 
 def clear(path: Path) -> None:
-    """Remove what a rewrite that was cut off left behind."""
+    """Removes the files that an interrupted rewrite left behind."""
     for file in leftovers(path):
         file.unlink(missing_ok=True)
 
 
 def watch(writer: sqlite3.Connection) -> None:
-    """Note every change from now on. Temporary: it ends with the connection, and no other sees it."""
+    """Records every change from now on. Temporary: it ends with the connection, and no other sees it."""
     unwatch(writer)
     writer.execute("CREATE TEMP TABLE changes (table_name TEXT, key TEXT)")
     for table, key in _keys(writer).items():
@@ -77,14 +77,14 @@ def watch(writer: sqlite3.Connection) -> None:
 
 
 def unwatch(writer: sqlite3.Connection) -> None:
-    """Note nothing any more."""
+    """Stops recording changes."""
     for row in writer.execute("SELECT name FROM sqlite_temp_schema WHERE type = 'trigger'").fetchall():
         writer.execute(f"DROP TRIGGER temp.{row['name']}")
     writer.execute("DROP TABLE IF EXISTS temp.changes")
 
 
 def take(writer: sqlite3.Connection, *, most: int) -> tuple[Change, ...]:
-    """What changed since the last call. Raises FolderError when that is more than `most` rows."""
+    """Returns the changes since the last call. Raises FolderError for more than `most` rows."""
     rows = writer.execute("SELECT DISTINCT table_name, key FROM temp.changes LIMIT ?", (most + 1,)).fetchall()
     if len(rows) > most:
         raise FolderError(TOO_BUSY)
@@ -93,7 +93,7 @@ def take(writer: sqlite3.Connection, *, most: int) -> tuple[Change, ...]:
 
 
 def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> None:
-    """Write the copy; `connected` is given the connection, which may be interrupted. Runs on a thread of its own."""
+    """Writes the copy; `connected` is given the connection, which may be interrupted. Runs on a separate thread."""
     clear(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as source:
         connected(source)
@@ -101,7 +101,7 @@ def write_copy(path: Path, connected: Callable[[sqlite3.Connection], None]) -> N
 
 
 class Copy:
-    """The new file, open for what changed. Its triggers are left out until it is complete: what they forbid was decided."""
+    """The new file, open for changes. It has no triggers until it is complete, since they judged every change already."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -117,7 +117,7 @@ class Copy:
             self._connection.execute(f"DROP TRIGGER main.{name}")
 
     def follow(self, changes: Iterable[Change]) -> None:
-        """Make the rows in the copy what they are in the old file now."""
+        """Bring the changed rows of the copy to their state in the old file."""
         keys: dict[str, list[str]] = defaultdict(list)
         for table, key in changes:
             keys[table].append(key)
@@ -131,16 +131,16 @@ class Copy:
         self._connection.execute("COMMIT")
 
     def settle(self) -> None:
-        """Write out on both sides what can be written out now, so that the end is short."""
+        """Write both files' logs out as far as possible now, so that the end is short."""
         self._connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)")
         self._connection.execute("PRAGMA old.wal_checkpoint(PASSIVE)")
         sync(copy_of(self._path))
 
     def complete(self, changes: Iterable[Change], mark: Callable[[sqlite3.Connection], None]) -> None:
-        """Follow the last changes, `mark` the copy, and close it, so that it needs nothing but a rename."""
+        """Follow the last changes, `mark` the copy, and close it; only a rename remains."""
         self.follow(changes)
         self._connection.execute("BEGIN")
-        # The highest numbers ever given: a row that has gone may have had one.
+        # The highest numbers ever given: a row that was removed may have had one.
         self._connection.execute("DELETE FROM main.sqlite_sequence")
         self._connection.execute("INSERT INTO main.sqlite_sequence SELECT * FROM old.sqlite_sequence")
         for sql in self._triggers.values():
@@ -163,9 +163,9 @@ class OldFile:
     """The file that is replaced, and its log, by their descriptors.
 
     They outlive the swap: freeing blocks of the disk takes a while (80 ms for a log on a busy disk, seconds for a file of a
-    GiB), so `empty` does that when nobody waits any more. The lock stays until the process ends: a program that had opened
-    the file before, and not looked into it yet, would else take the log of the new file, which has the same name, for that
-    of the old one, and remove it.
+    GiB), so `empty` does it when nobody waits any more. The lock stays until the process ends: a program that opened the old
+    file earlier, but has not read it yet, would otherwise take the new file's log, which has the same name, for the old
+    one's, and remove it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -176,27 +176,27 @@ class OldFile:
     def swap(self) -> None:
         """Put the copy in the place of the file, once no connection of this process is left.
 
-        Raises FolderError when another process has the file open; it stays as it was then.
+        Raises FolderError when another process has the file open; the file is unchanged then.
         """
         try:
-            # What every reader of SQLite's locks a part of (sqlite.org/lockingv3.html).
+            # The bytes of which every SQLite reader locks a part (sqlite.org/lockingv3.html).
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCK_BYTES, PENDING_BYTE)
         except OSError:
             raise FolderError(IN_USE.format(self._path)) from None
-        # SQLite removes its log with the last connection; where it is still there, it was not the last.
+        # SQLite removes its log with the last connection; if it still exists, ours was not the last.
         if log_of(self._path).exists():
             raise FolderError(IN_USE.format(self._path))
-        sync(self._path.parent)  # that the log is gone must not be undone by a power cut, once the new file is there
+        sync(self._path.parent)  # a power cut must not bring the log back once the new file is there
         # The folder is synced again by SQLite, with the first log of the new file. Until then both files say the same.
         copy_of(self._path).replace(self._path)
 
     def empty(self) -> None:
-        """Free what they take of the disk."""
+        """Free the disk space of the old file and its log."""
         os.ftruncate(self._descriptor, 0)
         self._close_log()
 
     def close(self) -> None:
-        """Lets go of every lock that this process has on the file, so no connection to it may be open."""
+        """Release every lock of this process on the file; no connection to it may be open."""
         os.close(self._descriptor)
         self._close_log()
 
@@ -212,5 +212,5 @@ def _keys(connection: sqlite3.Connection) -> dict[str, tuple[str, ...]]:
 
 
 def _array(keys: Iterable[str]) -> str:
-    """Keys, each an array of JSON, as one array of arrays."""
+    """Returns the keys, each a JSON array, as one array of arrays."""
     return f"[{','.join(keys)}]"

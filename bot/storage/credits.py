@@ -1,4 +1,4 @@
-"""Members' credits in SQLite, outside of jobs: what they have, and what moderators give them."""
+"""Stores members' credits outside of jobs in SQLite: their balance, and moderators' grants."""
 
 from __future__ import annotations
 

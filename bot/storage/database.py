@@ -1,4 +1,4 @@
-"""The database file: one writer, a few readers, one more for long walks, and one door for transactions."""
+"""The database file: one writer, a few readers, one more for long walks, and one method for transactions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Database:
     """An open SQLite file in WAL mode. Must be closed: an open connection keeps the interpreter from exiting.
 
     A transaction is one synchronous function. It runs on the writer's thread, so transactions come one after another and
-    nothing is awaited inside; it runs to its end even when the awaiting task is cancelled, whose caller then does not know
+    nothing is awaited inside. It runs to its end even when the awaiting task is cancelled; the caller then does not know
     the outcome and may repeat it (every write of the repositories has a key that makes a repetition harmless).
     """
 
@@ -68,7 +68,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, *, migrations: Sequence[Migration] | None = None) -> AsyncGenerator[Self]:
-        """Open, check and migrate `path`, and close it at the end; makes the file and its folder where they are missing.
+        """Open, check and migrate `path`, and close it at the end; creates a missing file and folder.
 
         Raises DatabaseError (damaged, of a newer Pastel, of another program) or FolderError (cannot be written).
         """
@@ -98,37 +98,37 @@ class Database:
         await asyncio.to_thread(examine, path, newest)
 
     async def transaction(self, function: SqlFunction[T]) -> T:
-        """Run `function` on the writer between BEGIN IMMEDIATE and COMMIT; an exception rolls back and comes out here.
+        """Run `function` on the writer between BEGIN IMMEDIATE and COMMIT; an exception rolls back and is raised here.
 
-        Raises FolderError when the disk is full or gone, DatabaseError when the file turns out to be damaged.
+        Raises FolderError when the disk is full or missing, DatabaseError when the file turns out to be damaged.
         """
         marked = partial(_marked, function) if self._marks else function
         return await self._run(self._writer, lambda raw: _guarded(raw, "BEGIN IMMEDIATE", marked))
 
     async def read(self, function: SqlFunction[T]) -> T:
-        """Run `function` on a reader; it sees one state of the database, the newest when it starts, and cannot write.
+        """Run `function` on a reader; it sees the state of the database when it starts, and cannot write.
 
         First answers to members wait for these readers, so it reads a bounded number of rows: a few milliseconds.
         """
         return await self._run(next(self._readers), lambda raw: _guarded(raw, "BEGIN", function))
 
     async def walk(self, function: SqlFunction[T]) -> T:
-        """Run `function` as `read` does, on a reader of its own: for what may take longer, and for each page of a long walk.
+        """Run `function` as `read` does, but on another reader: for long reads, and for each page of a long walk.
 
-        Nobody's first answer waits for it. Pages of several walks take turns.
+        First answers do not wait for it. Pages of several walks take turns.
         """
         return await self._run(self._walker, lambda raw: _guarded(raw, "BEGIN", function))
 
     async def fold_log(self) -> bool:
-        """Write the log into the file and empty it; False when somebody reads it right now. Waits for nobody."""
+        """Write the log into the file and empty it; returns False, without waiting, when somebody reads it now."""
         return await self._run(self._writer, fold_log)
 
     async def rewrite(self, mark: Mark) -> float:
-        """Write the file anew, so that it holds no byte of what was removed before; returns for how long the writer was held.
+        """Rewrite the file so that no byte of removed rows is left; returns how many seconds the writer was blocked.
 
-        `mark` changes the new file in a transaction. Cancelling stops it, and waits until it has stopped. Needs as much free
-        space as the file has, and what is written meanwhile. Raises as `transaction`; FolderError too when another program
-        has the file open. The file stays as it was then.
+        `mark` changes the new file in a transaction. Cancelling stops it, and waits until it has stopped. Needs free space
+        for a second file and what is written meanwhile. Raises as `transaction`, and FolderError when another program has
+        the file open; the file is unchanged then.
         """
         if self._closing is not None or self._rewriting is not None:
             raise RuntimeError("the database is closed, or is being written anew already")
@@ -150,7 +150,7 @@ class Database:
             self._rewriting = None
 
     async def answers(self) -> bool:
-        """Whether a question gets an answer; False once the database is closed."""
+        """Return whether a query gets an answer; False once the database is closed."""
         if self._closing is not None:
             return False
         return await self.read(lambda connection: connection.execute("SELECT 1").fetchone() is not None)
@@ -196,7 +196,7 @@ class Database:
 
 
 def _clear_folder(path: Path) -> None:
-    """Remove what a rewrite that was cut off left beside the file, and finish a restore that was."""
+    """Removes what an interrupted rewrite left beside the file, and finishes an interrupted restore."""
     try:
         clear(path)
         complete(path)
@@ -205,7 +205,7 @@ def _clear_folder(path: Path) -> None:
 
 
 def _marked(function: SqlFunction[T], connection: sqlite3.Connection) -> T:
-    """What changes something leaves a mark for the log."""
+    """Runs `function`, and leaves a mark for the log if it changed something."""
     before = connection.total_changes
     result = function(connection)
     if connection.total_changes != before:
@@ -214,7 +214,7 @@ def _marked(function: SqlFunction[T], connection: sqlite3.Connection) -> T:
 
 
 def _guarded(connection: sqlite3.Connection, begin: str, function: SqlFunction[T]) -> T:
-    """An open transaction would swallow every later write, so one that is found is ended, and reported as a bug."""
+    """Runs `function` in a transaction. One left open would swallow later writes, so it is ended and reported as a bug."""
     if connection.in_transaction:
         _log.error("a transaction was left open and is rolled back")
         connection.execute("ROLLBACK")

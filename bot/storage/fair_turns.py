@@ -1,4 +1,4 @@
-"""The turns of waiting jobs, in SQL. Runs inside transactions."""
+"""Assigns turns to waiting jobs, in SQL. Runs inside transactions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE status = 'running') AND NOT EXISTS (S
 
 CLAIMED = "UPDATE fair_queue SET busy_until = MAX(busy_until, :finish_tag)"
 
-# What was drawn is shared by the members of whom something is drawn. Nobody has got further than the first job's end that is
-# still to come: where more members wait than are drawn, this is what holds the time back.
+# Progress is shared by the members who have jobs running. The queue's time never passes the earliest end of an unfinished
+# job: where more members wait than are served, this limits it.
 DRAWN = """--sql
 UPDATE fair_queue
 SET virtual_time = reached.time, busy_until = MAX(busy_until, reached.time)
@@ -37,7 +37,7 @@ FROM (
 ) AS reached
 """
 
-# A job that was put back counts, since its turn has come; one that was cancelled then, before it was drawn, does not.
+# A job that was put back counts, since its turn has come; one that was then cancelled before it was drawn does not.
 SERVED = """--sql
 SELECT finish_tag FROM jobs
 WHERE user_id = ? AND attempt > 0 AND (started_at IS NOT NULL OR status = 'queued')
@@ -54,12 +54,12 @@ WHERE seq = :seq AND (start_tag, finish_tag) <> (:start, :finish)
 
 
 def end_idle_time(connection: sqlite3.Connection) -> None:
-    """Call before a job joins the queue: if nothing ran or waited, everybody starts level."""
+    """Makes everybody start level if nothing runs or waits. Call before a job joins the queue."""
     connection.execute(END_IDLE_TIME)
 
 
 def assign(connection: sqlite3.Connection, user_id: int) -> None:
-    """Give the member's waiting jobs their turns, after one of them came or went; those that were claimed keep theirs."""
+    """Assigns turns to the member's waiting jobs after one came or went; claimed jobs keep theirs."""
     line = connection.execute(LINE, (user_id,)).fetchall()
     virtual_time: float = connection.execute("SELECT virtual_time FROM fair_queue").fetchone()[0]
     last = connection.execute(SERVED, (user_id,)).fetchone()
@@ -70,10 +70,10 @@ def assign(connection: sqlite3.Connection, user_id: int) -> None:
 
 
 def claimed(connection: sqlite3.Connection, job: sqlite3.Row) -> None:
-    """Call after a job was claimed."""
+    """Updates the turns after a job was claimed."""
     connection.execute(CLAIMED, {"finish_tag": job["finish_tag"]})
 
 
 def drawn(connection: sqlite3.Connection, job_id: JobId) -> None:
-    """Call when a job was drawn to its end: the queue's time has moved on."""
+    """Advances the queue's time after a job was drawn to its end."""
     connection.execute(DRAWN, {"id": job_id})

@@ -1,4 +1,4 @@
-"""What an error of SQLite means for whoever hosts the bot."""
+"""Translates errors of SQLite for the operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
 
 
 def operator_error(error: sqlite3.Error, path: Path) -> OperatorError | None:
-    """The line for the operator, or None where the error is a bug of ours (a broken constraint, wrong SQL)."""
+    """Returns the operator's error, or None where it is a bug of ours (a broken constraint, wrong SQL)."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY_CODE
     if code == sqlite3.SQLITE_FULL:
         return full(path)
@@ -32,12 +32,12 @@ def operator_error(error: sqlite3.Error, path: Path) -> OperatorError | None:
 
 
 def full(path: Path) -> DiskFullError:
-    """No room for another byte."""
+    """Returns the error for a full disk."""
     return DiskFullError(f"The disk that holds {path} is full. Free some space; nothing that was accepted is lost.")
 
 
 def unwritable(path: Path, detail: str) -> FolderError:
-    """The rights of file or folder are in the way."""
+    """Returns the error for a file or folder that permissions do not let us write."""
     return FolderError(
         f"The database {path} cannot be written ({_one_line(detail)}). "
         "Give this user write access to the file and its folder, or change DATA_DIR."
@@ -45,7 +45,7 @@ def unwritable(path: Path, detail: str) -> FolderError:
 
 
 def damaged(path: Path, detail: str) -> DatabaseError:
-    """The file is broken; the cure is a backup."""
+    """Returns the error for a damaged file; the remedy is a backup."""
     return DatabaseError(
         f"The database {path} is damaged ({_one_line(detail)}). Put a backup in its place with `python -m bot restore FILE`, "
         f"which moves {_all_three(path)} aside together; or move all three away to start empty."
@@ -53,7 +53,7 @@ def damaged(path: Path, detail: str) -> DatabaseError:
 
 
 def foreign_log(path: Path) -> DatabaseError:
-    """The log beside the file was not written over it; replaying it would break the file."""
+    """Returns the error for a log that was not written over the file; replaying it would break the file."""
     return DatabaseError(
         f"{path}-wal is not the log of the {path.name} beside it, so nothing was opened or changed. "
         "Put a backup in place with `python -m bot restore FILE`, "

@@ -1,4 +1,4 @@
-"""Whether a stored job's member was shown it: the answer to an interaction is sent after the commit, and may get lost.
+"""Tracks whether members were shown their stored jobs: an interaction is answered after the commit, and may get lost.
 
 Runs inside transactions.
 """
@@ -12,7 +12,7 @@ from bot.domain.job import JobId
 from bot.storage import job_outcomes, outbox
 from bot.storage.rows import to_micros
 
-# One that was cancelled meanwhile still owes its entry in the outbox an end.
+# The outbox entry of a job that was cancelled meanwhile must still be closed.
 OWING = """--sql
 SELECT id FROM jobs
 WHERE shown_at IS NULL AND (
@@ -30,18 +30,18 @@ UNSHOWN = "SELECT 1 FROM jobs WHERE id = ? AND shown_at IS NULL"
 
 
 def owing(connection: sqlite3.Connection) -> tuple[JobId, ...]:
-    """Jobs of which nobody knows whether they were shown, oldest first."""
+    """Returns the jobs of which it is unknown whether they were shown, oldest first."""
     return tuple(row["id"] for row in connection.execute(OWING))
 
 
 def set_shown(connection: sqlite3.Connection, job_id: JobId, *, message_id: int | None, now: datetime) -> bool:
-    """Whether it was not known before."""
+    """Records that the job was shown; returns False where that was known before."""
     values = {"id": job_id, "message_id": message_id, "now": to_micros(now)}
     return connection.execute(SET_SHOWN, values).rowcount == 1
 
 
 def withdraw(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
-    """Cancel a job that nobody was shown, refund it and send nothing; False when somebody was."""
+    """Cancels and refunds a job that nobody was shown, and sends nothing; returns False when it was shown."""
     if connection.execute(UNSHOWN, (job_id,)).fetchone() is None:
         return False
     job_outcomes.cancel(connection, job_id, now=now)

@@ -1,4 +1,4 @@
-"""Servers' settings and the trail of their changes, in SQLite."""
+"""Stores servers' settings and the trail of their changes in SQLite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures as files under one folder, each written whole or not at all."""
+"""Stores pictures as files under one folder, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ PICTURE_GONE = translatable("I no longer have this picture. Use **Reroll** to dr
 UPLOAD_GONE = translatable("I no longer have the picture to start from. Attach it again.")
 
 _KEY = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9a-f]{16}-[0-9]+-[0-9]+\.png|uploads/[0-9a-f]{64}\.png")
-PORTION = 500  # names of files that are looked at together
+PORTION = 500  # names of files that are checked together
 _TEMPORARY = ".partial"
 THREADS = 4  # they wait for the disk
-KEPT_FOR = timedelta(days=30)  # files of which only what came after the backup knows
+KEPT_FOR = timedelta(days=30)  # files that only rows of after the backup know
 
 
 class DiskImageStore:
@@ -40,13 +40,13 @@ class DiskImageStore:
         self._root = root
         self._clock = clock
         self._pool = Pool("store", THREADS)
-        self._space = Pool("space", 1)  # a question of microseconds must not queue behind files that are being written
+        self._space = Pool("space", 1)  # a check of microseconds must not queue behind files that are being written
         self._replacing = threading.Lock()
-        self._own: set[str] | None = set()  # what this process wrote, until all that others left was looked at
+        self._own: set[str] | None = set()  # what this process wrote, until all files of earlier processes were examined
         self._restored_at: datetime | None = None
 
     def keep_unknown(self, restored_at: datetime | None) -> None:
-        """Say when a backup was last put back: sweeps move what is older, and no row knows, beside the folder for 30 days."""
+        """Set when a backup was last put back: for 30 days, sweeps move older files that no row knows beside the folder."""
         self._restored_at = restored_at
 
     async def save(self, job_id: JobId, attempt: int, index: int, data: bytes) -> str:
@@ -71,17 +71,17 @@ class DiskImageStore:
         return await self._pool.run(self._read, key, UPLOAD_GONE)
 
     async def sweep(self, unknown: UnknownKeys, *, before: datetime | None) -> Swept:
-        """Remove temporary files and pictures that no row knows, of those last written `before`.
+        """Remove temporary files and pictures that no row knows and that were last written `before`.
 
-        None, once a process: those that an earlier process left, whatever the clock says of their age. A picture is written
-        before the database knows it, so what this process wrote is not looked at. Files of other names are not ours and stay.
-        For 30 days after a backup was put back, those of before that are moved to `images-unknown`, and counted as well.
-        One portion of names is in memory at a time.
+        `before` None, once a process: those that earlier processes left, of any age. A picture is written before the database
+        knows it, so files of this process are skipped. Files of other names are not ours and stay. For 30 days after a backup
+        was put back, older files are moved to `images-unknown` instead, and counted as well. One portion of names is in
+        memory at a time.
         """
-        # Before others' clocks were asked, at the start, nothing goes for its age.
+        # At the start, before other clocks were asked, nothing is removed for its age.
         swept = Swept(removed=0 if before is None else await self._pool.run(self._end_keeping))
         portions = self._portions(self._root)
-        while portion := await self._pool.run(next, portions, None):  # a thread may be in there when we are cancelled
+        while portion := await self._pool.run(next, portions, None):  # a thread may be in the folder when we are cancelled
             partial = [name for name in portion if name.endswith(_TEMPORARY)]
             keys = [name for name in portion if _KEY.fullmatch(name)]
             orphans = await unknown(keys)
@@ -95,12 +95,12 @@ class DiskImageStore:
         return await self._space.run(self._least_free)
 
     async def close(self) -> None:
-        """Waits for the files that are being written or read."""
+        """Wait for the files that are being written or read."""
         await self._pool.close()
         await self._space.close()
 
     def _least_free(self) -> int:
-        """Of the pictures' disk and of the data folder's, where the database lies; some mount the one into the other."""
+        """Returns the free bytes of the pictures' disk or the database's, whichever is less; some mount one into the other."""
         return min(free_bytes(self._root), free_bytes(self._root.parent))
 
     def _write(self, key: str, data: bytes) -> None:
@@ -132,7 +132,7 @@ class DiskImageStore:
             _unlink(path)
 
     def _portions(self, root: Path) -> Generator[list[str]]:
-        """Go through the folders; the names of our files are relative to the root."""
+        """Yields the names of our files, relative to the root, folder by folder."""
         portion: list[str] = []
         for folder, _, names in os.walk(root):
             place = Path(folder).relative_to(root)
@@ -159,7 +159,7 @@ class DiskImageStore:
 
     def _remove(self, name: str, before: datetime | None) -> bool:
         path = self._root / name
-        with self._replacing:  # an upload that comes again is written anew, and must not go between look and removal
+        with self._replacing:  # an upload that comes again is rewritten, and must not be removed after a check of its old age
             try:
                 written_at = path.stat().st_mtime
             except FileNotFoundError:
@@ -184,7 +184,7 @@ class DiskImageStore:
         return self._restored_at is not None and self._clock.now() < self._restored_at + KEPT_FOR
 
     def _end_keeping(self) -> int:
-        """Remove what was kept for long enough; returns how many files."""
+        """Removes files that were kept for long enough; returns how many."""
         removed = 0
         if not self._is_keeping():
             for portion in self._portions(self._kept):
@@ -195,19 +195,19 @@ class DiskImageStore:
         return removed
 
     def _path(self, key: str) -> Path:
-        """Raises ValueError for anything but a key that this store made, so no key can lead out of the folder."""
+        """Returns the key's path. Raises ValueError for a key that is not this store's: none can lead out of the folder."""
         if not _KEY.fullmatch(key):
             raise ValueError("not a key of this store")
         return self._root / key
 
 
 def is_key(text: str) -> bool:
-    """Whether it is a name that this store makes, so that it cannot lead out of a folder."""
+    """Returns whether this store makes such names; such a name cannot lead out of a folder."""
     return _KEY.fullmatch(text) is not None
 
 
 def _key_of(name: str) -> str:
-    """The key of the file that a temporary one becomes; of any other, its own."""
+    """Returns the key that a temporary file is for; of any other file, its own."""
     return name.rsplit(".", 2)[0] if name.endswith(_TEMPORARY) else name
 
 
@@ -231,7 +231,7 @@ def _move(path: Path, target: Path) -> None:
 
 
 def _write_whole(path: Path, data: bytes, replacing: threading.Lock) -> None:
-    """Temporary file, fsync, rename, fsync of the folder: after a power cut the file is there, whole, or not at all."""
+    """Writes by temporary file, fsync, rename, fsync of the folder: a power cut leaves the whole file or none."""
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}{_TEMPORARY}")
     try:
         with open(temporary, "xb", opener=_private) as file:
@@ -252,7 +252,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make `folder` and what is missing above it, durably."""
+    """Makes `folder` and its missing parents, durably."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     make_private_folder(folder)
     for place in reversed(missing):

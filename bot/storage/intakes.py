@@ -1,4 +1,4 @@
-"""Requests whose files are still to be read, in SQLite."""
+"""Stores requests whose files are still to be read, in SQLite."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _row(intake: Intake) -> dict[str, Any]:
 
 
 def intake_from_row(row: sqlite3.Row) -> Intake:
-    """An intake out of all columns of `intakes`."""
+    """Returns the intake of a row with all columns of `intakes`."""
     place = Place(channel_id=row["channel_id"], parent_id=row["parent_channel_id"], age_restricted=bool(row["age_restricted"]))
     reply = ReplyTarget(
         channel_id=row["channel_id"],

@@ -1,4 +1,4 @@
-"""How a job ends: the move, its outbox entry and its posting, together. Runs inside transactions."""
+"""Ends jobs: the move, its outbox entry and its posting together. Runs inside transactions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WHERE id = :id AND status = 'queued'
 RETURNING user_id
 """
 
-WAITING_PORTION = 10  # jobs that are cancelled in one transaction: some 5 ms, and a commit
+WAITING_PORTION = 10  # jobs cancelled in one transaction: some 5 ms, and a commit
 
 WAITING = """--sql
 SELECT id FROM jobs
@@ -59,7 +59,7 @@ INSERT INTO outbox (job_id, created_at, next_attempt_at, waits_since) VALUES (:j
 def finish(
     connection: sqlite3.Connection, job_id: JobId, attempt: int, images: Sequence[StoredImage], *, now: datetime
 ) -> bool:
-    """SUCCEEDED, if the attempt still holds the job."""
+    """Marks the job SUCCEEDED; returns False when the attempt no longer has it."""
     if not _end_attempt(connection, job_id, attempt, JobStatus.SUCCEEDED, None, now):
         return False
     connection.executemany(ADD_IMAGE, [image_row(job_id, image) for image in images])
@@ -69,7 +69,7 @@ def finish(
 
 
 def fail(connection: sqlite3.Connection, job_id: JobId, attempt: int, reason: Message, *, now: datetime) -> bool:
-    """FAILED, if the attempt still holds the job."""
+    """Marks the job FAILED; returns False when the attempt no longer has it."""
     if not _end_attempt(connection, job_id, attempt, JobStatus.FAILED, reason, now):
         return False
     ledger.refund(connection, job_id, now=now)
@@ -77,9 +77,9 @@ def fail(connection: sqlite3.Connection, job_id: JobId, attempt: int, reason: Me
 
 
 def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now: datetime) -> bool:
-    """FAILED, because what was drawn went further than its member had been told it may, if the attempt still holds the job.
+    """Marks the job FAILED, as its pictures go further than allowed; returns False when the attempt no longer has it.
 
-    It costs nothing FREE_WITHHELD times a day, and its price from then on.
+    It is free FREE_WITHHELD times a day, and costs its price from then on.
     """
     row = connection.execute(WHOSE, (job_id,)).fetchone()
     if row is None or not _end_attempt(connection, job_id, attempt, JobStatus.FAILED, withheld(1, 0), now):
@@ -95,7 +95,7 @@ def withhold(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, now
 
 
 def keep_back(connection: sqlite3.Connection, job_id: JobId, reason: Message, *, now: datetime) -> tuple[str, ...] | None:
-    """FAILED with the whole refund, if its pictures wait to be shown; returns the keys of their files, which nobody needs."""
+    """Marks a job FAILED whose pictures wait to be shown, with the whole refund; returns the keys of files to remove."""
     if connection.execute(KEEP_BACK, {"id": job_id, **failure_row(reason)}).rowcount != 1:
         return None
     ledger.refund(connection, job_id, now=now)
@@ -104,7 +104,7 @@ def keep_back(connection: sqlite3.Connection, job_id: JobId, reason: Message, *,
 
 
 def fail_waiting(connection: sqlite3.Connection, job_id: JobId, reason: Message, *, now: datetime) -> bool:
-    """FAILED, if it waited."""
+    """Marks a QUEUED job FAILED; returns False when it was not QUEUED."""
     failed = connection.execute(FAIL_WAITING, {"id": job_id, **failure_row(reason), "now": to_micros(now)}).fetchall()
     if not failed:
         return False
@@ -115,7 +115,7 @@ def fail_waiting(connection: sqlite3.Connection, job_id: JobId, reason: Message,
 
 
 def cancel(connection: sqlite3.Connection, job_id: JobId, *, now: datetime, taken: StepsTaken | None = None) -> bool:
-    """CANCELLED, if it had not ended. `taken`: what its member has to pay for."""
+    """Marks the job CANCELLED; returns False when it had ended. `taken`: what its member has to pay for."""
     user_id = _cancel(connection, job_id, now, taken)
     if user_id is None:
         return False
@@ -133,21 +133,21 @@ def cancel_all(
     up_to: int | None = None,
     taken: Mapping[JobId, StepsTaken] | None = None,
 ) -> tuple[JobId, ...]:
-    """CANCELLED, a portion of what had not ended of the member's; returns which, and nothing when nothing is left.
+    """Cancels a portion of the member's jobs that had not ended; returns their ids, none when none are left.
 
-    In one server or (None) everywhere, of all jobs or of those that came `up_to` a place in the order of arrival.
+    In one server or (None) everywhere; all jobs, or those up to the place `up_to` in the order of arrival.
     """
     wanted = {"user_id": user_id, "guild_id": guild_id, "up_to": up_to, "limit": limit}
     waiting = connection.execute(WAITING, wanted).fetchall()
     for row in waiting:
         _cancel(connection, row["id"], now, (taken or {}).get(row["id"]))
     if waiting:
-        fair_turns.assign(connection, user_id)  # once a portion: every turn that is dealt reads the whole line
+        fair_turns.assign(connection, user_id)  # once a portion: each assignment of turns reads the whole queue
     return tuple(row["id"] for row in waiting)
 
 
 def _cancel(connection: sqlite3.Connection, job_id: JobId, now: datetime, taken: StepsTaken | None) -> int | None:
-    """Whose it was, if it had not ended."""
+    """Cancels the job and returns its member's id; None where it had ended."""
     row = connection.execute(CANCELLABLE, (job_id,)).fetchone()
     if row is None:
         return None
@@ -159,7 +159,7 @@ def _cancel(connection: sqlite3.Connection, job_id: JobId, now: datetime, taken:
 
 
 def _owed(row: sqlite3.Row, taken: StepsTaken | None) -> int:
-    """Credits for the steps of the attempt that holds the job; what an earlier one took was lost by a fault of ours."""
+    """Returns the credits for the running attempt's steps; those of earlier attempts were lost by a fault of ours."""
     if taken is None or row["status"] != JobStatus.RUNNING or row["attempt"] != taken.attempt:
         return 0
     return price_of_steps(GenerationRequest.from_dict(json.loads(row["request"])), taken.steps)

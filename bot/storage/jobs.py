@@ -1,4 +1,4 @@
-"""Jobs and their pictures in SQLite."""
+"""Stores jobs and their pictures in SQLite."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VALUES (
 )
 """
 
-# The order needs only the index; whole rows are read for those that are listed.
+# The order needs only the index; whole rows are read only for listed jobs.
 WAITING = """--sql
 SELECT jobs.* FROM jobs JOIN (
     SELECT seq FROM jobs WHERE {owner} = :owner AND status IN ('queued', 'running')
@@ -82,8 +82,8 @@ UPDATE jobs SET deleted_at = :now
 WHERE id = :id AND finished_at IS NOT NULL AND deleted_at IS NULL
 """
 
-# A deleted job no longer needs what it started from; another job with the same upload keeps it. What an upscale starts from is
-# another job's picture, and stays with that one.
+# A deleted job no longer needs its upload; another job with the same upload keeps it. An upscale starts from another job's
+# picture, which stays with that job.
 UNNEEDED_UPLOAD = """--sql
 WITH gone AS (SELECT json_extract(request, '$.init_image.key') AS key FROM jobs WHERE id = :id AND deleted_at IS NOT NULL)
 SELECT key FROM gone
@@ -266,18 +266,18 @@ def _add(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datet
     connection.execute(ADD, {**new_job_row(new, job_id, now), "weight": limits.weight})
     ledger.reserve(connection, job_id, origin, payment, now=now)
     fair_turns.assign(connection, origin.user_id)
-    added = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()  # with the price that the ledger wrote
+    added = connection.execute(KNOWN, (origin.interaction_id,)).fetchone()  # including the price that the ledger wrote
     return Submission(job=job_from_row(added), created=True)
 
 
 def check_new(connection: sqlite3.Connection, new: NewJob, limits: Limits, now: datetime) -> Payment:
-    """How the job would be paid. Raises NotAllowedError for a member who is blocked, QuotaError for one without the means."""
+    """Returns the payment for the job. Raises NotAllowedError for a blocked member, QuotaError without enough credits."""
     _check_block(connection, new.origin, now)
     return ledger.check(connection, new, limits, now=now)
 
 
 def _check_block(connection: sqlite3.Connection, origin: Origin, now: datetime) -> None:
-    """Here and not before: a block cancels what waits, so nothing may come in between the two."""
+    """Raises NotAllowedError for a blocked member; in this transaction, as a block cancels what waits and none may slip in."""
     block = None if origin.guild_id is None else find_block(connection, origin.guild_id, origin.user_id, now=now)
     if block is not None:
         raise NotAllowedError(block.sentence)
@@ -287,6 +287,6 @@ def _mark_deleted(connection: sqlite3.Connection, job_id: JobId, step: Step) -> 
     connection.execute(MARK_DELETED, {"id": job_id, "now": to_micros(step.at)})
     uploads = connection.execute(UNNEEDED_UPLOAD, {"id": job_id}).fetchall()
     close_about_job(connection, job_id, step)
-    # Files that a crash keeps from being removed after this are found by the sweep of the next start.
+    # The sweep of the next start finds files that a crash after this keeps from being removed.
     rows = connection.execute("DELETE FROM images WHERE job_id = ? RETURNING key", (job_id,)).fetchall()
     return tuple(row["key"] for row in (*rows, *uploads))

@@ -1,4 +1,4 @@
-"""The ledger's postings. Every function runs inside a transaction, those of a job inside the one that moves it."""
+"""Posts to the ledger. Every function runs inside a transaction, those of a job inside the one that moves it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, poste
 VALUES (:user_id, :guild_id, :purse, :day, :kind, :job_id, :credits, :now)
 """
 
-# A charge moves what was reserved, from the daily purse first, as the reservation was made; the amount comes from there, so
-# that a later price list changes nothing.
+# A charge moves what was reserved, from the daily account first, like the reservation; the amount comes from the reservation,
+# so that a later price list changes nothing.
 CHARGE = """--sql
 INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, spent, posted_at)
 SELECT user_id, guild_id, purse, day, :kind, job_id, -part, part, :now
@@ -55,8 +55,8 @@ WHERE part > 0
 
 PRICE = "SELECT SUM(reserved) FROM ledger WHERE job_id = ? AND kind = 'reserve'"
 
-# A refund takes back whatever stands, purse by purse: the reservation, or the charge that replaced it; or only what is still
-# reserved, where the rest was charged.
+# A refund takes back, account by account, the reservation or the charge that replaced it; or only what is still reserved,
+# where the rest was charged.
 REFUND = """--sql
 INSERT INTO ledger (user_id, guild_id, purse, day, kind, job_id, reserved, spent, posted_at)
 SELECT user_id, guild_id, purse, day, :kind, job_id, -SUM(reserved), -IIF(:also_spent, SUM(spent), 0), :now
@@ -80,15 +80,15 @@ ON CONFLICT (interaction_id) DO NOTHING
 
 
 def standing(connection: sqlite3.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
-    """What the member has used of the day of `now`, holds, and has waiting in the server."""
+    """Returns what the member has used on the day of `now`, their credits, and their waiting jobs in the server."""
     values = {"user_id": user_id, "guild_id": guild_id, "day": day_of(now)}
     return Usage(**dict(connection.execute(STANDING, values).fetchone()))
 
 
 def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: datetime) -> Payment:
-    """How the job's price is paid. Raises QuotaError when it cannot be.
+    """Returns how the job's price is paid. Raises QuotaError when it cannot be paid.
 
-    The day is the one on which it was asked for, by Discord's clock: ours may be stepped, and would renew credits too soon.
+    The day is that of the request by Discord's clock: ours may be stepped, and would renew credits too soon.
     """
     origin, asked_at = new.origin, new.origin.asked_at(now)
     held = standing(connection, origin.user_id, origin.guild_id, now=asked_at)
@@ -96,7 +96,7 @@ def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: d
 
 
 def reserve(connection: sqlite3.Connection, job_id: JobId, origin: Origin, payment: Payment, *, now: datetime) -> None:
-    """Set the price aside, from the purse of the day on which the job was asked for."""
+    """Sets the price aside, from the account of the day on which the job was asked for."""
     for purse, credits in ((Account.DAILY, payment.daily), (Account.GRANTED, payment.granted)):
         if credits:
             values = {
@@ -113,31 +113,31 @@ def reserve(connection: sqlite3.Connection, job_id: JobId, origin: Origin, payme
 
 
 def charge(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> None:
-    """Turn the reservation into spending."""
+    """Turns the reservation into spending."""
     charge_part(connection, job_id, price_of(connection, job_id), now=now)
 
 
 def charge_part(connection: sqlite3.Connection, job_id: JobId, credits: int, *, now: datetime) -> None:
-    """Turn `credits` of the reservation into spending, at most all of it, and give the rest back to where it came from."""
+    """Turns `credits` of the reservation (at most all of it) into spending, and gives the rest back to its accounts."""
     posted = _post(connection, CHARGE, job_id, EntryKind.CHARGE, now, credits=credits)
     posted += _post(connection, REFUND, job_id, EntryKind.REFUND, now, also_spent=False)
     _check_posted(posted, job_id, EntryKind.CHARGE)
 
 
 def refund(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> None:
-    """Give everything back, to the purses and the day it came from."""
+    """Gives everything back, to the accounts and the day it came from."""
     _check_posted(_post(connection, REFUND, job_id, EntryKind.REFUND, now, also_spent=True), job_id, EntryKind.REFUND)
 
 
 def price_of(connection: sqlite3.Connection, job_id: JobId) -> int:
-    """What was set aside for the job; 0 for one that is unknown."""
+    """Returns what was set aside for the job; 0 for an unknown job."""
     credits: int | None = connection.execute(PRICE, (job_id,)).fetchone()[0]
     return credits or 0
 
 
 def count_withheld(connection: sqlite3.Connection, user_id: int, *, asked_at: datetime) -> int:
-    """Note that a job of the member's was withheld; returns how many that are of those asked for on that day (UTC), this one
-    included.
+    """Records that a job of the member's was withheld; returns how many were of those asked for on that day (UTC), with
+    this one.
     """
     rows = connection.execute(COUNT_WITHHELD, {"user_id": user_id, "day": day_of(asked_at)}).fetchall()
     count: int = rows[0]["withheld"]
@@ -145,7 +145,7 @@ def count_withheld(connection: sqlite3.Connection, user_id: int, *, asked_at: da
 
 
 def grant(connection: sqlite3.Connection, given: Grant, *, now: datetime) -> bool:
-    """Whether the credits were given now, and not by the same interaction before."""
+    """Grants credits; returns False where the same interaction granted them before."""
     values = {
         "user_id": given.user_id,
         "guild_id": given.guild_id,
@@ -159,7 +159,7 @@ def grant(connection: sqlite3.Connection, given: Grant, *, now: datetime) -> boo
 
 
 def _post(connection: sqlite3.Connection, sql: str, job_id: JobId, kind: EntryKind, now: datetime, **values: int) -> int:
-    """How many purses it concerned."""
+    """Posts for the job; returns how many accounts it concerned."""
     return connection.execute(sql, {"job_id": job_id, "kind": kind, "now": to_micros(now), **values}).rowcount
 
 

@@ -1,12 +1,12 @@
-"""Whether the ledger adds up: what is reserved belongs to jobs that still run, what is spent to pictures that were kept."""
+"""Audits the ledger: reservations must belong to jobs that wait or run, spending to pictures that were kept."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 
-# The reservation is the job's price. It stands while the job waits or runs, and becomes spending: all of it while its pictures
-# count, or none or all where it failed (what was withheld too often is paid), or as much as was drawn where it was cancelled.
+# The reservation is the job's price. It lasts while the job waits or runs, and becomes spending: all of it while its pictures
+# count, none or all where it failed (too many withheld jobs are paid), or as much as was drawn where it was cancelled.
 JOBS = """--sql
 WITH postings AS (
     SELECT
@@ -77,7 +77,7 @@ UNION SELECT user_id FROM (SELECT user_id, day, used FROM day_totals WHERE used 
 
 
 def audit(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Everything that does not add up, a line each, with ids of Discord and no text of members."""
+    """Returns a line for everything that does not add up, with ids of Discord and no text of members."""
     return tuple(_problems(connection))
 
 

@@ -1,4 +1,4 @@
-"""One process a data folder."""
+"""Locks the data folder, so that only one process uses it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bot.storage.private_files import FILE_MODE, make_private_folder
 
 
 class DataFolderLock:
-    """Holds `pastel.lock` in the data folder while the context is entered.
+    """Locks `pastel.lock` in the data folder while the context is entered.
 
-    The kernel lets go of the lock when the process ends in whatever way, so a crash leaves nothing to clean up; the file
-    itself stays, because removing it would let two processes lock two files of the same name.
+    The kernel releases the lock however the process ends, so a crash leaves nothing to clean up; the file itself stays,
+    because removing it would let two processes lock two files of the same name.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -26,7 +26,7 @@ class DataFolderLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
-        """Raises FolderError when another process holds the lock, or the folder cannot be written."""
+        """Raises FolderError when another process has the lock, or the folder cannot be written."""
         path = self._folder / "pastel.lock"
         try:
             make_private_folder(self._folder)
@@ -37,7 +37,7 @@ class DataFolderLock:
             raise FolderError(f"{path} cannot be written ({error.strerror}). Change its owner, or DATA_DIR.") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with suppress(OSError):  # who it is only helps to find them; a full disk must not keep us from starting
+            with suppress(OSError):  # the process id only helps to find the process; a full disk must not keep us from starting
                 os.truncate(descriptor, 0)
                 os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except OSError as error:

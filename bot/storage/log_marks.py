@@ -1,8 +1,8 @@
-"""Whether a log belongs to the database file that it lies beside.
+"""Checks that a log belongs to the database file beside it.
 
-SQLite replays a log over whatever file lies there (sqlite.org/howtocorrupt.html, 1.4): nothing in the one names the other. So
-each transaction leaves a mark in a row of its own, together with the mark before. A log fits a file that holds the mark before
-its first one, or, where a checkpoint has brought part of it into the file already, one of its own.
+SQLite replays a log over whatever file is there (sqlite.org/howtocorrupt.html, 1.4): neither names the other. So each
+transaction writes a mark to a separate row, with the previous mark. A log fits a file whose mark is the one before the log's
+first, or, where a checkpoint has brought part of the log into the file already, one of the log's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAGIC = {0x377F0682, 0x377F0683}
 _LEAF, _CELL = 0x0D, b"\x2f\x01\x03\x00\x65"  # 47 bytes, row 1, three bytes of header: a null, and a text of 44
 _MARK = re.compile(_CELL + rb"pastel-log:([0-9a-f]{16}):([0-9a-f]{16})")
 _MARK_BYTES = len(_CELL) + 44
-BUSY_SECONDS = 10.0  # a backup tool may hold the file for a moment; our own process has one writer
+BUSY_SECONDS = 10.0  # a backup tool may lock the file for a moment; our own process has one writer
 _TRIES = 5  # at reading file and log in one state, while somebody writes them
 
 
@@ -42,27 +42,27 @@ class _Frame:
 
 
 def log_of(path: Path) -> Path:
-    """Where SQLite keeps the log of `path`."""
+    """Returns the path of the log that SQLite keeps for `path`."""
     return path.with_name(f"{path.name}-wal")
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """The file, and all that SQLite may lay beside it: what belongs together."""
+    """Returns the file and all that SQLite may put beside it, which belong together."""
     return path, *(path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-shm", "-journal"))
 
 
 def advance(connection: sqlite3.Connection) -> None:
-    """Leave the next mark. The last thing of a transaction that changed something."""
+    """Writes the next mark, as the last statement of a transaction that changed something."""
     connection.execute(ADVANCE)
 
 
 def has_marks(connection: sqlite3.Connection) -> bool:
-    """Whether the schema has them."""
+    """Returns whether the schema has marks."""
     return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (TABLE,)).fetchone() is not None
 
 
 def begin_anew(connection: sqlite3.Connection) -> None:
-    """Leave a mark that no log knows: the pages of this file lie elsewhere than in the one that it was made of."""
+    """Writes a mark that no log knows: the pages of this file are in other places than in its source."""
     connection.execute(BEGIN_ANEW)
 
 
@@ -77,17 +77,17 @@ def check_log(path: Path) -> None:
 
 
 def has_log(path: Path) -> bool:
-    """Whether there is anything in the log that SQLite would replay."""
+    """Returns whether the log has anything that SQLite would replay."""
     return any(frame.ends_transaction for frame in _frames(log_of(path)))
 
 
 @contextmanager
 def unfolded(path: Path) -> Generator[None]:
-    """Until the end of the context, closing a connection does not fold the log into the file: what is damaged stays so."""
+    """Within the context, closing a connection does not fold the log into the file, so damage is kept as it is."""
     if not has_log(path):
         yield
         return
-    # SQLite folds the log when the last connection goes. One that can only read, and has read, cannot.
+    # SQLite folds the log when the last connection goes. A read-only one that has read cannot.
     with closing(connect_with_log(path)) as reader:
         with suppress(sqlite3.Error, UnicodeDecodeError):
             reader.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
@@ -95,17 +95,17 @@ def unfolded(path: Path) -> Generator[None]:
 
 
 def connect_alone(path: Path) -> sqlite3.Connection:
-    """Open the file for reading as if there were no log, and without making a file beside it."""
+    """Opens the file for reading as if there were no log, without making a file beside it."""
     return _connect(path, "mode=ro&immutable=1")
 
 
 def connect_with_log(path: Path) -> sqlite3.Connection:
-    """Open the file with its log for reading. May make a `-shm` beside it, and folds nothing."""
+    """Opens the file with its log for reading. May make a `-shm` beside it, and folds nothing."""
     return _connect(path, "mode=ro")
 
 
 def is_sound_alone(path: Path) -> bool:
-    """Whether the file is sound without its log."""
+    """Returns whether the file is sound without its log."""
     with suppress(sqlite3.Error, UnicodeDecodeError), closing(connect_alone(path)) as connection:
         return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
     return False
@@ -137,7 +137,7 @@ def _beginning(log: Path) -> bytes:
 
 
 def _mark_of(path: Path) -> str | None:
-    """The mark in the file itself; NO_MARK in a file that has none yet, None where that cannot be read."""
+    """Returns the mark in the file itself; NO_MARK where it has none yet, None where it cannot be read."""
     try:
         with closing(connect_alone(path)) as connection:
             row = connection.execute("SELECT mark FROM log_mark").fetchone()
@@ -149,7 +149,7 @@ def _mark_of(path: Path) -> str | None:
 
 
 def _marks(log: Path) -> list[tuple[str, str]] | None:
-    """Each mark of the log's whole transactions, with the one before it; None where there is nothing to replay."""
+    """Returns each mark of the log's whole transactions, with the previous one; None where there is nothing to replay."""
     marks: list[tuple[str, str]] = []
     waiting: list[tuple[str, str]] = []
     has_any = False
@@ -172,7 +172,7 @@ def _mark_in(page: bytes) -> tuple[str, str] | None:
 
 
 def _frames(log: Path) -> Iterator[_Frame]:
-    """Those that are of the log's present round. Checksums are SQLite's to look at: it replays less than this, never more."""
+    """Yields the frames of the log's present round. SQLite checks checksums: it replays less than this, never more."""
     try:
         file = log.open("rb")
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Everything that the database holds of one member, a page at a time."""
+"""Reads everything that the database has of one member, a page at a time."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ SELECT requested_at, id AS place FROM erasures WHERE user_id = :user_id AND id >
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """How one table is gone through: rows of the member whose `place` is above :after, and what a page of them says."""
+    """A walk through one table: the member's rows with `place` above :after, and the conversion of a page of them."""
 
     sql: str
     page: Callable[[sqlite3.Connection, int, Sequence[sqlite3.Row]], MemberData]
 
 
 def head(connection: sqlite3.Connection, user_id: int) -> MemberData:
-    """What there is one of, and the few files that are being read. Runs inside a transaction, as the pages do."""
+    """Returns the single rows, and the few intakes. Runs inside a transaction, as the pages do."""
     member = connection.execute(MEMBER, (user_id,)).fetchone()
     defaults = connection.execute(DEFAULTS, (user_id,)).fetchone()
     return MemberData(
@@ -67,7 +67,7 @@ def head(connection: sqlite3.Connection, user_id: int) -> MemberData:
 
 
 def page(connection: sqlite3.Connection, walk: Walk, user_id: int, *, after: int) -> tuple[MemberData, int | None]:
-    """The next rows of a walk, and the place to go on after; None at its end."""
+    """Returns the next rows of a walk, and the place to continue after; None at its end."""
     rows = connection.execute(walk.sql, {"user_id": user_id, "after": after, "limit": PAGE}).fetchall()
     return walk.page(connection, user_id, rows), rows[-1]["place"] if len(rows) == PAGE else None
 
@@ -111,7 +111,7 @@ WALKS = (
     Walk(REPORTS, _reports),
     Walk(ERASURES, _deletions),
 )
-"""Every table that holds rows of members, in the order of an export."""
+"""Every table with rows of members, in the order of an export."""
 
 
 def _posting(row: sqlite3.Row) -> LedgerEntry:

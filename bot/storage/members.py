@@ -1,4 +1,4 @@
-"""The members and servers that rows refer to. Runs inside transactions."""
+"""Stores the members and servers that rows refer to. Runs inside transactions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ SAW_GUILD = "INSERT INTO guilds (id, first_seen_at) VALUES (?, ?) ON CONFLICT DO
 
 
 def remember_user(connection: sqlite3.Connection, user_id: int, *, now: datetime) -> None:
-    """Make sure that there is a row for the member."""
+    """Makes sure that there is a row for the member."""
     connection.execute(SAW_USER, (user_id, to_micros(now)))
 
 
 def remember_guild(connection: sqlite3.Connection, guild_id: int, *, now: datetime) -> None:
-    """Make sure that there is a row for the server."""
+    """Makes sure that there is a row for the server."""
     connection.execute(SAW_GUILD, (guild_id, to_micros(now)))

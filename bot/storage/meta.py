@@ -1,4 +1,4 @@
-"""Small facts by name, in SQLite."""
+"""Stores small facts by name in SQLite."""
 
 from __future__ import annotations
 

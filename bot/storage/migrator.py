@@ -17,9 +17,9 @@ from bot.storage.disk_space import free_bytes, mebibytes
 from bot.storage.private_files import make_private_file
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
-ROOM = 3.5  # times the file: the copy, a table that is built anew, the log of that, and as much as it may grow
+ROOM = 3.5  # times the file: the copy, a rebuilt table, its log, and as much as it may grow
 COPIED_AT_ONCE = 2500  # pages; 10 MB
-OPERATIONS = 100_000  # of SQLite's machine between two looks at the clock; some 10 ms
+OPERATIONS = 100_000  # instructions of SQLite's machine between two looks at the clock; some 10 ms
 TOLD_EVERY = 5.0  # seconds
 APPLICATION_ID = 0x50617374  # as 0001_initial.sql sets it
 
@@ -30,14 +30,14 @@ _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Migration:
-    """One step; `version` is the schema's number after it, from 1 without gaps."""
+    """One migration step; `version` is the schema's number after it, from 1 without gaps."""
 
     version: int
     sql: str
 
 
 def load_migrations(folder: Path = MIGRATIONS_FOLDER) -> tuple[Migration, ...]:
-    """Read `NNNN_name.sql` in order. Raises ValueError on a strange name or a gap: a fault of the program, not of its use."""
+    """Reads `NNNN_name.sql` in order. Raises ValueError on a strange name or a gap: a fault of the program, not of its use."""
     migrations: list[Migration] = []
     for version, file in enumerate(sorted(folder.glob("*.sql")), start=1):
         match = _FILE_NAME.fullmatch(file.name)
@@ -54,10 +54,10 @@ def migrate(
     *,
     free: Callable[[Path], int] = free_bytes,
 ) -> None:
-    """Run what is pending, each step in one transaction; an old file is copied beside itself first.
+    """Runs the pending steps, each in one transaction; an old file is copied beside itself first.
 
     Runs on the connection's thread. Raises DatabaseError for a file of another program or of a newer Pastel, and FolderError
-    where the disk has not the room, with nothing changed.
+    where the disk lacks the room, with nothing changed.
     """
     version = schema_version(connection, path, newest=migrations[-1].version)
     pending = [migration for migration in migrations if migration.version > version]
@@ -82,7 +82,7 @@ def migrate(
 
 
 def schema_version(connection: sqlite3.Connection, path: Path, *, newest: int) -> int:
-    """The file's version, 0 when it is empty. Raises DatabaseError for a file of another program or of a newer Pastel."""
+    """Returns the file's version, 0 when empty. Raises DatabaseError for a file of another program or a newer Pastel."""
     application_id: int = connection.execute("PRAGMA application_id").fetchone()[0]
     objects: int = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0]
     if objects and application_id != APPLICATION_ID:
@@ -97,7 +97,7 @@ def schema_version(connection: sqlite3.Connection, path: Path, *, newest: int) -
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the database to `target`, whole or not at all. Runs on the connection's thread."""
+    """Copies the database to `target`, whole or not at all. Runs on the connection's thread."""
     partial = target.with_name(f"{target.name}.partial")
     try:
         partial.unlink(missing_ok=True)
@@ -123,7 +123,7 @@ def _check_room(path: Path, version: int, newest: int, free: Callable[[Path], in
 
 @contextmanager
 def _telling(connection: sqlite3.Connection, what: str) -> Generator[None]:
-    """Say now and then that a long step still goes on."""
+    """Logs now and then that a long step is still running."""
     connection.set_progress_handler(_Told(what).goes_on, OPERATIONS)
     try:
         yield
@@ -132,7 +132,7 @@ def _telling(connection: sqlite3.Connection, what: str) -> Generator[None]:
 
 
 class _Told:
-    """A line every few seconds. Both methods are called by SQLite, which goes on when they return nothing."""
+    """Logs a line every few seconds. SQLite calls both methods, and continues when they return nothing."""
 
     def __init__(self, what: str) -> None:
         self._what = what

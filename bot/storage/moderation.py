@@ -1,4 +1,4 @@
-"""Blocks, members' recent jobs, and which job a message shows, in SQLite."""
+"""Stores blocks, and finds members' recent jobs and the job that a message shows, in SQLite."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDER BY id DESC
 LIMIT :limit
 """
 
-# One that has run out was lifted by nobody, at its end.
+# A block that ran out ended then, lifted by nobody.
 CLOSE = """--sql
 UPDATE blocks SET
     lifted_by = IIF(ends_at <= :now, NULL, :by),
@@ -45,7 +45,7 @@ LIMIT :limit
 """
 
 
-# A message's id says which it is; server and channel only have to fit. A job whose card is forgotten has none.
+# The message's id identifies the job; server and channel only have to fit. A job whose card is forgotten has no message.
 SHOWN_IN = """--sql
 SELECT * FROM jobs
 WHERE message_id = :message_id AND guild_id = :guild_id AND (:channel_id IS NULL OR channel_id = :channel_id)
@@ -109,7 +109,7 @@ class SqliteModeration:
 
 
 def find_block(connection: sqlite3.Connection, guild_id: int, user_id: int, *, now: datetime) -> Block | None:
-    """The block that holds now; inside somebody's transaction, it holds until that ends."""
+    """Returns the member's active block, if any; inside a transaction, the answer is valid until that ends."""
     values = {"guild_id": guild_id, "user_id": user_id, "now": to_micros(now)}
     row = connection.execute(FIND, values).fetchone()
     return None if row is None else block_from_row(row)

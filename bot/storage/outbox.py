@@ -1,4 +1,4 @@
-"""The outbox in SQLite. A closed entry stays, so that a job can never be announced twice."""
+"""Stores the outbox in SQLite. A closed entry stays, so that a job can never be announced twice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bot.storage import ledger
 from bot.storage.database import Database
 from bot.storage.rows import entry_from_row, from_micros, to_micros
 
-# Nothing is sent for a job that perhaps nobody was shown: first it is found out (bot.storage.first_answers).
+# Nothing is sent for a job that perhaps nobody was shown: that is found out first (bot.storage.first_answers).
 DUE = """--sql
 SELECT outbox.* FROM outbox JOIN jobs ON jobs.id = job_id
 WHERE closed_at IS NULL AND (next_attempt_at <= :now OR waits_since > :now) AND shown_at IS NOT NULL
@@ -49,7 +49,7 @@ WIPE_TOKEN = "UPDATE jobs SET token = NULL, token_expires_at = NULL WHERE id = ?
 
 
 class SqliteOutbox:
-    """Implements ports.Outbox. What concerns a closed entry changes nothing."""
+    """Implements ports.Outbox. Calls about a closed entry change nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -84,7 +84,7 @@ class SqliteOutbox:
         await self._database.transaction(lambda connection: give_up(connection, job_id, fault, now=now))
 
     async def start_post(self, job_id: JobId, *, now: datetime) -> OutboxEntry:
-        """Raises NotFoundError when the entry is closed: nothing must be posted any more."""
+        """Record a tried post; raises NotFoundError when the entry is closed: nothing must be posted any more."""
         values = {"job_id": job_id, "now": to_micros(now)}
         rows = await self._database.transaction(lambda connection: connection.execute(START_POST, values).fetchall())
         if not rows:
@@ -93,7 +93,7 @@ class SqliteOutbox:
 
 
 def close_as_delivered(connection: sqlite3.Connection, job_id: JobId, *, now: datetime) -> bool:
-    """Close the entry, because the card is shown; False where it was closed. Runs inside a transaction."""
+    """Closes the entry, because the card is shown; returns False where it was closed. Runs inside a transaction."""
     closed = _close(connection, job_id, "delivered", None, now)
     if closed:
         _conclude(connection, job_id, JobStatus.DELIVERED)
@@ -101,7 +101,7 @@ def close_as_delivered(connection: sqlite3.Connection, job_id: JobId, *, now: da
 
 
 def give_up(connection: sqlite3.Connection, job_id: JobId, fault: DeliveryFault | None, *, now: datetime) -> None:
-    """Close the entry: nothing more is sent. Runs inside a transaction."""
+    """Closes the entry: nothing more is sent. Runs inside a transaction."""
     closed = _close(connection, job_id, "given_up", fault, now)
     if closed and _conclude(connection, job_id, JobStatus.UNDELIVERABLE):
         ledger.refund(connection, job_id, now=now)
@@ -113,6 +113,6 @@ def _close(connection: sqlite3.Connection, job_id: JobId, outcome: str, fault: D
 
 
 def _conclude(connection: sqlite3.Connection, job_id: JobId, status: JobStatus) -> bool:
-    """Whether the job had pictures to show; a failed or cancelled one stays what it is."""
+    """Sets the status of a SUCCEEDED job; returns False for a failed or cancelled one, which keeps its status."""
     connection.execute(WIPE_TOKEN, (job_id,))
     return connection.execute(CONCLUDE, {"job_id": job_id, "status": status}).rowcount == 1

@@ -1,4 +1,4 @@
-"""Which servers' queues stand still, in SQLite."""
+"""Stores which servers' queues are paused, in SQLite."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAITING_MEMBERS = "SELECT DISTINCT user_id FROM jobs WHERE guild_id = ? AND stat
 class SqlitePauses:
     """Implements services.server_queue.PauseRepository.
 
-    Turns are dealt anew with every change, to the members whom it concerns.
+    Every change reassigns the turns of the members whom it concerns.
     """
 
     def __init__(self, database: Database) -> None:

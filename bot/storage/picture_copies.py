@@ -1,4 +1,4 @@
-"""The picture files that belong to a copy of the database, beside that copy."""
+"""Copies the picture files that belong to a copy of the database, beside that copy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIMIT :limit
 
 @dataclass(slots=True)
 class Copied:
-    """Files that a copy of the database knows: written anew, there without that, and nowhere to be found."""
+    """Counts of the files that a copy of the database knows: written, shared (without writing), and missing."""
 
     written: int = 0
     shared: int = 0
@@ -43,20 +43,20 @@ class Copied:
 
 
 def folder_of(file: Path) -> Path:
-    """Where the pictures of the backup `file` are."""
+    """Returns the folder of the pictures of the backup `file`."""
     return file.with_name(f"{file.name}{SUFFIX}")
 
 
 def earlier_folders(file: Path) -> tuple[Path, ...]:
-    """The pictures of other backups beside `file`, newest first."""
+    """Returns the picture folders of other backups beside `file`, newest first."""
     folders = [folder for folder in file.parent.glob(f"*{SUFFIX}") if folder.is_dir() and folder != folder_of(file)]
     return tuple(sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True))
 
 
 def copy_pictures(database: Path, source: Path, target: Path, *, earlier: Sequence[Path] = ()) -> Copied:
-    """Bring every file that `database` knows from the folder `source` to `target`.
+    """Copies every file that `database` knows from the folder `source` to `target`.
 
-    One that is in an `earlier` folder of the same disk is shared with it (a hard link) and takes no room; files never change
+    A file in an `earlier` folder of the same disk is shared with it (a hard link) and takes no room; files never change
     under their names. Raises FolderError where `target` cannot be written, DatabaseError where `database` cannot be read.
     """
     copied, folders = Copied(), set[Path]()
@@ -82,7 +82,7 @@ def copy_pictures(database: Path, source: Path, target: Path, *, earlier: Sequen
 
 
 def _keys(database: Path) -> Iterator[str]:
-    """A page at a time. Whatever somebody wrote into a backup, only names of the image store come out."""
+    """Yields keys, read a page at a time. Whatever a backup contains, only names of the image store are yielded."""
     try:
         with closing(connect_backup(database)) as connection:
             after = ""
@@ -94,7 +94,7 @@ def _keys(database: Path) -> Iterator[str]:
 
 
 def _share(key: str, place: Path, source: Path, earlier: Sequence[Path]) -> bool:
-    """Whether an earlier folder has the file whole, and on a disk that can give it a second name."""
+    """Links the file from an earlier folder; returns False where none has it whole, on a disk that can link it."""
     for folder in earlier:
         with suppress(OSError):
             if (folder / key).stat().st_size == (source / key).stat().st_size:
@@ -104,7 +104,7 @@ def _share(key: str, place: Path, source: Path, earlier: Sequence[Path]) -> bool
 
 
 def _copy(file: Path, place: Path) -> bool:
-    """Whole or not at all; False where there is no such file, which may have been deleted just now."""
+    """Copies a file whole or not at all; returns False where it is missing, perhaps deleted just now."""
     partial = place.with_name(f"{place.name}.partial")
     try:
         with file.open("rb") as reading:

@@ -1,4 +1,4 @@
-"""Members' preferences in SQLite."""
+"""Stores members' preferences in SQLite."""
 
 from __future__ import annotations
 

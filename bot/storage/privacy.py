@@ -1,4 +1,4 @@
-"""What is stored of one member, and its erasure, in SQLite."""
+"""Counts what is stored of one member, and erases it, in SQLite."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bot.storage.reports import close_about_jobs, forget_reasons
 from bot.storage.retention import content_of, forget
 from bot.storage.rows import from_micros, to_micros
 
-# Of each in one transaction, so that it holds the writer for some 5 ms, and a commit.
+# Rows of each kind in one transaction, so that it blocks the writer for some 5 ms, and a commit.
 CONTENT_PORTION, REASONS_PORTION, CARDS_PORTION = 10, 50, 50
 
 HOLDINGS = """--sql
@@ -28,7 +28,7 @@ SELECT
     EXISTS (SELECT 1 FROM preferences WHERE user_id = :user_id) AS has_defaults
 """
 
-# What an erasure would remove. A wish for nothing is not written down, however often somebody presses.
+# What an erasure would remove. A request to erase nothing is not stored, however often somebody presses.
 ANYTHING = """--sql
 SELECT
     EXISTS (SELECT 1 FROM jobs WHERE user_id = :user_id AND words_removed_at IS NULL)
@@ -38,7 +38,7 @@ SELECT
     OR EXISTS (SELECT 1 FROM intakes WHERE user_id = :user_id)
 """
 
-# A wish repeated before it was fulfilled takes in what came meanwhile; whoever works on it notices (ERASED).
+# A repeated request that is still unfulfilled includes what came meanwhile; the running erasure notices (ERASED).
 ASK = """--sql
 INSERT INTO erasures (user_id, requested_at, up_to)
 VALUES (:user_id, :now, (SELECT IFNULL(MAX(seq), 0) FROM jobs WHERE user_id = :user_id))
@@ -49,7 +49,7 @@ TRACES = "UPDATE erasures SET leaves_traces = 1 WHERE id = :id AND leaves_traces
 FORGET_INTAKES = "DELETE FROM intakes WHERE user_id = :user_id"
 FORGET_DEFAULTS = "DELETE FROM preferences WHERE user_id = :user_id"
 
-# What Discord may just be shown. The member's among the open entries, and not the other way round.
+# Jobs that may be on their way to Discord. The query starts from the open entries, not from the member's jobs.
 BEING_SHOWN = """--sql
 SELECT job_id FROM outbox CROSS JOIN jobs ON id = job_id WHERE outbox.closed_at IS NULL AND user_id = ? LIMIT 500
 """
@@ -57,7 +57,7 @@ SELECT job_id FROM outbox CROSS JOIN jobs ON id = job_id WHERE outbox.closed_at 
 OPEN = "SELECT DISTINCT user_id FROM erasures WHERE closed_at IS NULL ORDER BY user_id LIMIT 50"
 TO_DO = "SELECT * FROM erasures WHERE user_id = ? AND erased_at IS NULL"
 
-# A deletion under a picture that was cut off, or an age that a server sets, may come between: whatever is left goes.
+# An interrupted deletion of a picture, or an age that a server sets, may come between: whatever is left is removed.
 TO_REMOVE = """--sql
 SELECT id FROM jobs
 WHERE user_id = :user_id AND words_removed_at IS NULL AND seq <= :up_to AND finished_at IS NOT NULL
@@ -78,7 +78,7 @@ ORDER BY seq DESC
 LIMIT :limit
 """
 
-# Messages that moderators were shown, about the member's pictures or with the member's words, and that still show them.
+# Messages for moderators that still show the member's pictures or words.
 REPORTS = """--sql
 SELECT id FROM reports
 WHERE message_id IS NOT NULL AND shown_version < version AND (
@@ -208,7 +208,7 @@ class SqlitePrivacy:
 
 
 def _begin(connection: sqlite3.Connection, values: dict[str, int]) -> Erasure:
-    """Defaults and open intakes go at once, since what comes after the wish stays; the rest goes in portions."""
+    """Removes defaults and open intakes at once, since what comes after the request stays; the rest goes in portions."""
     erasure = _erasure(connection.execute(ASK, values).fetchall()[0])
     forgotten = [connection.execute(sql, values).rowcount for sql in (FORGET_INTAKES, FORGET_DEFAULTS)]
     if any(forgotten):

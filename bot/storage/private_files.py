@@ -1,4 +1,4 @@
-"""Files and folders that only their owner reads and writes, whatever the umask is and whichever library fills them."""
+"""Makes files and folders that only their owner can read and write, whatever the umask and the library that fills them."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from bot.errors import FolderError
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
-OTHERS = 0o077  # a mask: what group and others may do
+OTHERS = 0o077  # a mask: the rights of group and others
 
 log = logging.getLogger(__name__)
 
 
 def check_searchable(folder: Path) -> None:
-    """Raises FolderError where this user may not look into DATA_DIR `folder`, or whether it is there at all."""
+    """Raises FolderError where this user may not look into DATA_DIR `folder`, or see whether it exists."""
     try:
-        os.stat(f"{folder}/.")  # pathlib would leave out the dot, which takes the right to search the folder itself
+        os.stat(f"{folder}/.")  # pathlib would leave out the dot, which requires the right to search the folder itself
     except PermissionError as error:
         raise FolderError(
             f"DATA_DIR {folder} may not be looked into by this user ({error.strerror}). "
             "Change the owner or the rights of it and of the folders above it, or set another folder."
         ) from None
-    except OSError:  # it is not there yet, or is no folder: whoever makes or opens it says so
+    except OSError:  # it is missing, or is no folder: the code that makes or opens it reports that
         return
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make `folder`, and what is missing above it. Raises OSError."""
+    """Makes `folder` and its missing parents. Raises OSError."""
     for place in reversed([place for place in (folder, *folder.parents) if not place.exists()]):
         place.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
 def make_private_file(path: Path) -> None:
-    """Make an empty file where there is none, for a library to fill. Raises OSError."""
+    """Makes an empty file where there is none, for a library to fill. Raises OSError."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
 
 
 def keep_private(state: Path) -> None:
-    """Take from everybody else what an earlier version, a copy or a restore let them read; says where that is impossible.
+    """Takes away the rights of others that an earlier version, a copy or a restore left; logs where that is impossible.
 
-    Below a folder that nobody may enter, modes do not matter; database and lock are tightened all the same, since backup
-    tools copy them with their modes.
+    Modes do not matter below a folder that nobody else may enter; database and lock are tightened anyway, since backup tools
+    copy them with their modes.
     """
     for path in (state.resolve(), *sorted(state.glob("pastel.*")), state / "images"):
         try:
@@ -56,7 +56,7 @@ def keep_private(state: Path) -> None:
 
 
 def _tighten(path: Path) -> None:
-    """A folder that everybody shares (sticky, as /tmp) and one of somebody else's stay as they are. Raises OSError."""
+    """Tightens the mode, but not of a shared folder (sticky, as /tmp) or of another user's. Raises OSError."""
     found = path.stat()
     if not found.st_mode & OTHERS:
         return

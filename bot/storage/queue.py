@@ -1,4 +1,4 @@
-"""The queue in SQL: who is next, who holds a lease, and what was left behind. Runs inside transactions."""
+"""The queue in SQL: claims the next job, extends leases, and recovers orphans. Runs inside transactions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WHERE seq = :seq
 RETURNING *
 """
 
-# Of those who wait, in order of turns; by an index each, whatever waits besides.
+# Waiting jobs in order of turns; each query uses an index, however many jobs wait.
 CANDIDATES = """--sql
 SELECT jobs.seq, jobs.request
 FROM jobs INDEXED BY {index}
@@ -45,7 +45,7 @@ WITHOUT_LORAS = {
     for place, sql in PLACES.items()
 }
 
-# Those who ran when the process died go first, as they did before, and one by one.
+# Jobs that ran when the process died go first, as they did before, and one by one.
 SUSPECTS = CANDIDATES.format(index="jobs_suspect", which="jobs.suspect = 1", place="TRUE")
 
 SUSPECT_RUNS = "SELECT 1 FROM jobs WHERE status = 'running' AND suspect = 1 LIMIT 1"
@@ -92,7 +92,7 @@ SELECT id, work, (finish_tag, seq) < (:finish_tag, :seq) AS is_ahead FROM jobs W
 """
 
 BACKLOG = "SELECT (SELECT COUNT(*) FROM jobs WHERE status = 'running') + (SELECT COUNT(*) FROM queue_line)"
-LONGEST_LEASE = timedelta(minutes=5)  # ten times what a worker takes one for
+LONGEST_LEASE = timedelta(minutes=5)  # ten times the lease that a worker takes
 
 INTAKES = "SELECT COUNT(*) FROM intakes"  # files that are being read; a few a member
 
@@ -105,7 +105,7 @@ def claim(
     batch: int,
     unfetched: Collection[str] = (),
 ) -> Job | None:
-    """Take the next job whose styles are here; a suspect only while nothing else runs, and nothing else beside one."""
+    """Claims the next job whose styles are on disk; a suspect only while nothing runs, and nothing beside a suspect."""
     if connection.execute(SUSPECT_RUNS).fetchone():
         return None
     values = {"batch": batch, "unfetched": json.dumps(list(unfetched))}
@@ -131,8 +131,8 @@ class _Waiting:
 def _next(
     connection: sqlite3.Connection, place: str, values: Mapping[str, object], unfetched: Collection[str]
 ) -> _Waiting | None:
-    """The first of those who wait whose LoRAs are here and have room. Whom the room leaves waiting is passed by jobs without
-    LoRAs only, so that their turn comes when those that are drawn have ended; whose files are not here is passed by all.
+    """Returns the first waiting job whose LoRAs are on disk and have room. A job that lacks room is overtaken only by jobs
+    without LoRAs, so that its turn comes when the running ones have ended; a job that lacks files is overtaken by all.
     """
     first = next(_fetched(connection.execute(LINES[place], values), unfetched), None)
     if first is None or not first.loras:
@@ -144,7 +144,7 @@ def _next(
 
 
 def _fetched(rows: Iterable[sqlite3.Row], unfetched: Collection[str]) -> Iterator[_Waiting]:
-    """Those whose LoRAs are here; SQL has looked at the first of each job already."""
+    """Yields those whose LoRAs are on disk; SQL has checked the first LoRA of each job already."""
     for row in rows:
         loras = _loras(row["request"])
         if not any(lora.name in unfetched for lora in loras):
@@ -156,22 +156,22 @@ def _loras(request: str) -> frozenset[StyleChoice]:
 
 
 def extend_lease(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, lease_until: datetime) -> bool:
-    """Whether the attempt still holds the job."""
+    """Extends the lease; returns False when the attempt no longer has the job."""
     values = {"id": job_id, "attempt": attempt, "lease_until": to_micros(lease_until)}
     return connection.execute(EXTEND_LEASE, values).rowcount == 1
 
 
 def put_back(connection: sqlite3.Connection, job_id: JobId, attempt: int, *, aborted: bool) -> bool:
-    """Whether the attempt still held the job."""
+    """Puts the job back on the queue; returns False when the attempt no longer had it."""
     return connection.execute(PUT_BACK, {"id": job_id, "attempt": attempt, "aborted": int(aborted)}).rowcount == 1
 
 
 def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool, sentence: Message = INTERRUPTED) -> Recovery:
-    """Put orphans back on the queue; fail with `sentence` whose last try this was.
+    """Puts orphans back on the queue, or fails, with `sentence`, those whose last try this was.
 
-    A lease that lasts longer than any is one of a clock that was set back since: it has run out.
-    Whom a dead process left is a suspect from now on. Where it left several, nobody knows which of them killed it, so it counts
-    as a try of none: each of them is drawn alone next.
+    A lease longer than any that is given was taken before the clock was set back: it has run out.
+    Jobs that a dead process left are suspects from now on. Where it left several, it is unknown which of them killed it, so it
+    counts as a try of none: each of them runs alone next.
     """
     values = {"now": to_micros(now), "longest": to_micros(now + LONGEST_LEASE), "expired_only": expired_only}
     orphans = connection.execute(ORPHANS, values).fetchall()
@@ -191,7 +191,7 @@ def recover(connection: sqlite3.Connection, *, now: datetime, expired_only: bool
 
 
 def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
-    """What ends before a job that waits or runs, in order of turns."""
+    """Returns what ends before a job that waits or runs, in order of turns."""
     place = connection.execute(PLACE, (job_id,)).fetchone()
     if place is None:
         return None
@@ -209,7 +209,7 @@ def ahead(connection: sqlite3.Connection, job_id: JobId) -> Ahead | None:
 
 
 def backlog(connection: sqlite3.Connection) -> int:
-    """How many jobs run or will be claimed, or come of files that are being read."""
+    """Returns how many jobs run or will be claimed, or come from files that are being read."""
     jobs: int = connection.execute(BACKLOG).fetchone()[0]
     intakes: int = connection.execute(INTAKES).fetchone()[0]
     return jobs + intakes

@@ -1,4 +1,4 @@
-"""Members' reports in SQLite."""
+"""Stores members' reports in SQLite."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OUTDATED = """--sql
 SELECT id FROM reports WHERE message_id IS NOT NULL AND shown_version < version AND id > :after ORDER BY id LIMIT :limit
 """
 
-# One a member; a message shows the first few, and how many more there are.
+# One complaint a member; a message shows the first few, and how many more there are.
 COMPLAINTS = "SELECT * FROM complaints WHERE report_id = ? ORDER BY reported_at, reporter_id LIMIT 1000"
 FILED_BEFORE = """--sql
 SELECT report_id FROM complaints JOIN reports ON id = report_id
@@ -31,7 +31,7 @@ WHERE reporter_id = :reporter_id AND job_id = :job_id
 ORDER BY report_id DESC
 LIMIT 1
 """
-# Those of the future are of a clock that was set back since: they would count for years.
+# Future times come from a clock that was set back since: they would count for years.
 FILED_SINCE = """--sql
 SELECT COUNT(*) FROM complaints WHERE reporter_id = :reporter_id AND reported_at > :since AND reported_at <= :now
 """
@@ -46,7 +46,7 @@ UPDATE reports SET channel_id = :channel_id, message_id = :message_id, shown_ver
 WHERE id = :id
 """
 
-# All that a message shows counts the version up, in the transaction that changes it.
+# Every change of what a message shows counts the version up, in the same transaction.
 COMPLAINED = "UPDATE reports SET version = version + 1 WHERE id = ?"
 BLOCKED = """--sql
 UPDATE reports SET blocked_by = :by, blocked_at = :at, version = version + 1 WHERE id = :id AND blocked_at IS NULL
@@ -57,7 +57,7 @@ WHERE id = :id AND closed_at IS NULL
 """
 JOBS_CHANGED = "UPDATE reports SET version = version + 1 WHERE job_id IN (SELECT value FROM json_each(?))"
 
-# Only what was deleted: whoever asks for it may do so before the job has ended, which changes nothing.
+# Only deleted jobs: a deletion that was asked for before the job has ended changes nothing.
 CLOSE_ABOUT_JOB = """--sql
 UPDATE reports SET outcome = 'removed', closed_by = :by, closed_at = :at, version = version + 1
 WHERE closed_at IS NULL AND job_id = (SELECT id FROM jobs WHERE id = :job_id AND deleted_at IS NOT NULL)
@@ -124,19 +124,19 @@ class SqliteReports:
 
 
 def close_about_job(connection: sqlite3.Connection, job_id: JobId, step: Step) -> None:
-    """Close the open report about a job that was deleted."""
+    """Closes the open report about a deleted job."""
     connection.execute(CLOSE_ABOUT_JOB, {"job_id": job_id, "by": step.by, "at": to_micros(step.at)})
 
 
 def close_about_jobs(connection: sqlite3.Connection, job_ids: Sequence[JobId], step: Step) -> None:
-    """Close the open reports about jobs that their member, who takes the step, had deleted."""
+    """Closes the open reports about jobs that their member, who takes the step, had deleted."""
     connection.execute(CLOSE_ABOUT_JOBS, {"job_ids": json.dumps(list(job_ids)), "by": step.by, "at": to_micros(step.at)})
 
 
 def forget_reasons(connection: sqlite3.Connection, reporter_id: int, *, limit: int) -> bool:
-    """Forget what a member told moderators, of some reports; that they complained stays with the server.
+    """Forgets a member's reasons in some reports; that they complained stays with the server.
 
-    False when nothing was left.
+    Returns False when nothing was left.
     """
     found = connection.execute(WITH_REASONS, {"reporter_id": reporter_id, "limit": limit}).fetchall()
     values = {"reporter_id": reporter_id, "report_ids": json.dumps([row["report_id"] for row in found])}
@@ -146,7 +146,7 @@ def forget_reasons(connection: sqlite3.Connection, reporter_id: int, *, limit: i
 
 
 def jobs_changed(connection: sqlite3.Connection, job_ids: Sequence[JobId]) -> None:
-    """Something of the jobs went that messages of reports may show."""
+    """Counts up the version of reports whose messages may show something of the jobs that was removed."""
     connection.execute(JOBS_CHANGED, (json.dumps(list(job_ids)),))
 
 

@@ -1,4 +1,4 @@
-"""Every repository over one database. A new table adds its line here, and nothing else has to learn of it."""
+"""Makes every repository over one database. A new one adds its line here, and nothing else needs to know it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.storage.traces import SqliteTraces
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repositories:
-    """The repositories by name; each implements the protocol that stands beside the service which uses it."""
+    """The repositories by name; each implements the protocol beside the service which uses it."""
 
     jobs: SqliteJobs
     intakes: SqliteIntakes

@@ -1,8 +1,8 @@
-"""Putting a backup in the place of the database: all of it or nothing, whenever the process is killed.
+"""Puts a backup in the place of the database: all of it or nothing, whenever the process is killed.
 
-The copy is written beside the database under a name of its own. It is decided by a rename, once the copy is whole and on the
-disk; from then on whoever opens the database finishes it: moves the old files aside, which belong together, and gives the copy
-their name.
+The copy is written beside the database under another name. A rename commits the restore, once the copy is whole and on the
+disk; from then on, whichever process opens the database finishes it: moves the old files, which belong together, aside and
+gives the copy their name.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from bot.storage.backup import UNCHANGED, check_restorable, connect_backup, told
 from bot.storage.log_marks import files_of
 from bot.storage.vacuum import sync
 
-ASIDE = "before-restore-"  # a folder each, beside the database
+ASIDE = "before-restore-"  # one folder a restore, beside the database
 _DECIDED = re.compile(r"\.restore-(\d{8}-\d{6}(?:-\d+)?)")
 
 
 def put_in_place(file: Path, path: Path, bring_along: Callable[[], None], *, now: datetime) -> Path | None:
-    """Put a copy of the backup `file` in the place of the database at `path`, which nobody has open.
+    """Puts a copy of the backup `file` in the place of the database at `path`, which nobody has open.
 
-    `bring_along` is called when the copy is whole, and before it is decided. Returns where the old files are, None where there
-    were none. Raises FolderError and DatabaseError; nothing is changed then.
+    `bring_along` is called when the copy is whole, before the commit. Returns the folder of the old files, None without
+    any. Raises FolderError and DatabaseError; nothing is changed then.
     """
     if any(old.exists() and file.exists() and old.samefile(file) for old in files_of(path)):
         raise FolderError(f"{file} is the database itself. Give a backup. {UNCHANGED}")
     check_restorable(file)
-    _complete(path)  # what was cut off before
+    _complete(path)  # what an interrupted restore left
     decided = _free_name(path, now)
     partial = decided.with_name(f"{decided.name}.partial")
     try:
@@ -50,9 +50,9 @@ def put_in_place(file: Path, path: Path, bring_along: Callable[[], None], *, now
 
 
 def complete(path: Path) -> Path | None:
-    """Finish what was decided, and remove what was not. Returns the folder of the old files; None where nothing was moved.
+    """Finishes a committed restore, removes others. Returns the folder of the old files; None where nothing was moved.
 
-    Raises OSError; it may be called again then, and goes on.
+    Raises OSError; another call then continues.
     """
     aside: Path | None = None
     for file in sorted(path.parent.glob(f"{path.name}.restore-*")):
@@ -78,17 +78,17 @@ def _complete(path: Path) -> Path | None:
 
 
 def is_decided(path: Path) -> bool:
-    """Whether a restore was cut off: the next start of the bot finishes it."""
+    """Returns whether a committed restore was interrupted; the next start of the bot finishes it."""
     return any(_DECIDED.fullmatch(file.name.removeprefix(path.name)) for file in path.parent.glob(f"{path.name}.restore-*"))
 
 
 def moved_aside(path: Path) -> tuple[Path, ...]:
-    """The databases that restores moved aside, oldest first."""
+    """Returns the databases that restores moved aside, oldest first."""
     return tuple(sorted(folder / path.name for folder in path.parent.glob(f"{ASIDE}*") if (folder / path.name).is_file()))
 
 
 def _move_aside(path: Path, folder: Path) -> Path | None:
-    """In any order: nobody opens any of them before all have gone."""
+    """Moves the old files, in any order (nobody opens any before all are moved); returns their folder or None."""
     old = [file for file in reversed(files_of(path)) if file.exists()]
     if old:
         folder.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ def _move_aside(path: Path, folder: Path) -> Path | None:
 
 
 def _free_name(path: Path, now: datetime) -> Path:
-    """The copy's, which holds that of the folder aside."""
+    """Returns a free name for the copy, which contains the name of the folder for the old files."""
     time, number = f"{now:%Y%m%d-%H%M%S}", 1
     while (path.parent / f"{ASIDE}{time}").exists():
         number += 1

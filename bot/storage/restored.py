@@ -1,7 +1,7 @@
-"""What a backup that was put back means: it does not know what happened after it was made.
+"""Settles a backup that was put back: it does not know what happened after it was made.
 
-So nothing in it is drawn or posted again: what waited ends CANCELLED, and cards are edited at most. What members and moderators
-wanted gone since then is taken from the databases that restores moved aside, and goes again.
+So nothing in it is drawn or posted again: waiting jobs end CANCELLED, and cards are edited at most. What members and moderators
+removed since then is read from the databases that restores moved aside, and removed again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ UPDATE jobs SET
 WHERE id = :id
 """
 
-# The wish takes in what the member had asked for by then, and whoever is not known here has nothing here.
+# The erasure includes what the member had asked for by then; a member who is unknown here has nothing here.
 WISH = """--sql
 INSERT INTO erasures (user_id, requested_at, up_to, leaves_traces)
 SELECT :user_id, :requested_at, covered.up_to, 1
@@ -94,7 +94,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What was done about a backup that was put back. `unread`: what of the databases moved aside could not be read."""
+    """The result of `settle`. `unread`: the parts of the databases moved aside that could not be read."""
 
     cancelled: int
     erasures: int
@@ -104,7 +104,7 @@ class Settled:
 
     @property
     def sentence(self) -> str:
-        """For whoever hosts the bot."""
+        """Returns the result as a sentence for the operator."""
         told = (
             f"Jobs that waited in the backup, cancelled at no cost: {self.cancelled}. Done again of what came after it: "
             f"erasures {self.erasures}, blocks {self.blocks}, removals {self.removed}."
@@ -115,7 +115,7 @@ class Settled:
 
 
 async def restored_at(database: Database) -> datetime | None:
-    """When a backup was last put back here."""
+    """Returns when a backup was last put back here; None: never."""
 
     def select(connection: sqlite3.Connection) -> datetime | None:
         row = connection.execute("SELECT value FROM meta WHERE name = ?", (RESTORED_AT,)).fetchone()
@@ -125,9 +125,9 @@ async def restored_at(database: Database) -> datetime | None:
 
 
 async def settle(database: Database, store: ImageStore, *, now: datetime) -> Settled | None:
-    """Make a database that was a backup one that may be served; None where it was none. Before anything else uses it.
+    """Makes a restored backup ready to serve, before anything else uses it; returns None for any other database.
 
-    What cuts it off is done again by the next start.
+    If it is interrupted, the next start repeats it.
     """
     if not await database.read(lambda connection: connection.execute(IS_COPY, (BACKUP_AT,)).fetchone() is not None):
         return None
@@ -174,7 +174,7 @@ async def _end_waiting(database: Database, now: datetime) -> int:
 
 
 async def _adopt_ends(database: Database, aside: Aside, now: datetime) -> None:
-    """What was shown after the backup was made is not shown otherwise; and where a card is, is known better there."""
+    """Adopts, from the databases moved aside, the ends of jobs shown after the backup, and the newer places of cards."""
     open_entries = iter(await database.walk(lambda connection: [row["job_id"] for row in connection.execute(OPEN_ENTRIES)]))
     while portion := list(islice(open_entries, PORTION)):
         places = await asyncio.to_thread(aside.places, portion)
@@ -230,7 +230,7 @@ async def _remove_again(database: Database, store: ImageStore, aside: Aside, now
 
 
 async def _remove(database: Database, store: ImageStore, gone: Mapping[JobId, Gone], *, words: bool, now: datetime) -> int:
-    """Files first: what is cut off after that is still known to the database, and done again."""
+    """Removes files first, then rows: an interrupted removal is still known to the database, and repeated."""
     sql = STILL_THERE.format(words=int(words))
     content = await database.walk(
         lambda connection: content_of(connection, connection.execute(sql, (json.dumps(list(gone)),)).fetchall())

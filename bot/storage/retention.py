@@ -1,4 +1,4 @@
-"""Removing pictures and words from the database, in portions: what to remove, and its traces. Files are the image store's."""
+"""Removes old pictures and words, and their traces, from the database, in portions. The image store removes files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bot.storage.reports import jobs_changed
 from bot.storage.restore import ASIDE
 from bot.storage.rows import from_micros, to_micros
 
-PORTION = 10  # jobs in one transaction, so that nobody waits long for the writer: 5 ms with the longest words, and a commit
-SERVERS = 200  # in one page
-LATEST = timedelta(days=1)  # after now; what ended later than that has a wrong time
+PORTION = 10  # jobs in one transaction, so that the writer is free soon: 5 ms with the longest words, and a commit
+SERVERS = 200  # keys in one page
+LATEST = timedelta(days=1)  # after now; jobs that ended later than that have a wrong time
 FAILED_ONCE = "The reason was deleted."
 
 TOLD_BY = "ages_told_by"
@@ -35,9 +35,9 @@ FROM guild_settings
 TIMES_AFTER = f"{TIMES} WHERE guild_id > :after ORDER BY guild_id LIMIT :limit"
 TIMES_OF = f"{TIMES} WHERE guild_id = ?"
 
-# A final card may still have to be shown, and cannot without what it shows. Nothing is older than Discord's id of the event
-# that asked for it, though our clock may have been years behind when the job ended; numbers below :timed are no such ids. What
-# ended after :latest ended under a clock that was ahead, and would be kept for years: the id alone tells its age.
+# A final card that is still to be shown needs its content. No job is older than Discord's id of the event that asked for it,
+# though our clock may have been years behind when the job ended; numbers below :timed are no such ids. A job that ended after
+# :latest ended under a clock that was ahead, and would be kept for years: the id alone tells its age.
 EXPIRED = """--sql
 SELECT id FROM jobs
 WHERE {where}finished_at < :before AND {mark} IS NULL
@@ -51,7 +51,7 @@ WHERE {where}finished_at > :latest AND {mark} IS NULL
 LIMIT :limit
 """
 
-IN_SERVER, ANYWHERE = "guild_id = :guild_id AND ", ""  # by an index each
+IN_SERVER, ANYWHERE = "guild_id = :guild_id AND ", ""  # one index for each query
 EXPIRED_PICTURES = EXPIRED.format(where=IN_SERVER, mark="pictures_removed_at")
 EXPIRED_WORDS = EXPIRED.format(where=IN_SERVER, mark="words_removed_at")
 OLDEST_PICTURES = EXPIRED.format(where=ANYWHERE, mark="pictures_removed_at")
@@ -59,7 +59,7 @@ OLDEST_WORDS = EXPIRED.format(where=ANYWHERE, mark="words_removed_at")
 
 PICTURES = "SELECT key FROM images WHERE job_id IN (SELECT value FROM json_each(:ids))"
 
-# A file that several jobs started from goes with the last of them; a picture that an upscale started from, with its own job.
+# A file that several jobs started from is removed with the last of them; an upscale's source picture, with its own job.
 UPLOADS = """--sql
 WITH
     chosen AS (SELECT value AS id FROM json_each(:ids)),
@@ -131,12 +131,12 @@ class SqliteRetention:
         await self._database.transaction(lambda connection: connection.execute(SET, (TOLD_BY, str(to_micros(now)))).rowcount)
 
     async def remove_backups(self, *, before: datetime) -> int:
-        """Those that a migration made (bot.storage.migrator), and what a restore moved aside."""
+        """Remove the copies that migrations made (bot.storage.migrator) and the databases that restores moved aside."""
         return await asyncio.to_thread(_remove_backups, self._database.path, before)
 
 
 def forget(connection: sqlite3.Connection, job_ids: Sequence[JobId], *, words: bool, now: datetime) -> None:
-    """Remove the rows of pictures and, with `words`, all that the jobs asked for. Runs inside transactions."""
+    """Removes the rows of pictures and, with `words`, all that the jobs asked for. Runs inside transactions."""
     values = {"ids": _ids(job_ids), "now": to_micros(now)}
     connection.execute(REMOVE_PICTURES, values)
     connection.execute(MARK_PICTURES, values)
@@ -160,7 +160,7 @@ def _times(row: sqlite3.Row) -> KeepingTimes:
 
 
 def content_of(connection: sqlite3.Connection, jobs: Iterable[sqlite3.Row]) -> Content:
-    """The jobs, and the files of theirs that nobody else needs. Runs inside transactions."""
+    """Returns the jobs and those of their files that no other job needs. Runs inside transactions."""
     job_ids: tuple[JobId, ...] = tuple(row["id"] for row in jobs)
     values = {"ids": _ids(job_ids)}
     rows = [*connection.execute(PICTURES, values), *connection.execute(UPLOADS, values)]
@@ -179,6 +179,6 @@ def _remove_backups(path: Path, before: datetime) -> int:
     for folder in folders:
         for file in files_of(folder / path.name):
             file.unlink(missing_ok=True)
-        if not any(folder.iterdir()):  # else somebody keeps something of their own there
+        if not any(folder.iterdir()):  # otherwise somebody keeps other files there
             folder.rmdir()
     return len(old) + len(folders)

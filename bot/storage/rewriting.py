@@ -1,4 +1,4 @@
-"""The rewrite of a file in use, from its connections' side: who copies, who waits, and for how long."""
+"""Rewrites a database file in use: decides which connections copy, which wait, and for how long."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bot.storage.copying import FEW, MOST_CHANGES, ROUNDS, TOO_BUSY, Copy, OldFi
 Mark = Callable[[sqlite3.Connection], None]
 
 MOST_AT_THE_END = 1000  # rows that changed while the connections were being closed; 20 ms
-INTERRUPT_SECONDS = 0.05  # between two calls of interrupt(), which does nothing before the statement has begun
+INTERRUPT_SECONDS = 0.05  # seconds between two calls of interrupt(), which does nothing before the statement has begun
 INTERRUPTED = "Writing the database anew was interrupted. It is tried again."
-MOST_OLD_FILES = 30  # descriptors, one a day
+MOST_OLD_FILES = 30  # files whose descriptors stay open; one a day
 
 log = logging.getLogger(__name__)
 
 
 class Rewriter:
-    """Writes the file anew, once at a time. Everybody goes on reading and writing but for the last few milliseconds."""
+    """Rewrites the file, once at a time. Others read and write meanwhile, except in the last few milliseconds."""
 
     def __init__(self, path: Path, writer: ThreadedConnection, readers: Sequence[ThreadedConnection]) -> None:
         self._path = path
@@ -39,10 +39,10 @@ class Rewriter:
         self._old_files: list[OldFile] = []
 
     async def run(self, mark: Mark) -> float:
-        """Returns for how many seconds the writer was held. `mark` changes the copy, last of all, in a transaction.
+        """Return how many seconds the writer was blocked. `mark` changes the copy, last of all, in a transaction.
 
         Raises FolderError when another program has the file open, or everything changes too fast, or it was interrupted; and
-        sqlite3.Error. The file stays as it was then.
+        sqlite3.Error. The file is unchanged then.
         """
         self._stopping = False
         with ThreadPoolExecutor(1, "database-rewriter") as pool:
@@ -64,12 +64,12 @@ class Rewriter:
         return held
 
     def close(self) -> None:
-        """Let go of the files that were replaced, once the database is closed."""
+        """Release the replaced files, once the database is closed."""
         while self._old_files:
             self._old_files.pop().close()
 
     async def interrupt(self, running: asyncio.Task[float]) -> None:
-        """Make `run` end soon, and wait for it. What is being put in its place comes to its end."""
+        """Make `run` end soon, and wait for it. A swap that has begun is completed."""
         self._stopping = True
         while not running.done():
             if self._source is not None:
@@ -103,7 +103,7 @@ class Rewriter:
             return await self._writer.run(lambda raw: self._finish(raw, copy, mark))
 
     def _finish(self, raw: sqlite3.Connection, copy: Copy, mark: Mark) -> float:
-        """Runs on the writer's thread, which does nothing else meanwhile."""
+        """Completes the copy and swaps the files on the writer's thread; returns the seconds that it was blocked."""
         began = monotonic()
         old = OldFile(self._path)
         try:
@@ -123,7 +123,7 @@ class Rewriter:
 
     @asynccontextmanager
     async def _parked(self) -> AsyncGenerator[None]:
-        """Readers closed: first whoever may be busy for longest, so that the others wait for nobody but the writer."""
+        """Closes the readers: the one that may be busy for longest first, so that the others wait only for the writer."""
         go_on = threading.Event()
         parked: list[asyncio.Task[None]] = []
         try:

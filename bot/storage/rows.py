@@ -1,4 +1,4 @@
-"""Rows of the database as values of the domain, and back."""
+"""Converts rows of the database to values of the domain, and back."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def to_micros(time: datetime) -> int: ...
 @overload
 def to_micros(time: datetime | None) -> int | None: ...
 def to_micros(time: datetime | None) -> int | None:
-    """Microseconds since 1970, exactly. Raises TypeError for a time without a zone."""
+    """Returns exact microseconds since 1970. Raises TypeError for a time without a zone."""
     return None if time is None else (time - _EPOCH) // _MICROSECOND
 
 
 def from_micros(micros: int) -> datetime:
-    """The time that `to_micros` was given, in UTC."""
+    """Returns the time that `to_micros` was given, in UTC."""
     return _EPOCH + micros * _MICROSECOND
 
 
 def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
-    """The columns of a job about to be inserted."""
+    """Returns the columns of a job about to be inserted."""
     parent, reply, place = new.parent, new.reply, new.origin.place
     return {
         "id": job_id,
@@ -67,7 +67,7 @@ def new_job_row(new: NewJob, job_id: JobId, now: datetime) -> dict[str, Any]:
 
 
 def job_from_row(row: sqlite3.Row) -> Job:
-    """A job out of all columns of `jobs`."""
+    """Returns the job of a row with all columns of `jobs`."""
     return Job(
         id=row["id"],
         status=JobStatus(row["status"]),
@@ -96,24 +96,24 @@ def job_from_row(row: sqlite3.Row) -> Job:
 
 
 def failure_row(failure: Message) -> dict[str, str]:
-    """The columns that say why a job failed."""
+    """Returns the columns that say why a job failed."""
     return {"failure": failure.template, "failure_args": to_json(failure)}
 
 
 def language_from(stored: str | None) -> Language | None:
-    """The language; None for English, and for one that another version spoke."""
+    """Returns the language; None for English and for one that only another version speaks."""
     return Language(stored) if stored in set(Language) else None
 
 
 def _place(row: sqlite3.Row) -> Place | None:
-    """Where it was asked for; None where that was not kept, or was forgotten."""
+    """Returns where the job was asked for; None where that was not stored, or was forgotten."""
     if row["age_restricted"] is None or not row["channel_id"]:
         return None
     return Place(channel_id=row["channel_id"], parent_id=row["parent_channel_id"], age_restricted=bool(row["age_restricted"]))
 
 
 def image_row(job_id: JobId, image: StoredImage) -> dict[str, Any]:
-    """The columns of a picture."""
+    """Returns the columns of a picture."""
     return {
         "job_id": job_id,
         "image_index": image.index,
@@ -128,7 +128,7 @@ def image_row(job_id: JobId, image: StoredImage) -> dict[str, Any]:
 
 
 def image_from_row(row: sqlite3.Row) -> StoredImage:
-    """A picture out of all columns of `images`."""
+    """Returns the picture of a row with all columns of `images`."""
     return StoredImage(
         index=row["image_index"],
         key=row["key"],
@@ -142,7 +142,7 @@ def image_from_row(row: sqlite3.Row) -> StoredImage:
 
 
 def drawn_from_row(row: sqlite3.Row) -> DrawnJob:
-    """How long a job took, out of its times, pictures and work."""
+    """Returns how long a job took, from its times, pictures and work."""
     return DrawnJob(
         id=row["id"],
         started_at=from_micros(row["started_at"]),
@@ -153,7 +153,7 @@ def drawn_from_row(row: sqlite3.Row) -> DrawnJob:
 
 
 def entry_from_row(row: sqlite3.Row) -> OutboxEntry:
-    """An entry out of all columns of `outbox`."""
+    """Returns the entry of a row with all columns of `outbox`."""
     return OutboxEntry(
         job_id=row["job_id"],
         created_at=from_micros(row["created_at"]),

@@ -1,4 +1,4 @@
-"""What a database that a restore moved aside says of the time after the backup. It may be damaged: whatever can be read, is."""
+"""Reads, from a database that a restore moved aside, what happened after the backup. It may be damaged: reads what it can."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a job's card is, and how its delivery ended (None: it had not)."""
+    """The place of a job's card, and how its delivery ended (None: it had not)."""
 
     job_id: JobId
     shown_at: int | None
@@ -65,7 +65,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Reads the file at `path`. All block, and none raises: what cannot be read is empty, and its name stands in `unread`."""
+    """Reads the file at `path`. All methods block, none raises: what cannot be read is empty, and its name is in `unread`."""
 
     path: Path
     unread: list[str] = field(default_factory=list[str])
@@ -77,18 +77,18 @@ class Aside:
         return self._read("blocks", lambda connection: [dict(row) for row in connection.execute(BLOCKS)]) or []
 
     def reports(self) -> list[Row]:
-        """Those that moderators were shown, and where."""
+        """Return the reports that moderators were shown, and where."""
         return self._read("reports", lambda connection: [dict(row) for row in connection.execute(REPORTS)]) or []
 
     def gone(self) -> Iterator[list[Gone]]:
-        """A page at a time."""
+        """Yield the jobs that lost pictures or words, a page at a time."""
         page = self._gone_after(-1)
         while page:
             yield page
             page = self._gone_after(page[-1].seq)
 
     def places(self, job_ids: Sequence[JobId]) -> list[Place]:
-        """Of those of the jobs that it knows."""
+        """Return the places of those of the jobs that the file knows."""
         ids = json.dumps(list(job_ids))
         rows = self._read("cards", lambda connection: connection.execute(PLACES, (ids,)).fetchall())
         return [Place(job_id=row["id"], **{name: row[name] for name in row.keys() if name != "id"}) for row in rows or []]  # noqa: SIM118
@@ -107,7 +107,7 @@ class Aside:
             return None
 
     def _connect(self) -> sqlite3.Connection:
-        """With its log, unless that is the log of another file."""
+        """Returns a connection with the file's log, unless that is the log of another file."""
         try:
             check_log(self.path)
         except DatabaseError:

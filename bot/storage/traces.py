@@ -1,4 +1,4 @@
-"""What erasures leave between the rows of the database file, and the rewrite that ends it, in SQLite."""
+"""Tracks the traces that erasures leave in the database file, and rewrites the file to end them, in SQLite."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.storage.disk_space import free_bytes, mebibytes
 from bot.storage.meta import SET
 from bot.storage.rows import from_micros, to_micros
 
-ROOM = 2.2  # times the file: the new one, what is written meanwhile, and room for everybody else's pictures
+ROOM = 2.2  # times the file: the new one, what is written meanwhile, and room for new pictures
 REWRITTEN_AT = "rewritten_at"
 
 OLDEST = "SELECT erased_at FROM erasures WHERE leaves_traces = 1 AND erased_at IS NOT NULL ORDER BY erased_at LIMIT 1"
@@ -55,7 +55,7 @@ class SqliteTraces:
         try:
             return await self._database.rewrite(mark)
         except BaseException:
-            await self._database.fold_log()  # what a full disk kept from being folded would fill it for good
+            await self._database.fold_log()  # a log that could not be folded on a full disk would keep it full
             raise
 
     def _check_room(self) -> None:

@@ -1,4 +1,4 @@
-"""Writing a database as a new file, without gaps, beside whoever reads and writes it."""
+"""Writes a database as a new file, without gaps, while others read and write it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
-PACE_BYTES = 4 * 1024 * 1024  # of the copy that are written before they are synced
-OPERATIONS = 2000  # of SQLite's machine between two looks at that; some 100 rows
+PACE_BYTES = 4 * 1024 * 1024  # bytes of the copy that are written between two syncs
+OPERATIONS = 2000  # instructions of SQLite's machine between two looks at that; some 100 rows
 
 
 def vacuum_into(source: sqlite3.Connection, target: Path) -> None:
-    """Write what `source` reads to `target`, which must not exist; it is on the disk then, and its user's alone.
+    """Writes what `source` reads to `target`, which must not exist; it is then synced, and private to its user.
 
-    The source is read as it stands when this begins, and is not held up. Raises sqlite3.Error and OSError; a part may be left.
+    The source is read in its state at the start, and is not blocked. Raises sqlite3.Error and OSError; a part may be left.
     """
     target.touch(0o600, exist_ok=False)
     descriptor = os.open(target, os.O_RDONLY)
@@ -30,7 +30,7 @@ def vacuum_into(source: sqlite3.Connection, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return when a file's bytes, or a folder's names, are on the disk."""
+    """Returns when a file's bytes, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -40,16 +40,16 @@ def sync(path: Path) -> None:
 
 @dataclass
 class _Pace:
-    """How much of the copy is on the disk."""
+    """Tracks how much of the copy is on the disk."""
 
     descriptor: int
     synced_bytes: int = 0
 
 
 def _pace(pace: _Pace) -> int:
-    """Give the copy to the disk bit by bit, and rest as long as that took: commits of others wait for the same disk.
+    """Syncs the copy bit by bit and pauses as long as each sync took: other commits wait for the same disk.
 
-    A GiB at once kept them waiting for more than a second. SQLite goes on when this returns 0.
+    A GiB at once delayed them by more than a second. SQLite continues when this returns 0.
     """
     size = os.fstat(pace.descriptor).st_size
     if size - pace.synced_bytes >= PACE_BYTES:

@@ -116,6 +116,6 @@ class Bench:
         raise AssertionError(f"still busy after {most} turns")
 
 
-def open_tiny_studio(models: TinyModels, curve: BatchCurve | None = NEARLY_FREE) -> ModelSession:
+def open_tiny_session(models: TinyModels, curve: BatchCurve | None = NEARLY_FREE) -> ModelSession:
     profile = tiny_profile(ModelSource(repo=MODEL_REPO))
     return open_session(profile, EngineSettings(batch=4, curve=curve), device="cpu", cache_dir=models.cache_dir)

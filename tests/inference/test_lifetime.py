@@ -15,7 +15,7 @@ from bot.errors import GenerationError, ModelError
 from bot.inference.generator import DiffusersGenerator
 from bot.inference.session import ModelSession
 from tests.inference.conftest import Reports, draw, make_generator, make_request, pixels
-from tests.inference.engines import open_tiny_studio
+from tests.inference.engines import open_tiny_session
 from tests.tiny_sdxl import TinyModels, tiny_catalog, tiny_profile
 
 
@@ -46,7 +46,7 @@ async def test_a_studio_that_somebody_made_is_used_in_place_of_weights_and_made_
 
     def make() -> ModelSession:
         makers.append(threading.current_thread().name)
-        return open_tiny_studio(models)
+        return open_tiny_session(models)
 
     nowhere = tiny_profile(ModelSource(repo="nobody/nothing"))
     generator = DiffusersGenerator(nowhere, tiny_catalog(nowhere), device="cpu", make_session=make)

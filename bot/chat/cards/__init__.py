@@ -1,1 +1,1 @@
-"""A job's card."""
+"""Renders and parses a job's card."""

@@ -1,4 +1,4 @@
-"""The rows of buttons under a card."""
+"""Builds the rows of buttons under a card."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _LOOKS = {
 
 
 def row(job_id: JobId, *actions: Action) -> Row:
-    """One row with a button for each action."""
+    """Returns one row with a button for each action."""
     return discord.ui.ActionRow(*(button(job_id, action) for action in actions))
 
 
 def picture_rows(job_id: JobId, images: int) -> list[Row]:
-    """What can be made of one picture: a row of subtle, one of strong and one of upscale, a button a picture; a single picture
+    """Returns the buttons for each picture: a row of subtle, one of strong and one of upscale variations; a single picture
     needs one row.
     """
     if images == 1:
@@ -47,7 +47,7 @@ def picture_rows(job_id: JobId, images: int) -> list[Row]:
 
 
 def button(job_id: JobId, action: Action, image: int | None = None, label: str | None = None) -> discord.ui.Button[Any]:
-    """A plain button: the registered dynamic item answers it by its custom id. `image` counts from 1."""
+    """Returns a plain button: the registered dynamic item answers it by its custom id. `image` counts from 1."""
     name, emoji, style = _LOOKS[action]
     return discord.ui.Button(
         label=(label or (_(name) if image is None else _("{action} {number}", action=_(name), number=image)))[:BUTTON_LENGTH],

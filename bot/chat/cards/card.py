@@ -1,4 +1,4 @@
-"""A job's card as a message of Discord's: layout and files. Pure; nothing here talks to Discord.
+"""Renders a job's card as a message of Discord's: layout and files. Pure; nothing here talks to Discord.
 
 Discord's limits: 40 components with all that is nested, 4,000 characters of text, 10 files.
 """
@@ -45,15 +45,15 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedCard:
-    """What an edit or a post sends. Files are read once, so render again for another try."""
+    """The content of an edit or a post. Files are read once, so render again for another try."""
 
     view: ui.LayoutView
     files: list[discord.File]
 
 
 def render(card: JobCard) -> RenderedCard:
-    """Lay the card out in its own language, whoever asks for it. The view counts as stopped, so that discord.py sends it
-    without keeping it in memory.
+    """Lays the card out in its own language, whoever asks for it. The view is marked as stopped, so that discord.py sends
+    it without keeping it in memory.
     """
     with speaking(language_of_card(card.job)):
         files = list(_files(card))
@@ -64,7 +64,7 @@ def render(card: JobCard) -> RenderedCard:
 
 
 def language_of_card(job: Job) -> Language:
-    """Returns what everybody reads about the job in, decided when it was taken in; English for jobs of before that."""
+    """Returns the language of the job's public messages, decided on acceptance; English for older jobs."""
     return job.language or Language.ENGLISH
 
 
@@ -89,7 +89,7 @@ def _body(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
 
 
 def _again(card: JobCard) -> tuple[Action, ...]:
-    """Of an upscale they would draw other pictures, and who misses it wants it tried again, from the original's card."""
+    """Returns Reroll and Remix; none for an upscale: they would draw other pictures. It is retried from the original's card."""
     return () if card.job.request.is_upscale else (Action.REROLL, Action.REMIX)
 
 
@@ -114,7 +114,7 @@ def _gallery(card: JobCard, files: list[discord.File]) -> Iterator[Item]:
 
 
 def _files(card: JobCard) -> Iterator[discord.File]:
-    """`attachment://` finds plain names only, and each name once."""
+    """Yields the files, named plainly and uniquely, as `attachment://` finds only such names."""
     taken: set[str] = set()
     for number, file in enumerate(card.files[:MAX_IMAGES], start=1):
         name = file.name if _PLAIN_NAME.fullmatch(file.name) and file.name not in taken else f"picture-{number}.png"

@@ -1,4 +1,4 @@
-"""Which job a message of ours is the card of."""
+"""Finds the job whose card a message of ours is."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ACTIONS = frozenset(action.value for action in Action)
 
 
 def job_on(message: discord.Message, own_id: int | None) -> JobId | None:
-    """The job whose buttons stand on the message; None unless the bot `own_id` wrote it and they name one job.
+    """Returns the job of the message's buttons; None unless the bot `own_id` wrote it and they name one job.
 
-    Whoever asks may still have no business with that job.
+    The asking member may still have no right to that job.
     """
     if own_id is None or message.author.id != own_id:
         return None
@@ -26,7 +26,7 @@ def job_on(message: discord.Message, own_id: int | None) -> JobId | None:
 
 
 def custom_ids(components: object) -> Iterator[str]:
-    """Of all components, nested ones too."""
+    """Yields the custom ids of all components, nested ones too."""
     for component in cast("list[Any]", components):
         custom_id = getattr(component, "custom_id", None)
         if isinstance(custom_id, str):

@@ -1,27 +1,27 @@
-"""Members' words inside Discord's Markdown: shown letter for letter, pinging nobody, linking nowhere."""
+"""Escapes members' words for Discord's Markdown: shown letter for letter, pinging nobody, linking nowhere."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Every sign that begins something in Discord's Markdown: emphasis, code, spoilers, quotes, headings, lists, masked links,
+# Every sign that begins a construct in Discord's Markdown: emphasis, code, spoilers, quotes, headings, lists, masked links,
 # mentions, custom emoji, timestamps, and `:` for the links that clients find by themselves.
 _SIGNS = frozenset("\\*_~`|>#-+[]()<!:/.")
-_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, but nothing is seen
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, but invisible
 _PARTING = frozenset({"Cc", "Zl", "Zp"})  # control characters and line ends, by category
 _ODD = _PARTING | {"Cf", "Cs", "Mn", "Me"}
-_MAX_MARKS = 3  # combining marks on one letter; more is drawn over the neighbouring lines
+_MAX_MARKS = 3  # combining marks on one letter; more would cover the neighbouring lines
 _BREAK = "\u200b"  # zero width; ends a mention before it starts
 
 
 def visible(text: str) -> str:
-    """`text` on one line without characters that cannot be seen or that turn its direction.
+    """Returns `text` on one line, without invisible characters and those that change its direction.
 
     A right-to-left override shows another prompt than the one drawn, and zero-width characters hide words in it.
     """
     categories = {char: unicodedata.category(char) for char in set(text)}
     if _ODD.isdisjoint(categories.values()) and _BLANKS.isdisjoint(categories):
-        return " ".join(text.split())  # a picture's text may be long, and nearly all are like that
+        return " ".join(text.split())  # fast path: a picture's text may be long, and nearly all are plain
     kept: list[str] = []
     marks = 0
     for char in text:
@@ -35,7 +35,7 @@ def visible(text: str) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters, the last of them "…" where something was cut, at a word's end if one is near."""
+    """Returns at most `limit` characters, ending in "…" where something was cut, at a word's end if one is near."""
     if len(text) <= limit:
         return text
     cut = text[: limit - 1]
@@ -44,9 +44,9 @@ def shorten(text: str, limit: int) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` so that Discord shows it as it is: no formatting, no link, no mention.
+    """Returns `text` escaped so that Discord shows it literally: no formatting, no link, no mention.
 
-    Up to twice as long as `text`.
+    The result is up to twice as long as `text`.
     """
     return "".join(f"\\{char}" if char in _SIGNS else f"@{_BREAK}" if char == "@" else char for char in text)
 
@@ -67,6 +67,6 @@ def link(text: str, url: str) -> str:
 
 
 def code_block(text: str) -> str:
-    """`text` in a code block; backticks in a row are taken apart, since nothing can escape them there."""
+    """Returns `text` in a code block; backticks in a row are separated, since nothing can escape them there."""
     apart = text.replace("``", f"`{_BREAK}`")
     return f"```\n{apart}\n```"

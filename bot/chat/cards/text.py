@@ -1,4 +1,4 @@
-"""The lines of a card, in the language of the task. Members' words in them are escaped; everything else is ours."""
+"""Writes the lines of a card, in the language of the task. Members' words in them are escaped; everything else is ours."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.domain.links import message_link
 from bot.domain.progress import Phase, Progress
 from bot.messages import Message, counted, translatable
 
-TITLE_LENGTH = 240  # characters of the prompt; the whole of it is under Details
+TITLE_LENGTH = 240  # characters of the prompt; Details shows all of it
 NAME_LENGTH = 60  # characters of a model's or a style's title
 NOTE_LENGTH = 600
 BAR_CELLS = 20
@@ -30,17 +30,17 @@ _RELATIONS = {
 
 
 def title(job: Job) -> str:
-    """The prompt, as one bold line."""
+    """Returns the prompt as one bold line."""
     return f"**{words(job.request.prompt, TITLE_LENGTH)}**"
 
 
 def words(text: str, limit: int) -> str:
-    """Somebody's words, shortened and shown letter for letter."""
+    """Returns a member's words, shortened and shown letter for letter."""
     return escape(shorten(visible(text), limit)) or "…"
 
 
 def author(card: JobCard) -> str:
-    """Who asked, and what the pictures come from. A mention in a card pings nobody (AllowedMentions.none())."""
+    """Returns who asked, and the pictures' source. A mention in a card pings nobody (AllowedMentions.none())."""
     member = f"<@{card.job.origin.user_id}>"
     if card.job.parent is None:
         return small(_("by {member}", member=member))
@@ -52,7 +52,7 @@ def author(card: JobCard) -> str:
 
 
 def facts(card: JobCard) -> str:
-    """One quiet line: what it takes to draw the same again, how long it took, and what it cost."""
+    """Returns a small line: the parameters to draw the same again, how long it took, and what it cost."""
     request = card.job.request
     parts = [
         _("seed `{seed}`", seed=request.seed),
@@ -69,7 +69,7 @@ def facts(card: JobCard) -> str:
 
 
 def cost(job: Job) -> str:
-    """What the job cost, where it ended, else what it will; and its price beside that, where it is another."""
+    """Returns what the job cost or, before its end, will cost; and its price beside that, where it differs."""
     if job.paid == 0:
         return _("free")
     if job.paid is None or job.paid == job.price:
@@ -83,7 +83,7 @@ def credits_of(amount: int) -> Message:
 
 
 def credits_text(amount: int) -> str:
-    """Returns the same in the language of the task."""
+    """Returns the amount with its unit, in the language of the task."""
     return rendered(credits_of(amount))
 
 
@@ -93,21 +93,21 @@ def pictures_text(number: int) -> str:
 
 
 def cancelled(job: Job) -> str:
-    """What is left to say of a job that was cancelled."""
+    """Returns the sentence for a cancelled job."""
     if job.paid:
         return small(_("Cancelled · {price} for what was drawn already", price=cost(job)))
     return small(_("Cancelled · {price}", price=cost(job)))
 
 
 def queued(card: JobCard) -> str:
-    """The place in the queue, or what has to come first, and the styles and the price."""
+    """Returns the place in the queue, or what the job waits for, and the styles and the price."""
     transfer = card.progress.transfer if card.progress else None
     line = f"⏳ {place(card.job, card.position)}" if transfer is None else f"📥 {fetching(transfer)}"
     return f"{line}\n-# {' · '.join((*_styles(card), credits_text(card.job.price)))}"
 
 
 def fetching(transfer: Transfer) -> str:
-    """What comes from the hub, and how much of it is here."""
+    """Returns what is downloaded from the hub, and how much of it has arrived."""
     title, done = words(transfer.title, NAME_LENGTH), transfer.done // MEGABYTE
     if transfer.total is not None:
         total = math.ceil(transfer.total / MEGABYTE)
@@ -120,7 +120,7 @@ def fetching(transfer: Transfer) -> str:
 
 
 def place(job: Job, position: QueuePosition | None) -> str:
-    """Where a job stands and, once a speed is known, when it is ready, as a timestamp that counts by itself."""
+    """Returns a job's place and, once a speed is known, when it is ready, as a timestamp that Discord counts down."""
     if job.status is JobStatus.RUNNING:
         line = _("Drawing now")
     elif position is not None and position.is_paused:
@@ -133,20 +133,20 @@ def place(job: Job, position: QueuePosition | None) -> str:
 
 
 def running(progress: Progress | None, position: QueuePosition | None = None) -> str:
-    """A bar, what happens right now and, once a speed is known, when it is ready."""
+    """Returns a bar, the current phase and, once a speed is known, when the job is ready."""
     happening = _("Getting ready…") if progress is None else _phase(progress)
     return f"{bar(0.0 if progress is None else progress.fraction)}\n-# {happening}{_ready(position)}"
 
 
 def bar(fraction: float) -> str:
-    """`fraction` (0 to 1) as a bar with its percentage; never full before the end."""
+    """Returns `fraction` (0 to 1) as a bar with its percentage; never full before the end."""
     percent = max(0, min(100, int(fraction * 100)))
     filled = percent * BAR_CELLS // 100
     return f"`{'█' * filled}{'░' * (BAR_CELLS - filled)}` **{percent} %**"  # monospaced, so that it does not jump
 
 
 def seconds(value: float) -> str:
-    """A duration as members read it: 8.3 s, 42 s, 3 min 5 s."""
+    """Returns a duration as members read it: 8.3 s, 42 s, 3 min 5 s."""
     if value < 10:
         return _("{seconds:.1f} s", seconds=value)
     minutes, left = divmod(round(value), 60)
@@ -154,12 +154,12 @@ def seconds(value: float) -> str:
 
 
 def sentence(text: Message | str) -> str:
-    """One of our own sentences; a failure may quote a value, so it is cut but not escaped."""
+    """Returns one of our own sentences; a failure may quote a value, so it is cut but not escaped."""
     return shorten(rendered(text), NOTE_LENGTH)
 
 
 def _styles(card: JobCard) -> list[str]:
-    """Each with how strongly it shows; a style may come from the prompt, and whoever typed it sees what became of it."""
+    """Returns each style with its weight; a style may come from the prompt, so its author sees how it was understood."""
     chosen = zip(card.style_titles, card.job.request.styles, strict=False)
     return [f"{words(title, NAME_LENGTH)} × {style.weight:g}" for title, style in chosen]
 

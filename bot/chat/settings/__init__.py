@@ -1,1 +1,1 @@
-"""The settings panel."""
+"""Builds and reads the settings panel."""

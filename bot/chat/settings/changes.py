@@ -1,4 +1,4 @@
-"""What changed in a server's settings, as messages: after a change, the history, all settings, and the file."""
+"""Messages about a server's settings: after a change, the history, all settings, and the file."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ EXPORTED = translatable(
     "Channels and roles are stored by their ids, so leave those lines out for another server."
 )
 SEE_CHANGES = translatable("-# `/settings history` shows who changed what, `/settings reset` takes it back")
-MANY = 6  # items before and after; from here on, what came and went is easier to read
-MAX_LINES = 3_400  # characters; Discord takes 4,000 in one message, and the rest of it needs some
+MANY = 6  # items before and after; longer lists show what was added and removed
+MAX_LINES = 3_400  # characters; Discord takes 4,000 in one message, and its other parts need some
 ROOM_IN_LINE, ROOM_IN_HISTORY, ROOM_IN_LIST = 200, 100, 110
 
 
@@ -108,14 +108,14 @@ def _told(entry: TrailEntry) -> ui.TextDisplay[Any]:
 
 
 def _items(value: Any) -> list[Any] | None:
-    """What a list holds, or an object, by its names; None for anything else."""
+    """Returns the items of a list, or the names of an object; None for anything else."""
     if isinstance(value, dict):
         return list(cast("dict[str, Any]", value))
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
 def _without(value: Any, other: Any) -> Any:
-    """What stands in the one list or object and not so in the other."""
+    """Returns the part of one list or object that is missing or different in the other."""
     if isinstance(value, dict):
         given, old = cast("dict[str, Any]", value), cast("dict[str, Any]", other)
         return {key: item for key, item in given.items() if old.get(key) != item}

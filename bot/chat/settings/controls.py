@@ -1,4 +1,4 @@
-"""The selects of the settings panel: what they offer, and how what was chosen becomes a value as in JSON."""
+"""The selects of the settings panel: their options, and the conversion of choices to JSON values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.domain.profile import Style as ModelStyle
 from bot.errors import InvalidRequestError
 from bot.messages import translatable
 
-NONE = NO_STYLE  # in place of any value that is not set
+NONE = NO_STYLE  # instead of any value that is not set
 DRAWN_IN = (  # a category would allow nothing
     ChannelType.text,
     ChannelType.news,
@@ -44,7 +44,7 @@ Options = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What moderators can choose from. `known` are the channels and roles that still exist; a select can show no others."""
+    """The options for moderators. `known` are the channels and roles that still exist; a select can show no others."""
 
     styles: tuple[ModelStyle, ...]
     sizes: tuple[ImageSize, ...]
@@ -76,7 +76,7 @@ def select_for(name: str, custom_id: str, values: Values, offer: Offer) -> ui.It
 
 
 def chosen_edit(name: str, chosen: Sequence[str]) -> Edit:
-    """Returns what to do when these were chosen. Raises InvalidRequestError for what no select offers."""
+    """Returns the edit for these choices. Raises InvalidRequestError for choices that no select offers."""
     kind = SETTINGS[name].kind if name in SETTINGS else None
     match kind:
         case kinds.Channels() | kinds.Roles() | kinds.Styles():
@@ -90,7 +90,7 @@ def chosen_edit(name: str, chosen: Sequence[str]) -> Edit:
 
 
 def size_choices(sizes: Iterable[ImageSize]) -> list[tuple[str, int]]:
-    """Returns the amounts of pixels that sizes of the model have, and those sizes; the smallest first."""
+    """Returns the sizes of the model by their amount of pixels, the smallest first."""
     by_amount: dict[int, list[ImageSize]] = {}
     for size in sizes:
         by_amount.setdefault(size.width * size.height, []).append(size)
@@ -138,14 +138,14 @@ def _choices(setting: Setting, value: Any, offer: Offer) -> Options:
 
 
 def _style_options(offer: Offer, chosen: Collection[str]) -> Options:
-    """The chosen ones always, also those that fit another model or are no longer there."""
+    """Returns the styles as options; always the chosen ones, even if they fit another model or no longer exist."""
     fitting = {style.name: style.title for style in offer.styles}
     gone = {name: _("{style} (not for this model)", style=name) for name in sorted(chosen) if name not in fitting}
     return [*fitting.items(), *gone.items()]
 
 
 def _options(options: Options, chosen: Collection[str]) -> list[SelectOption]:
-    """At most as many as Discord takes, in their order, the chosen ones always among them."""
+    """Returns at most as many options as Discord takes, in their order, always with the chosen ones."""
     room = MAX_LISTED - sum(value in chosen for value, _label in options)
     first = [value for value, _label in options if value not in chosen][:room]
     kept = [(value, label) for value, label in options if value in chosen or value in first]

@@ -1,4 +1,4 @@
-"""The forms of the settings panel: numbers and texts, and roles with a number; how they look and how they are read."""
+"""Builds and reads the forms of the settings panel: numbers and texts, and roles with a number."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.messages import translatable
 
 NUMBER, ROLE, TEXT, MORE = "number", "role", "text", "more"
 FIELD_LENGTH = 4_000  # Discord's limit of a text input
-FILLED_LENGTH = 3_500  # so much is put into one, so that there is room to write
+FILLED_LENGTH = 3_500  # characters that are filled into one, so that there is room to write
 NUMBER_LENGTH = 9
 NO_FORM = translatable("I can't change that here. Open `/settings panel` again.")
 NO_NUMBER = translatable("Please enter a whole number, for example 20.")
@@ -35,7 +35,7 @@ def has_form(name: str) -> bool:
 
 
 def setting_form(press: SettingsPress, values: Values) -> ui.Modal:
-    """Returns a form filled with what holds now. Its custom id says all that is needed to read it, after a restart too.
+    """Returns a form filled with the current values. Its custom id is all that is needed to read it, after a restart too.
 
     Raises InvalidRequestError for a setting that is not changed with a form.
     """
@@ -49,7 +49,7 @@ def setting_form(press: SettingsPress, values: Values) -> ui.Modal:
 
 
 def submitted_edit(name: str, interaction: Interaction) -> Edit:
-    """Returns what to do with what was put into the form. Raises InvalidRequestError for what cannot be read."""
+    """Returns the edit that was submitted. Raises InvalidRequestError for input that cannot be read."""
     given = given_values(interaction)
     match SETTINGS[name].kind if name in SETTINGS else None:
         case Text():
@@ -113,7 +113,7 @@ def _text_field(label: str, custom_id: str, value: str, *, hint: str | None, len
 
 
 def _split(lines: Sequence[str]) -> list[str]:
-    """The lines in as many texts as fields are needed: two for the most and longest words that a server may block."""
+    """Returns the lines as one text for each field: two fields for the most and longest words that a server may block."""
     parts: list[str] = []
     for line in lines:
         if parts and len(parts[-1]) + 1 + len(line) <= FILLED_LENGTH:
@@ -124,7 +124,7 @@ def _split(lines: Sequence[str]) -> list[str]:
 
 
 def _number(text: str) -> int | None:
-    """None for an empty field; thousands may be set apart as people do."""
+    """Returns the number; None for an empty field. Thousands may be separated in the usual ways."""
     digits = "".join(text.split()).replace(",", "")
     if not digits:
         return None

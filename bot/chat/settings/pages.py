@@ -1,6 +1,6 @@
-"""The words of what settings are sorted into: the pages of the panel, and the groups of their commands.
+"""Texts of the groups of settings: the pages of the panel, and the groups of their commands.
 
-Templates, put into the reader's language where they are shown.
+These are templates, translated into the reader's language where they are shown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HEADING = translatable("## Server settings")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupText:
-    """A page of the panel: its heading, and in `summary` what stands on it."""
+    """A page of the panel: its heading, and a `summary` of its settings."""
 
     heading: str
     emoji: str

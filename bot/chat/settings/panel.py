@@ -1,4 +1,4 @@
-"""The settings panel: a page for each theme, its values, and what changes them. Pure; nothing here talks to Discord.
+"""Builds the settings panel: a page for each theme, with values and controls. Pure; nothing here talks to Discord.
 
 Discord's limits: 40 components with all that is nested, 4,000 characters of text.
 """
@@ -25,7 +25,7 @@ from bot.messages import translatable
 Item = ui.Item[Any]
 
 FIRST_ID = 1_000
-"""Each select has an id of its own, since clients remember by it what was chosen; left to Discord, pages would share them."""
+"""Each select has a unique id, since clients remember choices by it; with ids by Discord, pages would share them."""
 
 HINT = translatable("-# Changes apply right away. `/settings history` shows who changed what.")
 
@@ -78,7 +78,7 @@ def _setting(group: Group, name: str, values: Values, offer: Offer) -> Iterator[
 
 
 def _says_it(select: Item | None, value: Any) -> bool:
-    """Returns whether the select shows the value: its only choice, or by its placeholder that there is none."""
+    """Returns whether the select shows the value: as its only choice, or none by its placeholder."""
     return select is not None and (not value or (isinstance(select, ui.Select) and select.max_values == 1))
 
 

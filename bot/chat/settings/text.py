@@ -1,6 +1,6 @@
-"""The words of a server's settings: what each is called and does, how its value is said, and its commands; a row each.
+"""Texts of a server's settings, a row each: name, description, wording of values, and commands.
 
-Templates, put into the reader's language where they are shown.
+These are templates, translated into the reader's language where they are shown.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from bot.messages import Message, counted, message, translatable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingText:
-    """`unset` stands for a value that is empty or None, `empty` says what an empty field of the form means, if not that.
+    """The texts of one setting. `unset` names an empty value or None, `empty` an empty field of the form, if different.
 
-    `number` says a number with its unit, which is the `label` of the form's field. `choices` names the values of a list, by
-    themselves as texts. `commands` are what follows `/settings`, with a description: one that sets the value, or for lists
-    those that add to it, take from it and clear it; `option` is what they call the value.
+    `number` writes a number with its unit, which is the `label` of the form's field. `choices` maps a list's values, as texts,
+    to names. `commands` pairs the words after `/settings` with descriptions: one that sets the value, or for lists those
+    that add, remove and clear; `option` is their name for the value.
     """
 
     title: str

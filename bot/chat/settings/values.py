@@ -1,4 +1,4 @@
-"""A setting's value as people read it, by its kind; in the reader's language.
+"""Writes a setting's value for people, by its kind, in the reader's language.
 
 Values come as in JSON (see bot.domain.guild_settings.serialization), as the audit log keeps them. What moderators wrote is
 escaped.
@@ -26,7 +26,7 @@ STYLE_LENGTH, WORD_LENGTH = 60, 60
 
 
 def shown(name: str, value: Any, room: int = ROOM) -> str:
-    """Returns a setting's value in about `room` characters; of a setting that is no more, what was stored."""
+    """Returns a setting's value in about `room` characters; of a setting that no longer exists, the stored value."""
     if name not in SETTINGS:
         return words(json.dumps(value, ensure_ascii=False), room // 2)
     text = SETTING_TEXTS[name]
@@ -36,19 +36,19 @@ def shown(name: str, value: Any, room: int = ROOM) -> str:
 
 
 def title(name: str) -> str:
-    """Returns what people call the setting."""
+    """Returns the setting's name for people."""
     text = SETTING_TEXTS.get(name)
     return words(name, STYLE_LENGTH) if text is None else _(text.title)
 
 
 def unset(name: str) -> str:
-    """Returns what an empty value is called where it stands alone, as in a select."""
+    """Returns the name of an empty value on its own, as in a select."""
     called = rendered(SETTING_TEXTS[name].unset)
     return called[:1].upper() + called[1:]
 
 
 def in_words(sentence: Message) -> Message:
-    """Returns a refusal with the setting called as people call it; files of settings know it by its name."""
+    """Returns a refusal with the setting's name for people; files of settings use its key."""
     name = str(sentence.values.get("setting", "")).strip("`")
     if name not in SETTING_TEXTS:
         return sentence

@@ -1,1 +1,1 @@
-"""Private messages and forms."""
+"""Renders private messages and forms."""

@@ -1,4 +1,4 @@
-"""How sizes and qualities are called where members choose them."""
+"""Labels of sizes and qualities where members choose them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SIZES: Final = {
 
 
 def size_name(size: ImageSize) -> Message | str:
-    """Returns the size's name as a word of its own; one that only this host's model has, as they wrote it."""
+    """Returns the size's name as a separate word; one that only the operator's model has is unchanged."""
     known = _SIZES.get(size.name.casefold())
     return message(known) if known else size.name.capitalize()
 
@@ -31,7 +31,7 @@ def size_text(size: ImageSize) -> Message:
 
 
 def size_label(size: ImageSize) -> str:
-    """Returns the same in the language of the task."""
+    """Returns the name and pixels in the language of the task."""
     return rendered(size_text(size))
 
 

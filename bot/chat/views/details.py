@@ -1,4 +1,4 @@
-"""All parameters of a job, to copy."""
+"""Shows all parameters of a job, to copy."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ NAME_LENGTH = 100  # characters of a model's or a style's title
 READ_LESS_EXACTLY = translatable(
     "I read styles more exactly since this was drawn, so the same settings can give a slightly different picture."
 )
-SEEDS = ("seed", "variation seed", "variation chain")  # by which the pictures of a job differ
+SEEDS = ("seed", "variation seed", "variation chain")  # the parameter by which the pictures of a job differ
 
 
 def details_view(
     job: Job, images: Sequence[StoredImage], composed: ComposedPrompt, *, model: str, styles: Sequence[Style]
 ) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
-    """A message for one member: the parameters in a code block, or those of each picture in a file where they are too long or
-    cannot be quoted. Of further pictures, the message only tells their seeds, where they differ in nothing else.
+    """Returns a message for one member: the parameters in a code block, or in a file, for each picture, where they are too long
+    or cannot be quoted. The message gives only the seeds of further pictures, where they differ in nothing else.
 
-    A code block cannot hold backticks in a row unchanged, and what is copied has to be exact.
+    A code block cannot show backticks in a row unchanged, and copied text has to be exact.
     """
     texts = list(_texts(job, images, composed))
     seeds = _seeds(images)
@@ -64,7 +64,7 @@ def details_view(
 
 
 def _seeds(images: Sequence[StoredImage]) -> list[str]:
-    """A line for each picture behind the first, with what is different there; none where that is not the seeds alone."""
+    """Returns a line with the seed for each picture after the first; none where they differ in more than seeds."""
     if len(images) < 2:
         return []
     first, *others = [image.parameters.rpartition("\n") for image in images]
@@ -75,7 +75,7 @@ def _seeds(images: Sequence[StoredImage]) -> list[str]:
         own = [key for key in SEEDS if key in pairs and pairs[key] != common.get(key)]
         if words_before != first[0] or not own or {**pairs, **{key: common.get(key) for key in own}} != common:
             return []
-        told = (f"`{key.capitalize()}: {pairs[key]}`" for key in own)  # as it is written in the file
+        told = (f"`{key.capitalize()}: {pairs[key]}`" for key in own)  # as the file writes it
         lines.append(f"-# {' · '.join((_('Picture {number}', number=image.index + 1), *told))}")
     return lines
 
@@ -112,7 +112,7 @@ def _what_did_not_fit(fit: PromptFit) -> Iterator[str]:
 
 
 def _texts(job: Job, images: Sequence[StoredImage], composed: ComposedPrompt) -> Iterator[str]:
-    """What each picture's file says about itself; before there are pictures, what was asked for."""
+    """Yields the parameters in each picture's file; those of the request before there are pictures."""
     if images:
         yield from (image.parameters for image in images)
         return

@@ -1,4 +1,4 @@
-"""Fields of a form: how they are made, and how what was put into them is read back."""
+"""Makes the fields of a form, and reads back what was submitted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Named = Sequence[tuple[str, str]]
 
 
 def text_field(label: str, name: str, value: str, *, required: bool, hint: str | None = None) -> ui.Label[Any]:
-    """A field of several lines for a prompt; `value` is cut to what it holds, `hint` stands below the label."""
+    """Returns a field of several lines for a prompt; `value` is cut to its limit, `hint` is shown below the label."""
     field: ui.TextInput[Any] = ui.TextInput(
         custom_id=name,
         style=TextStyle.paragraph,
@@ -35,18 +35,18 @@ def text_field(label: str, name: str, value: str, *, required: bool, hint: str |
 
 
 def labelled(label: str, field: ui.Item[Any], *, hint: str | None = None) -> ui.Label[Any]:
-    """A field under its label, both as long as Discord takes them."""
+    """Returns a field under its label; label and hint are cut to Discord's limits."""
     hint = None if hint is None else shorten(hint, HINT_LENGTH)
     return ui.Label(text=shorten(label, FORM_TEXT_LENGTH), description=hint, component=field)
 
 
 def form(title: str, custom_id: str) -> ui.Modal:
-    """A form without fields, its title as long as Discord takes it."""
+    """Returns a form without fields; its title is cut to Discord's limit."""
     return ui.Modal(title=shorten(title, FORM_TEXT_LENGTH), custom_id=custom_id)
 
 
 def choice_field(label: str, name: str, options: Named, chosen: str) -> ui.Label[Any]:
-    """A select with `chosen` already chosen; at most as many options as Discord takes, the chosen one among them."""
+    """Returns a select with `chosen` selected; at most as many options as Discord takes, always with the chosen one."""
     select: ui.Select[Any] = ui.Select(custom_id=name, options=_select_options(options, chosen))
     return labelled(label, select)
 
@@ -64,13 +64,13 @@ def count_options() -> Named:
 
 
 def given_values(interaction: Interaction) -> dict[str, str]:
-    """What was submitted, by field. Nothing of it is checked: members can send what no field offers."""
+    """Returns the submitted values by field, unchecked: members can send values that no field offers."""
     data = cast("dict[str, Any]", interaction.data)
     return dict(_values(data.get("components", [])))
 
 
 def given_count(given: dict[str, str], name: str) -> int | None:
-    """The field's number; None for what is none."""
+    """Returns the field's number; None for text that is no number."""
     value = given.get(name, "")
     return int(value) if value.isdecimal() and len(value) <= 2 else None
 
@@ -83,7 +83,7 @@ def _select_options(options: Named, chosen: str) -> list[SelectOption]:
 
 
 def _values(components: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The fields by custom id; labels hold one component, rows several, selects their choices as a list."""
+    """Yields fields by custom id; labels have one component, rows several, selects a list of choices."""
     for component in components:
         if "component" in component:
             yield from _values([component["component"]])

@@ -1,6 +1,6 @@
-"""Settings that were read from a picture: as a message, and as a form that draws with them.
+"""Shows settings that were read from a picture: as a message, and as a form that draws with them.
 
-The text is a stranger's: it stands in a code block without what cannot be seen, or in a file.
+The text is a stranger's: it is shown in a code block without invisible characters, or in a file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bot.domain.profile import ModelProfile
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft
 from bot.messages import translatable
 
-NUMBERS, NUMBERS_LENGTH = "numbers", 600  # a chain of as many variations as can be takes 400
+NUMBERS, NUMBERS_LENGTH = "numbers", 600  # the longest chain of variations takes 400
 NAME_LENGTH = 60
 UNREAD_LENGTH, MAX_UNREAD = 40, 3
 MAX_QUOTED = MESSAGE_LENGTH - 1_700  # characters; names in the other lines can double when they are escaped
@@ -41,7 +41,7 @@ DRAW_HERE = translatable("Draw this here")
 def found_view(
     finding: UnavailableSetting, picture: str, profile: ModelProfile
 ) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
-    """What stands in the picture called `picture`, what is drawn of it here, and the button that does so."""
+    """Returns the text found in the picture named `picture`, the settings used here, and the button that draws with them."""
     text = _shown(finding.text)
     draw: ui.Button[Any] = ui.Button(
         label=_(DRAW_HERE), emoji="🎨", style=ButtonStyle.primary, custom_id=Press(action=FOUND, job_id=NO_JOB).custom_id
@@ -65,7 +65,7 @@ def found_view(
 
 
 def text_on(message: discord.Message) -> str | discord.Attachment | None:
-    """The picture's text on a message that `found_view` made, or the file with it; needs no memory, so it works for good."""
+    """Returns the picture's text on a message of `found_view`, or the file with it; needs no memory, so it always works."""
     for part in _texts(message.components):
         if part.startswith(f"{FENCE}\n") and part.endswith(FENCE):
             return part.removeprefix(FENCE).removesuffix(FENCE).strip("\n")
@@ -73,7 +73,7 @@ def text_on(message: discord.Message) -> str | discord.Attachment | None:
 
 
 def found_form(draft: Draft, offer: Offer) -> ui.Modal:
-    """A form filled with `draft`; its custom id says all that is needed to read it, after a restart too."""
+    """Returns a form filled with `draft`; its custom id is all that is needed to read it, after a restart too."""
     filled = form(_(DRAW_HERE), Press(action=FOUND_FORM, job_id=NO_JOB).custom_id)
     add_words_and_looks(filled, draft, offer)
     numbers: ui.TextInput[Any] = ui.TextInput(
@@ -88,7 +88,7 @@ def found_form(draft: Draft, offer: Offer) -> ui.Modal:
 
 
 def adopted(interaction: Interaction) -> Draft:
-    """What the member made of the form. What they left empty is to be nothing, not their own default.
+    """Returns the member's edited draft. A field left empty means none, not their own default.
 
     Raises InvalidRequestError for numbers that cannot be understood; everything else is checked later.
     """
@@ -104,7 +104,7 @@ def adopted(interaction: Interaction) -> Draft:
 
 
 def _shown(text: str) -> str:
-    """`text` line by line, without what cannot be seen or turns its direction."""
+    """Returns `text` line by line, without invisible characters and those that change its direction."""
     return "\n".join(visible(line) for line in text.strip().splitlines())
 
 
@@ -127,7 +127,7 @@ def _here(finding: UnavailableSetting, profile: ModelProfile) -> Iterator[str]:
 
 
 def _named(names: Sequence[str], most: int, length: int) -> str:
-    """The first of the names, and how many more there are."""
+    """Returns the first of the names, and how many more there are."""
     shown = ", ".join(words(name, length) for name in names[:most])
     more = len(names) - most
     return plural("{names} and {count} more", "{names} and {count} more", more, names=shown) if more > 0 else shown

@@ -1,4 +1,4 @@
-"""Blocks and a member's recent jobs as messages for a moderator. Pure."""
+"""Shows blocks and a member's recent jobs as messages for a moderator. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _STATES = {
 
 
 def blocked_notice(block: Block, cancelled: int) -> str:
-    """What the moderator reads after a block that cancelled so many jobs."""
+    """Returns the moderator's message after a block that cancelled `cancelled` jobs."""
     member = f"<@{block.user_id}>"
     if block.ends_at is None:
         done = _("Blocked {member} until a moderator lifts it. Undo with `/moderation unblock`.", member=member)
@@ -54,7 +54,7 @@ def blocked_notice(block: Block, cancelled: int) -> str:
 
 
 def blocks_view(blocks: Sequence[Block]) -> ui.LayoutView:
-    """The newest first; one more than MAX_BLOCKS says that there are others."""
+    """Returns the blocks, newest first; one more than MAX_BLOCKS says that there are others."""
     lines = [_block(block) for block in blocks[:MAX_BLOCKS]]
     if len(blocks) > MAX_BLOCKS:
         lines.append(small(_("and older ones")))
@@ -62,7 +62,7 @@ def blocks_view(blocks: Sequence[Block]) -> ui.LayoutView:
 
 
 def jobs_view(user_id: int, jobs: Sequence[Job]) -> ui.LayoutView:
-    """The newest first."""
+    """Returns the member's jobs, newest first."""
     if not jobs:
         return notice(_("{member} hasn't asked for anything in this server.", member=f"<@{user_id}>"))
     return _view(heading(_("Recent pictures of {member}", member=f"<@{user_id}>")), [_job(job) for job in jobs[:MAX_JOBS]])

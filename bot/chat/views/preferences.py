@@ -1,4 +1,4 @@
-"""A member's own defaults: as a message, and as a form that changes them all at once."""
+"""Shows a member's own defaults: as a message, and as a form that changes them all at once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HINT = translatable("I use these when you leave an option out of `/anime`. To us
 
 
 def profile_view(defaults: Preferences, profile: ModelProfile, catalog: Catalog, *, note: str = "") -> ui.LayoutView:
-    """Each default with what holds where there is none; `note` says what was just done."""
+    """Returns each default, or the value used without one; `note` says what was just done."""
     change: ui.Button[Any] = ui.Button(
         label=_("Change"), emoji="✏️", style=ButtonStyle.secondary, custom_id=Press(action=PROFILE, job_id=NO_JOB).custom_id
     )
@@ -58,7 +58,7 @@ def profile_view(defaults: Preferences, profile: ModelProfile, catalog: Catalog,
 
 
 def profile_form(defaults: Preferences, offer: Offer) -> ui.Modal:
-    """A form filled with `defaults`. A default that is not offered here stays among the choices, so that it is not lost."""
+    """Returns a form filled with `defaults`. A default that is not offered here stays a choice, so that it is not lost."""
     profile = offer.profile
     filled = form(_("Your defaults"), Press(action=PROFILE_FORM, job_id=NO_JOB).custom_id)
     styles = [(NO_STYLE, _("Server default")), (NONE_AT_ALL, _(NO_STYLE_AT_ALL)), *style_options(offer.styles)[1:]]
@@ -75,7 +75,7 @@ def profile_form(defaults: Preferences, offer: Offer) -> ui.Modal:
 
 
 def wanted(interaction: Interaction) -> PersonalEdit:
-    """What the member made of the form; a field that is missing changes nothing."""
+    """Returns the submitted edit; a missing field changes nothing."""
     given = given_values(interaction)
     return edit_of(
         style=given.get(STYLE),
@@ -122,7 +122,7 @@ def _gone(name: str) -> str:
 
 
 def _with(options: Sequence[tuple[str, str]], chosen: str | None) -> Named:
-    """`chosen` in the second place where `options` lack it, before Discord's limit of a list could cut it off."""
+    """Returns the options with a missing `chosen` in second place, where Discord's limit of a list cannot cut it off."""
     if chosen is None or chosen in {value for value, _ in options}:
         return options
     return [options[0], (chosen, _("{name} (not available here)", name=chosen)), *options[1:]]

@@ -1,4 +1,4 @@
-"""What is stored of a member, in plain words, and the question before everything is deleted."""
+"""Shows what is stored of a member, in plain words, and the question before everything is deleted."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ EXPORTED = translatable("Here's everything I keep about you. The pictures themse
 
 
 def privacy_view(holdings: Holdings, times: KeepingTimes, *, in_server: bool) -> ui.LayoutView:
-    """What `/privacy show` answers, with this server's real times and the member's real figures."""
+    """Returns the answer to `/privacy show`, with this server's real times and the member's real figures."""
     title, how_long = _("## Your privacy"), _how_long(times, in_server=in_server)
     texts = (title, _right_now(holdings), _(KEPT), _(NOT_KEPT), how_long, _(SEEN_BY), _(YOURS))
     return _view(*(ui.TextDisplay[Any](text) for text in texts), colour=PINK)
 
 
 def question_view(user_id: int, holdings: Holdings) -> ui.LayoutView:
-    """The confirmation; its button holds who asked, and is looked at again when it is pressed."""
+    """Returns the confirmation; its button names the member who asked, which is checked again when it is pressed."""
     confirm: ui.Button[Any] = ui.Button(
         label=_("Delete everything"), emoji="🗑️", style=ButtonStyle.danger, custom_id=erase_id(user_id)
     )
@@ -81,7 +81,7 @@ def question_view(user_id: int, holdings: Holdings) -> ui.LayoutView:
 
 
 def export_view(file: ExportFile, *, is_first: bool) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
-    """One file of an export."""
+    """Returns the message with one file of an export."""
     attached = discord.File(io.BytesIO(file.data), filename=file.name)
     sentence = _(EXPORTED) if is_first else _("Here's the next part.")
     part = small(_("Part {number}", number=file.part or 1))
@@ -90,19 +90,19 @@ def export_view(file: ExportFile, *, is_first: bool) -> tuple[ui.LayoutView, tup
 
 
 def outcome(erased: bool | None) -> str:  # noqa: FBT001  # what Privacy.erase answered
-    """What the member reads after the confirmation."""
+    """Returns the sentence that the member reads after the confirmation."""
     if erased is None:
         return _(NOTHING)
     return _(DONE) if erased else _(UNDER_WAY)
 
 
 def erase_id(user_id: int) -> str:
-    """The custom id of the member's confirmation."""
+    """Returns the custom id of the member's confirmation."""
     return Press(action=ERASE, job_id=f"{user_id:016x}").custom_id
 
 
 def asked_by(press: Press) -> int:
-    """Whom a pressed confirmation names; whoever presses may have made that up."""
+    """Returns the member id in a pressed confirmation; untrusted, as anybody can invent a custom id."""
     return int(press.job_id, 16)
 
 

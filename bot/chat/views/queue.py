@@ -1,4 +1,4 @@
-"""Waiting jobs as a message: a member's own, or a server's for those who manage it."""
+"""Shows waiting jobs as a message: a member's own, or a server's for its moderators."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ SERVER_EMPTY = translatable("The queue is empty.")
 
 
 def queue_view(overview: QueueOverview) -> ui.LayoutView:
-    """A member's jobs: one line each with a button that cancels it, in the order in which they are drawn."""
+    """Returns a member's jobs: one line each with a button that cancels it, in the order in which they are drawn."""
     lines = [(entry, place(entry.job, entry.position)) for entry in overview.entries]
     return _view(heading(_("Your queue")) if lines else _(EMPTY), lines, overview.total)
 
 
 def server_queue_view(overview: QueueOverview) -> ui.LayoutView:
-    """The same of a server, with whose they are and whether the queue stands still."""
+    """Returns a server's jobs likewise, with their members and whether the queue is paused."""
     lines_above = [heading(_(SERVER_QUEUE)) if overview.entries else _(SERVER_EMPTY)]
     if overview.pause is not None:
         lines_above.append(_paused(overview.pause))
@@ -41,7 +41,7 @@ def server_queue_view(overview: QueueOverview) -> ui.LayoutView:
 
 
 def struck_out(message: discord.Message, job_id: JobId) -> ui.LayoutView:
-    """The list that `message` shows, with that job's button dead and saying that it is cancelled."""
+    """Returns the list that `message` shows, with that job's button disabled and labelled as cancelled."""
     view = ui.LayoutView.from_message(message, timeout=None)
     for item in view.walk_children():
         if isinstance(item, ui.Button) and (item.custom_id or "").endswith(f":{job_id}"):

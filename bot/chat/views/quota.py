@@ -1,4 +1,4 @@
-"""A member's credits as a message."""
+"""Shows a member's credits as a message."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNIT = translatable("1 credit ≈ one 1024 × 1024 picture at 28 steps")
 
 
 def quota_view(statement: Balance) -> ui.LayoutView:
-    """What is left today, what was granted, what waits; limits that are not set say so or are left out."""
+    """Returns what is left today, what was granted, and what waits; unset limits are named as such or left out."""
     view = ui.LayoutView(timeout=None)
     container: ui.Container[Any] = ui.Container(ui.TextDisplay("\n".join(_today(statement))), accent_colour=PINK)
     further = "\n".join(_further(statement.limits, statement.standing))
@@ -31,14 +31,14 @@ def quota_view(statement: Balance) -> ui.LayoutView:
 
 
 def usage_bar(spent: int, reserved: int, allowance: int) -> str:
-    """`spent` and `reserved` of `allowance`, dark and grey; whatever is more than nothing is seen."""
+    """Returns a bar of `spent` (dark) and `reserved` (grey) of `allowance`; any amount above zero is visible."""
     used = _cells(spent + reserved, allowance)
     dark = min(_cells(spent, allowance), used - 1 if reserved else used)
     return f"`{'█' * dark}{'▓' * (used - dark)}{'░' * (BAR_CELLS - used)}`"
 
 
 def _cells(part: int, whole: int) -> int:
-    """How many cells `part` of `whole` fills; the bar is full when, and only when, nothing is left."""
+    """Returns how many cells `part` of `whole` fills; the bar is full if and only if nothing is left."""
     if part >= whole:
         return BAR_CELLS
     return min(BAR_CELLS - 1, -(-part * BAR_CELLS // whole))

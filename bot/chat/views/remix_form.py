@@ -1,4 +1,4 @@
-"""The remix form: how it looks, and how what comes back is read."""
+"""Builds the remix form, and reads the submission."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PROMPT, NEGATIVE_PROMPT, SIZE, STYLE, IMAGES = "prompt", "negative_prompt", "siz
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """What a member can choose from."""
+    """The choices that the form offers a member."""
 
     profile: ModelProfile
     styles: tuple[Style, ...]
 
 
 def remix_form(job_id: JobId, draft: Draft, offer: Offer) -> ui.Modal:
-    """A form filled with `draft`. Its custom id says all that is needed to read it, after a restart too."""
+    """Returns a form filled with `draft`. Its custom id is all that is needed to read it, after a restart too."""
     filled = form(_("Remix"), Press(action=REMIX_FORM, job_id=job_id).custom_id)
     add_words_and_looks(filled, draft, offer)
     filled.add_item(choice_field(_("Pictures"), IMAGES, count_options(), str(draft.num_images or 1)))
@@ -44,7 +44,7 @@ def remix_form(job_id: JobId, draft: Draft, offer: Offer) -> ui.Modal:
 
 
 def add_words_and_looks(modal: ui.Modal, draft: Draft, offer: Offer) -> None:
-    """The four fields that every form for a picture begins with; it may have one more."""
+    """Adds the four fields that every form for a picture begins with; it may have one more."""
     modal.add_item(text_field(_("Prompt"), PROMPT, draft.prompt, required=True))
     modal.add_item(text_field(_("Leave out"), NEGATIVE_PROMPT, draft.negative_prompt, required=False))
     size = offer.profile.size(draft.size or offer.profile.default_size)
@@ -53,7 +53,7 @@ def add_words_and_looks(modal: ui.Modal, draft: Draft, offer: Offer) -> None:
 
 
 def remixed(interaction: Interaction, draft: Draft) -> Draft:
-    """`draft` with what the member put into the form. Nothing is checked here; another style comes with its own weight."""
+    """Returns `draft` with the member's input, unchecked; another style comes with its own weight."""
     given = given_values(interaction)
     style = given.get(STYLE, NO_STYLE)
     chosen = None if style == NO_STYLE else style

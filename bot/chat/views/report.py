@@ -1,4 +1,4 @@
-"""A report as its reporter writes it (a form) and as moderators see it (a message). Pure."""
+"""Renders a report as its reporter writes it (a form) and as moderators see it (a message). Pure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BY_AUTHOR = translatable("**🗑️ Pictures deleted** by their author {member}
 
 
 def report_form(job_id: JobId) -> ui.Modal:
-    """What a reporter fills in. Its custom id says all that is needed to read it, after a restart too."""
+    """Returns the reporter's form. Its custom id is all that is needed to read it, after a restart too."""
     filled = form(_("Report this picture"), Press(action=REPORT_FORM, job_id=job_id).custom_id)
     field: ui.TextInput[Any] = ui.TextInput(
         custom_id=REASON, style=TextStyle.paragraph, required=False, max_length=MAX_REPORT_LENGTH
@@ -53,13 +53,13 @@ def report_form(job_id: JobId) -> ui.Modal:
 
 
 def reason_of(interaction: Interaction) -> str:
-    """What the reporter wrote, if anything; unchecked."""
+    """Returns the reporter's text, if any; unchecked."""
     return given_values(interaction).get(REASON, "")
 
 
 def render_report(notice: ReportNotice) -> RenderedCard:
-    """Lay the report out, in the language of the server's cards; the pictures are hidden behind a click. The view counts as
-    stopped, as a card's.
+    """Lays the report out in the language of the server's cards; the pictures are hidden behind a click. The view is
+    marked as stopped, as a card's.
     """
     with speaking(language_of_card(notice.job)):
         files = [_file(picture, number) for number, picture in enumerate(notice.pictures, start=1)]
@@ -89,7 +89,7 @@ def _body(notice: ReportNotice, files: list[discord.File]) -> Iterator[Item]:
 
 
 def _whose(job: Job, report: Report) -> str:
-    """The card of an open report stands, although a job counts as deleted once its words are no longer kept."""
+    """Returns whose job it is. The card of an open report exists, though a job without words counts as deleted."""
     asked = discord.utils.format_dt(job.created_at, "R")
     url = job_link(replace(job, deleted_at=None) if report.is_open else job)
     facts = [_("by {member}", member=f"<@{job.origin.user_id}>"), asked]

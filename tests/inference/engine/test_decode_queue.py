@@ -14,13 +14,13 @@ from bot.inference.engine.cancellation import RequestCancelledError
 from bot.inference.session import ModelSession
 from bot.inference.transfers import Fetched
 from tests.inference.conftest import make_request
-from tests.inference.engines import Bench, Ticket, open_tiny_studio
+from tests.inference.engines import Bench, Ticket, open_tiny_session
 from tests.tiny_sdxl import TinyModels
 
 
 @pytest.fixture(scope="module")
 def session(models: TinyModels) -> Iterator[ModelSession]:
-    opened = open_tiny_studio(models)
+    opened = open_tiny_session(models)
     yield opened
     opened.close(RequestCancelledError())
 

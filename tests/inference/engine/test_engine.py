@@ -19,13 +19,13 @@ from bot.inference.engine.watchdog import FIRST_CALLS_SECONDS, HANG_SECONDS
 from bot.inference.prompts.encoder import PromptEncoder
 from bot.inference.session import ModelSession
 from tests.inference.conftest import make_request, pixels
-from tests.inference.engines import Bench, Ticket, open_tiny_studio
+from tests.inference.engines import Bench, Ticket, open_tiny_session
 from tests.tiny_sdxl import TinyModels
 
 
 @pytest.fixture(scope="module")
 def session(models: TinyModels) -> Iterator[ModelSession]:
-    opened = open_tiny_studio(models)
+    opened = open_tiny_session(models)
     yield opened
     opened.close(RequestCancelledError())
 

@@ -18,7 +18,7 @@ from bot.inference.samplers import euler
 from bot.inference.samplers.step_arithmetic import Moved
 from bot.inference.session import ModelSession
 from tests.inference.conftest import make_request
-from tests.inference.engines import Bench, open_tiny_studio
+from tests.inference.engines import Bench, open_tiny_session
 from tests.tiny_sdxl import TinyModels
 
 LOST = RuntimeError("CUDA error: an illegal memory access was encountered")
@@ -27,7 +27,7 @@ NO_ROOM = torch.OutOfMemoryError("CUDA out of memory.")
 
 @pytest.fixture(scope="module")
 def session(models: TinyModels) -> Iterator[ModelSession]:
-    opened = open_tiny_studio(models)
+    opened = open_tiny_session(models)
     yield opened
     opened.close(RequestCancelledError())
 

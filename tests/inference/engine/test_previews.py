@@ -16,13 +16,13 @@ from bot.inference.classifier.classifier import TransformersClassifier
 from bot.inference.engine.previews import SAVED, SHARE, PreviewBudget, Previews, nobody_judges
 from bot.inference.session import ModelSession
 from tests.inference.conftest import make_request
-from tests.inference.engines import Bench, FreePreviews, Ticket, open_tiny_studio
+from tests.inference.engines import Bench, FreePreviews, Ticket, open_tiny_session
 from tests.inference.tiny_vit import profile_of
 
 
 @pytest.fixture(scope="module")
 def session(models) -> Iterator[ModelSession]:
-    session = open_tiny_studio(models)
+    session = open_tiny_session(models)
     yield session
     session.close(RuntimeError("the test is over"))
 

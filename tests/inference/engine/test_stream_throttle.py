@@ -9,7 +9,7 @@ from bot.inference.engine.cancellation import RequestCancelledError
 from bot.inference.engine.step_times import SETTLED
 from bot.inference.engine.stream_throttle import StreamThrottle
 from tests.inference.conftest import make_request
-from tests.inference.engines import Bench, open_tiny_studio
+from tests.inference.engines import Bench, open_tiny_session
 from tests.tiny_sdxl import TinyModels
 
 
@@ -87,7 +87,7 @@ def test_each_call_is_told_its_own_time_and_not_that_of_the_one_before() -> None
 
 def test_the_engine_books_each_calls_own_seconds_to_its_own_rows(models: TinyModels) -> None:
     """A GPU whose rows take 10 ms each, and whose thread is through at once."""
-    session, stream = open_tiny_studio(models), Stream()
+    session, stream = open_tiny_session(models), Stream()
     bench = Bench(session, batch=4)
     bench.engine._run_ahead = StreamThrottle(stream.mark, clock=lambda: 0.0)
     unet = session.model.text2img.unet

@@ -15,7 +15,7 @@ from bot.inference.engine.cancellation import RequestCancelledError
 from bot.inference.engine.decoding import is_large, tiling
 from bot.inference.session import ModelSession
 from tests.inference.conftest import make_request, noise_png, pixels
-from tests.inference.engines import Bench, Ticket, open_tiny_studio
+from tests.inference.engines import Bench, Ticket, open_tiny_session
 from tests.tiny_sdxl import TinyModels, tiny_profile
 
 TILE = 64  # pixels; the tiny model's own is larger than its upscales
@@ -31,7 +31,7 @@ class Calls:
 
 @pytest.fixture(scope="module")
 def session(models: TinyModels) -> Iterator[ModelSession]:
-    opened = open_tiny_studio(models)
+    opened = open_tiny_session(models)
     vae = opened.model.text2img.vae
     vae.tile_sample_min_size, vae.tile_latent_min_size = TILE, TILE // 8
     yield opened

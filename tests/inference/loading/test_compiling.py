@@ -17,7 +17,7 @@ from bot.inference.loading.pipelines import load_model
 from bot.inference.loras.loader import LoraLoader
 from bot.inference.measuring.step_probe import StepProbe
 from tests.inference.conftest import make_request
-from tests.inference.engines import Bench, open_tiny_studio
+from tests.inference.engines import Bench, open_tiny_session
 from tests.tiny_sdxl import TinyModels, pastel_style, tiny_profile
 
 
@@ -66,7 +66,7 @@ def test_a_compiled_step_is_the_step_and_a_lora_or_a_second_call_compiles_nothin
 
 
 def test_what_was_compiled_when_calls_were_timed_serves_the_engines_calls(models: TinyModels) -> None:
-    session = open_tiny_studio(models)
+    session = open_tiny_session(models)
     model = session.model
     probe = StepProbe(model, width=64, height=64, buckets=COMPILED_ROWS)
     assert compile_model(model.text2img, lambda: probe.seconds(1), backend="eager")

@@ -19,7 +19,7 @@ from bot.inference.measuring.machine import measuring_key
 from bot.inference.measuring.measurements import CURVE, PRECISION, Measurements
 from bot.inference.measuring.step_probe import StepProbe
 from tests.inference.conftest import make_generator, make_request
-from tests.inference.engines import open_tiny_studio
+from tests.inference.engines import open_tiny_session
 from tests.services.harness import until
 from tests.tiny_sdxl import TinyModels
 
@@ -159,7 +159,7 @@ async def test_a_call_that_breaks_ends_the_measuring_and_not_the_generator(model
 
 
 def test_until_then_the_last_steps_of_single_pictures_tell_how_quick_they_are(models):
-    session = open_tiny_studio(models, curve=None)
+    session = open_tiny_session(models, curve=None)
     size = session.model.profile.size(None)
     area = size.width * size.height // session.model.text2img.vae_scale_factor**2
     assert session.speed is None
@@ -201,7 +201,7 @@ def test_measuring_changes_nothing_that_is_drawn(models, tmp_path):
 
 
 def test_a_real_call_is_timed_and_the_key_names_what_it_depends_on(models, tmp_path):
-    session = open_tiny_studio(models)
+    session = open_tiny_session(models)
     model: LoadedModel = session.model
     took = StepProbe(model, width=64, height=64).seconds(2)
     key = measuring_key(model, mode="eager")
