@@ -84,10 +84,10 @@ def test_a_quality_draws_with_the_figures_of_the_model(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([" \n"], "The prompt is empty"),
+        ([" \n"], "Your prompt is empty"),
         (["x" * 2001], "2,001 characters, and I can read up to 2,000"),
         ([PROMPT, "--steps", "61"], "`steps` must be between 1 and 60; you gave 61"),
-        ([PROMPT, "--size", "huge"], "There is no size of that name"),
+        ([PROMPT, "--size", "huge"], "I don't know that size"),
         ([PROMPT, "--style", "cubism"], "I don't know that style"),
         ([PROMPT, "--quality", "best"], "Choose one of: `standard`"),
     ],
