@@ -89,7 +89,7 @@ def test_a_quality_draws_with_the_figures_of_the_model(monkeypatch, tmp_path):
         ([PROMPT, "--steps", "61"], "`steps` must be between 1 and 60; you gave 61"),
         ([PROMPT, "--size", "huge"], "I don't know that size"),
         ([PROMPT, "--style", "cubism"], "I don't know that style"),
-        ([PROMPT, "--quality", "best"], "Choose one of: `standard`"),
+        ([PROMPT, "--quality", "best"], "This model doesn't have that quality. You can use `standard`"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, capsys):
