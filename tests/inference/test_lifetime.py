@@ -41,7 +41,7 @@ async def test_drawing_and_loading_happen_off_the_loops_thread(models: TinyModel
     assert not seen[0].is_alive()
 
 
-async def test_a_studio_that_somebody_made_is_used_in_place_of_weights_and_made_on_the_thread(models: TinyModels) -> None:
+async def test_a_session_that_somebody_made_is_used_in_place_of_weights_and_made_on_the_thread(models: TinyModels) -> None:
     makers: list[str] = []
 
     def make() -> ModelSession:
