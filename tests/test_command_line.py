@@ -84,12 +84,12 @@ def test_a_quality_draws_with_the_figures_of_the_model(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([" \n"], "The prompt is empty"),
+        ([" \n"], "Your prompt is empty"),
         (["x" * 2001], "2,001 characters, and I can read up to 2,000"),
         ([PROMPT, "--steps", "61"], "`steps` must be between 1 and 60; you gave 61"),
-        ([PROMPT, "--size", "huge"], "There is no size of that name"),
+        ([PROMPT, "--size", "huge"], "I don't know that size"),
         ([PROMPT, "--style", "cubism"], "I don't know that style"),
-        ([PROMPT, "--quality", "best"], "Choose one of: `standard`"),
+        ([PROMPT, "--quality", "best"], "You can use `standard`"),
     ],
 )
 def test_a_wrong_value_is_one_sentence_and_exit_code_2(arguments, sentence, tmp_path, capsys):

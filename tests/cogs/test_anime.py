@@ -103,16 +103,16 @@ async def test_styles_are_found_while_typing(harness: SimcordHarness):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"prompt": "  \t "}, "The prompt is empty"),
-        ({"prompt": "\u2028\x00"}, "The prompt is empty"),
+        ({"prompt": "  \t "}, "Your prompt is empty"),
+        ({"prompt": "\u2028\x00"}, "Your prompt is empty"),
         ({"prompt": "x" * 6000}, "has 6,000 characters"),
-        ({"negative_prompt": "x" * 2001}, "negative prompt has 2,001 characters"),
-        ({"style": "pixel"}, "There is no style of that name"),
-        ({"style": "@everyone"}, "There is no style of that name"),
-        ({"style_weight": 1.0}, "needs a `style`"),
-        ({"second_style": "pixel"}, "There is no style of that name"),
+        ({"negative_prompt": "x" * 2001}, "What you leave out has 2,001 characters"),
+        ({"style": "pixel"}, "I don't know that style"),
+        ({"style": "@everyone"}, "I don't know that style"),
+        ({"style_weight": 1.0}, "only works with a `style`"),
+        ({"second_style": "pixel"}, "I don't know that style"),
         ({"second_style_weight": 0.4}, "only works with a `second_style`"),
-        ({"style": "pastel", "second_style": "pastel"}, "The same style stands there twice"),
+        ({"style": "pastel", "second_style": "pastel"}, "the same style twice"),
         ({"strength": 0.5}, "only works with an `image`"),
         ({"image": ("note.txt", b"hello")}, "PNG, JPEG or WebP"),
         ({"image": ("big.png", b"\x89PNG" + bytes(12 * 2**20))}, "12.0 MiB"),
@@ -167,7 +167,7 @@ async def test_numbers_that_discord_let_through_are_refused_by_us(harness: Simco
 
     assert "`steps` must be between 1 and 60" in refusal(await harness.anime(steps=61))
     assert "`images` must be between 1 and 4" in refusal(await harness.anime(images=0))
-    assert "There is no size of that name" in refusal(await harness.anime(size="huge"))
+    assert "I don't know that size" in refusal(await harness.anime(size="huge"))
     assert await harness.all_jobs() == []
 
 

@@ -167,7 +167,7 @@ async def test_a_deleted_picture_is_said_to_be_gone(harness: SimcordHarness):
     card = harness.card(first)
     await harness.jobs.mark_deleted(first.id, by=900, now=harness.clock.now())
 
-    assert "was deleted" in refusal(await menu(harness, "Details", card))
+    assert "picture is gone" in refusal(await menu(harness, "Details", card))
 
 
 async def test_somebody_elses_job_of_elsewhere_stays_unknown(harness: SimcordHarness):
@@ -245,7 +245,7 @@ async def test_what_a_member_leaves_empty_is_nothing_whatever_their_defaults_say
         ({"numbers": "twenty steps"}, "Steps: 28, CFG scale: 7, Seed: 42"),
         ({"numbers": "Steps: 61"}, "`steps` must be between 1 and 60"),
         ({"numbers": "Seed: 4294967296"}, "`seed` must be between 0"),
-        ({"prompt": "  "}, "The prompt is empty"),
+        ({"prompt": "  "}, "Your prompt is empty"),
     ],
 )
 async def test_what_a_member_made_of_the_form_is_checked_as_ever(harness: SimcordHarness, changes: dict[str, str], words: str):
@@ -317,7 +317,7 @@ async def test_a_card_of_ours_can_be_read_as_any_other_picture(harness: SimcordH
 
     result = await menu(harness, "Read settings", harness.card(first), harness.other)
 
-    assert "says nothing about how it was made" in refusal_in_place(result)
+    assert "has no settings in it" in refusal_in_place(result)
 
 
 def refusal_in_place(result: Any) -> str:
@@ -331,8 +331,8 @@ def refusal_in_place(result: Any) -> str:
     [
         ([], "no PNG, JPEG or WebP picture"),
         ([("notes.txt", b"Steps: 4")], "no PNG, JPEG or WebP picture"),
-        ([("plain.png", png())], "says nothing about how it was made"),
-        ([("empty.png", picture("  "))], "says nothing about how it was made"),
+        ([("plain.png", png())], "has no settings in it"),
+        ([("empty.png", picture("  "))], "has no settings in it"),
         ([("broken.png", b"\x89PNG no picture")], "isn't a PNG, JPEG or WebP picture"),
         ([("big.png", b"\x89PNG" + bytes(11 * 2**20))], "up to 10 MiB"),
         ([("much.png", picture("x" * 50_001))], "too much to be settings"),
@@ -409,4 +409,4 @@ async def test_a_picture_that_was_deleted_in_direct_messages_is_said_to_be_gone(
     await harness.jobs.mark_deleted(job.id, by=harness.member.id, now=harness.clock.now())
 
     for name in ("Remix", "Details", "Report"):
-        assert "was deleted" in refusal(await direct_menu(harness, name, card))
+        assert "picture is gone" in refusal(await direct_menu(harness, name, card))

@@ -171,7 +171,7 @@ async def test_a_forged_press_by_somebody_else_does_nothing(harness: SimcordHarn
 
     for actor in (harness.other, harness.moderator, harness.manager):
         result = await send(harness, erase_id(harness.member.id), actor, harness.card(job))
-        assert "Only the member who asked" in " ".join(texts(said) for said in result.followups)
+        assert "Only the person who asked" in " ".join(texts(said) for said in result.followups)
 
     assert await words_of(harness, job) == SECRET
     assert harness.has_card(job)

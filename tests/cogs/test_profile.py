@@ -96,11 +96,11 @@ async def test_a_dash_clears_a_text(harness: SimcordHarness):
     ("options", "words"),
     [
         ({}, "Tell me what to change"),
-        ({"style": "nothing"}, "There is no style of that name. Available: `ink`, `pastel`"),
-        ({"style": "pixel"}, "There is no style of that name"),
-        ({"size": "huge"}, "Choose one of: `square`, `portrait`"),
-        ({"negative_prompt": "x" * 2001}, "negative prompt has 2,001 characters"),
-        ({"negative_prompt": "hat <lora:ink:1>"}, "A style does nothing among what is left out. Take the tag of `ink` out."),
+        ({"style": "nothing"}, "I don't know that style. You can use **Ink *wash***, **Pastel Anime**"),
+        ({"style": "pixel"}, "I don't know that style"),
+        ({"size": "huge"}, "You can use `square`, `portrait`"),
+        ({"negative_prompt": "x" * 2001}, "What you leave out has 2,001 characters"),
+        ({"negative_prompt": "hat <lora:ink:1>"}, "A style does nothing in what to leave out. Take the tag for `ink` out."),
     ],
 )
 async def test_what_there_is_not_is_refused_and_changes_nothing(harness: SimcordHarness, options: dict[str, Any], words: str):

@@ -67,7 +67,7 @@ async def test_who_cancels_twice_is_told_that_it_is_cancelled(harness: SimcordHa
 
     again = await harness.member.slash(harness.channel, "queue cancel", job=job.id)
 
-    assert "cancelled already" in texts(again.response)
+    assert "already cancelled" in texts(again.response)
 
 
 async def test_a_job_is_cancelled_by_command_with_the_list_that_appears(harness: SimcordHarness):
@@ -99,7 +99,7 @@ async def test_nobody_cancels_somebody_elses_job_by_its_id(harness: SimcordHarne
     result = await harness.other.slash(harness.channel, "queue cancel", job=job.id)
 
     assert result.ephemeral
-    assert "Only the member who asked" in texts(result.response)
+    assert "Only the person who made" in texts(result.response)
     assert (await harness.job(job.id)).status is JobStatus.QUEUED
 
 
@@ -107,7 +107,7 @@ async def test_an_unknown_job_is_refused_with_a_sentence(harness: SimcordHarness
     for typed, said in (
         ("nonsense", "I don't know that picture"),
         ("'; DROP TABLE jobs", "I don't know that picture"),
-        ("f" * 16, "Only the member who asked"),  # as of a job that is not theirs: nobody learns which there are
+        ("f" * 16, "Only the person who made"),  # as of a job that is not theirs: nobody learns which there are
     ):
         result = await harness.member.slash(harness.channel, "queue cancel", job=typed)
         assert result.ephemeral
@@ -160,7 +160,7 @@ async def test_the_queue_of_a_server_is_paused_and_resumed(harness: SimcordHarne
     assert "already paused" in texts((await harness.manager.slash(harness.channel, "queue pause")).response)
     assert "running again" in texts((await harness.manager.slash(harness.channel, "queue resume")).response)
     assert (await harness.draw()).id == job.id
-    assert "not paused" in texts((await harness.manager.slash(harness.channel, "queue resume")).response)
+    assert "isn't paused" in texts((await harness.manager.slash(harness.channel, "queue resume")).response)
 
 
 async def test_nobody_else_looks_at_or_stops_a_servers_queue(harness: SimcordHarness):
@@ -170,6 +170,6 @@ async def test_nobody_else_looks_at_or_stops_a_servers_queue(harness: SimcordHar
         for actor in (harness.other, harness.moderator):
             result = await actor.slash(harness.channel, command)
             assert result.ephemeral
-            assert "manage this server" in texts(result.response)
+            assert "**Manage Server**" in texts(result.response)
             assert "secret" not in texts(result.response)
     assert await harness.jobs.backlog() == 1

@@ -28,7 +28,7 @@ async def test_a_refusal_is_for_the_members_eyes_only_and_leaves_no_card(harness
     assert said is not None
     assert said.ephemeral
     assert result.followups == []
-    assert "This costs 1 credit, and you have 0 of today's 1 left here; they renew <t:" in said.content
+    assert "This costs 1 credit and you have 0 left today. You'll have 1 again <t:" in said.content
     assert len(await harness.all_jobs()) == 1
     assert [message.id for message in harness.channel.history()] == [(await harness.only_job()).reply.message_id]
 
@@ -75,7 +75,7 @@ async def test_nobody_else_grants_anything(harness: SimcordHarness):
     for actor in (harness.member, harness.moderator):  # who may manage messages only
         result = await actor.slash(harness.channel, "quota grant", member=harness.member, credits=2)
         assert result.ephemeral
-        assert "manage this server" in texts(result.response)
+        assert "**Manage Server**" in texts(result.response)
 
     now = harness.clock.now()
     assert await harness.repositories.credits.standing(harness.member.id, harness.guild.id, now=now) == Usage()

@@ -62,7 +62,7 @@ async def test_an_empty_remix_is_refused_and_nothing_public_stays(harness: Simco
         shown, {"prompt": "  ", "negative_prompt": "", "size": ["square"], "style": ["-"], "images": ["1"]}
     )
 
-    assert "The prompt is empty" in refusal(result)
+    assert "Your prompt is empty" in refusal(result)
     assert len(harness.channel.history(viewer=harness.other)) == 1
     assert len(await harness.all_jobs()) == 1
 
@@ -89,5 +89,5 @@ async def test_a_form_with_forged_fields_is_checked_like_any_other_request(harne
 
     result = await harness.member.submit_modal(shown, values | {"size": ["huge"]} | {"images": ["99"]})
 
-    assert "There is no size of that name" in refusal(result)
+    assert "I don't know that size" in refusal(result)
     assert len(await harness.all_jobs()) == 1

@@ -201,7 +201,7 @@ async def test_no_command_works_for_others_even_where_the_server_shows_it_to_the
 
     for command, options in [*((line.command, line.options) for line in LINES), *((name, {}) for name in OTHERS)]:
         result = await desk.slash(command, desk.harness.moderator, **options)
-        assert "manage this server" in texts(result.response), command
+        assert "**Manage Server**" in texts(result.response), command
         assert "secret" not in texts(result.response), command
 
     assert len((await desk.harness.services.guild_settings.history(desk.actor)).entries) == 1
@@ -215,7 +215,7 @@ async def test_a_channel_that_is_not_allowed_refuses_the_very_next_prompt(desk: 
     result = await desk.harness.anime("second")
 
     assert result.response is not None
-    assert f"draw only in <#{gallery.id}>" in result.response.content
+    assert f"only draw in <#{gallery.id}>" in result.response.content
     assert [job.request.prompt for job in await desk.harness.all_jobs()] == ["first"]
     await desk.slash("channels clear")
     await desk.harness.anime("third")
@@ -225,8 +225,8 @@ async def test_a_channel_that_is_not_allowed_refuses_the_very_next_prompt(desk: 
 @pytest.mark.parametrize(
     ("command", "options", "reason"),
     [
-        ("styles default", {"style": "watercolour"}, "no style of that name"),
-        ("styles allow", {"style": "pixel"}, "no style of that name"),
+        ("styles default", {"style": "watercolour"}, "don't know that style"),
+        ("styles allow", {"style": "pixel"}, "don't know that style"),
         ("words add", {"word": "!!"}, "a letter or a digit"),
     ],
 )

@@ -302,7 +302,7 @@ async def test_a_forged_press_of_a_member_changes_nothing_and_tells_nothing(
     for actor in (panel.harness.member, panel.harness.moderator):
         result = await forge(panel, custom_id, kind, values, actor)
         said = [message.content for message in (*result.followups, *([result.response] if kind == BUTTON else []))]
-        assert any("manage this server" in content for content in said if content), said
+        assert any("**Manage Server**" in content for content in said if content), said
         assert result.modal is None
 
     assert await panel.settings() == before
@@ -317,7 +317,7 @@ async def test_a_form_of_somebody_who_manages_no_more_changes_nothing(panel: Pan
 
     result = await panel.harness.manager.submit_modal(shown, {"number": "20"})
 
-    assert "manage this server" in result.followups[0].content
+    assert "**Manage Server**" in result.followups[0].content
     assert await panel.settings() == UNCHANGED
 
 

@@ -22,7 +22,7 @@ async def test_an_upscale_of_the_chosen_picture_is_a_card_of_its_own_that_is_not
         assert (start.size, start.getpixel((0, 0))) == ((64, 96), (100, 120, 160))  # what the stage draws as number 2
     assert f"[upscale of #2](https://discord.com/channels/{harness.guild.id}/" in texts(card)
     assert not [custom_id for custom_id in custom_ids(card) if "upscale" in custom_id or "subtle" in custom_id]
-    assert "is an upscale already" in refusal(await send(harness, f"pastel:upscale1:{second.id}", message=card))
+    assert "already an upscale" in refusal(await send(harness, f"pastel:upscale1:{second.id}", message=card))
 
 
 async def test_the_buttons_of_an_upscale_draw_its_original_again(harness: SimcordHarness):
