@@ -45,7 +45,7 @@ async def visit(tab: Tab, folder: Path) -> None:
         await tab.press(label)
         await tab.until(f"{CARD}.querySelector('.component-container') && {IDLE}")
     await type_command(tab, folder)
-    await tab.until(f"{CARD}.innerText.includes('looking at viewer') && {CARD}.innerText.includes('ahead')")
+    await tab.until(f"{CARD}.innerText.includes('looking at viewer') && {CARD}.innerText.includes('in line')")
     await shoot(tab, folder / "queued.png")
     await tab.until(f"{CARD}.querySelector('.gallery-image')", 180)
     await shoot(tab, folder / "running.png")

@@ -16,7 +16,7 @@ async def test_sigusr1_draws_and_shows_what_waits_refuses_what_comes_and_ends_th
     late = await local.answer(await local.command(mika, "anime", prompt="too late"))
     await local.until(lambda: late.whispers, "a sentence for who comes too late")
 
-    assert "I finish what already waits, and take nothing new" in late.whispers[-1]
+    assert "I'll finish what's in the queue, but can't take new pictures right now" in late.whispers[-1]
     assert await house.bot.wait(60) == 0
     assert [house.job_of(it)["status"] for it in fired] == ["delivered"] * 2
     assert house.job_of(late) is None
