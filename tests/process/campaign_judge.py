@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot.messages import from_json
 from tests.local_discord.interactions import DEFER, MESSAGE, Interaction
 from tests.local_discord.messages import Message, State
 
@@ -176,10 +177,15 @@ def _wrong_card(job: Row, cards: list[State], removed: list[State]) -> Iterator[
         yield f"{name}, and {with_pictures} messages show its pictures"
     if any(button["custom_id"].startswith("pastel:cancel:") for card in cards for button in card.buttons):
         yield f"{name}, and a card still offers Cancel"
-    if status == "failed" and not any(_plain(job["failure"]) in _plain(card.text) for card in (*cards, *removed)):
-        yield f"{name}, and no message says why: {job['failure']!r}"
+    if status == "failed" and not any(_plain(_failure(job)) in _plain(card.text) for card in (*cards, *removed)):
+        yield f"{name}, and no message says why: {_failure(job)!r}"
     if status == "cancelled" and not any("Cancelled" in card.text for card in (*cards, *removed)):
         yield f"{name}, and no message says so"
+
+
+def _failure(job: Row) -> str:
+    """Returns why the job failed, in English and with its values, as its card says it."""
+    return str(from_json(job["failure"], job["failure_args"]))
 
 
 def _plain(text: str) -> str:

@@ -82,7 +82,7 @@ def say_another_price(jobs, *_):
 
 
 def fail_it_without_a_word(jobs, ledger, *rest):
-    jobs[0] |= {"status": "failed", "failure": "The GPU is lost.", "paid": 0}
+    jobs[0] |= {"status": "failed", "failure": "The GPU is lost.", "failure_args": None, "paid": 0}
     ledger[1] |= {"kind": "refund", "spent": 0}
     rest[-1][0].states[1] = state(1, "done")
 
