@@ -147,10 +147,10 @@ async def test_closing_stops_the_running_request_and_refuses_later_ones(models: 
     await started.wait()
     await generator.close()
 
-    with pytest.raises(GenerationError, match="shutting down") as caught:
+    with pytest.raises(GenerationError, match="about to restart") as caught:
         await task
     assert caught.value.retryable
-    with pytest.raises(GenerationError, match="shutting down"):
+    with pytest.raises(GenerationError, match="about to restart"):
         await draw(generator, make_request())
     await generator.close()
 

@@ -124,7 +124,7 @@ async def test_closing_answers_those_who_wait_for_a_thread_that_does_not_let_go(
     await asyncio.to_thread(entered.wait)
     await drawing.close()
     try:
-        with pytest.raises(GenerationError, match="shutting down"):
+        with pytest.raises(GenerationError, match="about to restart"):
             await asyncio.wait_for(task, 30)
     finally:
         release.set()
