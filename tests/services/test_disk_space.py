@@ -104,7 +104,7 @@ async def test_a_disk_that_says_it_has_room_and_has_none_fails_the_job_after_thr
         assert len(harness.generator.started) == tried
         harness.clock.advance(FULL_SECONDS)
 
-    assert (await harness.wait_for(JobStatus.FAILED, job)).failure == str(DISK_FULL)
+    assert (await harness.wait_for(JobStatus.FAILED, job)).failure == DISK_FULL
 
 
 async def test_the_operator_reads_of_it_once_an_hour_and_once_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:

@@ -31,7 +31,7 @@ async def test_a_folder_that_cannot_be_written_fails_the_job_clearly_and_keeps_n
 
     failed = await harness.wait_for(JobStatus.FAILED, job)
 
-    assert str(failed.failure) == str(DISK_FULL)
+    assert failed.failure == DISK_FULL
     assert harness.store.files == {}
     assert len(harness.generator.started) == 1
 
@@ -137,7 +137,7 @@ async def test_a_job_that_kills_the_generator_three_times_fails(harness: Service
             await harness.services.worker.run()
 
     failed = await harness.job(job.id)
-    assert (failed.status, str(failed.failure)) == (JobStatus.FAILED, str(DEVICE_LOST))
+    assert (failed.status, failed.failure) == (JobStatus.FAILED, DEVICE_LOST)
 
 
 async def test_missing_weights_end_the_worker_and_do_not_count_against_the_job(harness: ServicesHarness) -> None:

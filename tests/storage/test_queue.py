@@ -149,7 +149,7 @@ async def test_a_job_that_was_interrupted_in_every_try_fails_with_a_sentence_and
 
     assert recovery == Recovery(requeued=(), failed=(job.id,))
     failed = await store.get(job.id)
-    assert (failed.status, str(failed.failure), failed.finished_at) == (JobStatus.FAILED, str(INTERRUPTED), NOW)
+    assert (failed.status, failed.failure, failed.finished_at) == (JobStatus.FAILED, INTERRUPTED, NOW)
     assert set(await store.postings(job.id)) == {"reserve", "refund"}
     assert [entry.job_id for entry in await store.outbox.due(now=NOW, limit=9)] == [job.id]
 
