@@ -119,7 +119,7 @@ async def test_pictures_that_discord_refuses_as_too_large_are_told_of_in_words(h
     await house.start()
     await house.status(fired, "delivered")
 
-    assert "larger than Discord accepts" in fired.response.now.text
+    assert "Discord doesn't accept files this large" in fired.response.now.text
     refusals = [entry for entry in house.local.journal.of("request") if entry.facts["status"] == 413]
     assert 1 <= len(refusals) <= 4, "three sizes at most, and perhaps a preview"
 
