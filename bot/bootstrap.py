@@ -18,8 +18,9 @@ from bot.chat.extensions import EXTENSIONS
 from bot.chat.member_ranks import DiscordMemberRanks
 from bot.chat.messenger import DiscordMessenger
 from bot.chat.report_messages import DiscordReportMessages
+from bot.chat.translation import load_catalogues
 from bot.domain.audience import Audience
-from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
+from bot.domain.operator_rules import NO_OPERATOR_RULES, OperatorRules
 from bot.domain.privacy import KeepingTimes
 from bot.domain.prompt_rules import broken_rule
 from bot.domain.quota import Limits
@@ -75,7 +76,7 @@ async def open_runtime(
     messenger: Messenger,
     *,
     limits: LimitsSource,
-    host: OperatorRules = NO_HOST_RULES,
+    host: OperatorRules = NO_OPERATOR_RULES,
     board: ReportGateway | None = None,
     member_ranks: MemberRankGateway | None = None,
     attachments: AttachmentGateway | None = None,
@@ -113,6 +114,7 @@ async def open_runtime(
             stack.push_async_callback(classifier.close)
         stack.push_async_callback(generator.close)
         stack.push_async_callback(background.stop)
+        await asyncio.to_thread(load_catalogues)
         await services.reader.read_again(broken_rule, "", "", adult=False)  # loads its lists: 0.2 s that delay nobody
         yield Runtime(services=services, background=background)
 

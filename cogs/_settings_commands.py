@@ -10,6 +10,7 @@ from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 
 from bot.chat.cards.markdown import shorten, visible
+from bot.chat.limits import MAX_OPTIONS, OPTION_LENGTH
 from bot.chat.settings.controls import size_choices
 from bot.chat.settings.pages import COMMAND_GROUPS
 from bot.chat.settings.text import SETTING_TEXTS
@@ -22,8 +23,6 @@ from bot.domain.request import MAX_PROMPT_LENGTH
 from bot.services.guild_settings import GuildSettingsService
 from cogs._channels import DrawnIn, PostedIn
 from cogs._settings_reply import revise, settings_for_choices
-
-MAX_CHOICES, CHOICE_LENGTH = 25, 100
 
 Command = app_commands.Command[Any, ..., None]
 Complete = Callable[[discord.Interaction[Any], str], Coroutine[Any, Any, list[Choice[Any]]]]
@@ -157,13 +156,10 @@ class _SettingCommands:
     def _default_style(self, style: str | None) -> Edit:
         return assign(self._name, None if style is None else self._rules.style_name(style))
 
-    def _allowed_style(self, style: str) -> Edit:
-        return include(self._name, self._rules.style_name(style))
-
     async def _sizes(self, interaction: discord.Interaction, current: str) -> list[Choice[Any]]:
         """Returns all sizes, whatever was typed: there are few, and nobody knows their pixels by heart."""
         del interaction, current
-        return [Choice(name=label, value=amount) for label, amount in size_choices(self._rules.profile.sizes)][:MAX_CHOICES]
+        return [Choice(name=label, value=amount) for label, amount in size_choices(self._rules.profile.sizes)][:MAX_OPTIONS]
 
     async def _every_style(self, interaction: discord.Interaction, current: str) -> list[Choice[Any]]:
         del interaction
@@ -183,4 +179,4 @@ def _choices(names: Iterable[str], current: str) -> list[Choice[Any]]:
     """Returns those of `names` that contain `current`."""
     typed = current.strip().casefold()
     fitting = [name for name in names if typed in name.casefold()]
-    return [Choice(name=shorten(visible(name), CHOICE_LENGTH) or "…", value=name) for name in fitting[:MAX_CHOICES]]
+    return [Choice(name=shorten(visible(name), OPTION_LENGTH) or "…", value=name) for name in fitting[:MAX_OPTIONS]]

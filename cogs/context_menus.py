@@ -34,10 +34,12 @@ async def setup(bot: PastelBot) -> None:
 class ContextMenus(commands.Cog):
     """Remix, Details and Report run the card's buttons of the same name. discord.py 2.7.1 allows five menus in all."""
 
-    def __init__(self, bot: PastelBot, generation: GenerationService, findings: SettingsImport, places: UploadPlaces) -> None:
+    def __init__(
+        self, bot: PastelBot, generation: GenerationService, settings_import: SettingsImport, places: UploadPlaces
+    ) -> None:
         self._bot = bot
         self._generation = generation
-        self._findings = findings
+        self._settings_import = settings_import
         self._places = places
         self._menus = (
             app_commands.ContextMenu(name="Remix", callback=self.remix),
@@ -70,8 +72,8 @@ class ContextMenus(commands.Cog):
         check_upload(picture)
         await defer_ephemeral(interaction)
         async with self._places.take(interaction.user.id):
-            finding = await self._findings.in_picture(await read_upload(picture), origin_of(interaction))
-        view, files = found_view(finding, picture.filename, self._generation.profile)
+            picture_import = await self._settings_import.in_picture(await read_upload(picture), origin_of(interaction))
+        view, files = found_view(picture_import, picture.filename, self._generation.profile)
         await answer(interaction, view, files)
 
     async def open_form(self, interaction: Interaction, press: Press) -> None:
@@ -85,7 +87,7 @@ class ContextMenus(commands.Cog):
         if text is None:
             raise NotFoundError(NO_FINDING)
         origin = origin_of(interaction)
-        draft = await self._findings.to_fill_in(text, origin)
+        draft = await self._settings_import.to_fill_in(text, origin)
         offer = Offer(profile=self._generation.profile, styles=await self._generation.styles(origin))
         await show_form(interaction, found_form(draft, offer))
 

@@ -7,12 +7,11 @@ from discord import app_commands
 from discord.app_commands import Range, locale_str
 from discord.ext import commands
 
-from bot.chat.cards.text import credits_of
 from bot.chat.client import PastelBot
 from bot.chat.replies import actor_of, answer, defer_ephemeral, notice, origin_of
 from bot.chat.translation import _
 from bot.chat.views.quota import quota_view
-from bot.domain.quota import MAX_GRANT
+from bot.domain.quota import MAX_GRANT, in_credits
 from bot.errors import InvalidRequestError
 from bot.messages import translatable
 from bot.services.quotas import Quotas
@@ -33,7 +32,7 @@ class Quota(commands.GroupCog, group_name="quota", group_description=locale_str(
     @app_commands.command(name="show", description=locale_str("Show what you have left today, and when it renews"))
     async def show(self, interaction: discord.Interaction) -> None:
         await defer_ephemeral(interaction)
-        await answer(interaction, quota_view(await self._quotas.statement(origin_of(interaction))))
+        await answer(interaction, quota_view(await self._quotas.balance(origin_of(interaction))))
 
     @app_commands.command(name="grant", description=locale_str("Give a member credits that don't expire (for moderators)"))
     @app_commands.describe(
@@ -43,12 +42,8 @@ class Quota(commands.GroupCog, group_name="quota", group_description=locale_str(
         await defer_ephemeral(interaction)
         if member.bot:
             raise InvalidRequestError(NO_BOTS)
-        standing = await self._quotas.grant(
-            credits, user_id=member.id, actor=actor_of(interaction), interaction_id=interaction.id
-        )
+        usage = await self._quotas.grant(credits, user_id=member.id, actor=actor_of(interaction), interaction_id=interaction.id)
         await answer(
             interaction,
-            notice(
-                _("Done: {member} now has {credits} granted.", member=f"<@{member.id}>", credits=credits_of(standing.granted))
-            ),
+            notice(_("Done: {member} now has {credits} granted.", member=f"<@{member.id}>", credits=in_credits(usage.granted))),
         )

@@ -38,11 +38,6 @@ def speaking(language: Language) -> Generator[None]:
         _spoken.reset(token)
 
 
-def spoken() -> Language:
-    """Returns the language of this task."""
-    return _spoken.get()
-
-
 def rendered(what: Message | str) -> str:
     """Returns the sentence in the language of this task; a plain string unchanged."""
     if isinstance(what, str):

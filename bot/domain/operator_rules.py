@@ -27,5 +27,5 @@ class OperatorRules:
     source_url: str | None = None
 
 
-NO_HOST_RULES = OperatorRules()
+NO_OPERATOR_RULES = OperatorRules()
 """Of a host who has said nothing."""

@@ -101,7 +101,7 @@ class LedgerEntry:
 
     posted_at: datetime
     kind: EntryKind
-    purse: Account
+    account: Account
     day: int
     guild_id: int | None
     job_id: JobId | None

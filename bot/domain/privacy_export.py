@@ -189,7 +189,7 @@ def _posting(entry: LedgerEntry) -> dict[str, Any]:
     return {
         "at": _time(entry.posted_at),
         "kind": entry.kind.value,
-        "purse": entry.purse.value,
+        "purse": entry.account.value,
         "day": (date(1970, 1, 1) + timedelta(days=entry.day)).isoformat(),
         "server": _id(entry.guild_id),
         "request": entry.job_id,

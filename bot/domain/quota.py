@@ -76,7 +76,7 @@ class Balance:
     """What a member may use and has used, in one place at one time."""
 
     limits: Limits
-    standing: Usage
+    usage: Usage
     renews_at: datetime
 
 
@@ -133,28 +133,28 @@ def renews_at(now: datetime) -> datetime:
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), tzinfo=UTC)
 
 
-def left_today(limits: Limits, standing: Usage) -> int | None:
+def left_today(limits: Limits, usage: Usage) -> int | None:
     """What is left of today's allowance; None without a limit."""
     if limits.daily_credits is None:
         return None
-    return max(0, limits.daily_credits - standing.spent - standing.reserved)
+    return max(0, limits.daily_credits - usage.spent - usage.reserved)
 
 
-def pay(cost: int, limits: Limits, standing: Usage, *, now: datetime) -> Payment:
+def pay(cost: int, limits: Limits, usage: Usage, *, now: datetime) -> Payment:
     """Take `cost` from today's allowance first, then from granted credits. Raises QuotaError where a limit forbids the job."""
-    if limits.waiting_jobs is not None and standing.waiting >= limits.waiting_jobs:
+    if limits.waiting_jobs is not None and usage.waiting >= limits.waiting_jobs:
         raise QuotaError(
             counted(
                 "You already have {count} request in the queue, and {limit} is the most allowed here. "
                 "Wait for one to finish, or cancel one with `/queue show`.",
                 "You already have {count} requests in the queue, and {limit} is the most allowed here. "
                 "Wait for one to finish, or cancel one with `/queue show`.",
-                standing.waiting,
+                usage.waiting,
                 limit=limits.waiting_jobs,
             )
         )
-    if limits.operator_credits is not None and cost > limits.operator_credits - standing.everywhere:
-        left = max(0, limits.operator_credits - standing.everywhere)
+    if limits.operator_credits is not None and cost > limits.operator_credits - usage.everywhere:
+        left = max(0, limits.operator_credits - usage.everywhere)
         raise QuotaError(
             "This costs {cost}, and you have {left:,} left today in all servers together. "
             "You'll have {limit:,} again {renewal}. Fewer pictures, a smaller size or fewer steps cost less.",
@@ -163,12 +163,12 @@ def pay(cost: int, limits: Limits, standing: Usage, *, now: datetime) -> Payment
             limit=limits.operator_credits,
             renewal=_renewal(now),
         )
-    left = left_today(limits, standing)
+    left = left_today(limits, usage)
     if left is None or limits.daily_credits is None:
         return Payment(daily=cost, granted=0)
     daily = min(cost, left)
-    if cost - daily > standing.granted:
-        raise _too_dear_here(cost, left, standing.granted, limits.daily_credits, now)
+    if cost - daily > usage.granted:
+        raise _too_dear_here(cost, left, usage.granted, limits.daily_credits, now)
     return Payment(daily=daily, granted=cost - daily)
 
 

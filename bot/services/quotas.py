@@ -19,7 +19,7 @@ ONLY_MODERATORS = translatable("You need the **Manage Server** permission to gra
 class CreditRepository(Protocol):
     """Members' credits on disk, apart from the postings of jobs, which JobRepository makes."""
 
-    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage: ...
+    async def usage(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage: ...
 
     async def grant(self, given: Grant, *, now: datetime) -> Usage:
         """Give credits, once for an interaction; returns what the member has then."""
@@ -46,12 +46,12 @@ class Quotas:
     limits: LimitsSource
     clock: Clock
 
-    async def statement(self, origin: Origin) -> Balance:
+    async def balance(self, origin: Origin) -> Balance:
         """Of the member who asks, where they ask."""
         now = origin.asked_at(self.clock.now())
         return Balance(
             limits=await self.limits.limits_for(origin),
-            standing=await self.credits.standing(origin.user_id, origin.guild_id, now=now),
+            usage=await self.credits.usage(origin.user_id, origin.guild_id, now=now),
             renews_at=renews_at(now),
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.domain.guild_settings.settings import GuildSettings
-from bot.domain.infotext.importer import UNREAD, UnavailableSetting, import_settings
+from bot.domain.infotext.importer import UNREAD, PictureImport, import_settings
 from bot.domain.infotext.reader import parse
 from bot.domain.job import Origin
 from bot.domain.request import Draft
@@ -26,14 +26,14 @@ class SettingsImport:
         self._gate = gate
         self._reader = reader
 
-    async def in_picture(self, data: bytes, origin: Origin) -> UnavailableSetting:
+    async def in_picture(self, data: bytes, origin: Origin) -> PictureImport:
         """Raises InvalidRequestError for what is no picture, and for one that says nothing."""
         text = await self._codec.read_parameters(data)
         if text is None:
             raise InvalidRequestError(NO_TEXT)
         return await self.in_text(text, origin)
 
-    async def in_text(self, text: str, origin: Origin) -> UnavailableSetting:
+    async def in_text(self, text: str, origin: Origin) -> PictureImport:
         """The same from its text, under the settings of the server where they ask. Raises QuotaError for who asks too fast."""
         settings = await self._gate.settings(origin.guild_id)
         return await self._reader.read(origin.user_id, self._understood, text, settings)
@@ -43,12 +43,12 @@ class SettingsImport:
         InvalidRequestError for a text that nobody here understands.
         """
         await self._gate.check_block(origin)
-        finding = await self.in_text(text, origin)
-        if not finding.settings.is_understood:
+        picture_import = await self.in_text(text, origin)
+        if not picture_import.settings.is_understood:
             raise InvalidRequestError(UNREAD)
-        return finding.adoption.draft
+        return picture_import.imported.draft
 
-    def _understood(self, text: str, settings: GuildSettings) -> UnavailableSetting:
+    def _understood(self, text: str, settings: GuildSettings) -> PictureImport:
         found = parse(text)
-        adoption = import_settings(found, self._requests.profile, self._requests.catalog, settings)
-        return UnavailableSetting(text=text, settings=found, adoption=adoption)
+        imported = import_settings(found, self._requests.profile, self._requests.catalog, settings)
+        return PictureImport(text=text, settings=found, imported=imported)

@@ -45,7 +45,7 @@ class Services:
     moderation: Moderation
     reports: Reports
     preferences: PreferencesService
-    findings: SettingsImport
+    settings_import: SettingsImport
     drain: Drain
     privacy: Privacy
     eraser: Eraser

@@ -18,8 +18,8 @@ class SqliteCredits:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def standing(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
-        return await self._database.read(lambda connection: ledger.standing(connection, user_id, guild_id, now=now))
+    async def usage(self, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
+        return await self._database.read(lambda connection: ledger.usage(connection, user_id, guild_id, now=now))
 
     async def grant(self, given: Grant, *, now: datetime) -> Usage:
         def give(connection: sqlite3.Connection) -> Usage:
@@ -27,6 +27,6 @@ class SqliteCredits:
             remember_guild(connection, given.guild_id, now=now)
             ledger.grant(connection, given, now=now)
             asked_at = made_at(given.interaction_id, otherwise=now)
-            return ledger.standing(connection, given.user_id, given.guild_id, now=asked_at)
+            return ledger.usage(connection, given.user_id, given.guild_id, now=asked_at)
 
         return await self._database.transaction(give)

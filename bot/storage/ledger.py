@@ -79,7 +79,7 @@ ON CONFLICT (interaction_id) DO NOTHING
 """
 
 
-def standing(connection: sqlite3.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
+def usage(connection: sqlite3.Connection, user_id: int, guild_id: int | None, *, now: datetime) -> Usage:
     """Returns what the member has used on the day of `now`, their credits, and their waiting jobs in the server."""
     values = {"user_id": user_id, "guild_id": guild_id, "day": day_of(now)}
     return Usage(**dict(connection.execute(STANDING, values).fetchone()))
@@ -91,7 +91,7 @@ def check(connection: sqlite3.Connection, new: NewJob, limits: Limits, *, now: d
     The day is that of the request by Discord's clock: ours may be stepped, and would renew credits too soon.
     """
     origin, asked_at = new.origin, new.origin.asked_at(now)
-    held = standing(connection, origin.user_id, origin.guild_id, now=asked_at)
+    held = usage(connection, origin.user_id, origin.guild_id, now=asked_at)
     return pay(price(new.request), limits, held, now=asked_at)
 
 

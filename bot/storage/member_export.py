@@ -118,7 +118,7 @@ def _posting(row: sqlite3.Row) -> LedgerEntry:
     return LedgerEntry(
         posted_at=from_micros(row["posted_at"]),
         kind=EntryKind(row["kind"]),
-        purse=Account(row["purse"]),
+        account=Account(row["purse"]),
         day=row["day"],
         guild_id=row["guild_id"],
         job_id=row["job_id"],

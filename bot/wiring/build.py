@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
+from bot.domain.operator_rules import NO_OPERATOR_RULES, OperatorRules
 from bot.domain.profile import Catalog, ModelProfile
 from bot.services.attempt import AttemptDeps
 from bot.services.card_sender import CardSenderDeps
@@ -48,7 +48,7 @@ def build_services(
     *,
     profile: ModelProfile,
     catalog: Catalog,
-    host: OperatorRules = NO_HOST_RULES,
+    host: OperatorRules = NO_OPERATOR_RULES,
     edit_interval: float = EDIT_INTERVAL,
     sleep: Sleep = asyncio.sleep,
     timer: Callable[[], float] = time.monotonic,
@@ -84,7 +84,7 @@ def build_services(
         guild_settings=keeping.guild_settings(ports, host, profile, catalog),
         moderation=moderation,
         reports=keeping.reports(ports, display, moderation, removal),
-        findings=SettingsImport(codec=ports.codec, requests=requests, gate=gate, reader=reader),
+        settings_import=SettingsImport(codec=ports.codec, requests=requests, gate=gate, reader=reader),
         preferences=PreferencesService(personal=repositories.preferences, profile=profile, catalog=catalog, clock=clock),
         drain=Drain(submitter=submitter, jobs=jobs, outbox=repositories.outbox, sleep=sleep),
         privacy=keeping.privacy(ports, host, eraser),

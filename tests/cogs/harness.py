@@ -23,7 +23,7 @@ from bot.chat.messenger import DiscordMessenger
 from bot.chat.report_messages import DiscordReportMessages
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, Origin
-from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
+from bot.domain.operator_rules import NO_OPERATOR_RULES, OperatorRules
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import UNLIMITED, Limits
 from bot.inference.images.codec import PillowCodec
@@ -70,7 +70,7 @@ class SimcordHarness:
     metrics: Metrics = field(default_factory=Metrics)
     clock: SimClock = field(default_factory=SimClock)
     limits: Limits = UNLIMITED
-    host: OperatorRules = NO_HOST_RULES
+    host: OperatorRules = NO_OPERATOR_RULES
     repositories: Repositories = field(init=False)
     env: simcord.Env = field(init=False)
     bot: PastelBot = field(init=False)

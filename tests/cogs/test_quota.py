@@ -78,7 +78,7 @@ async def test_nobody_else_grants_anything(harness: SimcordHarness):
         assert "You need the **Manage Server** permission" in texts(result.response)
 
     now = harness.clock.now()
-    assert await harness.repositories.credits.standing(harness.member.id, harness.guild.id, now=now) == Usage()
+    assert await harness.repositories.credits.usage(harness.member.id, harness.guild.id, now=now) == Usage()
 
 
 async def test_a_bot_gets_no_credits(harness: SimcordHarness):

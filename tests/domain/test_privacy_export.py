@@ -30,7 +30,7 @@ IMAGE = StoredImage(index=0, key="2026/01/x.png", seed=7, width=64, height=64, p
 POSTING = LedgerEntry(
     posted_at=START,
     kind=EntryKind.RESERVE,
-    purse=Account.DAILY,
+    account=Account.DAILY,
     day=20_454,
     guild_id=GUILD,
     job_id="0123456789abcdef",

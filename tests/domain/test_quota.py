@@ -79,7 +79,7 @@ def test_without_limits_everything_is_paid_from_the_day_and_nothing_from_grants(
 
 
 @pytest.mark.parametrize(
-    ("cost", "standing", "payment"),
+    ("cost", "usage", "payment"),
     [
         (3, Usage(), (3, 0)),
         (3, Usage(spent=4, reserved=3), (3, 0)),
@@ -89,12 +89,12 @@ def test_without_limits_everything_is_paid_from_the_day_and_nothing_from_grants(
         (13, Usage(granted=3), (10, 3)),
     ],
 )
-def test_the_days_allowance_is_used_before_grants(cost: int, standing: Usage, payment: tuple[int, int]) -> None:
-    assert pay(cost, Limits(daily_credits=10), standing, now=NOW) == Payment(daily=payment[0], granted=payment[1])
+def test_the_days_allowance_is_used_before_grants(cost: int, usage: Usage, payment: tuple[int, int]) -> None:
+    assert pay(cost, Limits(daily_credits=10), usage, now=NOW) == Payment(daily=payment[0], granted=payment[1])
 
 
 @pytest.mark.parametrize(
-    ("cost", "limits", "standing", "said"),
+    ("cost", "limits", "usage", "said"),
     [
         (
             4,
@@ -137,10 +137,10 @@ def test_the_days_allowance_is_used_before_grants(cost: int, standing: Usage, pa
     ],
 )
 def test_a_refusal_says_the_price_what_is_left_and_when_it_renews(
-    cost: int, limits: dict[str, Any], standing: Usage, said: str
+    cost: int, limits: dict[str, Any], usage: Usage, said: str
 ) -> None:
     with pytest.raises(QuotaError) as refused:
-        pay(cost, Limits(**limits), standing, now=NOW)
+        pay(cost, Limits(**limits), usage, now=NOW)
 
     assert said in str(refused.value)
 
@@ -180,19 +180,19 @@ amounts = st.integers(0, 30)
     limits=st.builds(
         Limits, daily_credits=st.none() | amounts, operator_credits=st.none() | amounts, waiting_jobs=st.none() | amounts
     ),
-    standing=st.builds(Usage, spent=amounts, reserved=amounts, granted=amounts, everywhere=amounts, waiting=st.integers(0, 30)),
+    usage=st.builds(Usage, spent=amounts, reserved=amounts, granted=amounts, everywhere=amounts, waiting=st.integers(0, 30)),
 )
-def test_no_payment_goes_beyond_any_limit(cost: int, limits: Limits, standing: Usage) -> None:
+def test_no_payment_goes_beyond_any_limit(cost: int, limits: Limits, usage: Usage) -> None:
     try:
-        paid = pay(cost, limits, standing, now=NOW)
+        paid = pay(cost, limits, usage, now=NOW)
     except QuotaError:
         return
     assert paid.daily >= 0
-    assert 0 <= paid.granted <= standing.granted
+    assert 0 <= paid.granted <= usage.granted
     assert paid.daily + paid.granted == cost
     if limits.daily_credits is not None and paid.daily:
-        assert standing.spent + standing.reserved + paid.daily <= limits.daily_credits
+        assert usage.spent + usage.reserved + paid.daily <= limits.daily_credits
     if limits.operator_credits is not None:
-        assert standing.everywhere + cost <= limits.operator_credits
+        assert usage.everywhere + cost <= limits.operator_credits
     if limits.waiting_jobs is not None:
-        assert standing.waiting + 1 <= limits.waiting_jobs
+        assert usage.waiting + 1 <= limits.waiting_jobs

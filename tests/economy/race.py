@@ -102,8 +102,8 @@ async def check_race(members: int) -> None:
         assert await world.database.read(audit) == ()
         assert await totals(world) == {user_id: (0, kept[user_id]) for user_id in everybody}
         for user_id in (1, members // 2, members):
-            assert (await world.services.quotas.credits.standing(user_id, GUILD, now=began)).spent == kept[user_id]
-            assert (await world.services.quotas.credits.standing(user_id, GUILD, now=world.clock.now())).everywhere == 0
+            assert (await world.services.quotas.credits.usage(user_id, GUILD, now=began)).spent == kept[user_id]
+            assert (await world.services.quotas.credits.usage(user_id, GUILD, now=world.clock.now())).everywhere == 0
 
 
 async def totals(world: ServicesHarness) -> dict[int, tuple[int, int]]:

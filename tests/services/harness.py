@@ -14,7 +14,7 @@ from bot.domain.card import JobCard
 from bot.domain.delivery import DeliveryFault
 from bot.domain.image import StoredImage
 from bot.domain.job import Job, JobId, JobStatus, Origin
-from bot.domain.operator_rules import NO_HOST_RULES, OperatorRules
+from bot.domain.operator_rules import NO_OPERATOR_RULES, OperatorRules
 from bot.domain.profile import Catalog, ModelProfile
 from bot.domain.quota import UNLIMITED, Limits
 from bot.metrics import Metrics
@@ -59,7 +59,7 @@ class ServicesHarness:
     metrics: Metrics = field(default_factory=Metrics)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     limits: Limits = UNLIMITED
-    host: OperatorRules = NO_HOST_RULES
+    host: OperatorRules = NO_OPERATOR_RULES
     asked: Origin | None = None
     classifier: FakeClassifier | None = None
     board: RecordingBoard = field(default_factory=RecordingBoard)

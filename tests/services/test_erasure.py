@@ -67,8 +67,8 @@ async def test_nothing_is_left_of_what_a_member_gave_but_the_credits(harness: Se
     assert await harness.services.privacy.holdings(MEMBER) == Holdings()
     await overwritten(harness)
     assert SECRET.encode() not in harness.database.path.read_bytes()
-    standing = await harness.services.quotas.statement(shown.origin)
-    assert (standing.standing.spent, standing.standing.reserved) == (1, 0)
+    usage = await harness.services.quotas.balance(shown.origin)
+    assert (usage.usage.spent, usage.usage.reserved) == (1, 0)
 
 
 async def test_words_do_not_stay_in_the_log_because_somebody_reads_it_in_that_moment(harness: ServicesHarness) -> None:

@@ -99,16 +99,16 @@ async def test_a_blocked_member_is_told_why_and_until_when_and_others_draw(harne
 
 async def test_a_blocked_member_gets_no_form_to_fill_in_for_nothing(harness: ServicesHarness) -> None:
     job = await harness.delivered(origin=origin(1, user_id=OTHER))
-    generation, findings = harness.services.generation, harness.services.findings
+    generation, settings_import = harness.services.generation, harness.services.settings_import
     await block(harness, minutes=5)
 
-    for question in (generation.remix_draft(job.id, origin()), findings.to_fill_in("a cat", origin())):
+    for question in (generation.remix_draft(job.id, origin()), settings_import.to_fill_in("a cat", origin())):
         with pytest.raises(NotAllowedError, match="Reason: spam"):
             await question
 
-    assert (await findings.in_text("a cat", origin())).adoption.draft.prompt == "a cat"
-    assert (await findings.to_fill_in("a cat", origin(user_id=OTHER))).prompt == "a cat"
-    assert (await findings.to_fill_in("a cat", origin(guild_id=None))).prompt == "a cat"
+    assert (await settings_import.in_text("a cat", origin())).imported.draft.prompt == "a cat"
+    assert (await settings_import.to_fill_in("a cat", origin(user_id=OTHER))).prompt == "a cat"
+    assert (await settings_import.to_fill_in("a cat", origin(guild_id=None))).prompt == "a cat"
     harness.clock.advance(5 * 60)
     assert (await generation.remix_draft(job.id, origin())).prompt == job.request.prompt
 
@@ -190,7 +190,7 @@ async def test_leaving_clothes_out_is_judged_like_saying_so(harness: ServicesHar
 async def test_the_operator_is_asked_about_the_member_who_asks(harness: ServicesHarness) -> None:
     await draw(harness, origin(1))
     assert harness.asked == origin(1)
-    await harness.services.quotas.statement(origin(2, user_id=OTHER))
+    await harness.services.quotas.balance(origin(2, user_id=OTHER))
     assert harness.asked == origin(2, user_id=OTHER)
 
 
@@ -246,9 +246,9 @@ async def test_roles_decide_how_much_a_member_may_use(harness: ServicesHarness) 
 async def test_the_quota_card_says_what_the_servers_settings_say(harness: ServicesHarness) -> None:
     await rule(harness, lambda settings: replace(settings, daily_credits=1, exempt_roles=frozenset({ROLE})))
 
-    assert (await harness.services.quotas.statement(origin())).limits.daily_credits == 1
+    assert (await harness.services.quotas.balance(origin())).limits.daily_credits == 1
     exempt = replace(origin(), role_ids=frozenset({ROLE}))
-    assert (await harness.services.quotas.statement(exempt)).limits.daily_credits is None
+    assert (await harness.services.quotas.balance(exempt)).limits.daily_credits is None
 
 
 async def test_a_server_may_keep_pictures_to_those_who_asked_for_them(harness: ServicesHarness) -> None:

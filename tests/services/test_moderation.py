@@ -78,8 +78,8 @@ async def test_a_block_cancels_what_waits_and_what_is_drawn_in_this_server_and_g
     assert blocked.cancelled == 2
     assert [await harness.status(job) for job in (running, waiting)] == [JobStatus.CANCELLED] * 2
     assert JobStatus.CANCELLED not in {await harness.status(elsewhere), await harness.status(others)}
-    standing = (await harness.services.quotas.statement(asking(9))).standing
-    assert (standing.reserved, standing.spent) == (0, 0)
+    usage = (await harness.services.quotas.balance(asking(9))).usage
+    assert (usage.reserved, usage.spent) == (0, 0)
 
 
 async def test_a_block_deals_the_members_line_anew_once_however_much_waited(

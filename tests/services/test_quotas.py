@@ -55,21 +55,21 @@ async def test_the_statement_says_what_holds_where_one_asks(harness: ServicesHar
     await harness.submit(1)
     await harness.submit(2, origin=origin(2, guild_id=None))
 
-    statement = await harness.services.quotas.statement(origin())
+    balance = await harness.services.quotas.balance(origin())
 
-    assert statement.limits == harness.limits
-    assert statement.standing == Usage(reserved=1, everywhere=2, waiting=1)
-    assert statement.renews_at == datetime(2026, 1, 2, tzinfo=UTC)
+    assert balance.limits == harness.limits
+    assert balance.usage == Usage(reserved=1, everywhere=2, waiting=1)
+    assert balance.renews_at == datetime(2026, 1, 2, tzinfo=UTC)
 
 
 async def test_those_who_manage_the_server_grant_credits_to_anybody(harness: ServicesHarness) -> None:
     quotas = harness.services.quotas
     harness.limits = Limits(daily_credits=0)
 
-    standing = await quotas.grant(2, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
+    usage = await quotas.grant(2, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
     replayed = await quotas.grant(2, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
 
-    assert standing == replayed == Usage(granted=2)
+    assert usage == replayed == Usage(granted=2)
     await harness.submit(1)
     await harness.submit(2)
     with pytest.raises(QuotaError):
@@ -88,7 +88,7 @@ async def test_nobody_else_grants(harness: ServicesHarness, actor: Actor) -> Non
     with pytest.raises(NotAllowedError, match="Manage Server"):
         await harness.services.quotas.grant(2, user_id=OTHER, actor=actor, interaction_id=70)
 
-    assert (await harness.services.quotas.statement(origin(user_id=OTHER))).standing == Usage()
+    assert (await harness.services.quotas.balance(origin(user_id=OTHER))).usage == Usage()
 
 
 @pytest.mark.parametrize("amount", [-5, 0, MAX_GRANT + 1])
@@ -98,9 +98,9 @@ async def test_a_grant_has_a_sensible_size(harness: ServicesHarness, amount: int
 
 
 async def test_the_largest_grant_is_possible(harness: ServicesHarness) -> None:
-    standing = await harness.services.quotas.grant(MAX_GRANT, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
+    usage = await harness.services.quotas.grant(MAX_GRANT, user_id=MEMBER, actor=A_MANAGER, interaction_id=70)
 
-    assert standing.granted == MAX_GRANT
+    assert usage.granted == MAX_GRANT
 
 
 async def test_the_operators_limits_are_the_same_for_all_but_for_a_servers_weight() -> None:

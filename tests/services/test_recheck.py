@@ -60,7 +60,7 @@ async def refused(harness: ServicesHarness, job: Job, why: str, *, drawn: bool) 
     assert str(failed.failure).startswith("The rules here changed ")
     assert str(failed.failure).endswith("You weren't charged.")
     assert why in str(failed.failure)
-    assert (await harness.services.quotas.statement(job.origin)).standing == Usage()
+    assert (await harness.services.quotas.balance(job.origin)).usage == Usage()
     assert bool(harness.generator.started) is drawn
     assert harness.store.files == {}
     assert [card.files for card in harness.cards() if card.files] == []

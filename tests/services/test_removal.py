@@ -74,7 +74,7 @@ async def test_who_cancels_a_running_job_pays_for_the_steps_taken(
 
     cancelled = await harness.job(job.id)
     assert (cancelled.status, cancelled.paid) == (JobStatus.CANCELLED, paid)
-    assert (await harness.services.quotas.statement(job.origin)).standing == Usage(spent=paid, everywhere=paid)
+    assert (await harness.services.quotas.balance(job.origin)).usage == Usage(spent=paid, everywhere=paid)
     assert card_text.cancelled(cancelled) == f"-# {said}"
     assert await harness.database.read(audit) == ()
 

@@ -67,7 +67,7 @@ async def withheld(harness: ServicesHarness, job: Job, *, counted: int = 0) -> J
     assert harness.store.files == {}
     assert await harness.jobs.images(job.id) == ()
     assert await postings(harness, job) == [("reserve", 1, 0), ("refund", -1, 0)]
-    assert (await harness.services.quotas.statement(job.origin)).standing == Usage(withheld=counted)
+    assert (await harness.services.quotas.balance(job.origin)).usage == Usage(withheld=counted)
     assert outcomes(harness) == {"failed": 1}
     assert failed.attempt == 1
     return failed

@@ -71,8 +71,8 @@ async def test_a_text_that_takes_long_to_parse_does_not_hold_the_event_loop(
         return import_settings(*given)  # pyright: ignore[reportArgumentType] # as it was called
 
     monkeypatch.setattr(settings_import, "import_settings", watched)
-    finding = await harness.services.findings.in_text("a cat, Steps: 4", origin())
+    picture_import = await harness.services.settings_import.in_text("a cat, Steps: 4", origin())
 
-    assert finding.adoption.draft.prompt
+    assert picture_import.imported.draft.prompt
     assert all(name.startswith("pastel-texts") for name in seen)
     assert seen

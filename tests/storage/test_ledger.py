@@ -23,8 +23,8 @@ THREE = Limits(daily_credits=3)
 Post = Callable[..., None]
 
 
-async def standing(store: Store, *, now: datetime = NOW, user_id: int = 100, guild_id: int | None = 200) -> Usage:
-    return await store.repositories.credits.standing(user_id, guild_id, now=now)
+async def usage(store: Store, *, now: datetime = NOW, user_id: int = 100, guild_id: int | None = 200) -> Usage:
+    return await store.repositories.credits.usage(user_id, guild_id, now=now)
 
 
 async def refused(store: Store, interaction_id: int, limits: Limits, *, now: datetime = NOW, **values: object) -> str:
@@ -54,7 +54,7 @@ async def test_an_allowance_is_used_up_to_its_last_credit_and_no_further(store: 
     sentence = await refused(store, 3, THREE)
 
     assert "costs 1 credit and you have 0 left today. You'll have 3 again" in sentence
-    assert await standing(store) == Usage(reserved=3, everywhere=3, waiting=2)
+    assert await usage(store) == Usage(reserved=3, everywhere=3, waiting=2)
     assert await store.scalar("SELECT COUNT(*) FROM jobs") == 2
 
 
@@ -71,7 +71,7 @@ async def test_a_known_interaction_gives_its_job_and_is_not_checked_again(store:
     again = await store.jobs.add(new_job(1), limits=Limits(daily_credits=0, waiting_jobs=0), now=NOW)
 
     assert (again.created, again.job.id) == (False, job.id)
-    assert await standing(store) == Usage(reserved=1, everywhere=1, waiting=1)
+    assert await usage(store) == Usage(reserved=1, everywhere=1, waiting=1)
 
 
 async def test_what_is_charged_stays_used_and_what_is_refunded_can_be_used_again(store: Store) -> None:
@@ -81,7 +81,7 @@ async def test_what_is_charged_stays_used_and_what_is_refunded_can_be_used_again
     await store.jobs.fail(failed.id, 1, REASON, now=NOW)
     await store.jobs.cancel(cancelled.id, now=NOW)
 
-    assert await standing(store) == Usage(spent=1, everywhere=1)
+    assert await usage(store) == Usage(spent=1, everywhere=1)
     await store.add(4, limits=THREE, num_images=2)
     await refused(store, 5, THREE)
 
@@ -93,7 +93,7 @@ async def test_pictures_that_cannot_be_shown_are_paid_back_once(store: Store) ->
     for _ in range(2):
         await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=NOW)
 
-    assert await standing(store) == Usage()
+    assert await usage(store) == Usage()
     assert [posting[0] for posting in await purses(store, job)] == ["reserve", "charge", "refund"]
 
 
@@ -109,8 +109,8 @@ async def test_every_server_and_the_direct_messages_have_an_allowance_of_their_o
         await refused(store, 10 + number, Limits(daily_credits=1), guild_id=guild_id)
     await store.add(20, limits=Limits(daily_credits=1), user_id=101)
 
-    assert await standing(store, guild_id=None) == Usage(reserved=1, everywhere=3, waiting=1)
-    assert await standing(store, user_id=101) == Usage(reserved=1, everywhere=1, waiting=1)
+    assert await usage(store, guild_id=None) == Usage(reserved=1, everywhere=3, waiting=1)
+    assert await usage(store, user_id=101) == Usage(reserved=1, everywhere=1, waiting=1)
 
 
 async def test_the_allowance_is_full_again_at_midnight_utc(store: Store) -> None:
@@ -119,7 +119,7 @@ async def test_the_allowance_is_full_again_at_midnight_utc(store: Store) -> None
         store, 2, THREE, now=EVENING
     )
 
-    assert await standing(store, now=MORNING) == Usage(waiting=1)
+    assert await usage(store, now=MORNING) == Usage(waiting=1)
     await store.add(2, limits=THREE, now=MORNING, num_images=3)
 
 
@@ -138,7 +138,7 @@ async def test_a_clock_that_is_stepped_renews_no_credits(store: Store, wrong: ti
 async def test_what_was_asked_for_before_midnight_by_discords_clock_counts_for_that_day(store: Store) -> None:
     await store.add(id_made_at(EVENING), limits=THREE, now=MORNING, num_images=3)
 
-    assert await standing(store, now=MORNING) == Usage(waiting=1)
+    assert await usage(store, now=MORNING) == Usage(waiting=1)
 
 
 @pytest.mark.parametrize("ending", ["cancel", "fail", "give up"])
@@ -154,8 +154,8 @@ async def test_a_refund_after_midnight_goes_back_to_the_day_it_came_from(store: 
         await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=MORNING)
 
     assert {posting[2] for posting in await purses(store, job)} == {day_of(EVENING)}
-    assert await standing(store, now=EVENING) == Usage()
-    assert await standing(store, now=MORNING) == Usage()
+    assert await usage(store, now=EVENING) == Usage()
+    assert await usage(store, now=MORNING) == Usage()
     await store.add(2, limits=THREE, now=MORNING, num_images=3)
     await refused(store, 3, THREE, now=MORNING)
 
@@ -164,8 +164,8 @@ async def test_pictures_finished_after_midnight_count_for_the_day_they_were_orde
     job = await store.add(1, limits=THREE, now=EVENING, num_images=2)
     await finish(store, job, MORNING)
 
-    assert await standing(store, now=EVENING) == Usage(spent=2, everywhere=2)
-    assert await standing(store, now=MORNING) == Usage()
+    assert await usage(store, now=EVENING) == Usage(spent=2, everywhere=2)
+    assert await usage(store, now=MORNING) == Usage()
 
 
 async def test_granted_credits_are_used_after_the_allowance_and_do_not_expire(store: Store) -> None:
@@ -176,10 +176,10 @@ async def test_granted_credits_are_used_after_the_allowance_and_do_not_expire(st
         ("reserve", "daily", 3, 0),
         ("reserve", "granted", 1, 0),
     ]
-    assert await standing(store) == Usage(reserved=3, granted=3, granted_reserved=1, everywhere=4, waiting=1)
+    assert await usage(store) == Usage(reserved=3, granted=3, granted_reserved=1, everywhere=4, waiting=1)
     assert "0 left today, plus 3 that were granted to you" in await refused(store, 2, THREE, num_images=4)
     next_year = NOW + timedelta(days=365)
-    assert (await standing(store, now=next_year)).granted == 3
+    assert (await usage(store, now=next_year)).granted == 3
     await store.add(3, limits=Limits(daily_credits=0), now=next_year, num_images=3)
     await refused(store, 4, Limits(daily_credits=0), now=next_year)
 
@@ -190,20 +190,20 @@ async def test_each_purse_gets_back_what_it_gave(store: Store, *, charged: bool)
     job = await store.add(1, limits=THREE, num_images=4)
     if charged:
         await finish(store, job)
-        assert await standing(store) == Usage(spent=3, granted=3, everywhere=4)
+        assert await usage(store) == Usage(spent=3, granted=3, everywhere=4)
         await store.outbox.give_up(job.id, DeliveryFault.CHANNEL_GONE, now=NOW)
     else:
         await store.jobs.cancel(job.id, now=NOW)
 
-    assert await standing(store) == Usage(granted=4)
+    assert await usage(store) == Usage(granted=4)
 
 
 async def test_a_grant_belongs_to_one_member_in_one_server(store: Store) -> None:
     await store.grant(4)
 
-    assert (await standing(store)).granted == 4
-    assert await standing(store, guild_id=201) == await standing(store, user_id=101) == Usage()
-    assert await standing(store, guild_id=None) == Usage()
+    assert (await usage(store)).granted == 4
+    assert await usage(store, guild_id=201) == await usage(store, user_id=101) == Usage()
+    assert await usage(store, guild_id=None) == Usage()
 
 
 async def test_a_repeated_event_grants_once(store: Store) -> None:
@@ -211,7 +211,7 @@ async def test_a_repeated_event_grants_once(store: Store) -> None:
         await store.grant(4, interaction_id=7)
     await store.grant(2, interaction_id=8)
 
-    assert (await standing(store)).granted == 6
+    assert (await usage(store)).granted == 6
     row = "SELECT granted_by || ' ' || user_id || ' ' || guild_id || ' ' || day FROM ledger WHERE interaction_id = 7"
     assert await store.scalar(row) == f"900 100 200 {day_of(NOW)}"
 
@@ -245,7 +245,7 @@ async def test_a_member_without_limits_has_a_ledger_too(store: Store) -> None:
     await store.grant(5)
     await store.add(1, limits=UNLIMITED, num_images=4)
 
-    assert await standing(store) == Usage(reserved=4, granted=5, everywhere=4, waiting=1)
+    assert await usage(store) == Usage(reserved=4, granted=5, everywhere=4, waiting=1)
 
 
 ENOUGH = {"width": 1024, "height": 1024, "num_inference_steps": 28}
@@ -274,7 +274,7 @@ async def test_a_cancelled_job_pays_for_the_steps_that_were_taken(
 
     assert [(kind, purse, reserved, spent) for kind, purse, _, reserved, spent in await purses(store, job)][2:] == postings
     assert (await store.get(job.id)).paid == paid
-    assert (await standing(store)).everywhere == paid
+    assert (await usage(store)).everywhere == paid
     assert await store.database.read(audit) == ()
     assert not await store.jobs.cancel(job.id, now=NOW, taken=StepsTaken(attempt=1, steps=112))
 
@@ -289,7 +289,7 @@ async def test_steps_of_an_attempt_that_was_lost_cost_nothing(store: Store) -> N
     await store.claim()
     await store.jobs.cancel(other.id, now=NOW, taken=StepsTaken(attempt=7, steps=80))
 
-    assert (await standing(store)).spent == (await standing(store, user_id=101)).spent == 0
+    assert (await usage(store)).spent == (await usage(store, user_id=101)).spent == 0
     assert await store.database.read(audit) == ()
 
 
@@ -305,8 +305,8 @@ async def test_a_block_gives_everything_back_and_an_erasure_charges_the_steps(st
     assert erasure is not None
     await privacy.cancel(erasure, now=NOW, taken=taken)
 
-    assert (await standing(store, user_id=101)).everywhere == 0
-    assert (await standing(store)).everywhere == 1
+    assert (await usage(store, user_id=101)).everywhere == 0
+    assert (await usage(store)).everywhere == 1
     assert await store.database.read(audit) == ()
 
 

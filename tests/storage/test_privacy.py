@@ -155,12 +155,12 @@ async def test_every_text_in_the_database_has_its_place_in_an_erasure(store: Sto
 
 
 async def test_what_was_under_way_is_cancelled_and_refunded_and_nothing_else_is_given_back(filled: Store) -> None:
-    before = await filled.repositories.credits.standing(100, 200, now=NOW)
+    before = await filled.repositories.credits.usage(100, 200, now=NOW)
     assert (before.spent, before.reserved, before.waiting) == (1, 2, 2)
 
     await erase(filled.database)
 
-    after = await filled.repositories.credits.standing(100, 200, now=NOW)
+    after = await filled.repositories.credits.usage(100, 200, now=NOW)
     assert after == Usage(spent=1, everywhere=1)
     with pytest.raises(QuotaError):
         await filled.add(9, limits=Limits(daily_credits=1))

@@ -45,8 +45,8 @@ async def test_every_posting_is_carried_over_with_the_day_and_the_server_it_came
 
 
 async def test_what_was_used_before_counts_on_its_own_day_only(old: Store) -> None:
-    here = await old.repositories.credits.standing(100, 200, now=EVENING)
-    tomorrow = await old.repositories.credits.standing(100, 200, now=MORNING)
+    here = await old.repositories.credits.usage(100, 200, now=EVENING)
+    tomorrow = await old.repositories.credits.usage(100, 200, now=MORNING)
 
     assert here == Usage(spent=3, reserved=5, everywhere=8, waiting=2)
     assert tomorrow == Usage(waiting=2)

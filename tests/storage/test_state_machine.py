@@ -275,7 +275,7 @@ class Repository(RuleBasedStateMachine):
     def members_have_what_the_model_says(self) -> None:
         day = day_of(self.now)
         for user_id, guild_id in product((1, 2, 3), (None, 200, 201)):
-            has = self.run(self.store.repositories.credits.standing(user_id, guild_id, now=self.now))
+            has = self.run(self.store.repositories.credits.usage(user_id, guild_id, now=self.now))
             mine = [bill for bill in self.purses.bills.values() if (bill.user_id, bill.guild_id) == (user_id, guild_id)]
             assert has.spent + has.reserved == self.purses.used(user_id, guild_id, day)
             assert has.granted == self.purses.granted(user_id, guild_id) >= 0

@@ -14,7 +14,8 @@ from bot.domain.downloads import MEGABYTE, Transfer
 from bot.domain.job import Job, JobStatus, Parent, Relation
 from bot.domain.links import message_link
 from bot.domain.progress import Phase, Progress
-from bot.messages import Message, counted, translatable
+from bot.domain.quota import in_credits
+from bot.messages import Message, translatable
 
 TITLE_LENGTH = 240  # characters of the prompt; Details shows all of it
 NAME_LENGTH = 60  # characters of a model's or a style's title
@@ -74,17 +75,12 @@ def cost(job: Job) -> str:
         return _("free")
     if job.paid is None or job.paid == job.price:
         return credits_text(job.price)
-    return _("{paid:,} of {price}", paid=job.paid, price=credits_of(job.price))
-
-
-def credits_of(amount: int) -> Message:
-    """Returns an amount with its unit."""
-    return counted("{count:,} credit", "{count:,} credits", amount)
+    return _("{paid:,} of {price}", paid=job.paid, price=in_credits(job.price))
 
 
 def credits_text(amount: int) -> str:
     """Returns the amount with its unit, in the language of the task."""
-    return rendered(credits_of(amount))
+    return rendered(in_credits(amount))
 
 
 def pictures_text(number: int) -> str:

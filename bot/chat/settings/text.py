@@ -11,6 +11,7 @@ from math import isqrt
 
 from bot.domain.guild_settings.definitions import MAX_PRIORITY
 from bot.domain.language import Language
+from bot.domain.quota import in_credits
 from bot.domain.request import MAX_IMAGES, MAX_STEPS
 from bot.domain.safety import SafetyLevel, Spoilers
 from bot.messages import Message, counted, message, translatable
@@ -35,10 +36,6 @@ class SettingText:
     choices: Mapping[str, str] = field(default_factory=dict[str, str])
     commands: tuple[tuple[str, str], ...]
     option: str
-
-
-def _credits(number: int) -> Message:
-    return counted("{count:,} credit", "{count:,} credits", number)
 
 
 def _days(number: int) -> Message:
@@ -85,7 +82,7 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
         meaning=message("For each member. 1 credit ≈ one 1024 × 1024 picture at 28 steps."),
         unset=message("host default"),
         label=translatable("Credits a day"),
-        number=_credits,
+        number=in_credits,
         commands=(("allowance everybody", translatable("Credits a day for each member; leave out for the host default")),),
         option="credits",
     ),
@@ -94,7 +91,7 @@ SETTING_TEXTS: Mapping[str, SettingText] = {
         meaning=message("Members with several roles get the highest."),
         empty=message("no credits of its own"),
         label=translatable("Credits a day"),
-        number=_credits,
+        number=in_credits,
         commands=(
             ("allowance role", translatable("Give a role credits of its own; members get the highest of their roles")),
             ("allowance remove", translatable("Remove a role's own credits")),

@@ -23,7 +23,7 @@ from bot.chat.views.choice_labels import quality_name
 from bot.chat.views.details import FILE_NAME
 from bot.chat.views.form_fields import NO_STYLE, form, given_values, labelled
 from bot.chat.views.remix_form import NEGATIVE_PROMPT, PROMPT, SIZE, STYLE, Offer, add_words_and_looks
-from bot.domain.infotext.importer import ImportedSettings, UnavailableSetting, numbers_line, unread_sentence, with_numbers
+from bot.domain.infotext.importer import ImportedSettings, PictureImport, numbers_line, unread_sentence, with_numbers
 from bot.domain.preferences import NOTHING
 from bot.domain.profile import ModelProfile
 from bot.domain.request import MAX_PROMPT_LENGTH, Draft
@@ -39,10 +39,10 @@ DRAW_HERE = translatable("Draw this here")
 
 
 def found_view(
-    finding: UnavailableSetting, picture: str, profile: ModelProfile
+    picture_import: PictureImport, picture: str, profile: ModelProfile
 ) -> tuple[ui.LayoutView, tuple[discord.File, ...]]:
     """Returns the text found in the picture named `picture`, the settings used here, and the button that draws with them."""
-    text = _shown(finding.text)
+    text = _shown(picture_import.text)
     draw: ui.Button[Any] = ui.Button(
         label=_(DRAW_HERE), emoji="🎨", style=ButtonStyle.primary, custom_id=Press(action=FOUND, job_id=NO_JOB).custom_id
     )
@@ -56,8 +56,8 @@ def found_view(
         container.add_item(ui.File(files[0]))
     else:
         container.add_item(ui.TextDisplay(code_block(text)))
-    container.add_item(ui.TextDisplay("\n".join(_here(finding, profile))))
-    if finding.settings.is_understood:
+    container.add_item(ui.TextDisplay("\n".join(_here(picture_import, profile))))
+    if picture_import.settings.is_understood:
         container.add_item(ui.ActionRow(draw))
     view = ui.LayoutView(timeout=None)
     view.add_item(container)
@@ -108,21 +108,21 @@ def _shown(text: str) -> str:
     return "\n".join(visible(line) for line in text.strip().splitlines())
 
 
-def _here(finding: UnavailableSetting, profile: ModelProfile) -> Iterator[str]:
-    found, adoption = finding.settings, finding.adoption
+def _here(picture_import: PictureImport, profile: ModelProfile) -> Iterator[str]:
+    found, imported = picture_import.settings, picture_import.imported
     if not found.is_understood:
         yield rendered(unread_sentence(words(found.program, NAME_LENGTH) if found.program else None))
         return
-    yield _("**I'd draw it with:** {facts}", facts=" · ".join(_facts(adoption, profile)))
-    if adoption.missing_loras:
-        named = _named(adoption.missing_loras, MAX_NAMED, NAME_LENGTH)
+    yield _("**I'd draw it with:** {facts}", facts=" · ".join(_facts(imported, profile)))
+    if imported.missing_loras:
+        named = _named(imported.missing_loras, MAX_NAMED, NAME_LENGTH)
         yield small(_("Without these LoRAs, which I don't have: {names}", names=named))
     if found.unread:
         named = _named(found.unread, MAX_UNREAD, UNREAD_LENGTH)
         yield small(_("I leave out what I can't read: {names}", names=named))
     if found.model and found.model.casefold() not in {profile.name.casefold(), profile.title.casefold()}:
         yield small(_("It was made with {model}, so mine will look different", model=words(found.model, NAME_LENGTH)))
-    if adoption.shortened:
+    if imported.shortened:
         yield small(_("I read up to {limit:,} characters, so the end of the prompt is missing", limit=MAX_PROMPT_LENGTH))
 
 
@@ -133,8 +133,8 @@ def _named(names: Sequence[str], most: int, length: int) -> str:
     return plural("{names} and {count} more", "{names} and {count} more", more, names=shown) if more > 0 else shown
 
 
-def _facts(adoption: ImportedSettings, profile: ModelProfile) -> Iterator[str]:
-    draft, drawn = adoption.draft, adoption.drawn
+def _facts(imported: ImportedSettings, profile: ModelProfile) -> Iterator[str]:
+    draft, drawn = imported.draft, imported.drawn
     size = profile.size(draft.size)
     yield _("a new seed") if draft.seed is None else _("seed `{seed}`", seed=draft.seed)
     if draft.blends:
@@ -144,8 +144,8 @@ def _facts(adoption: ImportedSettings, profile: ModelProfile) -> Iterator[str]:
         yield rendered(quality_name(draft.quality))
     yield plural("{count} step", "{count} steps", drawn.num_inference_steps or profile.num_inference_steps)
     yield _("guidance {scale:g}", scale=profile.guidance_scale if drawn.guidance_scale is None else drawn.guidance_scale)
-    if adoption.style:
-        yield f"{words(adoption.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}"
+    if imported.style:
+        yield f"{words(imported.style.title, NAME_LENGTH)} × {draft.adapter_weight:g}"
     yield words(profile.title, NAME_LENGTH)
 
 

@@ -55,12 +55,12 @@ class ImportedSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnavailableSetting:
+class PictureImport:
     """A picture's text, letter for letter, what it means, and what becomes of that here."""
 
     text: str
     settings: PictureSettings
-    adoption: ImportedSettings
+    imported: ImportedSettings
 
 
 def unread_sentence(program: str | None) -> Message:

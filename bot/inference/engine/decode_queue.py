@@ -52,7 +52,7 @@ class DecodeQueue:
         model: LoadedModel,
         files: Executor,
         watch: Watchdog,
-        run_ahead: StreamThrottle,
+        throttle: StreamThrottle,
         clock: Callable[[], float],
         *,
         charge: Callable[[ActiveRequest, float], None],
@@ -60,7 +60,7 @@ class DecodeQueue:
         self._model = model
         self._files = files
         self._watch = watch
-        self._run_ahead = run_ahead
+        self._throttle = throttle
         self._clock = clock
         self._charge = charge
         self._times = StepTimes()
@@ -109,14 +109,14 @@ class DecodeQueue:
                 yield drawing, for_the_caller(error)
 
     def _launched(self, picture: _Undecoded) -> _UnderWay:
-        trajectory = picture.drawing.pictures[picture.index]
-        area = trajectory.group.area
+        state = picture.drawing.pictures[picture.index]
+        area = state.group.area
         began = self._clock()
         with (
             self._watch.over(self._times.usual(1, area)),
-            self._run_ahead.call(lambda seconds: self._times.add(1, area, seconds)),
+            self._throttle.call(lambda seconds: self._times.add(1, area, seconds)),
         ):
-            decoded = decode_within_memory(self._model.text2img, self._model.profile, trajectory.latents, again=picture.again)
+            decoded = decode_within_memory(self._model.text2img, self._model.profile, state.latents, again=picture.again)
         return _UnderWay(picture=picture, decoded=decoded, launched=self._clock() - began)
 
     def _settled(self, one: _UnderWay) -> bool:

@@ -81,12 +81,12 @@ class Engine:
         self._alone: set[DenoisingState] = set()
         self._room: float | None = None  # pictures x latents' area that did not run out of memory
         self._watch = Watchdog(clock)
-        self._run_ahead = StreamThrottle.on(model.device, clock)
+        self._throttle = StreamThrottle.on(model.device, clock)
         self._graphs = model.graphs
         self._capturing = (
-            None if model.graphs is None else Capturing(model.graphs, self._turns, self._run_ahead, self._watch, clock)
+            None if model.graphs is None else Capturing(model.graphs, self._turns, self._throttle, self._watch, clock)
         )
-        self._finishing = DecodeQueue(model, files, self._watch, self._run_ahead, clock, charge=self._charge_decoding)
+        self._finishing = DecodeQueue(model, files, self._watch, self._throttle, clock, charge=self._charge_decoding)
 
     @property
     def curve(self) -> BatchCurve | None:
@@ -185,7 +185,7 @@ class Engine:
         began = self._clock()
         with (
             self._watch.over(self.times.usual(rows, area)),
-            self._run_ahead.call(partial(self._took, controls, len(pictures), rows, area)),
+            self._throttle.call(partial(self._took, controls, len(pictures), rows, area)),
         ):
             broken = denoise(self._model.unet, pictures, self._buckets)
         self._turns.drawn(call, began)
@@ -254,12 +254,12 @@ class Engine:
         before = self._active.get(UNET)
         if before is not None and before[0] == drawing.order.adapters:
             return
-        self._run_ahead.drain()
+        self._throttle.drain()
         began = self._clock()
         self._activated(drawing, UNET)
         if self._graphs is not None:
             self._graphs.weights_changed()
-        self._run_ahead.drain()
+        self._throttle.drain()
         if before is not None:
             self._turns.switched(drawing, self._clock() - began)
 

@@ -21,13 +21,13 @@ class Capturing:
         self,
         graphs: GraphedUNet,
         turns: BatchScheduler[ActiveRequest],
-        run_ahead: StreamThrottle,
+        throttle: StreamThrottle,
         watch: Watchdog,
         clock: Callable[[], float],
     ) -> None:
         self._graphs = graphs
         self._turns = turns
-        self._run_ahead = run_ahead
+        self._throttle = throttle
         self._watch = watch
         self._clock = clock
         self._seconds = CAPTURE_SECONDS
@@ -40,11 +40,11 @@ class Capturing:
             return
         if not self._turns.may_pause(call, self._seconds if is_measured else math.inf, self._clock()):
             return
-        self._run_ahead.drain()
+        self._throttle.drain()
         began = self._clock()
         with self._watch.over(None):
             self._graphs.capture_wanted()
-            self._run_ahead.drain()
+            self._throttle.drain()
         now = self._clock()
         self._seconds = now - began
         self._turns.paused(call[0].job, self._seconds, now)

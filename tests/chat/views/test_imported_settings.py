@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bot.chat.views.imported_settings import MAX_QUOTED, found_form, found_view, text_on
 from bot.chat.views.remix_form import Offer
 from bot.domain.guild_settings.settings import UNCHANGED
-from bot.domain.infotext.importer import UnavailableSetting, import_settings
+from bot.domain.infotext.importer import PictureImport, import_settings
 from bot.domain.infotext.reader import parse
 from bot.domain.profile import Catalog, ModelProfile, Quality
 from bot.domain.request import MAX_PROMPT_LENGTH
@@ -25,10 +25,10 @@ DISTILLED = Quality(num_inference_steps=8, guidance_scale=1.5, scheduler="LCMSch
 MAX_CONTENT = 4_000  # Discord's limit of one message's text
 
 
-def finding(text: str, profile: ModelProfile = PROFILE) -> UnavailableSetting:
+def picture_import(text: str, profile: ModelProfile = PROFILE) -> PictureImport:
     settings = parse(text)
-    adoption = import_settings(settings, profile, Catalog(styles={style.name: style for style in (PASTEL, LCM)}), UNCHANGED)
-    return UnavailableSetting(text=text, settings=settings, adoption=adoption)
+    imported = import_settings(settings, profile, Catalog(styles={style.name: style for style in (PASTEL, LCM)}), UNCHANGED)
+    return PictureImport(text=text, settings=settings, imported=imported)
 
 
 def message(view: discord.ui.LayoutView, files: tuple[discord.File, ...] = ()) -> Any:
@@ -48,14 +48,14 @@ def worst() -> str:
 
 def test_the_longest_message_keeps_within_discords_limit():
     profile = replace(PROFILE, title="*" * 100)
-    view, files = found_view(finding(worst()), "*" * 200 + ".png", profile)
+    view, files = found_view(picture_import(worst()), "*" * 200 + ".png", profile)
 
     assert files == ()
     assert view.content_length() <= MAX_CONTENT
 
 
 def test_one_character_more_makes_it_a_file():
-    view, files = found_view(finding(worst() + "x"), "x.png", PROFILE)
+    view, files = found_view(picture_import(worst() + "x"), "x.png", PROFILE)
 
     assert [file.filename for file in files] == ["parameters.txt"]
     assert text_on(message(view, files)).filename == "parameters.txt"
@@ -63,21 +63,21 @@ def test_one_character_more_makes_it_a_file():
 
 @given(st.text(max_size=400))
 def test_whatever_stands_in_a_picture_is_shown_and_drawn_as_it_was_read(text: str):
-    view, files = found_view(finding(text), text, PROFILE)
+    view, files = found_view(picture_import(text), text, PROFILE)
 
     assert view.content_length() <= MAX_CONTENT
     back = text_on(message(view, files))
     if not files:
         assert isinstance(back, str)
-        assert text_on(message(*found_view(finding(back), "x.png", PROFILE))) == back
-        found_form(finding(back).adoption.draft, Offer(profile=PROFILE, styles=(PASTEL,)))
+        assert text_on(message(*found_view(picture_import(back), "x.png", PROFILE))) == back
+        found_form(picture_import(back).imported.draft, Offer(profile=PROFILE, styles=(PASTEL,)))
 
 
 @pytest.mark.parametrize(
     "text", ["1girl, hat\nNegative prompt: scarf\nSteps: 28, Seed: 5, Size: 64x96", "```", "`", "no pairs"]
 )
 def test_a_quoted_text_is_read_back_letter_for_letter(text: str):
-    view, files = found_view(finding(text), "x.png", PROFILE)
+    view, files = found_view(picture_import(text), "x.png", PROFILE)
 
     assert files or text_on(message(view)) == text
 
@@ -91,10 +91,10 @@ def test_a_message_without_a_text_has_none():
 
 def test_a_quality_is_told_with_its_figures_and_stands_in_the_form():
     profile = replace(PROFILE, quality={"draft": DISTILLED})
-    found = finding("1girl <lora:weights:1>\nSteps: 8, Sampler: LCM, CFG scale: 1.5, Seed: 5, Size: 64x64", profile)
+    found = picture_import("1girl <lora:weights:1>\nSteps: 8, Sampler: LCM, CFG scale: 1.5, Seed: 5, Size: 64x64", profile)
 
     view, _ = found_view(found, "x.png", profile)
-    form = found_form(found.adoption.draft, Offer(profile=profile, styles=(PASTEL,)))
+    form = found_form(found.imported.draft, Offer(profile=profile, styles=(PASTEL,)))
 
     text = str(view.to_components())
     assert "draft quality · 8 steps · guidance 1.5" in text
@@ -103,7 +103,7 @@ def test_a_quality_is_told_with_its_figures_and_stands_in_the_form():
 
 
 def test_the_form_holds_words_that_are_too_long_cut_to_what_it_takes():
-    draft = replace(finding("1girl").adoption.draft, prompt="x" * 3000, negative_prompt="y" * 3000)
+    draft = replace(picture_import("1girl").imported.draft, prompt="x" * 3000, negative_prompt="y" * 3000)
 
     form = found_form(draft, Offer(profile=PROFILE, styles=()))
 

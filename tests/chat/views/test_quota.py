@@ -17,8 +17,8 @@ from bot.domain.quota import Balance, Limits, Usage
 MIDNIGHT = datetime(2026, 11, 25, tzinfo=UTC)
 
 
-def text(standing: Usage, **limits: Any) -> str:
-    view = quota_view(Balance(limits=Limits(**limits), standing=standing, renews_at=MIDNIGHT))
+def text(usage: Usage, **limits: Any) -> str:
+    view = quota_view(Balance(limits=Limits(**limits), usage=usage, renews_at=MIDNIGHT))
     return "\n".join(part["content"] for part in walk_components(view.to_components()) if part["type"] == 10)
 
 

@@ -98,10 +98,10 @@ def test_the_nearest_size_has_the_shape_before_the_area(wanted: tuple[int, int],
 def test_a_lora_that_a_style_has_becomes_that_style_and_the_others_are_named(name: str):
     tags = (LoraTag(name="far away", weight=1.0), LoraTag(name=name, weight=0.6), LoraTag(name="far away", weight=0.1))
 
-    adoption = here(PictureSettings(prompt="x", loras=tags), PASTEL)
+    imported = here(PictureSettings(prompt="x", loras=tags), PASTEL)
 
-    assert (adoption.draft.style, adoption.draft.adapter_weight) == ("pastel", 0.6)
-    assert adoption.missing_loras == ("far away",)
+    assert (imported.draft.style, imported.draft.adapter_weight) == ("pastel", 0.6)
+    assert imported.missing_loras == ("far away",)
 
 
 @pytest.mark.parametrize(("weight", "kept"), [(9.0, 1.5), (-0.5, 0.0)])
@@ -118,21 +118,21 @@ def test_a_lora_whose_weight_is_not_said_has_its_styles_own():
 
 
 def test_a_lora_of_no_style_that_is_offered_gives_no_style():
-    adoption = here(PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=1.0),)))
+    imported = here(PictureSettings(prompt="x", loras=(LoraTag(name="pastel", weight=1.0),)))
 
-    assert (adoption.draft.style, adoption.draft.adapter_weight, adoption.missing_loras) == (None, None, ("pastel",))
+    assert (imported.draft.style, imported.draft.adapter_weight, imported.missing_loras) == (None, None, ("pastel",))
 
 
 @pytest.mark.parametrize("name", ["weights", "LCM", "lcm"])
 def test_the_lora_and_sampler_of_a_quality_become_that_quality_and_its_figures_go_along(name: str):
     tags = (LoraTag(name=name, weight=1.0), LoraTag(name="pastel", weight=0.6), LoraTag(name="far away", weight=1.0))
 
-    adoption = import_settings(replace(WITH_LCM, loras=tags), FINE, STYLES, UNCHANGED)
+    imported = import_settings(replace(WITH_LCM, loras=tags), FINE, STYLES, UNCHANGED)
 
-    draft = adoption.draft
+    draft = imported.draft
     assert (draft.quality, draft.num_inference_steps, draft.guidance_scale) == ("draft", None, None)
-    assert (draft.style, draft.adapter_weight, adoption.missing_loras) == ("pastel", 0.6, ("far away",))
-    assert (adoption.drawn.num_inference_steps, adoption.drawn.guidance_scale) == (8, 1.5)
+    assert (draft.style, draft.adapter_weight, imported.missing_loras) == ("pastel", 0.6, ("far away",))
+    assert (imported.drawn.num_inference_steps, imported.drawn.guidance_scale) == (8, 1.5)
 
 
 def test_figures_that_are_not_the_qualitys_are_kept_beside_it():
@@ -143,21 +143,21 @@ def test_figures_that_are_not_the_qualitys_are_kept_beside_it():
 
 @pytest.mark.parametrize("sampler", ["Euler a", None])
 def test_another_sampler_is_no_such_quality(sampler: str | None):
-    adoption = import_settings(replace(WITH_LCM, sampler=sampler), FINE, STYLES, UNCHANGED)
+    imported = import_settings(replace(WITH_LCM, sampler=sampler), FINE, STYLES, UNCHANGED)
 
-    assert (adoption.draft.quality, adoption.draft.num_inference_steps) == (None, 8)
-    assert adoption.missing_loras == ("weights",)
+    assert (imported.draft.quality, imported.draft.num_inference_steps) == (None, 8)
+    assert imported.missing_loras == ("weights",)
 
 
 @pytest.mark.parametrize("steps", [8, 5])
 def test_where_the_server_does_not_offer_the_lora_the_figures_that_suit_it_go_with_it(steps: int):
     settings = replace(UNCHANGED, allowed_styles=frozenset({"pastel"}))
 
-    adoption = import_settings(replace(WITH_LCM, steps=steps), FINE, STYLES, settings)
+    imported = import_settings(replace(WITH_LCM, steps=steps), FINE, STYLES, settings)
 
-    assert (adoption.draft.quality, adoption.missing_loras) == ("draft", ("LCM",))
-    assert (adoption.draft.num_inference_steps, adoption.draft.guidance_scale) == (None, None)
-    assert (adoption.drawn.num_inference_steps, adoption.drawn.guidance_scale) == (14, None)
+    assert (imported.draft.quality, imported.missing_loras) == ("draft", ("LCM",))
+    assert (imported.draft.num_inference_steps, imported.draft.guidance_scale) == (None, None)
+    assert (imported.drawn.num_inference_steps, imported.drawn.guidance_scale) == (14, None)
 
 
 def test_what_a_quality_drew_is_drawn_with_its_lora_again():
@@ -172,10 +172,10 @@ def test_what_a_quality_drew_is_drawn_with_its_lora_again():
 
 
 def test_words_beyond_our_length_are_cut_and_it_is_said():
-    adoption = here(PictureSettings(prompt="x" * 3000, negative_prompt="y" * 3000))
+    imported = here(PictureSettings(prompt="x" * 3000, negative_prompt="y" * 3000))
 
-    assert len(adoption.draft.prompt) == len(adoption.draft.negative_prompt) == MAX_PROMPT_LENGTH
-    assert adoption.shortened
+    assert len(imported.draft.prompt) == len(imported.draft.negative_prompt) == MAX_PROMPT_LENGTH
+    assert imported.shortened
     assert not here(PictureSettings(prompt="x" * MAX_PROMPT_LENGTH)).shortened
 
 

@@ -89,13 +89,13 @@ def test_the_engine_books_each_calls_own_seconds_to_its_own_rows(models: TinyMod
     """A GPU whose rows take 10 ms each, and whose thread is through at once."""
     session, stream = open_tiny_session(models), Stream()
     bench = Bench(session, batch=4)
-    bench.engine._run_ahead = StreamThrottle(stream.mark, clock=lambda: 0.0)
+    bench.engine._throttle = StreamThrottle(stream.mark, clock=lambda: 0.0)
     unet = session.model.text2img.unet
     handle = unet.register_forward_hook(lambda _m, given, _o: setattr(stream, "now", stream.now + 10.0 * len(given[0])))
     for scale in (7.0, 1.0):
         bench.admit(make_request(guidance_scale=scale, num_inference_steps=2 * SETTLED))
         bench.run()
-    bench.engine._run_ahead.drain()
+    bench.engine._throttle.drain()
     handle.remove()
     session.close(RequestCancelledError())
 
